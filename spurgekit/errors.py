@@ -1,0 +1,35 @@
+"""The errors that a user can do something about.
+
+Everything that spurgekit raises on purpose derives from :class:`SpurgekitError`. The message is one line that names the
+file, says what is wrong with it and what to do; the command line prints that line and exits with ``exit_code``.
+"""
+
+from __future__ import annotations
+
+
+class SpurgekitError(Exception):
+    """Root of all errors raised on purpose."""
+
+    exit_code = 1
+
+
+class InputError(SpurgekitError, ValueError):
+    """The input cannot give a right result: a file, an option or the two together."""
+
+    exit_code = 2
+
+
+class ImageryError(InputError):
+    """An image that cannot be read, or whose georeference does not serve."""
+
+
+class OutputExistsError(InputError, FileExistsError):
+    """The output folder is already there and was not asked to be replaced."""
+
+
+class LeakageError(InputError):
+    """Test tiles share ground with training tiles."""
+
+
+class ModelError(InputError):
+    """Weights, a backbone or a model folder that do not fit what they are used for."""

@@ -1,0 +1,335 @@
+"""One reader for every image: integer windows in, pixels and validity out.
+
+Alpha bands, internal masks, nodata values, NaN and everything outside the image all become one boolean array, so nothing
+further on needs to know how a file says "no data here". Resampling to another ground sample distance and reprojection
+happen while reading, in one step, through GDAL's warper.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import warnings
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import calculate_default_transform
+
+from spurgekit.errors import ImageryError
+from spurgekit.imagery.grid import PixelGrid, Window, name_crs, parse_crs
+
+# GDAL's default block cache is 5 % of the machine's memory for as long as the process lives, which is more than the rest of
+# spurgekit together. 256 MB hold two rows of 512 px blocks of a 60,000 px wide RGBA site. GDAL reads this once, on its
+# first block, so it is set on import; a value that the user has set wins.
+os.environ.setdefault("GDAL_CACHEMAX", "256")
+
+DATA_TYPES = ("uint8", "uint16", "float32")
+EXACT = 1e-9
+"""Tolerance of the warper's transform, in pixels. (rasterio 1.4 fails on an exact 0.)"""
+
+
+class Raster:
+    """An opened image. Use :func:`open_raster` to make one.
+
+    Not safe to share between threads, since GDAL handles are not: one thread reads, others work on what it read.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    site : str
+        The file's stem with anything but letters, digits and ``-`` made ``-``; it starts the ids of tiles.
+    grid : PixelGrid
+        Where the pixels lie, after reprojection and resampling if any were asked for.
+    bands : tuple of int
+        The 1-based bands that :meth:`read` returns, in that order. Alpha is not among them.
+    dtype : numpy.dtype
+        uint8, uint16 or float32.
+    notes : tuple of str
+        What was assumed about the file, for the user to read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        dataset: DatasetReader,
+        *,
+        grid: PixelGrid,
+        bands: tuple[int, ...],
+        alpha: int | None,
+        stack: ExitStack,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.path = path
+        self.site = slug(path.stem)
+        self.grid = grid
+        self.bands = bands
+        self.notes = notes
+        self.dtype = np.dtype(dataset.dtypes[bands[0] - 1])
+        self._dataset = dataset
+        self._alpha = alpha
+        self._masked = alpha is None and any(MaskFlags.all_valid not in dataset.mask_flag_enums[b - 1] for b in bands)
+        self._stack = stack
+
+    def __enter__(self) -> Raster:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        g = self.grid
+        return f"<Raster {self.path.name}: {g.width} x {g.height} px, {len(self.bands)} x {self.dtype}, {name_crs(g.crs)}>"
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stack.close()
+
+    @property
+    def gsd_m(self) -> float:
+        """Ground sample distance in metres.
+
+        Raises
+        ------
+        ImageryError
+            If the image is not in a CRS that measures the ground; the message says what to pass.
+        """
+        try:
+            return self.grid.gsd_m
+        except ImageryError as error:
+            raise ImageryError(f"{self.path} {error}") from error
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """Rows and columns of the blocks that are decoded together."""
+        rows, columns = self._dataset.block_shapes[self.bands[0] - 1]
+        return int(rows), int(columns)
+
+    def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        """Read a window, which may reach outside the image.
+
+        Returns
+        -------
+        pixels : ndarray, shape (bands, height, width)
+            uint8, uint16 or float32; 0 where not valid.
+        valid : ndarray of bool, shape (height, width)
+            False outside the image and where the file says that there is no data.
+
+        Raises
+        ------
+        ImageryError
+            If the file is damaged there.
+        """
+        inside = window & self.grid.window
+        if inside == window:
+            return self._read_inside(window)
+        pixels = np.zeros((len(self.bands), window.height, window.width), self.dtype)
+        valid = np.zeros((window.height, window.width), np.bool_)
+        if inside is not None:
+            at = inside.shifted(-window.col, -window.row).slices
+            pixels[(slice(None), *at)], valid[at] = self._read_inside(inside)
+        return pixels, valid
+
+    def _read_inside(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        where = window.to_rasterio()
+        try:
+            if self._alpha is not None:
+                stack = self._dataset.read([*self.bands, self._alpha], window=where)
+                pixels, valid = stack[:-1], stack[-1] > 0
+            else:
+                pixels = self._dataset.read(list(self.bands), window=where)
+                valid = self._dataset.dataset_mask(window=where) > 0 if self._masked else np.ones(pixels.shape[1:], np.bool_)
+        except RasterioIOError as error:
+            raise ImageryError(
+                f"{self.path}: rows {window.row} to {window.stop_row} cannot be decoded; the file is damaged or was cut off: "
+                "copy it again or export it again"
+            ) from error
+        if pixels.dtype.kind == "f":
+            valid &= np.isfinite(pixels).all(axis=0)
+        if not valid.all():
+            pixels[:, ~valid] = 0
+        return pixels, valid
+
+
+def open_raster(
+    path: str | os.PathLike[str],
+    *,
+    crs: str | None = None,
+    gsd_m: float | None = None,
+    bands: Sequence[int] | None = None,
+    threads: int = 1,
+) -> Raster:
+    """Open an image.
+
+    Parameters
+    ----------
+    path : path-like
+        Anything that GDAL reads.
+    crs : str, optional
+        Work in this CRS: an image that has none is taken to be in it, an image in another one is reprojected as it is read.
+    gsd_m : float, optional
+        Resample to square pixels of this size in metres: by area when shrinking, cubic when enlarging.
+    bands : sequence of int, optional
+        1-based bands to read. Default all but alpha.
+    threads : int
+        Threads that decode blocks.
+
+    Raises
+    ------
+    ImageryError
+        If the file is missing, cannot be read, has an unsupported type, or cannot be placed on the ground as asked.
+    """
+    path = Path(path)
+    with ExitStack() as stack:
+        dataset = stack.enter_context(_open(path, threads))
+        _check_type(path, dataset)
+        alpha, notes = _find_alpha(dataset)
+        chosen = _choose_bands(path, dataset, bands, alpha)
+        grid = PixelGrid(dataset.width, dataset.height, dataset.transform, dataset.crs)
+        native = _in_crs(path, grid, crs)
+        target = _at_gsd(path, native, gsd_m)
+        if (target.width, target.height, target.transform) != (grid.width, grid.height, grid.transform):
+            coarser = abs(target.transform.determinant) > abs(native.transform.determinant)
+            same_crs = native.transform == grid.transform
+            dataset = stack.enter_context(
+                WarpedVRT(
+                    dataset,
+                    src_crs=dataset.crs or target.crs,
+                    crs=target.crs,
+                    transform=target.transform,
+                    width=target.width,
+                    height=target.height,
+                    resampling=Resampling.average if coarser else Resampling.cubic,
+                    tolerance=EXACT if same_crs else 0.01,
+                    src_nodata=_source_nodata(dataset),
+                    num_threads=threads,
+                    **({"src_alpha": alpha} if alpha else {"add_alpha": True}),
+                )
+            )
+            alpha = dataset.count
+        return Raster(path, dataset, grid=target, bands=chosen, alpha=alpha, notes=notes, stack=stack.pop_all())
+
+
+def slug(text: str) -> str:
+    """Return a text fit for ids and file names: letters, digits, ``_`` and ``-``."""
+    return re.sub(r"[^\w-]+", "-", text).strip("-_") or "site"
+
+
+def _open(path: Path, threads: int) -> DatasetReader:
+    if not path.exists():
+        raise ImageryError(f"{path}: no such file")
+    if path.is_dir():
+        raise ImageryError(f"{path} is a folder; name an image in it")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # said in our own words where it matters
+            dataset = rasterio.open(path, num_threads=threads)
+    except RasterioError as error:
+        raise ImageryError(
+            f"{path} is not an image that GDAL can read ({path.stat().st_size:,} bytes); it is of another kind, or was cut off"
+        ) from error
+    if dataset.count == 0:
+        dataset.close()
+        raise ImageryError(f"{path} holds no bands of its own; name one of its sub-datasets")
+    return dataset
+
+
+def _check_type(path: Path, dataset: DatasetReader) -> None:
+    kinds = set(dataset.dtypes)
+    if len(kinds) > 1 or not kinds <= set(DATA_TYPES):
+        raise ImageryError(
+            f"{path} holds {', '.join(sorted(kinds))}; spurgekit reads uint8, uint16 and float32: "
+            f"convert it first, e.g. gdal_translate -ot Float32"
+        )
+
+
+def _find_alpha(dataset: DatasetReader) -> tuple[int | None, tuple[str, ...]]:
+    """Return the alpha band, if there is one, and what had to be assumed about it."""
+    interpretations = list(dataset.colorinterp)
+    if ColorInterp.alpha in interpretations:
+        return interpretations.index(ColorInterp.alpha) + 1, ()
+    rgb = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
+    if dataset.count == 4 and interpretations[:3] == rgb and dataset.dtypes[3] != "float32" and _is_two_valued(dataset, 4):
+        return 4, ("band 4 says nothing of itself but holds only 0 and the largest value: read as alpha",)
+    return None, ()
+
+
+def _is_two_valued(dataset: DatasetReader, band: int, samples: int = 8) -> bool:
+    """Whether blocks spread over the image hold only 0 and the type's largest value, both of them, in a band."""
+    rows, columns = dataset.block_shapes[band - 1]
+    top = np.iinfo(dataset.dtypes[band - 1]).max
+    seen: set[int] = set()
+    for row in np.unique(np.linspace(0, max(0, dataset.height - rows), samples, dtype=int)):
+        for col in np.unique(np.linspace(0, max(0, dataset.width - columns), samples, dtype=int)):
+            window = Window(int(col), int(row), columns, rows) & Window(0, 0, dataset.width, dataset.height)
+            try:
+                seen.update(np.unique(dataset.read(band, window=window.to_rasterio())).tolist())  # type: ignore[union-attr]
+            except RasterioIOError:  # a damaged block is reported where it is read in earnest
+                continue
+            if not seen <= {0, top}:
+                return False
+    return seen == {0, top}
+
+
+def _choose_bands(
+    path: Path, dataset: DatasetReader, bands: Sequence[int] | None, alpha: int | None
+) -> tuple[int, ...]:
+    if bands is None:
+        return tuple(b for b in range(1, dataset.count + 1) if b != alpha)
+    if missing := [b for b in bands if not 1 <= b <= dataset.count]:
+        raise ImageryError(f"{path} has bands 1 to {dataset.count}, not {missing[0]}; change --bands")
+    return tuple(bands)
+
+
+def _in_crs(path: Path, grid: PixelGrid, crs: str | None) -> PixelGrid:
+    """Return the image's grid in the CRS asked for: assigned where there is none, else reprojected."""
+    wanted = parse_crs(crs) if crs else grid.crs
+    if wanted == grid.crs or wanted is None:
+        return grid
+    if grid.crs is None:
+        if grid.transform.is_identity:
+            raise ImageryError(
+                f"{path} has no georeference at all, so --crs cannot place it; georeference it first, e.g. in QGIS"
+            )
+        return PixelGrid(grid.width, grid.height, grid.transform, wanted)
+    try:
+        transform, width, height = calculate_default_transform(
+            grid.crs, wanted, grid.width, grid.height, **_extent(grid)
+        )
+    except (CRSError, RasterioError) as error:
+        raise ImageryError(f"{path} lies outside the area of {name_crs(wanted)}; pass another --crs") from error
+    return PixelGrid(width, height, transform, wanted)
+
+
+def _at_gsd(path: Path, grid: PixelGrid, gsd_m: float | None) -> PixelGrid:
+    if gsd_m is None:
+        return grid
+    if not (math.isfinite(gsd_m) and gsd_m > 0):
+        raise ImageryError(f"a ground sample distance of {gsd_m} m cannot be; pass a positive number of metres")
+    try:
+        return grid.at_gsd(gsd_m)
+    except ImageryError as error:
+        raise ImageryError(f"{path} {error}") from error
+
+
+def _extent(grid: PixelGrid) -> dict[str, float]:
+    corners = grid.corners()
+    (left, bottom), (right, top) = corners.min(axis=0), corners.max(axis=0)
+    return {"left": left, "bottom": bottom, "right": right, "top": top}
+
+
+def _source_nodata(dataset: DatasetReader) -> float | None:
+    if dataset.nodata is None and dataset.dtypes[0] == "float32":
+        return float("nan")
+    return None if dataset.nodata is None else float(dataset.nodata)
