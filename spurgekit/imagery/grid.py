@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import pyproj
 from affine import Affine
 from numpy.typing import ArrayLike, NDArray
-from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.windows import Window as RasterioWindow
@@ -126,8 +126,10 @@ class PixelGrid:
         ------
         ImageryError
             If there is no CRS, or its units do not measure the ground: degrees, or a projection that stretches lengths by
-            more than 1 % here, as Web Mercator does.
+            more than 1 % here, as Web Mercator does. Also if the coordinates cannot be in the CRS that the file names.
         """
+        if self.crs is None and self.transform.is_identity:
+            raise ImageryError("is not georeferenced: it has neither a CRS nor a geotransform; georeference it first, e.g. in QGIS")
         if self.crs is None:
             raise ImageryError("has no CRS; pass --crs, e.g. --crs EPSG:32612")
         if self.crs.is_geographic:
@@ -142,7 +144,9 @@ class PixelGrid:
                 f"is in {name_crs(self.crs)}, which stretches lengths by {stretch:.2f} here; "
                 f"pass --crs {self.suggest_utm()} to reproject it while it is read"
             )
-        return float(self.crs.linear_units_factor[1])
+        if self.crs.is_projected:
+            return float(self.crs.linear_units_factor[1])
+        return float(_to_pyproj(self.crs).axis_info[0].unit_conversion_factor)  # a local CRS, in metres or feet
 
     @property
     def gsd_m(self) -> float:
@@ -162,19 +166,27 @@ class PixelGrid:
 
     def _linear_scale(self) -> float:
         """Projected length over true length at the grid's centre (square root of the areal scale)."""
-        try:
-            projection = pyproj.Proj(self.crs.to_wkt())  # type: ignore[union-attr]
-            x, y = self.to_world(self.width / 2, self.height / 2)
-            longitude, latitude = projection(float(x), float(y), inverse=True)
-            return math.sqrt(projection.get_factors(longitude, latitude).areal_scale)
-        except ProjError:  # a local (engineering) CRS has no place on the globe: take its units as they are
+        crs = _to_pyproj(self.crs)
+        if crs.is_engineering:  # a local CRS has no place on the globe: take its units as they are
             return 1.0
+        if crs.is_geocentric:
+            raise ImageryError(f"is in {name_crs(self.crs)}, which counts from the earth's centre; reproject it to UTM first")
+        longitude, latitude = self._centre_lonlat()
+        return math.sqrt(pyproj.Proj(crs).get_factors(longitude, latitude).areal_scale)
+
+    def _centre_lonlat(self) -> tuple[float, float]:
+        x, y = (float(value) for value in self.to_world(self.width / 2, self.height / 2))
+        longitude, latitude = pyproj.Proj(_to_pyproj(self.crs))(x, y, inverse=True)
+        if not (abs(longitude) <= 180 and abs(latitude) <= 90):  # infinity and NaN are caught here, too
+            raise ImageryError(
+                f"says that it is in {name_crs(self.crs)}, but its centre ({x:.10g}, {y:.10g}) cannot be in that; "
+                "correct what it says, e.g. gdal_edit.py -a_srs EPSG:32612 FILE"
+            )
+        return longitude, latitude
 
     def suggest_utm(self) -> str:
         """Return the UTM zone of the grid's centre as an EPSG code, e.g. ``EPSG:32612``."""
-        x, y = self.to_world(self.width / 2, self.height / 2)
-        to_degrees = pyproj.Transformer.from_crs(self.crs.to_wkt(), "EPSG:4326", always_xy=True)  # type: ignore[union-attr]
-        longitude, latitude = to_degrees.transform(float(x), float(y))
+        longitude, latitude = self._centre_lonlat()
         zone = min(60, max(1, int((longitude + 180) // 6) + 1))
         return f"EPSG:{(32600 if latitude >= 0 else 32700) + zone}"
 
@@ -203,6 +215,24 @@ class PixelGrid:
     def footprint(self, window: Window | None = None) -> Polygon:
         """Return the ground that a window covers, as a polygon in the CRS."""
         return Polygon(self.corners(window))
+
+    def outline(self, points: int = 32) -> NDArray[np.float64]:
+        """Return world points along the edge of the grid, for finding where it lies in another CRS.
+
+        Parameters
+        ----------
+        points : int
+            Points on each of the four sides, the first of them a corner.
+
+        Returns
+        -------
+        ndarray of float64, shape (4 * points, 2)
+            Columns x and y, clockwise in the image from its upper left.
+        """
+        along, ones, zeros = np.arange(points) / points, np.ones(points), np.zeros(points)
+        cols = np.concatenate([along, ones, 1 - along, zeros]) * self.width
+        rows = np.concatenate([zeros, along, ones, 1 - along]) * self.height
+        return np.column_stack(self.to_world(cols, rows))
 
     # -- other grids ----------------------------------------------------------------------------------------------
 
@@ -252,7 +282,8 @@ class PixelGrid:
 
 
 def _steps(length: int, size: int, step: int) -> int:
-    return 1 + max(0, math.ceil((length - size) / step))
+    covering = 1 + max(0, math.ceil((length - size) / step))
+    return min(covering, math.ceil(length / step))  # steps longer than a square must not end in a square of nothing
 
 
 def _apply(t: Affine, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -260,17 +291,26 @@ def _apply(t: Affine, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], 
     return t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f
 
 
+def _to_pyproj(crs: CRS | None) -> pyproj.CRS:
+    return _parse_wkt(crs.to_wkt())  # type: ignore[union-attr]
+
+
+@lru_cache(maxsize=16)  # parsing takes longer than all else that a ground sample distance needs
+def _parse_wkt(wkt: str) -> pyproj.CRS:
+    return pyproj.CRS.from_wkt(wkt)
+
+
 def name_crs(crs: CRS | None) -> str:
     """Return a short name: the authority's code where there is one, else the CRS's own name."""
     if crs is None:
         return "no CRS"
     authority = crs.to_authority()
-    return ":".join(authority) if authority else pyproj.CRS.from_wkt(crs.to_wkt()).name
+    return ":".join(authority) if authority else _to_pyproj(crs).name
 
 
 def parse_crs(text: str) -> CRS:
     """Return the CRS that a user named (``EPSG:32612``, a PROJ string, WKT)."""
     try:
         return CRS.from_user_input(text)
-    except CRSError as error:
+    except (CRSError, ValueError) as error:  # "EPSG:" with anything but a number is a ValueError
         raise ImageryError(f"{text!r} is no CRS that PROJ knows; pass a code such as EPSG:32612") from error

@@ -18,12 +18,16 @@ from types import TracebackType
 
 import numpy as np
 import rasterio
+from affine import Affine
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError  # what GDAL raises beside rasterio's own errors; not exported
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import calculate_default_transform
+from rasterio.warp import transform
+from shapely import Polygon
 
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.grid import PixelGrid, Window, name_crs, parse_crs
@@ -32,6 +36,8 @@ from spurgekit.imagery.grid import PixelGrid, Window, name_crs, parse_crs
 # spurgekit together. 256 MB hold two rows of 512 px blocks of a 60,000 px wide RGBA site. GDAL reads this once, on its
 # first block, so it is set on import; a value that the user has set wins.
 os.environ.setdefault("GDAL_CACHEMAX", "256")
+# GDAL's fast way through whole PNG files returns zeros, and no error, where a file is cut off.
+os.environ.setdefault("GDAL_PNG_WHOLE_IMAGE_OPTIM", "NO")
 
 DATA_TYPES = ("uint8", "uint16", "float32")
 EXACT = 1e-9
@@ -111,6 +117,23 @@ class Raster:
             raise ImageryError(f"{self.path} {error}") from error
 
     @property
+    def dataset(self) -> DatasetReader:
+        """What GDAL says of the file. For its metadata only: pixels come from :meth:`read`, which knows which are valid."""
+        return self._dataset
+
+    @property
+    def validity(self) -> str:
+        """How the file says which pixels are valid: ``alpha band``, ``mask``, ``nodata``, ``NaN`` or ``none``."""
+        if self._alpha is not None:
+            return "alpha band"
+        flags = {flag for band in self.bands for flag in self._dataset.mask_flag_enums[band - 1]}
+        if MaskFlags.per_dataset in flags:
+            return "mask"
+        if MaskFlags.nodata in flags:
+            return "nodata"
+        return "NaN" if self.dtype.kind == "f" else "none"
+
+    @property
     def block_shape(self) -> tuple[int, int]:
         """Rows and columns of the blocks that are decoded together."""
         rows, columns = self._dataset.block_shapes[self.bands[0] - 1]
@@ -158,7 +181,7 @@ class Raster:
         if pixels.dtype.kind == "f":
             valid &= np.isfinite(pixels).all(axis=0)
         if not valid.all():
-            pixels[:, ~valid] = 0
+            np.copyto(pixels, 0, where=~valid)
         return pixels, valid
 
 
@@ -212,7 +235,8 @@ def open_raster(
                     height=target.height,
                     resampling=Resampling.average if coarser else Resampling.cubic,
                     tolerance=EXACT if same_crs else 0.01,
-                    src_nodata=_source_nodata(dataset),
+                    src_nodata=_source_nodata(dataset, alpha),
+                    nodata=None,  # else valid pixels that happen to have that value are changed by 1
                     num_threads=threads,
                     **({"src_alpha": alpha} if alpha else {"add_alpha": True}),
                 )
@@ -261,12 +285,12 @@ def _find_alpha(dataset: DatasetReader) -> tuple[int | None, tuple[str, ...]]:
         return interpretations.index(ColorInterp.alpha) + 1, ()
     rgb = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
     if dataset.count == 4 and interpretations[:3] == rgb and dataset.dtypes[3] != "float32" and _is_two_valued(dataset, 4):
-        return 4, ("band 4 says nothing of itself but holds only 0 and the largest value: read as alpha",)
+        return 4, ("band 4 says nothing of itself but holds nothing but 0 and the largest value: read as alpha",)
     return None, ()
 
 
 def _is_two_valued(dataset: DatasetReader, band: int, samples: int = 8) -> bool:
-    """Whether blocks spread over the image hold only 0 and the type's largest value, both of them, in a band."""
+    """Whether blocks spread over the image hold the type's largest value in a band, and nothing else but 0."""
     rows, columns = dataset.block_shapes[band - 1]
     top = np.iinfo(dataset.dtypes[band - 1]).max
     seen: set[int] = set()
@@ -279,13 +303,13 @@ def _is_two_valued(dataset: DatasetReader, band: int, samples: int = 8) -> bool:
                 continue
             if not seen <= {0, top}:
                 return False
-    return seen == {0, top}
+    return top in seen
 
 
 def _choose_bands(
     path: Path, dataset: DatasetReader, bands: Sequence[int] | None, alpha: int | None
 ) -> tuple[int, ...]:
-    if bands is None:
+    if not bands:
         return tuple(b for b in range(1, dataset.count + 1) if b != alpha)
     if missing := [b for b in bands if not 1 <= b <= dataset.count]:
         raise ImageryError(f"{path} has bands 1 to {dataset.count}, not {missing[0]}; change --bands")
@@ -303,13 +327,28 @@ def _in_crs(path: Path, grid: PixelGrid, crs: str | None) -> PixelGrid:
                 f"{path} has no georeference at all, so --crs cannot place it; georeference it first, e.g. in QGIS"
             )
         return PixelGrid(grid.width, grid.height, grid.transform, wanted)
+    return _north_up(path, grid, wanted)
+
+
+def _north_up(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:
+    """Return a grid along the axes of another CRS that covers all of a grid, with pixels of the same mean area.
+
+    GDAL's own choice takes the image's bounding box for the image, so that it makes rotated ones coarser than they are.
+    """
     try:
-        transform, width, height = calculate_default_transform(
-            grid.crs, wanted, grid.width, grid.height, **_extent(grid)
+        outline = np.column_stack(transform(grid.crs, crs, *grid.outline().T))
+    except (RasterioError, CPLE_BaseError):
+        outline = np.full((1, 2), np.inf)
+    if not np.isfinite(outline).all():
+        raise ImageryError(
+            f"{path} says that it is in {name_crs(grid.crs)}, and what lies there cannot be brought to {name_crs(crs)}; "
+            "pass another --crs, or correct what the file says, e.g. gdal_edit.py -a_srs EPSG:32612 FILE"
         )
-    except (CRSError, RasterioError) as error:
-        raise ImageryError(f"{path} lies outside the area of {name_crs(wanted)}; pass another --crs") from error
-    return PixelGrid(width, height, transform, wanted)
+    side = math.sqrt(Polygon(outline).area / (grid.width * grid.height))
+    left, top = outline[:, 0].min(), outline[:, 1].max()
+    width = math.ceil((outline[:, 0].max() - left) / side - 1e-6)
+    height = math.ceil((top - outline[:, 1].min()) / side - 1e-6)
+    return PixelGrid(width, height, Affine(side, 0.0, float(left), 0.0, -side, float(top)), crs)
 
 
 def _at_gsd(path: Path, grid: PixelGrid, gsd_m: float | None) -> PixelGrid:
@@ -323,13 +362,10 @@ def _at_gsd(path: Path, grid: PixelGrid, gsd_m: float | None) -> PixelGrid:
         raise ImageryError(f"{path} {error}") from error
 
 
-def _extent(grid: PixelGrid) -> dict[str, float]:
-    corners = grid.corners()
-    (left, bottom), (right, top) = corners.min(axis=0), corners.max(axis=0)
-    return {"left": left, "bottom": bottom, "right": right, "top": top}
-
-
-def _source_nodata(dataset: DatasetReader) -> float | None:
+def _source_nodata(dataset: DatasetReader, alpha: int | None) -> float | None:
+    """Return the value that the warper leaves out. Alpha decides alone where there is one, as in :meth:`Raster.read`."""
+    if alpha:
+        return None
     if dataset.nodata is None and dataset.dtypes[0] == "float32":
         return float("nan")
     return None if dataset.nodata is None else float(dataset.nodata)

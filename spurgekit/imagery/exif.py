@@ -1,0 +1,151 @@
+"""What a camera wrote into a photo: where, when and how it was taken (standard EXIF)."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+import warnings
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from PIL import ExifTags, Image
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_PX = 150_000_000
+"""Images with more pixels are no photos; Pillow would refuse them as decompression bombs."""
+
+
+class Position(BaseModel):
+    """Where the camera was."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    longitude: float = Field(description="degrees, east positive")
+    latitude: float = Field(description="degrees, north positive")
+    altitude_m: float | None = Field(description="metres above the reference")
+    altitude_reference: str | None = Field(description="what the file says: sea level or ellipsoid")
+
+
+class Exif(BaseModel):
+    """What EXIF says of a photo; null where it does not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    position: Position | None
+    make: str | None
+    model: str | None
+    taken: str | None = Field(description="local time, ISO 8601, with the offset from UTC if the camera knew it")
+    orientation: int | None = Field(description="EXIF code 1 to 8; 1 = as stored")
+    focal_length_mm: float | None
+    exposure_s: float | None
+    f_number: float | None
+    iso: int | None
+
+
+def read_exif(path: Path) -> Exif | None:
+    """Return what the camera wrote into a photo, or None where there is nothing (or nothing that can be read).
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        JPEG, TIFF or any other format in which Pillow finds EXIF.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about damaged EXIF and large images
+            with Image.open(path) as image:
+                if image.width * image.height > MAX_PX:
+                    return None
+                tags = image.getexif()
+                photo, gps = dict(tags.get_ifd(ExifTags.IFD.Exif)), dict(tags.get_ifd(ExifTags.IFD.GPSInfo))
+    except (OSError, SyntaxError, ValueError, TypeError, struct.error, Image.DecompressionBombError):
+        return None  # whether the pixels can be read is GDAL's to say
+    make, model = _text(tags.get(ExifTags.Base.Make)), _text(tags.get(ExifTags.Base.Model))
+    # A mosaic's DateTime is when it was computed, so it counts only beside a camera.
+    taken = _time(photo.get(ExifTags.Base.DateTimeOriginal), photo.get(ExifTags.Base.OffsetTimeOriginal))
+    if taken is None and (make or model):
+        taken = _time(tags.get(ExifTags.Base.DateTime), photo.get(ExifTags.Base.OffsetTime))
+    orientation = _number(tags.get(ExifTags.Base.Orientation))
+    iso = _number(photo.get(ExifTags.Base.ISOSpeedRatings))
+    found = {
+        "position": _position(gps),
+        "make": make,
+        "model": model,
+        "taken": taken,
+        "focal_length_mm": _positive(photo.get(ExifTags.Base.FocalLength)),
+        "exposure_s": _positive(photo.get(ExifTags.Base.ExposureTime)),
+        "f_number": _positive(photo.get(ExifTags.Base.FNumber)),
+        "iso": int(iso) if iso else None,
+    }
+    if all(value is None for value in found.values()):
+        return None
+    return Exif(**found, orientation=int(orientation) if orientation in range(1, 9) else None)
+
+
+def _position(gps: Mapping[int, Any]) -> Position | None:
+    latitude = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "NS", 90)
+    longitude = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "EW", 180)
+    if latitude is None or longitude is None or latitude == longitude == 0:  # 0, 0 is what cameras write without a fix
+        return None
+    altitude = _number(gps.get(ExifTags.GPS.GPSAltitude))
+    reference = gps.get(ExifTags.GPS.GPSAltitudeRef, 0)  # 0 is EXIF's default
+    code = reference[0] if isinstance(reference, bytes) and reference else reference
+    if altitude is not None and code in (1, 3):  # below sea level, below the ellipsoid
+        altitude = -altitude
+    known = {0: "sea level", 1: "sea level", 2: "ellipsoid", 3: "ellipsoid"}.get(code) if isinstance(code, int) else None
+    return Position(
+        longitude=longitude,
+        latitude=latitude,
+        altitude_m=altitude,
+        altitude_reference=None if altitude is None else known,
+    )
+
+
+def _degrees(parts: Any, reference: Any, letters: str, limit: float) -> float | None:
+    """Return signed degrees of (degrees, minutes, seconds) and N, S, E or W; None where either is missing."""
+    side = (_text(reference) or "").upper()
+    values = [_number(part) for part in parts] if isinstance(parts, tuple | list) else []
+    if len(values) != 3 or None in values or len(side) != 1 or side not in letters:
+        return None
+    degrees, minutes, seconds = (float(value) for value in values if value is not None)
+    size = degrees + minutes / 60 + seconds / 3600
+    if not 0 <= size <= limit:
+        return None
+    return -size if side == letters[1] else size
+
+
+def _time(value: Any, offset: Any) -> str | None:
+    """Return ISO 8601 of EXIF's ``2016:06:23 16:33:27``."""
+    try:
+        time = datetime.strptime(_text(value) or "", "%Y:%m:%d %H:%M:%S")
+    except ValueError:
+        return None
+    zone = _text(offset) or ""
+    return time.isoformat() + (zone if re.fullmatch(r"[+-]\d\d:\d\d", zone) else "")
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if not isinstance(value, str):
+        return None
+    return value.split("\0")[0].strip() or None  # DJI pads with zero bytes
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number; EXIF's rationals may be n/0, and some values come as tuples of one."""
+    if isinstance(value, tuple | list):
+        value = value[0] if value else None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _positive(value: Any) -> float | None:
+    number = _number(value)
+    return number if number is not None and number > 0 else None

@@ -1,0 +1,166 @@
+"""Pictures of a site for people: the image below, outlines on it, a title, a legend, a scale bar and north."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from spurgekit.imagery.grid import name_crs
+from spurgekit.imagery.quicklook import QuickLook
+
+Colour = tuple[int, int, int]
+
+MIN_WIDTH = 1000
+"""Small sites are enlarged to this many pixels, so that the text beside them fits."""
+
+MARGIN = 16
+INK: Colour = (30, 30, 30)
+PAPER: Colour = (255, 255, 255)
+SUBPIXEL_BITS = 4
+
+
+class SitePicture:
+    """A picture that is drawn step by step on a quick look, and saved once.
+
+    Parameters
+    ----------
+    look : QuickLook
+        The site.
+    title : str
+        One line above it.
+    """
+
+    def __init__(self, look: QuickLook, title: str) -> None:
+        self._grid = look.grid
+        self._zoom = max(1, math.ceil(MIN_WIDTH / max(look.grid.width, look.grid.height)))
+        self._title = title
+        self._legend: list[tuple[Colour | None, str]] = []
+        rgba = self._enlarge(look.rgba())
+        self._canvas = np.where(rgba[..., 3:] > 0, rgba[..., :3], np.uint8(255))
+
+    def outline(self, shapes: Iterable[NDArray[np.float64]], colour: Colour, width: int = 2, closed: bool = True) -> None:
+        """Draw lines through world coordinates.
+
+        Parameters
+        ----------
+        shapes : iterable of ndarray, shape (points, 2)
+            x and y in the CRS of the site.
+        colour : tuple of int
+            Red, green, blue.
+        width : int
+            In pixels of the picture.
+        closed : bool
+            Join the last point to the first.
+        """
+        lines = []
+        for shape in shapes:
+            cols, rows = self._grid.to_pixel(shape[:, 0], shape[:, 1])
+            # OpenCV's (0, 0) is the centre of the first pixel, ours is its corner.
+            points = np.column_stack([cols, rows]) * self._zoom - 0.5
+            lines.append(np.round(points * 2**SUBPIXEL_BITS).astype(np.int32))
+        cv2.polylines(self._canvas, lines, closed, colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
+
+    def paint(self, rgba: NDArray[np.uint8]) -> None:
+        """Lay colours over the site; alpha says how strongly.
+
+        Parameters
+        ----------
+        rgba : ndarray of uint8, shape (height, width, 4)
+            On the pixels of the quick look.
+        """
+        overlay = self._enlarge(rgba)
+        strength = overlay[..., 3:].astype(np.float32) / 255
+        self._canvas = (self._canvas * (1 - strength) + overlay[..., :3] * strength + 0.5).astype(np.uint8)
+
+    def legend(self, colour: Colour | None, text: str) -> None:
+        """Add an entry below the picture; without a colour it is text alone."""
+        self._legend.append((colour, text))
+
+    def save(self, path: Path) -> None:
+        """Write the picture as a PNG."""
+        height, width = self._canvas.shape[:2]
+        size = max(18, round(width / 64))
+        font = ImageFont.load_default(size)
+        lines = _wrap(self._legend, font, width)
+        line_height = round(1.6 * size)
+        top = line_height + MARGIN
+        bottom = line_height * len(lines) + MARGIN
+        page = Image.new("RGB", (width + 2 * MARGIN, top + height + bottom), PAPER)
+        page.paste(Image.fromarray(self._canvas), (MARGIN, top))
+        draw = ImageDraw.Draw(page)
+        draw.rectangle((MARGIN - 1, top - 1, MARGIN + width, top + height), outline=INK)
+        crs = name_crs(self._grid.crs)
+        draw.text((MARGIN + width, MARGIN // 2), crs, INK, font, anchor="ra")
+        room = width - font.getlength(crs) - 2 * size
+        fitting = font.font_variant(size=size * min(1.0, room / font.getlength(self._title)))
+        draw.text((MARGIN, MARGIN // 2), self._title, INK, fitting)
+        for i, line in enumerate(lines):
+            self._draw_legend(draw, line, font, top + height + MARGIN // 2 + i * line_height, size)
+        self._draw_scale_bar(draw, font, top, size)
+        self._draw_north(draw, font, top, size)
+        page.save(path, compress_level=3)
+
+    def _enlarge(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.repeat(np.repeat(picture, self._zoom, axis=0), self._zoom, axis=1) if self._zoom > 1 else picture
+
+    def _draw_legend(
+        self, draw: ImageDraw.ImageDraw, line: Sequence[tuple[Colour | None, str]], font: ImageFont.FreeTypeFont, y: int, size: int
+    ) -> None:
+        x: float = MARGIN
+        for colour, text in line:
+            if colour is not None:
+                draw.rectangle((x, y + size * 0.25, x + size, y + size * 1.05), fill=colour, outline=INK)
+                x += 1.5 * size
+            draw.text((x, y), text, INK, font)
+            x += draw.textlength(text, font) + 1.5 * size
+
+    def _draw_scale_bar(self, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, top: int, size: int) -> None:
+        height, width = self._canvas.shape[:2]
+        pixel_m = self._grid.pixel_size_m[0] / self._zoom
+        metres = nice_length(width * pixel_m / 4)
+        x, y, length = MARGIN + size, top + height - size, metres / pixel_m
+        label = f"{metres:g} m"
+        draw.rectangle((x - size / 2, y - 2.3 * size, x + length + size / 2, y + size / 2), fill=PAPER, outline=INK)
+        draw.rectangle((x, y - size / 2, x + length, y), fill=INK)
+        draw.text((x + length / 2, y - 0.7 * size), label, INK, font, anchor="mb")
+
+    def _draw_north(self, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, top: int, size: int) -> None:
+        width = self._canvas.shape[1]
+        inverse = ~self._grid.transform
+        east, south = inverse.b, inverse.e  # world up, in the picture's columns and rows
+        long = math.hypot(east, south)
+        east, south = east / long, south / long
+        x, y, half = MARGIN + width - 2.5 * size, top + 2.5 * size, 1.2 * size
+        draw.ellipse((x - 2 * size, y - 2 * size, x + 2 * size, y + 2 * size), fill=PAPER, outline=INK)
+        tip = (x + east * half, y + south * half)
+        wings = [(x - east * half + side * south * half / 1.6, y - south * half - side * east * half / 1.6) for side in (1, -1)]
+        draw.polygon([tip, wings[0], (x - east * half / 2, y - south * half / 2), wings[1]], fill=INK)
+        draw.text((x - east * 1.55 * size, y - south * 1.55 * size), "N", INK, font.font_variant(size=round(size * 0.7)), anchor="mm")
+
+
+def _wrap(
+    entries: Sequence[tuple[Colour | None, str]], font: ImageFont.FreeTypeFont, width: int
+) -> list[list[tuple[Colour | None, str]]]:
+    """Break legend entries into lines that fit a width."""
+    lines: list[list[tuple[Colour | None, str]]] = []
+    used = math.inf
+    for entry in entries:
+        needed = font.getlength(entry[1]) + 3 * font.size
+        if used + needed > width:
+            lines.append([])
+            used = 0
+        lines[-1].append(entry)
+        used += needed
+    return lines
+
+
+def nice_length(length: float) -> float:
+    """Return the largest of 1, 2 or 5 times a power of ten that is not longer than a length."""
+    power = 10.0 ** math.floor(math.log10(length))
+    return max(step * power for step in (1, 2, 5) if step * power <= length)

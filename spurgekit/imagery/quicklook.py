@@ -1,0 +1,89 @@
+"""A small picture of a large image, gathered while its strips pass by."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spurgekit.imagery.grid import PixelGrid, Window
+from spurgekit.imagery.raster import Raster
+from spurgekit.progress import Progress, silent
+
+MAX_PX = 1600
+STRIP_ROWS = 512
+
+
+class QuickLook:
+    """Gathers a picture of at most ``max_px`` pixels a side: each is the mean of four pixels of the image below it.
+
+    Attributes
+    ----------
+    grid : PixelGrid
+        Where the picture's pixels lie.
+    """
+
+    def __init__(self, raster: Raster, max_px: int = MAX_PX) -> None:
+        self._factor = max(1, math.ceil(max(raster.grid.width, raster.grid.height) / max_px))
+        self._image = raster.grid.window
+        self.grid: PixelGrid = raster.grid.coarsened(self._factor)
+        self._bands = (0, 1, 2) if len(raster.bands) >= 3 else (0,)
+        self._is_byte = raster.dtype == np.uint8
+        self._sums = np.zeros((len(self._bands), self.grid.height, self.grid.width), np.float32)
+        self._counts = np.zeros((self.grid.height, self.grid.width), np.uint8)
+
+    def watch(self, window: Window, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
+        """Take in a strip of the image. A pixel that comes by twice (overlapping strips) counts twice, which keeps the mean."""
+        inside = window & self._image
+        if inside is None:
+            return
+        f = self._factor
+        for down in sorted({f // 4, (3 * f) // 4}):
+            for across in sorted({f // 4, (3 * f) // 4}):
+                row, col = _first(inside.row, down, f), _first(inside.col, across, f)
+                if row >= inside.stop_row or col >= inside.stop_col:
+                    continue
+                take = (
+                    slice(row - window.row, inside.stop_row - window.row, f),
+                    slice(col - window.col, inside.stop_col - window.col, f),
+                )
+                seen = valid[take]
+                put = (slice(row // f, row // f + seen.shape[0]), slice(col // f, col // f + seen.shape[1]))
+                for i, band in enumerate(self._bands):
+                    self._sums[i][put] += pixels[band][take]  # pixels are 0 where not valid
+                self._counts[put] += seen
+
+    def rgba(self) -> NDArray[np.uint8]:
+        """Return the picture; transparent where there is no data. Types other than uint8 are stretched to 2-98 %.
+
+        Returns
+        -------
+        ndarray of uint8, shape (height, width, 4)
+        """
+        seen = self._counts > 0
+        mean = self._sums / np.maximum(self._counts, 1)
+        if not self._is_byte and seen.any():
+            low, high = np.percentile(mean[:, seen], (2, 98), axis=1)
+            mean = 255 * (mean - low[:, None, None]) / np.maximum(high - low, 1e-12)[:, None, None]
+        picture = np.zeros((*seen.shape, 4), np.uint8)
+        picture[..., :3] = np.clip(np.moveaxis(mean, 0, -1), 0, 255)
+        picture[..., 3] = 255 * seen
+        return picture
+
+
+def quick_look(raster: Raster, max_px: int = MAX_PX, progress: Progress = silent) -> QuickLook:
+    """Read a whole image, strip by strip, and return its quick look."""
+    look = QuickLook(raster, max_px)
+    rows = max(raster.block_shape[0], STRIP_ROWS) if raster.block_shape[0] <= 2 * STRIP_ROWS else STRIP_ROWS
+    with progress(f"looking at {raster.path.name}", raster.grid.height) as advance:
+        for row in range(0, raster.grid.height, rows):
+            window = Window(0, row, raster.grid.width, min(rows, raster.grid.height - row))
+            look.watch(window, *raster.read(window))
+            advance(window.height)
+    return look
+
+
+def _first(start: int, remainder: int, step: int) -> int:
+    """Return the first number from ``start`` that leaves ``remainder`` when divided by ``step``."""
+    return start + (remainder - start) % step

@@ -1,0 +1,114 @@
+"""Output folders that appear whole or not at all, each with a record of how it was made."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from spurgekit.errors import OutputExistsError
+
+PROVENANCE = "provenance.json"
+FINGERPRINT_BYTES = 1 << 20
+
+
+@contextmanager
+def output_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a folder to fill, which takes the name ``path`` only when the block ends without an error.
+
+    The work goes on in a hidden folder beside it (``.NAME.partial``); on an error that folder is removed, and one that a
+    killed process left behind is removed by the next run.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The final name. Its parents are made.
+    overwrite : bool
+        Replace a folder that spurgekit made before. Others are never replaced, lest ``--out ~`` cost somebody a home.
+
+    Raises
+    ------
+    OutputExistsError
+        If the folder is there already.
+    """
+    path = Path(path)
+    check_free(path, overwrite=overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.parent / f".{path.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        replaced = path.parent / f".{path.name}.replaced"
+        shutil.rmtree(replaced, ignore_errors=True)
+        if path.exists():
+            path.rename(replaced)
+        partial.rename(path)
+        shutil.rmtree(replaced, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Raise an :class:`OutputExistsError` if an output folder of that name may not be written."""
+    path = Path(path).resolve()
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise OutputExistsError(f"{path} is a file; pass another --out")
+    if not any(path.iterdir()):
+        return
+    if not overwrite:
+        raise OutputExistsError(f"{path} exists already; pass --overwrite to replace it, or another --out")
+    if not (path / PROVENANCE).is_file():
+        raise OutputExistsError(f"{path} exists and was not made by spurgekit, so it is not replaced; pass another --out")
+
+
+def write_provenance(folder: Path, *, parameters: Mapping[str, Any], inputs: Iterable[Path]) -> None:
+    """Write ``provenance.json``: the command, versions, parameters and fingerprints of the inputs.
+
+    It holds no time of day, so that the same work gives the same bytes.
+    """
+    record = {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "versions": versions(),
+        "parameters": dict(parameters),
+        "inputs": {str(path): fingerprint(path) for path in inputs},
+    }
+    text = json.dumps(record, indent=2, default=str) + "\n"
+    (folder / PROVENANCE).write_text(text, encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in ("spurgekit", "numpy", "opencv-python-headless", "rasterio", "geopandas", "scikit-learn", "timm", "torch"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # run from a checkout, or an exotic build
+            continue
+    return found
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Return the size of a file and a SHA-256 over its first and last MiB; orthomosaics are too large to hash whole."""
+    path = Path(path)
+    if path.is_dir():
+        inner = path / PROVENANCE
+        return fingerprint(inner) if inner.is_file() else {"folder": True}
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        digest.update(file.read(FINGERPRINT_BYTES))
+        if size > FINGERPRINT_BYTES:
+            file.seek(max(FINGERPRINT_BYTES, size - FINGERPRINT_BYTES))
+            digest.update(file.read(FINGERPRINT_BYTES))
+    return {"bytes": size, "sha256_of_ends": digest.hexdigest()}

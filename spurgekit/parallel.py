@@ -1,0 +1,42 @@
+"""Independent units of work through a ``concurrent.futures.Executor``, a bounded number of them at a time."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from typing import TypeVar
+
+Unit = TypeVar("Unit")
+Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """Return how many CPU cores this process may use (containers and ``taskset`` count)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def stream_map(
+    executor: Executor, function: Callable[[Unit], Result], units: Iterable[Unit], *, in_flight: int
+) -> Iterator[Result]:
+    """Yield ``function(unit)`` in the order of the units, which are drawn only as fast as they are worked off.
+
+    ``Executor.map`` would draw all units at once, and with them the whole image.
+
+    Parameters
+    ----------
+    in_flight : int
+        The most units that are submitted and not yet yielded, which bounds the memory.
+    """
+    pending: deque[Future[Result]] = deque()
+    try:
+        for unit in units:
+            pending.append(executor.submit(function, unit))
+            if len(pending) >= in_flight:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()

@@ -1,0 +1,161 @@
+"""Cut tiles out of an image in one pass: one thread reads row bands, all cores encode.
+
+Encoding is several times slower than reading, so the rate to reach is the encoder's on all cores. Every block of the image
+is decoded once: tiles of one row are read as one strip, and the blocks that the next row shares stay in GDAL's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spurgekit.imagery import Raster, Window
+from spurgekit.parallel import cores, stream_map
+from spurgekit.progress import Progress, silent
+from spurgekit.tiles.encode import Encoder
+from spurgekit.tiles.tile import Tile
+
+STRIP_PX = 32_768
+"""The widest strip that is read at once; with 250 px tiles of RGBA it holds 33 MB."""
+
+CHUNK = 16
+"""Tiles that are encoded as one unit: enough that handing them over costs nothing, few enough to share out evenly."""
+
+Watcher = Callable[[Window, NDArray[np.generic], NDArray[np.bool_]], None]
+"""Is shown every strip that is read: its window, pixels [bands, h, w] and valid [h, w]."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutTile:
+    """A tile that was looked at: the share of it that holds data, and its file if it was kept.
+
+    Attributes
+    ----------
+    tile : Tile
+    valid_fraction : float
+        From 0 to 1; what lies outside the image is not valid.
+    file_name : str or None
+        None if too little of it was valid.
+    """
+
+    tile: Tile
+    valid_fraction: float
+    file_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Some tiles and the pixels to cut them from."""
+
+    tiles: Sequence[Tile]
+    window: Window
+    pixels: NDArray[np.generic]
+    valid: NDArray[np.bool_]
+
+
+def cut_tiles(
+    raster: Raster,
+    tiles: Iterable[Tile],
+    folder: Path,
+    *,
+    encode: Encoder,
+    suffix: str,
+    min_valid: float = 0.0,
+    watch: Watcher | None = None,
+    executor: Executor | None = None,
+    progress: Progress = silent,
+) -> list[CutTile]:
+    """Write tiles of an image as files.
+
+    Parameters
+    ----------
+    raster : Raster
+        The image, read in the calling thread only.
+    tiles : iterable of Tile
+        Row by row for speed; any order is right.
+    folder : pathlib.Path
+        Gets ``{tile.id}{suffix}``.
+    encode : callable
+        From :func:`spurgekit.tiles.encode.encoder`.
+    min_valid : float
+        Least share of valid pixels of a tile that is written. A tile without any valid pixel is never written.
+    watch : callable, optional
+        Is shown every strip that is read.
+    executor : concurrent.futures.Executor, optional
+        Runs the encoding. Default: a thread for each core.
+
+    Returns
+    -------
+    list of CutTile
+        In the order of the tiles, those that were not written included.
+    """
+    tiles = list(tiles)
+
+    def work(job: _Job) -> list[CutTile]:
+        return [_cut_one(tile, job, raster, folder, encode, suffix, min_valid) for tile in job.tiles]
+
+    own = ThreadPoolExecutor(cores()) if executor is None else None
+    try:
+        cut: list[CutTile] = []
+        with progress(f"cutting {raster.path.name}", len(tiles)) as advance:
+            for done in stream_map(executor or own, work, _jobs(raster, tiles, watch), in_flight=4 * cores()):  # type: ignore[arg-type]
+                cut += done
+                advance(len(done))
+        return cut
+    finally:
+        if own is not None:
+            own.shutdown(cancel_futures=True)
+
+
+def _cut_one(
+    tile: Tile, job: _Job, raster: Raster, folder: Path, encode: Encoder, suffix: str, min_valid: float
+) -> CutTile:
+    rows, columns = tile.window.shifted(-job.window.col, -job.window.row).slices
+    valid = job.valid[rows, columns]
+    count = np.count_nonzero(valid)
+    fraction = float(count / valid.size)
+    if count == 0 or fraction < min_valid:
+        return CutTile(tile, fraction, None)
+    name = f"{tile.id}{suffix}"
+    # Not cv2.imwrite: on a full disk it returns False, and half a file stays behind.
+    (folder / name).write_bytes(encode(job.pixels[:, rows, columns], valid, raster.grid.crop(tile.window)))
+    return CutTile(tile, fraction, name)
+
+
+def _jobs(raster: Raster, tiles: Sequence[Tile], watch: Watcher | None) -> Iterator[_Job]:
+    for strip, window in _strips(tiles):
+        pixels, valid = raster.read(window)
+        if watch is not None:
+            watch(window, pixels, valid)
+        rest = iter(strip)
+        while chunk := list(islice(rest, CHUNK)):
+            yield _Job(chunk, window, pixels, valid)
+
+
+def _strips(tiles: Sequence[Tile]) -> Iterator[tuple[list[Tile], Window]]:
+    """Yield runs of tiles in one row that touch or overlap, with the window that holds them."""
+    strip: list[Tile] = []
+    for tile in tiles:
+        if strip and not _continues(strip, tile):
+            yield strip, _around(strip)
+            strip = []
+        strip.append(tile)
+    if strip:
+        yield strip, _around(strip)
+
+
+def _continues(strip: list[Tile], tile: Tile) -> bool:
+    first, last, window = strip[0].window, strip[-1].window, tile.window
+    in_row = (window.row, window.height) == (first.row, first.height)
+    return in_row and last.col < window.col <= last.stop_col and window.stop_col - first.col <= STRIP_PX
+
+
+def _around(strip: list[Tile]) -> Window:
+    first, last = strip[0].window, strip[-1].window
+    return Window(first.col, first.row, last.stop_col - first.col, first.height)

@@ -1,0 +1,79 @@
+"""The index of a tiles folder: one row a tile, as GeoParquet for programs and GeoPackage for QGIS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+from pyarrow.lib import ArrowException
+
+from spurgekit.errors import InputError
+from spurgekit.imagery import Raster
+from spurgekit.tiles.cut import CutTile
+
+PARQUET = "tiles.parquet"
+GEOPACKAGE = "tiles.gpkg"
+OWN_COLUMNS = ("tile_id", "file_name", "site", "layout", "source", "col_off", "row_off", "size_px", "gsd_m", "valid_fraction")
+
+
+def index_tiles(raster: Raster, site: str, cut: Sequence[CutTile], layout: str) -> gpd.GeoDataFrame:
+    """Return the index of the tiles that were written.
+
+    Returns
+    -------
+    geopandas.GeoDataFrame
+        Columns tile_id, file_name, site, layout, source, col_off, row_off (pixels of the tile's upper left corner), size_px,
+        gsd_m, valid_fraction and the tiles' attributes; the geometry is the ground that the whole tile covers, in the CRS
+        of the image.
+    """
+    kept = [c for c in cut if c.file_name is not None]
+    gsd_m, crs = raster.gsd_m, raster.grid.crs
+    rows = [
+        {
+            **{("point_" + k if k in OWN_COLUMNS else k): v for k, v in c.tile.attributes.items()},
+            "tile_id": c.tile.id,
+            "file_name": c.file_name,
+            "site": site,
+            "layout": layout,
+            "source": raster.path.name,
+            "col_off": c.tile.window.col,
+            "row_off": c.tile.window.row,
+            "size_px": c.tile.window.width,
+            "gsd_m": gsd_m,
+            "valid_fraction": c.valid_fraction,
+        }
+        for c in kept
+    ]
+    frame = pd.DataFrame(rows)
+    frame = frame[[*OWN_COLUMNS, *(c for c in frame.columns if c not in OWN_COLUMNS)]]
+    return gpd.GeoDataFrame(frame, geometry=[raster.grid.footprint(c.tile.window) for c in kept], crs=crs.to_wkt() if crs else None)
+
+
+def write_index(index: gpd.GeoDataFrame, folder: Path) -> None:
+    """Write the index as ``tiles.parquet`` and ``tiles.gpkg``."""
+    index.to_parquet(folder / PARQUET)
+    index.to_file(folder / GEOPACKAGE, layer="tiles", driver="GPKG")
+
+
+def read_index(folder: Path) -> gpd.GeoDataFrame:
+    """Read the index of a tiles folder.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no index, or not one of ours.
+    """
+    path = Path(folder) / PARQUET
+    if not Path(folder).is_dir():
+        raise InputError(f"{folder}: no such folder; make one with 'spurgekit tile'")
+    if not path.is_file():
+        raise InputError(f"{folder} holds no {PARQUET}; make it with 'spurgekit tile'")
+    try:
+        index = gpd.read_parquet(path)
+    except (ArrowException, ValueError, KeyError) as error:
+        raise InputError(f"{path} is not a GeoParquet file: {str(error).splitlines()[0]}") from error
+    if missing := [c for c in OWN_COLUMNS if c not in index.columns]:
+        raise InputError(f"{path} lacks the column {missing[0]}; make it again with 'spurgekit tile'")
+    return index

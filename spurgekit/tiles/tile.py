@@ -1,0 +1,126 @@
+"""A tile and the layouts that say where tiles lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from spurgekit.errors import InputError
+from spurgekit.imagery import PixelGrid, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A square of an image that is looked at as one.
+
+    Attributes
+    ----------
+    id : str
+        Derived from the site and the place, never random.
+    window : Window
+        Its pixels in the image, which may reach outside.
+    attributes : mapping
+        What else is known: row and column of a grid, or the columns of a points file.
+    """
+
+    id: str
+    window: Window
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def grid_layout(
+    grid: PixelGrid, site: str, *, size_px: int, overlap_px: int = 0, aoi: BaseGeometry | None = None
+) -> Iterator[Tile]:
+    """Yield the tiles that cover an image, row by row from its upper left corner.
+
+    Ids count rows and columns of the whole image, so that a tile keeps its id whatever the area of interest.
+
+    Parameters
+    ----------
+    grid : PixelGrid
+        The image.
+    site : str
+        Start of the ids.
+    size_px, overlap_px : int
+        Side of a tile, and the pixels that it shares with its neighbour.
+    aoi : shapely geometry, optional
+        Area of interest in the CRS of the grid; tiles that do not touch it are left out.
+    """
+    if size_px < 1:
+        raise InputError(f"a tile needs a size of at least 1 px, not {size_px}")
+    if not 0 <= overlap_px < size_px:
+        raise InputError(f"an overlap of {overlap_px} px does not go with tiles of {size_px} px; pass 0 to {size_px - 1}")
+    if aoi is not None:
+        shapely.prepare(aoi)
+    for row, col, window in grid.squares(size_px, size_px - overlap_px):
+        if aoi is None or aoi.intersects(grid.footprint(window)):
+            yield Tile(f"{site}_r{row:05d}_c{col:05d}", window, {"row": row, "col": col})
+
+
+def points_layout(grid: PixelGrid, site: str, points: gpd.GeoDataFrame, *, size_px: int, path: Path) -> list[Tile]:
+    """Return one tile around each point, its centre within half a pixel of the point.
+
+    Points outside the image are left out; the caller says how many.
+
+    Parameters
+    ----------
+    grid : PixelGrid
+        The image.
+    site : str
+        Start of the ids; the point's ``idx`` follows, or its place in the file where it has none.
+    points : geopandas.GeoDataFrame
+        In the CRS of the grid.
+    size_px : int
+        Side of a tile.
+    path : pathlib.Path
+        Where the points come from, for messages.
+
+    Raises
+    ------
+    InputError
+        If the geometries are not points, ``idx`` is not unique, or no point lies in the image.
+    """
+    if size_px < 1:
+        raise InputError(f"a tile needs a size of at least 1 px, not {size_px}")
+    if not (points.geom_type == "Point").all():
+        raise InputError(f"{path} holds {points.geom_type.mode()[0]}s, not points; pass polygons with --aoi or build-dataset --labels")
+    numbers = _point_numbers(points, path)
+    cols, rows = grid.to_pixel(points.geometry.x.to_numpy(), points.geometry.y.to_numpy())
+    inside = (cols >= 0) & (rows >= 0) & (cols < grid.width) & (rows < grid.height)
+    if not inside.any():
+        west, south, east, north = np.round(points.total_bounds, 1)
+        site_west, site_south, site_east, site_north = np.round(grid.footprint().bounds, 1)
+        raise InputError(
+            f"{path}: none of its {len(points)} points lies in the image; they span x {west} to {east}, y {south} to {north}, "
+            f"the image x {site_west} to {site_east}, y {site_south} to {site_north}; check the CRS and the order of coordinates"
+        )
+    left, top = np.floor(cols - size_px / 2 + 0.5), np.floor(rows - size_px / 2 + 0.5)
+    table = pd.DataFrame(points.drop(columns=points.geometry.name))
+    return [
+        Tile(
+            f"{site}_p{numbers[i]:05d}",
+            Window(int(left[i]), int(top[i]), size_px, size_px),
+            {**{str(k): v for k, v in table.iloc[i].items()}, "idx": int(numbers[i])},
+        )
+        for i in np.flatnonzero(inside)
+    ]
+
+
+def _point_numbers(points: gpd.GeoDataFrame, path: Path) -> list[int]:
+    if "idx" not in points:
+        return list(range(len(points)))
+    try:
+        numbers = [int(value) for value in points["idx"]]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: column idx holds something other than whole numbers: {error}") from error
+    if len(set(numbers)) < len(numbers):
+        raise InputError(f"{path}: column idx names {len(numbers) - len(set(numbers))} points twice; make it unique or rename it")
+    return numbers

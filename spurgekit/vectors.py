@@ -1,0 +1,111 @@
+"""Points and polygons from whatever file the field team has: GeoPackage, GeoJSON, Shapefile, CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+from pyogrio.errors import DataSourceError
+from rasterio.crs import CRS
+
+from spurgekit.errors import InputError
+from spurgekit.imagery import name_crs
+
+DEGREE_COLUMNS = (("longitude", "latitude"), ("lon", "lat"), ("long", "lat"), ("lng", "lat"))
+MAP_COLUMNS = (("easting", "northing"), ("x", "y"))
+
+
+def read_vector(path: Path, crs: CRS, *, declared_crs: str | None = None) -> gpd.GeoDataFrame:
+    """Read a vector file or a table with coordinates, and bring it into a CRS.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Anything that OGR reads; of a file with several layers, ``FILE|layername=NAME`` names one, as QGIS writes it. A CSV
+        needs columns longitude and latitude (taken as WGS 84), or easting and northing (with ``declared_crs``).
+    crs : rasterio.crs.CRS
+        The CRS to return.
+    declared_crs : str, optional
+        The CRS of the coordinates in the file, where the file does not say it or says it wrongly.
+
+    Returns
+    -------
+    geopandas.GeoDataFrame
+        Its rows in the file's order, without those that have no geometry.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is empty, has no CRS, or has coordinates that its CRS cannot have.
+    """
+    name, _, layer = str(path).partition("|layername=")
+    file = Path(name)
+    if not file.exists():
+        raise InputError(f"{file}: no such file")
+    is_table = file.suffix.lower() in (".csv", ".tsv", ".txt")
+    frame = _read_table(file, declared_crs) if is_table else _read_layer(file, layer or None)
+    if declared_crs:
+        frame = frame.set_crs(_check_name(declared_crs), allow_override=True)
+    if frame.crs is None:
+        raise InputError(f"{file} does not say its CRS; pass --points-crs, e.g. --points-crs EPSG:4326")
+    frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)].reset_index(drop=True)
+    if frame.empty:
+        raise InputError(f"{file} holds no geometries")
+    _check_degrees(file, frame)
+    target = crs.to_wkt()
+    if not frame.crs.equals(target):
+        frame = frame.to_crs(target)
+    if not np.isfinite(frame.total_bounds).all():
+        raise InputError(f"{file} has coordinates that cannot be brought into {name_crs(crs)}; check its CRS")
+    return frame
+
+
+def _read_layer(file: Path, layer: str | None) -> gpd.GeoDataFrame:
+    try:
+        layers = [str(row[0]) for row in pyogrio.list_layers(file) if row[1] is not None]
+        if layer is None and len(layers) > 1:
+            raise InputError(f"{file} has several layers ({', '.join(layers)}); name one as '{file.name}|layername={layers[0]}'")
+        frame = gpd.read_file(file, layer=layer)
+    except DataSourceError as error:
+        raise InputError(f"{file} is not a vector file that can be read: {str(error).splitlines()[0]}") from error
+    if not isinstance(frame, gpd.GeoDataFrame):
+        raise InputError(f"{file} has no geometries; pass a file of points or polygons")
+    return frame
+
+
+def _read_table(file: Path, declared_crs: str | None) -> gpd.GeoDataFrame:
+    try:
+        table = pd.read_csv(file, sep=None, engine="python")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"{file} is not a table that can be read: {str(error).splitlines()[0]}") from error
+    columns = {str(name).strip().lower(): name for name in table.columns}
+    pairs = (*MAP_COLUMNS, *DEGREE_COLUMNS) if declared_crs else DEGREE_COLUMNS
+    pair = next((p for p in pairs if p[0] in columns and p[1] in columns), None)
+    if pair is None:
+        hint = "pass --points-crs for its easting and northing" if any(p[0] in columns for p in MAP_COLUMNS) else "name them so"
+        raise InputError(f"{file} has no columns longitude and latitude ({', '.join(map(str, table.columns))}); {hint}")
+    try:
+        x, y = (pd.to_numeric(table[columns[c]]) for c in pair)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{file}: columns {pair[0]} and {pair[1]} are not all numbers: {error}") from error
+    crs = declared_crs or "EPSG:4326"
+    return gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(x, y), crs=_check_name(crs))
+
+
+def _check_name(crs: str) -> str:
+    from spurgekit.imagery import parse_crs
+
+    return str(parse_crs(crs).to_wkt())
+
+
+def _check_degrees(file: Path, frame: gpd.GeoDataFrame) -> None:
+    if not frame.crs.is_geographic:
+        return
+    west, south, east, north = frame.total_bounds
+    if west < -360 or east > 360 or south < -90 or north > 90:
+        swapped = -90 <= west and east <= 90 and -360 <= south and north <= 360
+        hint = "are longitude and latitude swapped?" if swapped else "pass --points-crs with the CRS that they are in"
+        raise InputError(f"{file} declares degrees but reaches from ({west:.5g}, {south:.5g}) to ({east:.5g}, {north:.5g}); {hint}")
