@@ -1,0 +1,140 @@
+"""Backbones from timm, with weights from the Hub, from a local file, or none."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+from urllib.request import getproxies
+
+import timm
+import torch
+from huggingface_hub import constants
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from spurgekit.errors import ModelError
+
+SHOWN_KEYS = 4
+CONNECT_S = 5.0
+
+
+def make_backbone(
+    name: str,
+    *,
+    pretrained: bool = False,
+    weights: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    image_size_px: int | None = None,
+    num_classes: int = 0,
+    seed: int = 0,
+) -> nn.Module:
+    """Make a timm model.
+
+    Parameters
+    ----------
+    name : str
+        As ``timm.list_models()`` has it.
+    pretrained : bool
+        Load the weights that timm names for it, from the Hub or its cache.
+    weights : pathlib.Path, optional
+        A local safetensors file, or a folder with ``model.safetensors``; a classifier in it is left aside.
+    options : mapping, optional
+        Further arguments of ``timm.create_model``.
+    image_size_px : int, optional
+        For backbones that must know it, such as vision transformers.
+    num_classes : int
+        0 gives features.
+    seed : int
+        Of the random weights, where there are no others.
+
+    Raises
+    ------
+    ModelError
+        If timm has no such model, or weights cannot be had or do not fit.
+    """
+    if name.split(".")[0] not in timm.list_models():
+        close = timm.list_models(f"*{name.split('.')[0][:6]}*")[:4]
+        hint = f"; near it are {', '.join(close)}" if close else ""
+        raise ModelError(f"timm has no backbone {name!r}{hint}; see timm.list_models()")
+    torch.manual_seed(seed)
+    arguments: dict[str, Any] = dict(options or {})
+    try:
+        with _quick_offline():
+            try:
+                model = timm.create_model(name, pretrained=pretrained, num_classes=num_classes, img_size=image_size_px, **arguments)
+            except TypeError as error:
+                if "img_size" not in str(error):  # convolutional backbones take any size and no such argument
+                    raise
+                torch.manual_seed(seed)
+                model = timm.create_model(name, pretrained=pretrained, num_classes=num_classes, **arguments)
+    except (TypeError, ValueError, AssertionError) as error:
+        raise ModelError(f"timm cannot make {name!r} so: {_first_line(error)}; change --backbone-option or --image-size") from error
+    except (OSError, RuntimeError) as error:  # the Hub's errors are OSErrors, timm's about missing weights RuntimeErrors
+        if not pretrained:
+            raise
+        raise ModelError(
+            f"the pretrained weights of {name!r} can be neither downloaded nor found in the Hub's cache; "
+            "pass a local file with --weights FILE, or --no-pretrained for random ones"
+        ) from error
+    if weights is not None:
+        load_backbone_weights(model, weights)
+    return model.eval()
+
+
+@contextmanager
+def _quick_offline() -> Iterator[None]:
+    """Without a connection, look into the Hub's cache at once instead of after a minute of retries."""
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not _reaches(constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _reaches(address: str) -> bool:
+    if getproxies():  # only the proxy could tell
+        return True
+    url = urlparse(address)
+    try:
+        socket.create_connection((url.hostname or "", url.port or 443), CONNECT_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def load_backbone_weights(model: nn.Module, path: Path) -> None:
+    """Load a safetensors file into a backbone, strictly but for a classifier that it does not have.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, not safetensors, or has other tensors than the backbone; the message lists some.
+    """
+    file = path / "model.safetensors" if path.is_dir() else path
+    if not file.is_file():
+        raise ModelError(f"{file}: no such file; pass --weights a .safetensors file")
+    try:
+        tensors = load_file(file)
+    except SafetensorError as error:
+        raise ModelError(f"{file} is not a safetensors file ({_first_line(error)}); pickled weights must be converted first") from error
+    own = model.state_dict()
+    classifier = model.pretrained_cfg.get("classifier") or "classifier"  # type: ignore[union-attr,operator]
+    heads = tuple(f"{name}." for name in ((classifier,) if isinstance(classifier, str) else classifier))
+    unknown = [key for key in tensors if key not in own and not key.startswith(heads)]
+    missing = [key for key in own if key not in tensors]
+    shaped = [key for key in own if key in tensors and tensors[key].shape != own[key].shape]
+    for what, keys in (("lacks", missing), ("has the unknown", unknown), ("has other shapes for", shaped)):
+        if keys:
+            listed = ", ".join(keys[:SHOWN_KEYS]) + (f" and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else "")
+            raise ModelError(f"{file} does not fit the backbone: it {what} {listed}; pass the --backbone that it was made for")
+    model.load_state_dict({key: tensors[key] for key in own})
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
