@@ -82,7 +82,7 @@ def read_exif(path: Path) -> Exif | None:
     }
     if all(value is None for value in found.values()):
         return None
-    return Exif(**found, orientation=int(orientation) if orientation in range(1, 9) else None)
+    return Exif(**found, orientation=int(orientation) if orientation and orientation in range(1, 9) else None)
 
 
 def _position(gps: Mapping[int, Any]) -> Position | None:

@@ -129,7 +129,9 @@ class PixelGrid:
             more than 1 % here, as Web Mercator does. Also if the coordinates cannot be in the CRS that the file names.
         """
         if self.crs is None and self.transform.is_identity:
-            raise ImageryError("is not georeferenced: it has neither a CRS nor a geotransform; georeference it first, e.g. in QGIS")
+            raise ImageryError(
+                "is not georeferenced: it has neither a CRS nor a geotransform; georeference it first, e.g. in QGIS"
+            )
         if self.crs is None:
             raise ImageryError("has no CRS; pass --crs, e.g. --crs EPSG:32612")
         if self.crs.is_geographic:

@@ -16,7 +16,7 @@ from rasterio.io import DatasetReader
 
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.exif import Exif, Position, read_exif
-from spurgekit.imagery.grid import SAME_GSD, PixelGrid, Window, name_crs
+from spurgekit.imagery.grid import PixelGrid, Window, name_crs
 from spurgekit.imagery.raster import Raster, open_raster
 from spurgekit.progress import Progress, silent
 
@@ -224,9 +224,7 @@ def _validity(raster: Raster) -> str:
     return "mask file" if Path(f"{raster.path}.msk").exists() else "internal mask"
 
 
-def _hints(
-    raster: Raster, blocks: Blocks, overviews: tuple[int, ...], valid_px: int, exif: Exif | None
-) -> Iterator[str]:
+def _hints(raster: Raster, blocks: Blocks, overviews: tuple[int, ...], valid_px: int, exif: Exif | None) -> Iterator[str]:
     """Yield what the user may want to do something about."""
     grid, dataset, name = raster.grid, raster.dataset, raster.path.name
     is_large = max(grid.width, grid.height) > LARGE_PX and dataset.driver == "GTiff"
@@ -261,8 +259,8 @@ def format_info(info: ImageInfo) -> list[tuple[str, str]]:
     if info.rotation_deg is not None:
         lines.append(("rotation", f"{info.rotation_deg:.2f}° counter-clockwise"))
     if info.extent is not None:
-        e, digits = info.extent, _digits(info.pixel_size)
-        lines.append(("extent", f"x {e.left:.{digits}f} to {e.right:.{digits}f}, y {e.bottom:.{digits}f} to {e.top:.{digits}f}"))
+        e, d = info.extent, _digits(info.pixel_size)
+        lines.append(("extent", f"x {e.left:.{d}f} to {e.right:.{d}f}, y {e.bottom:.{d}f} to {e.top:.{d}f}"))
     if info.lonlat is not None:
         ll = info.lonlat
         lines.append(("lon/lat", f"{ll.left:.6f}° to {ll.right:.6f}°, {ll.bottom:.6f}° to {ll.top:.6f}°"))
@@ -304,9 +302,9 @@ def _crs(info: ImageInfo) -> str:
 def _ground_resolution(info: ImageInfo) -> str:
     if info.gsd_cm is None or info.pixel_size_m is None:
         return f"unknown: the image {info.gsd_unknown_because}"
-    across, down = info.pixel_size_m
+    across, down = (f"{side * 100:.2f}" for side in info.pixel_size_m)
     text = f"{info.gsd_cm:.2f} cm"
-    return text if abs(across / down - 1) < SAME_GSD else f"{text} (pixels of {across * 100:.2f} x {down * 100:.2f} cm)"
+    return text if across == down else f"{text} (pixels of {across} x {down} cm)"
 
 
 def _digits(pixel_size: tuple[float, float] | None) -> int:

@@ -60,6 +60,8 @@ class Raster:
         The 1-based bands that :meth:`read` returns, in that order. Alpha is not among them.
     dtype : numpy.dtype
         uint8, uint16 or float32.
+    validity : str
+        How the file says which pixels are valid: ``alpha band``, ``mask``, ``nodata``, ``NaN`` or ``none``.
     notes : tuple of str
         What was assumed about the file, for the user to read.
     """
@@ -83,15 +85,14 @@ class Raster:
         self.dtype = np.dtype(dataset.dtypes[bands[0] - 1])
         self._dataset = dataset
         self._alpha = alpha
-        self._masked = alpha is None and any(MaskFlags.all_valid not in dataset.mask_flag_enums[b - 1] for b in bands)
+        self.validity = _validity(dataset, bands, alpha)
+        self._masked = self.validity in ("mask", "nodata")
         self._stack = stack
 
     def __enter__(self) -> Raster:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -120,18 +121,6 @@ class Raster:
     def dataset(self) -> DatasetReader:
         """What GDAL says of the file. For its metadata only: pixels come from :meth:`read`, which knows which are valid."""
         return self._dataset
-
-    @property
-    def validity(self) -> str:
-        """How the file says which pixels are valid: ``alpha band``, ``mask``, ``nodata``, ``NaN`` or ``none``."""
-        if self._alpha is not None:
-            return "alpha band"
-        flags = {flag for band in self.bands for flag in self._dataset.mask_flag_enums[band - 1]}
-        if MaskFlags.per_dataset in flags:
-            return "mask"
-        if MaskFlags.nodata in flags:
-            return "nodata"
-        return "NaN" if self.dtype.kind == "f" else "none"
 
     @property
     def block_shape(self) -> tuple[int, int]:
@@ -289,6 +278,17 @@ def _find_alpha(dataset: DatasetReader) -> tuple[int | None, tuple[str, ...]]:
     return None, ()
 
 
+def _validity(dataset: DatasetReader, bands: Sequence[int], alpha: int | None) -> str:
+    if alpha is not None:
+        return "alpha band"
+    flags = {flag for band in bands for flag in dataset.mask_flag_enums[band - 1]}
+    if MaskFlags.per_dataset in flags:
+        return "mask"
+    if MaskFlags.nodata in flags:
+        return "nodata"
+    return "NaN" if dataset.dtypes[bands[0] - 1] == "float32" else "none"
+
+
 def _is_two_valued(dataset: DatasetReader, band: int, samples: int = 8) -> bool:
     """Whether blocks spread over the image hold the type's largest value in a band, and nothing else but 0."""
     rows, columns = dataset.block_shapes[band - 1]
@@ -306,9 +306,7 @@ def _is_two_valued(dataset: DatasetReader, band: int, samples: int = 8) -> bool:
     return top in seen
 
 
-def _choose_bands(
-    path: Path, dataset: DatasetReader, bands: Sequence[int] | None, alpha: int | None
-) -> tuple[int, ...]:
+def _choose_bands(path: Path, dataset: DatasetReader, bands: Sequence[int] | None, alpha: int | None) -> tuple[int, ...]:
     if not bands:
         return tuple(b for b in range(1, dataset.count + 1) if b != alpha)
     if missing := [b for b in bands if not 1 <= b <= dataset.count]:

@@ -1,0 +1,92 @@
+"""What all tests share: the real data, and small GeoTIFFs drawn on the spot."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import settings
+from numpy.typing import ArrayLike
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning
+
+# The same examples on every run, and nothing left behind in the working folder.
+settings.register_profile("spurgekit", deadline=None, derandomize=True, database=None)
+settings.load_profile("spurgekit")
+
+CORNER = (500_000.0, 5_000_000.0)
+"""Where the upper left corner of a drawn raster lies: on the central meridian of a UTM zone, at 45° N."""
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Return the folder of real files; tests that ask for it are skipped where it is absent."""
+    default = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+    folder = Path(os.environ.get("SPURGEKIT_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"real test data is not at {folder}; set SPURGEKIT_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_tif() -> Callable[..., Path]:
+    """Return :func:`write_tif`: ``make_tif(tmp_path / "site.tif", array, gsd=0.02)``."""
+    return write_tif
+
+
+def write_tif(
+    path: Path,
+    array: ArrayLike,
+    *,
+    crs: str | None = "EPSG:32612",
+    gsd: float = 0.01,
+    transform: Affine | None = None,
+    colours: Sequence[str] | None = None,
+    mask: ArrayLike | None = None,
+    **profile: Any,
+) -> Path:
+    """Write a GeoTIFF (or what ``driver`` says) and return its path.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    array : array_like, shape (bands, height, width)
+        The pixels; their dtype is the file's.
+    crs : str or None
+    gsd : float
+        Side of a pixel in the CRS's unit. Rows run from north to south, and the upper left corner is at ``CORNER``.
+    transform : affine.Affine, optional
+        In place of ``gsd``: where the pixels lie. The identity with ``crs=None`` makes an image without a georeference.
+    colours : sequence of str, optional
+        Colour interpretation of each band: ``("red", "green", "blue", "alpha")``. Default what GDAL takes it for.
+    mask : array_like of bool, shape (height, width), optional
+        An internal mask, True where valid.
+    **profile
+        More for ``rasterio.open``: ``nodata=0``, ``tiled=True``, ``blockxsize=64``, ``compress="jpeg"``, ...
+    """
+    pixels = np.asarray(array)
+    count, height, width = pixels.shape
+    profile = {"driver": "GTiff", **profile}
+    if transform is None:
+        transform = Affine(gsd, 0, CORNER[0], 0, -gsd, CORNER[1])
+    with (
+        warnings.catch_warnings(),
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+    ):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(
+            path, "w", width=width, height=height, count=count, dtype=pixels.dtype, crs=crs, transform=transform, **profile
+        ) as file:
+            if colours is not None:
+                file.colorinterp = [ColorInterp[colour] for colour in colours]
+            file.write(pixels)
+            if mask is not None:
+                file.write_mask(np.asarray(mask, bool))
+    return path
