@@ -104,12 +104,21 @@ class Preprocess:
     def __call__(self, tiles: NDArray[np.uint8]) -> Tensor:
         """Return float32 [n, bands, size, size] in channels-last order, from uint8 [n, bands, h, w].
 
-        The bytes travel to the device and become floats there.
+        The bytes travel to the device and become floats there. Pixels without data (0 in all bands, as everything here
+        writes them) take the mean colour of the rest of their tile; black would look like shadow to the model.
         """
-        images = torch.from_numpy(tiles).to(self.device).float()
+        images = _fill_no_data(torch.from_numpy(tiles).to(self.device).float())
         if images.shape[-1] != self.size_px:
             images = nnf.interpolate(images, size=(self.size_px, self.size_px), mode="bilinear", antialias=True)
         return (images * self._scale - self._shift).contiguous(memory_format=torch.channels_last)
+
+
+def _fill_no_data(images: Tensor) -> Tensor:
+    missing = images.amax(dim=1, keepdim=True) == 0
+    if not missing.any():
+        return images
+    seen = (~missing).sum(dim=(2, 3), keepdim=True).clamp(min=1)
+    return torch.where(missing, images.sum(dim=(2, 3), keepdim=True) / seen, images)
 
 
 class TileClassifier:

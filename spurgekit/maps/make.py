@@ -30,7 +30,7 @@ from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
 
 NO_CLASS = 255
-MAX_SHADE = 170
+MAX_SHADE = 120
 """Opacity of a cell on the quick look whose class is certain, of 255."""
 
 
@@ -237,7 +237,7 @@ def _draw(
         shade[mine, 3] = (MAX_SHADE * certain[mine]).astype(np.uint8)
         picture.legend(
             class_colour(number),
-            f"{name}: {of_class.mapped_m2:,.1f} m² mapped of {report.mapped_m2:,.0f} m²; corrected {of_class.corrected_m2:,.1f} m² "
+            f"{name}: {of_class.mapped_m2:,.1f} m2 mapped of {report.mapped_m2:,.0f} m2; corrected {of_class.corrected_m2:,.1f} m2 "
             f"({of_class.low_m2:,.1f} to {of_class.high_m2:,.1f})",
         )
     picture.paint(shade)

@@ -1,0 +1,5 @@
+"""``python -m spurgekit``."""
+
+from spurgekit.cli.main import main
+
+main()

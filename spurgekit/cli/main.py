@@ -1,0 +1,70 @@
+"""The command ``spurgekit``: errors become one line, commands are loaded when they are used."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+from typing import Any
+
+import click
+
+import spurgekit
+from spurgekit.errors import SpurgekitError
+
+COMMANDS = {
+    "init": "Start a survey: a folder with a commented survey.toml.",
+    "info": "Show what an image is: size, CRS, ground sample distance, valid share.",
+    "tile": "Cut orthomosaics into georeferenced tiles.",
+    "build-dataset": "Label tiles and split them by place.",
+    "train": "Train a classifier and test it on held-out places.",
+    "map": "Map a whole site with a trained model.",
+    "demo": "Run everything on a simulated site, offline.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when it is called, so that help and small commands need no torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the commands in the order in which a survey uses them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        """Return a command, or None if there is none of that name."""
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"spurgekit.cli.{name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; print one line for what a user can mend, a traceback only with ``--debug``."""
+        try:
+            return super().invoke(ctx)
+        except SpurgekitError as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"spurgekit: {_one_line(error)}", err=True)
+            ctx.exit(error.exit_code)
+        except OSError as error:
+            if ctx.params.get("debug"):
+                raise
+            what = "the disk is full; free some space and run it again" if error.errno == errno.ENOSPC else _one_line(error)
+            click.echo(f"spurgekit: {what}", err=True)
+            ctx.exit(1)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(spurgekit.__version__, prog_name="spurgekit")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:  # noqa: ARG001
+    """From drone imagery and scarce labels to fine-scale maps of a weed."""

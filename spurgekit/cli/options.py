@@ -1,0 +1,61 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spurgekit.survey import Survey, find_survey
+
+PATH = click.Path(path_type=Path)
+
+overwrite = click.option("--overwrite", is_flag=True, help="Replace an output folder that spurgekit made before.")
+crs = click.option(
+    "--crs", metavar="CRS", help="Work in this CRS (e.g. EPSG:32612): assigned to an image that has none, else reprojected to."
+)
+device = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... (auto: a GPU if there is one).")
+
+
+class NumberList(click.ParamType):
+    """Whole numbers parted by commas, as a tuple."""
+
+    name = "N,N,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Return the numbers."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of whole numbers such as 1,2,3", param, ctx)
+
+
+class NameList(click.ParamType):
+    """Names parted by commas, as a tuple."""
+
+    name = "NAME,NAME,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the names."""
+        return value if isinstance(value, tuple) else tuple(part.strip() for part in str(value).split(","))
+
+
+bands: Callable[[Any], Any] = click.option("--bands", type=NumberList(), help="1-based bands to read; default all but alpha.")
+
+
+def survey_here(what: str) -> Survey:
+    """Return the survey of the working folder, for commands called without arguments.
+
+    Raises
+    ------
+    click.UsageError
+        If there is none.
+    """
+    survey = find_survey()
+    if survey is None:
+        raise click.UsageError(f"name {what}, or run this in a survey's folder (one with a survey.toml)")
+    return survey

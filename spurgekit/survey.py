@@ -1,0 +1,187 @@
+"""A survey: a folder with a ``survey.toml`` that says what was flown where, so that commands need no arguments."""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from spurgekit.errors import InputError, OutputExistsError
+from spurgekit.imagery import slug
+
+FILE_NAME = "survey.toml"
+DEFAULT_CLASSES = ("no spurge", "leafy spurge")
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Site(_Table):
+    """One imaged place.
+
+    Attributes
+    ----------
+    name : str
+        Starts the ids of its tiles: letters, digits, ``_`` and ``-``.
+    image : pathlib.Path
+        Orthomosaic; relative to the survey's folder.
+    """
+
+    name: str
+    image: Path
+
+    @field_validator("name")
+    @classmethod
+    def _is_slug(cls, name: str) -> str:
+        if slug(name) != name:
+            raise ValueError(f"use letters, digits, '_' and '-' only, e.g. {slug(name)!r}")
+        return name
+
+
+class TileTable(_Table):
+    """How the survey is tiled.
+
+    Attributes
+    ----------
+    size_px : int
+    gsd_m : float, optional
+        Ground sample distance to resample to, so that flights at different heights are comparable.
+    points : pathlib.Path, optional
+        Points to centre tiles on, instead of a grid.
+    """
+
+    size_px: int = Field(default=250, ge=1)
+    gsd_m: float | None = Field(default=None, gt=0)
+    points: Path | None = None
+
+
+class Survey(_Table):
+    """What ``survey.toml`` says, with the folder that it is in.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+    name : str
+    date : datetime.date, optional
+    classes : tuple of str
+        In the order of their numbers, absence first.
+    crs : str, optional
+        CRS of imagery that does not say its own, or to reproject to.
+    labels : pathlib.Path, optional
+        Points or polygons with the class of the ground.
+    tiles : TileTable
+    sites : tuple of Site
+    """
+
+    folder: Path = Field(default=Path(), exclude=True)
+    schema_version: int = Field(default=1, ge=1, le=1)
+    name: str
+    date: datetime.date | None = None
+    classes: tuple[str, ...] = DEFAULT_CLASSES
+    crs: str | None = None
+    labels: Path | None = None
+    tiles: TileTable = TileTable()
+    sites: tuple[Site, ...] = ()
+
+    @field_validator("classes")
+    @classmethod
+    def _are_classes(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(classes) < 2 or len(set(classes)) < len(classes) or not all(name.strip() for name in classes):
+            raise ValueError("name two or more different classes, absence first")
+        return classes
+
+    @model_validator(mode="after")
+    def _sites_differ(self) -> Survey:
+        names = [site.name for site in self.sites]
+        if len(set(names)) < len(names):
+            raise ValueError("two sites have the same name")
+        return self
+
+    def path(self, path: Path) -> Path:
+        """Return a path of the survey's file as seen from here."""
+        return self.folder / path
+
+    @property
+    def images(self) -> list[tuple[str, Path]]:
+        """Name and image of each site."""
+        return [(site.name, self.path(site.image)) for site in self.sites]
+
+
+def read_survey(folder: Path) -> Survey:
+    """Read the ``survey.toml`` of a folder.
+
+    Raises
+    ------
+    InputError
+        If it is missing or says something that it cannot; the message names the entry.
+    """
+    file = Path(folder) / FILE_NAME
+    if not file.is_file():
+        raise InputError(f"{file}: no such file; make a survey with 'spurgekit init NAME'")
+    try:
+        entries = tomllib.loads(file.read_text(encoding="utf-8"))
+        return Survey.model_validate({**entries, "folder": Path(folder)})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise InputError(f"{file}: {where}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+def find_survey(folder: Path = Path()) -> Survey | None:
+    """Return the survey of a folder, or None if it is not one's."""
+    return read_survey(folder) if (Path(folder) / FILE_NAME).is_file() else None
+
+
+TEMPLATE = """\
+# A survey for spurgekit. Commands run in this folder take what is said here:
+#   spurgekit tile;  spurgekit build-dataset;  spurgekit train;  spurgekit map --model models/probe
+schema_version = 1
+name = "{name}"
+# date = 2026-06-14
+
+# The classes, absence first.
+classes = ["no spurge", "leafy spurge"]
+
+# Where it is known what grows: points, or polygons drawn in QGIS. With a column "label" that holds one of the classes;
+# polygons without one are all of the second class, and ground without a polygon is of the first.
+# labels = "weed.gpkg"
+
+# The coordinate reference system of imagery that does not say its own, or that is in degrees.
+# crs = "EPSG:32612"
+
+[tiles]
+size_px = 250
+# Resample to one ground sample distance (metres a pixel), so that flights at different heights are comparable.
+# gsd_m = 0.014
+# Tiles around points instead of a grid over the whole site:
+# points = "points.gpkg"
+
+# One entry for each orthomosaic. Paths are relative to this folder.
+# [[sites]]
+# name = "north-pasture"
+# image = "north-pasture.tif"
+"""
+
+GITIGNORE = "tiles/\ndataset/\naugmented/\nmodels/\nmaps/\n"
+
+
+def init_survey(folder: Path) -> Path:
+    """Make a folder with a commented ``survey.toml`` and a ``.gitignore`` for what the commands make; return the file."""
+    folder = Path(folder)
+    file = folder / FILE_NAME
+    if file.exists():
+        raise OutputExistsError(f"{file} exists already; edit it, or pass another name")
+    if folder.exists() and not folder.is_dir():
+        raise OutputExistsError(f"{folder} is a file; pass another name")
+    folder.mkdir(parents=True, exist_ok=True)
+    name = folder.resolve().name.replace("\\", "\\\\").replace('"', '\\"')
+    file.write_text(TEMPLATE.format(name=name), encoding="utf-8")
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text(GITIGNORE, encoding="utf-8")
+    return file
