@@ -18,7 +18,7 @@ class Progress(Protocol):
 @contextmanager
 def silent(description: str, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG001
     """Show nothing."""
-    yield lambda count: None
+    yield lambda _: None
 
 
 @contextmanager

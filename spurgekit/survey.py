@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import tomllib
 from pathlib import Path
 
@@ -79,7 +79,7 @@ class Survey(_Table):
     folder: Path = Field(default=Path(), exclude=True)
     schema_version: int = Field(default=1, ge=1, le=1)
     name: str
-    date: datetime.date | None = None
+    date: dt.date | None = None
     classes: tuple[str, ...] = DEFAULT_CLASSES
     crs: str | None = None
     labels: Path | None = None

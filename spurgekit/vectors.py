@@ -67,7 +67,9 @@ def _read_layer(file: Path, layer: str | None) -> gpd.GeoDataFrame:
     try:
         layers = [str(row[0]) for row in pyogrio.list_layers(file) if row[1] is not None]
         if layer is None and len(layers) > 1:
-            raise InputError(f"{file} has several layers ({', '.join(layers)}); name one as '{file.name}|layername={layers[0]}'")
+            raise InputError(
+                f"{file} has several layers ({', '.join(layers)}); name one as '{file.name}|layername={layers[0]}'"
+            )
         frame = gpd.read_file(file, layer=layer)
     except DataSourceError as error:
         raise InputError(f"{file} is not a vector file that can be read: {str(error).splitlines()[0]}") from error
@@ -106,6 +108,8 @@ def _check_degrees(file: Path, frame: gpd.GeoDataFrame) -> None:
         return
     west, south, east, north = frame.total_bounds
     if west < -360 or east > 360 or south < -90 or north > 90:
-        swapped = -90 <= west and east <= 90 and -360 <= south and north <= 360
+        swapped = west >= -90 and east <= 90 and south >= -360 and north <= 360
         hint = "are longitude and latitude swapped?" if swapped else "pass --points-crs with the CRS that they are in"
-        raise InputError(f"{file} declares degrees but reaches from ({west:.5g}, {south:.5g}) to ({east:.5g}, {north:.5g}); {hint}")
+        raise InputError(
+            f"{file} declares degrees but reaches from ({west:.5g}, {south:.5g}) to ({east:.5g}, {north:.5g}); {hint}"
+        )

@@ -66,14 +66,18 @@ def make_backbone(
     try:
         with _quick_offline():
             try:
-                model = timm.create_model(name, pretrained=pretrained, num_classes=num_classes, img_size=image_size_px, **arguments)
+                model = timm.create_model(
+                    name, pretrained=pretrained, num_classes=num_classes, img_size=image_size_px, **arguments
+                )
             except TypeError as error:
                 if "img_size" not in str(error):  # convolutional backbones take any size and no such argument
                     raise
                 torch.manual_seed(seed)
                 model = timm.create_model(name, pretrained=pretrained, num_classes=num_classes, **arguments)
     except (TypeError, ValueError, AssertionError) as error:
-        raise ModelError(f"timm cannot make {name!r} so: {_first_line(error)}; change --backbone-option or --image-size") from error
+        raise ModelError(
+            f"timm cannot make {name!r} so: {_first_line(error)}; change --backbone-option or --image-size"
+        ) from error
     except (OSError, RuntimeError) as error:  # the Hub's errors are OSErrors, timm's about missing weights RuntimeErrors
         if not pretrained:
             raise
@@ -122,7 +126,9 @@ def load_backbone_weights(model: nn.Module, path: Path) -> None:
     try:
         tensors = load_file(file)
     except SafetensorError as error:
-        raise ModelError(f"{file} is not a safetensors file ({_first_line(error)}); pickled weights must be converted first") from error
+        raise ModelError(
+            f"{file} is not a safetensors file ({_first_line(error)}); pickled weights must be converted first"
+        ) from error
     own = model.state_dict()
     classifier = model.pretrained_cfg.get("classifier") or "classifier"  # type: ignore[union-attr,operator]
     heads = tuple(f"{name}." for name in ((classifier,) if isinstance(classifier, str) else classifier))

@@ -35,7 +35,8 @@ def write_card(folder: Path, info: ModelInfo, *, weights: str) -> None:
         "## Limits",
         "",
         "- Tested on held-out places of the same survey only: another site, season, camera or height is another question.",
-        f"- The probabilities suit ground where the classes are as common as in training ({_shares(info)}); they are not calibrated.",
+        f"- The probabilities suit ground where the classes are as common as in training ({_shares(info)}); "
+        "they are not calibrated.",
         "- Not for decisions about single plants: a tile is the smallest thing that it sees.",
         "",
         "## Use",

@@ -186,7 +186,9 @@ def load_model(folder: Path, device: str = "auto") -> TileClassifier:
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, FileNotFoundError, RuntimeError) as error:
-        raise ModelError(f"{folder / WEIGHTS} is missing, damaged, or does not fit {DESCRIPTION}; train the model again") from error
+        raise ModelError(
+            f"{folder / WEIGHTS} is missing, damaged, or does not fit {DESCRIPTION}; train the model again"
+        ) from error
     return TileClassifier(info, network, choose_device(device))
 
 

@@ -37,7 +37,9 @@ def extract_features(
     for batch in batches:
         features = backbone(preprocess(batch)).float().cpu().numpy()
         if not np.isfinite(features).all():
-            raise ModelError("the backbone's features are not finite; its weights are damaged, or --image-size does not suit it")
+            raise ModelError(
+                "the backbone's features are not finite; its weights are damaged, or --image-size does not suit it"
+            )
         yield features
 
 

@@ -36,7 +36,8 @@ def read_tile(path: Path) -> NDArray[np.uint8]:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         bands = 1 if image.ndim == 2 else image.shape[2]
         raise InputError(
-            f"{path} has {bands} band{'s' if bands > 1 else ''} of {image.dtype}; this recipe reads 3 of uint8: tile again with --bands 1,2,3"
+            f"{path} has {bands} band{'s' if bands > 1 else ''} of {image.dtype}; this recipe reads 3 of uint8: "
+            "tile again with --bands 1,2,3"
         )
     return np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1))
 
@@ -52,7 +53,9 @@ def batches(paths: Sequence[Path], size: int) -> Iterator[NDArray[np.uint8]]:
         batch: list[NDArray[np.uint8]] = []
         for path, tile in zip(paths, stream_map(threads, read_tile, paths, in_flight=2 * size), strict=True):
             if batch and tile.shape != batch[0].shape:
-                raise InputError(f"{path} is {tile.shape[2]} x {tile.shape[1]} px, others {batch[0].shape[2]} x {batch[0].shape[1]}")
+                raise InputError(
+                    f"{path} is {tile.shape[2]} x {tile.shape[1]} px, others {batch[0].shape[2]} x {batch[0].shape[1]}"
+                )
             batch.append(tile)
             if len(batch) == size:
                 yield np.stack(batch)

@@ -20,7 +20,9 @@ from spurgekit.progress import bar
 @click.option("--labels-crs", metavar="CRS", help="CRS of that file, if it does not say it.")
 @click.option("--label-column", help="Column of the class.  [default: label]")
 @click.option("--classes", type=NameList(), help="Class names in order, absence first.")
-@click.option("--min-cover", type=float, default=0.05, show_default=True, help="Least share of a tile that polygons must cover.")
+@click.option(
+    "--min-cover", type=float, default=0.05, show_default=True, help="Least share of a tile that polygons must cover."
+)
 @click.option("--group-column", help="Hold out whole groups of this column (site, cluster, ...).  [default: blocks of ground]")
 @click.option("--test-groups", type=NameList(), help="The groups to hold out.  [default: drawn]")
 @click.option("--block", "block_m", type=float, help="Side of a block in metres.  [default: four tiles]")

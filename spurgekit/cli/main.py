@@ -66,5 +66,5 @@ def _one_line(error: Exception) -> str:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(spurgekit.__version__, prog_name="spurgekit")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def main(debug: bool) -> None:  # noqa: ARG001
+def main(debug: bool) -> None:
     """From drone imagery and scarce labels to fine-scale maps of a weed."""

@@ -16,10 +16,12 @@ overwrite = click.option("--overwrite", is_flag=True, help="Replace an output fo
 crs = click.option(
     "--crs", metavar="CRS", help="Work in this CRS (e.g. EPSG:32612): assigned to an image that has none, else reprojected to."
 )
-device = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... (auto: a GPU if there is one).")
+device = click.option(
+    "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... (auto: a GPU if there is one)."
+)
 
 
-class NumberList(click.ParamType):
+class NumberList(click.ParamType):  # type: ignore[type-arg]
     """Whole numbers parted by commas, as a tuple."""
 
     name = "N,N,..."
@@ -34,7 +36,7 @@ class NumberList(click.ParamType):
             self.fail(f"{value!r} is not a list of whole numbers such as 1,2,3", param, ctx)
 
 
-class NameList(click.ParamType):
+class NameList(click.ParamType):  # type: ignore[type-arg]
     """Names parted by commas, as a tuple."""
 
     name = "NAME,NAME,..."

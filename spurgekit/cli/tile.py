@@ -65,7 +65,11 @@ def command(images: tuple[Path, ...], out: Path | None, overwrite: bool, **chose
 
 
 def _print(report: TilesReport, asked: str) -> None:
-    chosen = f"{report.layout} (auto: no markers are looked for yet)" if asked == "auto" and report.layout == "grid" else report.layout
+    chosen = (
+        f"{report.layout} (auto: no markers are looked for yet)"
+        if asked == "auto" and report.layout == "grid"
+        else report.layout
+    )
     click.echo(f"layout  {chosen}")
     for site in report.sites:
         left_out = [f"{site.empty:,} without data"] if site.empty else []

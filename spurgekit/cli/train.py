@@ -33,7 +33,9 @@ def _parse_options(ctx: click.Context, param: click.Parameter, values: tuple[str
 @click.option("--out", type=PATH, help="Model folder to make.  [default: models/probe]")
 @click.option("--backbone", default=DEFAULT_BACKBONE, show_default=True, help="Any model of timm.")
 @click.option("--weights", type=PATH, help="Local safetensors for the backbone, instead of a download.")
-@click.option("--pretrained/--no-pretrained", default=True, show_default=True, help="Fetch timm's weights, or take random ones.")
+@click.option(
+    "--pretrained/--no-pretrained", default=True, show_default=True, help="Fetch timm's weights, or take random ones."
+)
 @click.option(
     "--backbone-option", "backbone_options", multiple=True, metavar="KEY=VALUE", callback=_parse_options,
     help="Further argument of timm.create_model, e.g. pad_type=same. May be repeated.",

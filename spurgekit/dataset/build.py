@@ -163,7 +163,9 @@ def build_dataset(
         (folder / DATASET).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
         write_card(folder, info, index)
         parameters = {name: getattr(options, name) for name in options.__slots__}
-        write_provenance(folder, parameters=parameters, inputs=[Path(tiles) / PARQUET, *([options.labels] if options.labels else [])])
+        write_provenance(
+            folder, parameters=parameters, inputs=[Path(tiles) / PARQUET, *([options.labels] if options.labels else [])]
+        )
     return info
 
 
@@ -174,7 +176,8 @@ def _one_size(index: gpd.GeoDataFrame, where: Path) -> tuple[int, float]:
         raise InputError(f"{where} holds tiles of {sizes[0]} px and of {sizes[-1]} px; make them again with one --size")
     if gsd.max() / gsd.min() - 1 > GSD_TOLERANCE:
         raise InputError(
-            f"{where} holds tiles of {100 * gsd.min():.2f} cm and of {100 * gsd.max():.2f} cm a pixel; tile with --gsd {gsd.max():.4f}"
+            f"{where} holds tiles of {100 * gsd.min():.2f} cm and of {100 * gsd.max():.2f} cm a pixel; "
+            f"tile with --gsd {gsd.max():.4f}"
         )
     return int(sizes[0]), float(gsd.median())
 
@@ -212,7 +215,9 @@ def _split(index: gpd.GeoDataFrame, options: DatasetOptions, tile_m: float) -> _
         raise InputError(f"the tiles have no column {options.group_column!r} ({columns}); pass another --group-column")
     column = index[options.group_column]
     if column.isna().any():
-        raise InputError(f"column {options.group_column!r} is empty for {int(column.isna().sum())} tiles; fill it, or split by blocks")
+        raise InputError(
+            f"column {options.group_column!r} is empty for {int(column.isna().sum())} tiles; fill it, or split by blocks"
+        )
     if options.test_groups:
         is_test = choose_groups(column, options.test_groups, options.group_column)
         test_groups = list(options.test_groups)
@@ -228,7 +233,8 @@ def _check_counts(counts: dict[str, dict[str, int]]) -> None:
         for label, count in of_class.items():
             if count == 0:
                 raise InputError(
-                    f"no tile of class {label!r} is left in the {name} split; hold out other groups, or use smaller blocks or buffers"
+                    f"no tile of class {label!r} is left in the {name} split; "
+                    "hold out other groups, or use smaller blocks or buffers"
                 )
 
 
@@ -239,7 +245,8 @@ def _metadata(index: gpd.GeoDataFrame, classes: tuple[str, ...]) -> pd.DataFrame
     rows = pd.DataFrame(index.drop(columns=index.geometry.name))
     number = {label: i for i, label in enumerate(classes)}
     rows["file_name"] = [
-        f"{class_folder(number[label], label)}/{Path(name).name}" for label, name in zip(rows["label"], rows["file_name"], strict=True)
+        f"{class_folder(number[label], label)}/{Path(name).name}"
+        for label, name in zip(rows["label"], rows["file_name"], strict=True)
     ]
     rows["longitude"], rows["latitude"] = degrees.x.round(8), degrees.y.round(8)
     rows["easting"], rows["northing"] = centres.x.round(3), centres.y.round(3)

@@ -16,12 +16,16 @@ def write_card(folder: Path, info: DatasetInfo, index: gpd.GeoDataFrame) -> None
     """Write ``README.md`` with the YAML header that the Hugging Face Hub reads."""
     sites = ", ".join(sorted(set(index["site"].astype(str))))
     size_m = info.size_px * info.gsd_m
-    header = {"pretty_name": info.name, "task_categories": ["image-classification"], "tags": ["drone", "vegetation", "spurgekit"]}
+    header = {
+        "pretty_name": info.name,
+        "task_categories": ["image-classification"],
+        "tags": ["drone", "vegetation", "spurgekit"],
+    }
     # JSON is YAML, and needs no quoting rules of its own.
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in header.items()), "---", "", f"# {info.name}", ""]
     lines += [
-        f"Tiles of {info.size_px} x {info.size_px} px ({size_m:.2f} x {size_m:.2f} m on the ground, {100 * info.gsd_m:.2f} cm a pixel) "
-        f"from {sites}. Coordinates are in {name_crs(parse_crs(info.crs))}.",
+        f"Tiles of {info.size_px} x {info.size_px} px ({size_m:.2f} x {size_m:.2f} m on the ground, "
+        f"{100 * info.gsd_m:.2f} cm a pixel) from {sites}. Coordinates are in {name_crs(parse_crs(info.crs))}.",
         "",
         "| class | train | test |",
         "| --- | ---: | ---: |",

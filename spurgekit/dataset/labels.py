@@ -25,12 +25,20 @@ def labels_from_column(index: gpd.GeoDataFrame, column: str | None, where: Path)
     name = column or DEFAULT_COLUMN
     if name not in index:
         columns = ", ".join(str(c) for c in index.columns if c != index.geometry.name)
-        raise InputError(f"{where} has no column {name!r} to take labels from ({columns}); pass --label-column, or --labels FILE")
+        raise InputError(
+            f"{where} has no column {name!r} to take labels from ({columns}); pass --label-column, or --labels FILE"
+        )
     return _as_text(index[name])
 
 
 def labels_from_vector(
-    index: gpd.GeoDataFrame, shapes: gpd.GeoDataFrame, *, column: str | None, classes: Sequence[str], min_cover: float, where: Path
+    index: gpd.GeoDataFrame,
+    shapes: gpd.GeoDataFrame,
+    *,
+    column: str | None,
+    classes: Sequence[str],
+    min_cover: float,
+    where: Path,
 ) -> pd.Series:
     """Return labels from points (the class of the points in a tile) or polygons (the class that covers enough of it).
 
@@ -61,7 +69,7 @@ def _from_points(index: gpd.GeoDataFrame, points: gpd.GeoDataFrame, column: str 
     names = _class_column(points, column, where)
     tile, point = points.sindex.query(index.geometry, predicate="contains")
     pairs = pd.DataFrame({"tile": tile, "name": names.to_numpy()[point]}).dropna()
-    agreed = pairs.groupby("tile")["name"].agg(lambda found: found.iloc[0] if found.nunique() == 1 else None)
+    agreed = pairs.groupby("tile")["name"].agg(lambda names: names.iloc[0] if len(set(names)) == 1 else None)
     labels = pd.Series(np.nan, index=range(len(index)), dtype=object)
     labels[agreed.index] = agreed
     return labels.where(labels.notna(), None)
@@ -77,7 +85,9 @@ def _from_polygons(
 ) -> pd.Series:
     if column is None and DEFAULT_COLUMN not in polygons:
         if len(classes) != 2:
-            raise InputError(f"{where} has no column 'label'; pass --label-column, or two --classes whose second the polygons are of")
+            raise InputError(
+                f"{where} has no column 'label'; pass --label-column, or two --classes whose second the polygons are of"
+            )
         names = pd.Series(classes[1], index=polygons.index)
     else:
         names = _class_column(polygons, column, where)

@@ -122,6 +122,6 @@ def check_leakage(footprints: gpd.GeoSeries, is_test: NDArray[np.bool_], names: 
         count = len(set(pairs[:, 0]))
         one, other = (names[i] for i in pairs[0])
         raise LeakageError(
-            f"{count} training tile{'s' if count > 1 else ''} touch{'' if count > 1 else 'es'} test tiles, e.g. {one} and {other}; "
+            f"test tiles touch {count} training tile{'s' if count > 1 else ''}, e.g. {other} and {one}; "
             f"pass --buffer 0 to leave such training tiles out"
         )

@@ -87,6 +87,7 @@ class SitePicture:
         height, width = self._canvas.shape[:2]
         size = max(18, round(width / 64))
         font = ImageFont.load_default(size)
+        assert isinstance(font, ImageFont.FreeTypeFont)  # Pillow's own font is one where FreeType is built in, as in its wheels
         lines = _wrap(self._legend, font, width)
         line_height = round(1.6 * size)
         top = line_height + MARGIN
@@ -110,7 +111,12 @@ class SitePicture:
         return np.repeat(np.repeat(picture, self._zoom, axis=0), self._zoom, axis=1) if self._zoom > 1 else picture
 
     def _draw_legend(
-        self, draw: ImageDraw.ImageDraw, line: Sequence[tuple[Colour | None, str]], font: ImageFont.FreeTypeFont, y: int, size: int
+        self,
+        draw: ImageDraw.ImageDraw,
+        line: Sequence[tuple[Colour | None, str]],
+        font: ImageFont.FreeTypeFont,
+        y: int,
+        size: int,
     ) -> None:
         x: float = MARGIN
         for colour, text in line:
@@ -141,7 +147,9 @@ class SitePicture:
         tip = (x + east * half, y + south * half)
         wings = [(x - east * half + side * south * half / 1.6, y - south * half - side * east * half / 1.6) for side in (1, -1)]
         draw.polygon([tip, wings[0], (x - east * half / 2, y - south * half / 2), wings[1]], fill=INK)
-        draw.text((x - east * 1.55 * size, y - south * 1.55 * size), "N", INK, font.font_variant(size=round(size * 0.7)), anchor="mm")
+        draw.text(
+            (x - east * 1.55 * size, y - south * 1.55 * size), "N", INK, font.font_variant(size=round(size * 0.7)), anchor="mm"
+        )
 
 
 def _wrap(

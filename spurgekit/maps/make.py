@@ -138,14 +138,16 @@ def make_map(
                     predicted[window.slices][seen] = found[:, seen].argmax(axis=0)
                     certainty[window.slices][seen] = found[:, seen].max(axis=0)
             if (predicted == NO_CLASS).all():
-                raise InputError(f"{image} has no cell with data to map; look at its alpha band or nodata value with 'spurgekit info'")
+                raise InputError(
+                    f"{image} has no cell with data to map; look at its alpha band or nodata value with 'spurgekit info'"
+                )
             _to_cog(strips, folder / "presence.tif")
             write_raster_style(folder / "presence.qml")
             polygons = presence_polygons(predicted, certainty, cells, info.classes)
             write_polygons(polygons, folder / "presence.gpkg")
             store_vector_style(folder / "presence.gpkg", LAYER, info.classes)
             report = _report(Path(out), predicted, cells, classifier, len(polygons))
-            _write_summary(folder, image, raster, report, classifier, options)
+            _write_summary(folder, image, raster, report, classifier)
             _draw(folder / "presence.png", look, predicted, certainty, sliding, polygons, report, image)
             parameters: dict[str, Any] = {name: getattr(options, name) for name in options.__slots__}
             inputs = [image, *([model] if isinstance(model, Path) else [])]
@@ -157,8 +159,8 @@ def _check_bands(raster: Raster, model: TileClassifier) -> None:
     wanted = len(model.info.mean)
     if len(raster.bands) != wanted or raster.dtype != np.uint8:
         raise InputError(
-            f"{raster.path} has {len(raster.bands)} band{'s' if len(raster.bands) > 1 else ''} of {raster.dtype}, the model reads "
-            f"{wanted} of uint8; choose them with --bands, or convert the image as the training tiles were"
+            f"{raster.path} has {len(raster.bands)} band{'s' if len(raster.bands) > 1 else ''} of {raster.dtype}, "
+            f"the model reads {wanted} of uint8; choose them with --bands, or convert the image as the training tiles were"
         )
 
 
@@ -172,7 +174,9 @@ def _create(path: Path, cells: PixelGrid, classes: Sequence[str]) -> DatasetWrit
 
 
 def _to_cog(strips: Path, cog: Path) -> None:
-    copy_raster(strips, cog, driver="COG", compress="deflate", predictor="yes", overview_resampling="average", num_threads="all_cpus")
+    copy_raster(
+        strips, cog, driver="COG", compress="deflate", predictor="yes", overview_resampling="average", num_threads="all_cpus"
+    )
     strips.unlink()
 
 
@@ -190,9 +194,7 @@ def _report(out: Path, predicted: NDArray[np.uint8], cells: PixelGrid, model: Ti
     return MapReport(out, cells.gsd_m, sum(mapped), dict(zip(info.classes, areas, strict=True)), polygons)
 
 
-def _write_summary(
-    folder: Path, image: Path, raster: Raster, report: MapReport, model: TileClassifier, options: MapOptions
-) -> None:
+def _write_summary(folder: Path, image: Path, raster: Raster, report: MapReport, model: TileClassifier) -> None:
     info = model.info
     summary = {
         "schema_version": 1,
@@ -206,8 +208,8 @@ def _write_summary(
         "held_out_balanced_accuracy": info.held_out.balanced_accuracy,
         "what_the_areas_mean": (
             "mapped_m2 is the area of the cells in whose tile the class is the likeliest, not the area that its leaves cover. "
-            "corrected_m2 allows for the errors on the held-out tiles (Rogan and Gladen 1978); its 95 % interval low_m2 to high_m2 "
-            "covers the chance in how many tiles were held out, on the understanding that this site is like those places."
+            "corrected_m2 allows for the errors on the held-out tiles (Rogan and Gladen 1978); its 95 % "
+            "interval low_m2 to high_m2 covers the chance in how many tiles were held out, on the understanding that this site is like those places."
         ),
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
@@ -237,8 +239,8 @@ def _draw(
         shade[mine, 3] = (MAX_SHADE * certain[mine]).astype(np.uint8)
         picture.legend(
             class_colour(number),
-            f"{name}: {of_class.mapped_m2:,.1f} m2 mapped of {report.mapped_m2:,.0f} m2; corrected {of_class.corrected_m2:,.1f} m2 "
-            f"({of_class.low_m2:,.1f} to {of_class.high_m2:,.1f})",
+            f"{name}: {of_class.mapped_m2:,.1f} m2 mapped of {report.mapped_m2:,.0f} m2; "
+            f"corrected {of_class.corrected_m2:,.1f} m2 ({of_class.low_m2:,.1f} to {of_class.high_m2:,.1f})",
         )
     picture.paint(shade)
     for number, name in enumerate(area, start=1):

@@ -38,7 +38,9 @@ class Sliding:
 
     def __post_init__(self) -> None:
         if not 1 <= self.stride_px <= self.tile_px:
-            raise InputError(f"a stride of {self.stride_px} px does not go with tiles of {self.tile_px} px; pass 1 to {self.tile_px}")
+            raise InputError(
+                f"a stride of {self.stride_px} px does not go with tiles of {self.tile_px} px; pass 1 to {self.tile_px}"
+            )
         if (self.tile_px - self.stride_px) % 2:
             raise InputError(
                 f"a stride of {self.stride_px} px would put cells half a pixel off the centres of tiles of {self.tile_px} px; "

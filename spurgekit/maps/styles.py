@@ -13,7 +13,8 @@ from spurgekit.maps.colours import class_colour
 RASTER_STYLE = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
 <qgis version="3.22" styleCategories="Symbology">
   <pipe>
-    <rasterrenderer type="singlebandpseudocolor" band="{band}" opacity="0.85" alphaBand="-1" classificationMin="0" classificationMax="1">
+    <rasterrenderer type="singlebandpseudocolor" band="{band}" opacity="0.85" alphaBand="-1"
+        classificationMin="0" classificationMax="1">
       <rasterTransparency/>
       <rastershader>
         <colorrampshader colorRampType="INTERPOLATED" classificationMode="1" clip="0" minimumValue="0" maximumValue="1">

@@ -113,9 +113,7 @@ def cut_tiles(
             own.shutdown(cancel_futures=True)
 
 
-def _cut_one(
-    tile: Tile, job: _Job, raster: Raster, folder: Path, encode: Encoder, suffix: str, min_valid: float
-) -> CutTile:
+def _cut_one(tile: Tile, job: _Job, raster: Raster, folder: Path, encode: Encoder, suffix: str, min_valid: float) -> CutTile:
     rows, columns = tile.window.shifted(-job.window.col, -job.window.row).slices
     valid = job.valid[rows, columns]
     count = np.count_nonzero(valid)

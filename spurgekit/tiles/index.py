@@ -48,7 +48,9 @@ def index_tiles(raster: Raster, site: str, cut: Sequence[CutTile], layout: str) 
     ]
     frame = pd.DataFrame(rows)
     frame = frame[[*OWN_COLUMNS, *(c for c in frame.columns if c not in OWN_COLUMNS)]]
-    return gpd.GeoDataFrame(frame, geometry=[raster.grid.footprint(c.tile.window) for c in kept], crs=crs.to_wkt() if crs else None)
+    return gpd.GeoDataFrame(
+        frame, geometry=[raster.grid.footprint(c.tile.window) for c in kept], crs=crs.to_wkt() if crs else None
+    )
 
 
 def write_index(index: gpd.GeoDataFrame, folder: Path) -> None:

@@ -91,7 +91,9 @@ def points_layout(grid: PixelGrid, site: str, points: gpd.GeoDataFrame, *, size_
     if size_px < 1:
         raise InputError(f"a tile needs a size of at least 1 px, not {size_px}")
     if not (points.geom_type == "Point").all():
-        raise InputError(f"{path} holds {points.geom_type.mode()[0]}s, not points; pass polygons with --aoi or build-dataset --labels")
+        raise InputError(
+            f"{path} holds {points.geom_type.mode()[0]}s, not points; pass polygons with --aoi or build-dataset --labels"
+        )
     numbers = _point_numbers(points, path)
     cols, rows = grid.to_pixel(points.geometry.x.to_numpy(), points.geometry.y.to_numpy())
     inside = (cols >= 0) & (rows >= 0) & (cols < grid.width) & (rows < grid.height)
@@ -100,7 +102,8 @@ def points_layout(grid: PixelGrid, site: str, points: gpd.GeoDataFrame, *, size_
         site_west, site_south, site_east, site_north = np.round(grid.footprint().bounds, 1)
         raise InputError(
             f"{path}: none of its {len(points)} points lies in the image; they span x {west} to {east}, y {south} to {north}, "
-            f"the image x {site_west} to {site_east}, y {site_south} to {site_north}; check the CRS and the order of coordinates"
+            f"the image x {site_west} to {site_east}, y {site_south} to {site_north}; "
+            "check the CRS and the order of coordinates"
         )
     left, top = np.floor(cols - size_px / 2 + 0.5), np.floor(rows - size_px / 2 + 0.5)
     table = pd.DataFrame(points.drop(columns=points.geometry.name))
@@ -122,5 +125,7 @@ def _point_numbers(points: gpd.GeoDataFrame, path: Path) -> list[int]:
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: column idx holds something other than whole numbers: {error}") from error
     if len(set(numbers)) < len(numbers):
-        raise InputError(f"{path}: column idx names {len(numbers) - len(set(numbers))} points twice; make it unique or rename it")
+        raise InputError(
+            f"{path}: column idx names {len(numbers) - len(set(numbers))} points twice; make it unique or rename it"
+        )
     return numbers

@@ -58,7 +58,9 @@ def loop_with_rasterio(site: Path, folder: Path) -> float:
         for i in range(SAMPLE // 4):
             with rasterio.open(site) as file:
                 tile = file.read([1, 2, 3], window=RasterioWindow(i % 40 * TILE_PX, i // 40 * TILE_PX, TILE_PX, TILE_PX))
-            with rasterio.open(folder / f"loop_{i}.png", "w", driver="PNG", width=TILE_PX, height=TILE_PX, count=3, dtype="uint8") as png:
+            with rasterio.open(
+                folder / f"loop_{i}.png", "w", driver="PNG", width=TILE_PX, height=TILE_PX, count=3, dtype="uint8"
+            ) as png:
                 png.write(tile)
 
     return SAMPLE / 4 / seconds(loop)
@@ -88,7 +90,12 @@ def main() -> None:
         folder = Path(name)
         site = make_orthomosaic(folder / "site.tif", options.size)
         print(f"{options.size} x {options.size} px RGBA deflate, {site.stat().st_size / 1e6:.0f} MB, {cores()} cores")
-        rates: dict[str, list[float]] = {"bare encoder": [], "spurgekit tile": [], "loop that reopens": [], "decoding alone": []}
+        rates: dict[str, list[float]] = {
+            "bare encoder": [],
+            "spurgekit tile": [],
+            "loop that reopens": [],
+            "decoding alone": [],
+        }
         for i in range(options.rounds):
             rates["bare encoder"].append(encode_bare(site, folder))
             out = folder / f"tiles{i}"
