@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import spurgekit
 from spurgekit.errors import OutputExistsError
 
 PROVENANCE = "provenance.json"
@@ -20,7 +21,7 @@ FINGERPRINT_BYTES = 1 << 20
 
 
 @contextmanager
-def output_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def output_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> Iterator[Path]:
     """Yield a folder to fill, which takes the name ``path`` only when the block ends without an error.
 
     The work goes on in a hidden folder beside it (``.NAME.partial``); on an error that folder is removed, and one that a
@@ -32,21 +33,24 @@ def output_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         The final name. Its parents are made.
     overwrite : bool
         Replace a folder that spurgekit made before. Others are never replaced, lest ``--out ~`` cost somebody a home.
+    inputs : iterable of pathlib.Path
+        What the output is made from; a folder that holds one of them is not replaced.
 
     Raises
     ------
     OutputExistsError
         If the folder is there already.
     """
-    path = Path(path)
+    path = Path(path).resolve()  # "." has neither a name nor a parent
     check_free(path, overwrite=overwrite)
+    if path.exists() and (inside := [source for source in inputs if Path(source).resolve().is_relative_to(path)]):
+        raise OutputExistsError(f"{path} cannot be replaced by what is made from {inside[0]} in it; pass another --out")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent / f".{path.name}.partial"
+    partial, replaced = (path.parent / f".{path.name}.{state}" for state in ("partial", "replaced"))
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
         yield partial
-        replaced = path.parent / f".{path.name}.replaced"
         shutil.rmtree(replaced, ignore_errors=True)
         if path.exists():
             path.rename(replaced)
@@ -89,11 +93,11 @@ def write_provenance(folder: Path, *, parameters: Mapping[str, Any], inputs: Ite
 
 def versions() -> dict[str, str]:
     """Return the versions of what a result depends on."""
-    found = {"python": platform.python_version()}
-    for name in ("spurgekit", "numpy", "opencv-python-headless", "rasterio", "geopandas", "scikit-learn", "timm", "torch"):
+    found = {"python": platform.python_version(), "spurgekit": spurgekit.__version__}
+    for name in ("numpy", "opencv-python-headless", "rasterio", "geopandas", "scikit-learn", "timm", "torch"):
         try:
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # run from a checkout, or an exotic build
+        except importlib.metadata.PackageNotFoundError:  # an exotic build
             continue
     return found
 

@@ -41,12 +41,11 @@ def read_vector(path: Path, crs: CRS, *, declared_crs: str | None = None) -> gpd
     InputError
         If the file cannot be read, is empty, has no CRS, or has coordinates that its CRS cannot have.
     """
-    name, _, layer = str(path).partition("|layername=")
-    file = Path(name)
+    file, layer = split_layer(path)
     if not file.exists():
         raise InputError(f"{file}: no such file")
     is_table = file.suffix.lower() in (".csv", ".tsv", ".txt")
-    frame = _read_table(file, declared_crs) if is_table else _read_layer(file, layer or None)
+    frame = _read_table(file, declared_crs) if is_table else _read_layer(file, layer)
     if declared_crs:
         frame = frame.set_crs(_check_name(declared_crs), allow_override=True)
     if frame.crs is None:
@@ -63,6 +62,12 @@ def read_vector(path: Path, crs: CRS, *, declared_crs: str | None = None) -> gpd
     return frame
 
 
+def split_layer(path: Path) -> tuple[Path, str | None]:
+    """Return the file and the layer that ``FILE|layername=NAME`` names; the layer is None where it names a file alone."""
+    name, _, layer = str(path).partition("|layername=")
+    return Path(name), layer or None
+
+
 def _read_layer(file: Path, layer: str | None) -> gpd.GeoDataFrame:
     try:
         layers = [str(row[0]) for row in pyogrio.list_layers(file) if row[1] is not None]
@@ -70,6 +75,8 @@ def _read_layer(file: Path, layer: str | None) -> gpd.GeoDataFrame:
             raise InputError(
                 f"{file} has several layers ({', '.join(layers)}); name one as '{file.name}|layername={layers[0]}'"
             )
+        if layer is not None and layer not in layers:
+            raise InputError(f"{file} has no layer {layer!r} with geometries; it has {', '.join(layers) or 'none'}")
         frame = gpd.read_file(file, layer=layer)
     except DataSourceError as error:
         raise InputError(f"{file} is not a vector file that can be read: {str(error).splitlines()[0]}") from error

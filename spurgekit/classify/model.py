@@ -97,28 +97,46 @@ class Preprocess:
     def __init__(self, size_px: int, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> None:
         self.size_px = size_px
         self.device = device
-        shape = (1, len(mean), 1, 1)
-        self._scale = (1 / (255 * torch.tensor(std))).reshape(shape).to(device)
-        self._shift = (torch.tensor(mean) / torch.tensor(std)).reshape(shape).to(device)
+        # One value for each byte of an image's row: broadcasting along rows is ten times as fast as along bands.
+        self._scale = (1 / (255 * torch.tensor(std))).repeat(size_px).to(device)
+        self._shift = (torch.tensor(mean) / torch.tensor(std)).repeat(size_px).to(device)
+        self._buffer: Tensor | None = None
 
     def __call__(self, tiles: NDArray[np.uint8]) -> Tensor:
         """Return float32 [n, bands, size, size] in channels-last order, from uint8 [n, bands, h, w].
 
-        The bytes travel to the device and become floats there. Pixels without data (0 in all bands, as everything here
-        writes them) take the mean colour of the rest of their tile; black would look like shadow to the model.
+        The bytes travel to the device and become floats there; the result holds until the next call. Pixels without data
+        (0 in all bands, as everything here writes them) take the mean colour of the rest of their tile, since black would
+        look like shadow to the model.
         """
-        images = _fill_no_data(torch.from_numpy(tiles).to(self.device).float())
+        images = _fill_no_data(torch.from_numpy(tiles).to(self.device))
         if images.shape[-1] != self.size_px:
-            images = nnf.interpolate(images, size=(self.size_px, self.size_px), mode="bilinear", antialias=True)
-        return (images * self._scale - self._shift).contiguous(memory_format=torch.channels_last)
+            images = _resize(images, self.size_px)
+        rows = images.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).flatten(2).flatten(0, 1)
+        # Large blocks of memory are slow to get anew (page faults), so one is kept.
+        if self._buffer is None or self._buffer.shape != rows.shape:
+            self._buffer = torch.empty(rows.shape, device=self.device)
+        normalised = self._buffer.copy_(rows).mul_(self._scale).sub_(self._shift)
+        return normalised.view(len(images), self.size_px, self.size_px, -1).permute(0, 3, 1, 2)
 
 
 def _fill_no_data(images: Tensor) -> Tensor:
+    """Give pixels that are 0 in all bands the mean colour of the rest of their image; uint8 in and out, [n, bands, h, w]."""
     missing = images.amax(dim=1, keepdim=True) == 0
     if not missing.any():
         return images
     seen = (~missing).sum(dim=(2, 3), keepdim=True).clamp(min=1)
-    return torch.where(missing, images.sum(dim=(2, 3), keepdim=True) / seen, images)
+    mean = (images.sum(dim=(2, 3), keepdim=True) / seen).round().to(torch.uint8)
+    return torch.where(missing, mean, images)
+
+
+def _resize(images: Tensor, size_px: int) -> Tensor:
+    """Resize with antialiasing. On a CPU, bytes in channels-last order take a path that is twenty times as fast as floats."""
+    if images.device.type == "cpu":
+        images = images.contiguous(memory_format=torch.channels_last)
+        return nnf.interpolate(images, size=(size_px, size_px), mode="bilinear", antialias=True)
+    resized = nnf.interpolate(images.float(), size=(size_px, size_px), mode="bilinear", antialias=True)
+    return resized.round_()  # to bytes, as on a CPU
 
 
 class TileClassifier:
@@ -127,10 +145,13 @@ class TileClassifier:
     Attributes
     ----------
     info : ModelInfo
+    folder : pathlib.Path or None
+        Where it was read from.
     """
 
-    def __init__(self, info: ModelInfo, network: nn.Module, device: torch.device) -> None:
+    def __init__(self, info: ModelInfo, network: nn.Module, device: torch.device, folder: Path | None = None) -> None:
         self.info = info
+        self.folder = folder
         self._network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._preprocess = Preprocess(info.image_size_px, info.mean, info.std, device)
 
@@ -189,7 +210,7 @@ def load_model(folder: Path, device: str = "auto") -> TileClassifier:
         raise ModelError(
             f"{folder / WEIGHTS} is missing, damaged, or does not fit {DESCRIPTION}; train the model again"
         ) from error
-    return TileClassifier(info, network, choose_device(device))
+    return TileClassifier(info, network, choose_device(device), folder)
 
 
 def read_model_info(folder: Path) -> ModelInfo:

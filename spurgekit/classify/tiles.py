@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spurgekit.errors import InputError
+from spurgekit.imagery import open_raster
 from spurgekit.parallel import cores, stream_map
 
 
@@ -26,20 +27,28 @@ def read_tile(path: Path) -> NDArray[np.uint8]:
     InputError
         If the file is missing or damaged, or is not RGB of uint8.
     """
-    try:
-        data = np.fromfile(path, np.uint8)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; the dataset lists it: build it again") from error
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; the dataset lists it: build it again")
+    tile = _read_geotiff(path) if path.suffix == ".tif" else _decode(path)
+    if len(tile) != 3 or tile.dtype != np.uint8:
+        raise InputError(
+            f"{path} has {len(tile)} band{'s' if len(tile) > 1 else ''} of {tile.dtype}; this recipe reads 3 of uint8: "
+            "tile again with --bands 1,2,3"
+        )
+    return np.ascontiguousarray(tile, dtype=np.uint8)
+
+
+def _read_geotiff(path: Path) -> NDArray[np.generic]:
+    with open_raster(path) as raster:  # OpenCV knows neither more than four bands nor masks
+        return raster.read(raster.grid.window)[0]
+
+
+def _decode(path: Path) -> NDArray[np.generic]:
+    data = np.fromfile(path, np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if image is None:
         raise InputError(f"{path} cannot be decoded; it is damaged or was cut off: make the tiles again")
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        bands = 1 if image.ndim == 2 else image.shape[2]
-        raise InputError(
-            f"{path} has {bands} band{'s' if bands > 1 else ''} of {image.dtype}; this recipe reads 3 of uint8: "
-            "tile again with --bands 1,2,3"
-        )
-    return np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1))
+    return image[None] if image.ndim == 2 else np.asarray(image[..., ::-1].transpose(2, 0, 1))
 
 
 def batches(paths: Sequence[Path], size: int) -> Iterator[NDArray[np.uint8]]:

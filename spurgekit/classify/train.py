@@ -94,7 +94,7 @@ def train_model(
         If the dataset does not serve.
     """
     data = open_dataset(dataset)
-    train, test = data.split("train"), data.split("test")
+    train, test = _splits(data)
     device = choose_device(options.device)
     backbone = make_backbone(
         options.backbone,
@@ -137,6 +137,15 @@ def train_model(
         inputs = [Path(dataset), *([options.weights] if options.weights else [])]
         write_provenance(folder, parameters=parameters, inputs=inputs)
     return info
+
+
+def _splits(data: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows to train and to test on; every class is in both."""
+    splits = data.split("train"), data.split("test")
+    for name, rows in zip(("train", "test"), splits, strict=True):
+        if missing := [label for label in data.info.classes if label not in set(rows["label"])]:
+            raise InputError(f"{data.path} holds no tile of class {missing[0]!r} in its {name} split; hold out other places")
+    return splits
 
 
 def _features(

@@ -46,6 +46,10 @@ class LazyGroup(click.Group):
         """Run a command; print one line for what a user can mend, a traceback only with ``--debug``."""
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            hint = f"; see '{error.ctx.command_path} --help'" if error.ctx else ""
+            click.echo(f"spurgekit: {_one_line(error.format_message()).rstrip('.')}{hint}", err=True)
+            ctx.exit(error.exit_code)
         except SpurgekitError as error:
             if ctx.params.get("debug"):
                 raise
@@ -59,7 +63,7 @@ class LazyGroup(click.Group):
             ctx.exit(1)
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: Exception | str) -> str:
     return " ".join(str(error).split())
 
 

@@ -54,8 +54,9 @@ def command(images: tuple[Path, ...], out: Path | None, overwrite: bool, **chose
             raise click.UsageError("survey.toml names no sites; add a [[sites]] entry")
         sources = survey.images
         chosen["crs"] = chosen["crs"] or survey.crs
-        chosen["size_px"] = chosen["size_px"] or survey.tiles.size_px
-        chosen["gsd_m"] = chosen["gsd_m"] or survey.tiles.gsd_m
+        for name in ("size_px", "gsd_m"):
+            if chosen[name] is None:  # not "or": a 0 is refused, not replaced
+                chosen[name] = getattr(survey.tiles, name)
         if chosen["layout"] in ("auto", "points") and survey.tiles.points and not chosen["points"]:
             chosen["points"] = survey.path(survey.tiles.points)
     if chosen["size_px"] is None:

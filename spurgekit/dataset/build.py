@@ -20,7 +20,7 @@ from spurgekit.errors import InputError
 from spurgekit.outputs import output_folder, write_provenance
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.index import PARQUET, read_index
-from spurgekit.vectors import read_vector
+from spurgekit.vectors import read_vector, split_layer
 
 TILES_PER_BLOCK = 4
 """Side of a block in tiles, where no size is given."""
@@ -79,6 +79,8 @@ class DatasetOptions:
             raise InputError(f"--block {self.block_m} is not a size; pass metres")
         if self.buffer_m is not None and not self.buffer_m >= 0:
             raise InputError(f"--buffer {self.buffer_m} is not a distance; pass metres")
+        if self.seed < 0:
+            raise InputError(f"--seed {self.seed} is negative; pass 0 or more")
         if self.test_groups and not self.group_column:
             raise InputError("--test-groups needs --group-column, the column that the groups are in")
         if self.group_column and self.block_m:
@@ -143,7 +145,8 @@ def build_dataset(
     }
     _check_counts(counts)
 
-    with output_folder(out, overwrite=overwrite) as folder:
+    inputs = [Path(tiles) / PARQUET, *([split_layer(options.labels)[0]] if options.labels else [])]
+    with output_folder(out, overwrite=overwrite, inputs=inputs) as folder:
         rows = _metadata(index, classes)
         with progress("copying tiles", len(rows)) as advance:
             for name in ("train", "test"):
@@ -163,9 +166,7 @@ def build_dataset(
         (folder / DATASET).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
         write_card(folder, info, index)
         parameters = {name: getattr(options, name) for name in options.__slots__}
-        write_provenance(
-            folder, parameters=parameters, inputs=[Path(tiles) / PARQUET, *([options.labels] if options.labels else [])]
-        )
+        write_provenance(folder, parameters=parameters, inputs=inputs)
     return info
 
 

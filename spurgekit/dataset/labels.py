@@ -93,6 +93,8 @@ def _from_polygons(
         names = _class_column(polygons, column, where)
     cover = pd.DataFrame({"tile": range(len(index))}).set_index("tile")
     area = index.geometry.area.to_numpy()
+    if not names.notna().any():
+        raise InputError(f"{where}: none of its {len(names)} polygons has a class; fill the column, or pass --label-column")
     for name in sorted(set(names.dropna())):
         shape = polygons.geometry[(names == name).to_numpy()].make_valid().union_all()
         cover[name] = index.geometry.intersection(shape).area.to_numpy() / area

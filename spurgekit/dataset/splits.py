@@ -56,11 +56,12 @@ def draw_test_groups(
     ndarray
         The names of the groups held out.
     """
-    names, counts = np.unique(groups, return_counts=True)
+    names, group, counts = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) < 2:
         raise InputError("all tiles lie in one place, so none can be held out by place; use smaller blocks or other groups")
-    classes = np.unique(labels)
-    per_class = np.array([[np.sum((groups == g) & (labels == c)) for c in classes] for g in names])
+    classes, label = np.unique(labels, return_inverse=True)
+    per_class = np.zeros((len(names), len(classes)), np.int64)
+    np.add.at(per_class, (group, label), 1)
     rng = np.random.default_rng(seed)
     best: tuple[float, NDArray[np.generic]] | None = None
     for _ in range(DRAWS):

@@ -42,7 +42,8 @@ def class_areas(mapped_m2: Sequence[float], confusion: ArrayLike, *, seed: int =
     confusion matrix; solving for the true shares gives the correction (Rogan and Gladen 1978, for two classes; Buonaccorsi
     2010, section 3.4, for more), here by non-negative least squares so that no area is negative. It does not assume that the
     classes are as common on the map as among the tested tiles. For the interval each row of the matrix is drawn from its
-    posterior (Dirichlet, Jeffreys' prior).
+    posterior (Dirichlet, Jeffreys' prior). A class that no tile tested is taken as mapped; its interval says that little is
+    known.
 
     Parameters
     ----------
@@ -61,7 +62,8 @@ def class_areas(mapped_m2: Sequence[float], confusion: ArrayLike, *, seed: int =
     rng = np.random.default_rng(seed)
     draws = np.stack([rng.dirichlet(row + 0.5, size=DRAWS) for row in matrix], axis=1)
     shares = np.array([_true_shares(mapped / total, rates) for rates in draws])
-    best = _true_shares(mapped / total, matrix / matrix.sum(axis=1, keepdims=True))
+    tested = matrix.sum(axis=1, keepdims=True)
+    best = _true_shares(mapped / total, np.where(tested > 0, matrix / np.maximum(tested, 1), np.eye(len(matrix))))
     low, high = np.percentile(shares, (2.5, 97.5), axis=0)
     return [
         ClassArea(mapped_m2=m, corrected_m2=b * total, low_m2=min(lo, b) * total, high_m2=max(hi, b) * total)

@@ -150,7 +150,7 @@ def make_map(
             _write_summary(folder, image, raster, report, classifier)
             _draw(folder / "presence.png", look, predicted, certainty, sliding, polygons, report, image)
             parameters: dict[str, Any] = {name: getattr(options, name) for name in options.__slots__}
-            inputs = [image, *([model] if isinstance(model, Path) else [])]
+            inputs = [image, *([classifier.folder] if classifier.folder else [])]
             write_provenance(folder, parameters=parameters, inputs=inputs)
     return report
 
@@ -208,8 +208,8 @@ def _write_summary(folder: Path, image: Path, raster: Raster, report: MapReport,
         "held_out_balanced_accuracy": info.held_out.balanced_accuracy,
         "what_the_areas_mean": (
             "mapped_m2 is the area of the cells in whose tile the class is the likeliest, not the area that its leaves cover. "
-            "corrected_m2 allows for the errors on the held-out tiles (Rogan and Gladen 1978); its 95 % "
-            "interval low_m2 to high_m2 covers the chance in how many tiles were held out, on the understanding that this site is like those places."
+            "corrected_m2 allows for the errors on the held-out tiles (Rogan and Gladen 1978); its 95 % interval, low_m2 to "
+            "high_m2, covers the chance in which tiles were held out, on the understanding that this site is like those places."
         ),
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
@@ -242,6 +242,7 @@ def _draw(
             f"{name}: {of_class.mapped_m2:,.1f} m2 mapped of {report.mapped_m2:,.0f} m2; "
             f"corrected {of_class.corrected_m2:,.1f} m2 ({of_class.low_m2:,.1f} to {of_class.high_m2:,.1f})",
         )
+    shade[look.rgba()[..., 3] == 0] = 0  # cells at the rim reach outside the mosaic
     picture.paint(shade)
     for number, name in enumerate(area, start=1):
         rings = [

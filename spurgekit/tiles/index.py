@@ -56,7 +56,20 @@ def index_tiles(raster: Raster, site: str, cut: Sequence[CutTile], layout: str) 
 def write_index(index: gpd.GeoDataFrame, folder: Path) -> None:
     """Write the index as ``tiles.parquet`` and ``tiles.gpkg``."""
     index.to_parquet(folder / PARQUET)
-    index.to_file(folder / GEOPACKAGE, layer="tiles", driver="GPKG")
+    names = _geopackage_names([c for c in index.columns if c != index.geometry.name])
+    index.rename(columns=names).to_file(folder / GEOPACKAGE, layer="tiles", driver="GPKG")
+
+
+def _geopackage_names(columns: Sequence[str]) -> dict[str, str]:
+    """Return names for columns in a GeoPackage, where ``fid`` and ``geom`` are taken and names must differ in more than case."""
+    taken, names = {"fid", "geom"}, {}
+    for column in columns:
+        name = column
+        while name.lower() in taken:
+            name += "_"
+        taken.add(name.lower())
+        names[column] = name
+    return names
 
 
 def read_index(folder: Path) -> gpd.GeoDataFrame:

@@ -21,7 +21,7 @@ from spurgekit.tiles.encode import choose_format, encoder
 from spurgekit.tiles.index import index_tiles, write_index
 from spurgekit.tiles.overview import draw_overview
 from spurgekit.tiles.tile import Tile, grid_layout, points_layout
-from spurgekit.vectors import read_vector
+from spurgekit.vectors import read_vector, split_layer
 
 Layout = Literal["auto", "plots", "grid", "points"]
 
@@ -152,7 +152,9 @@ def make_tiles(
     named = [(slug(image.stem), image) if isinstance(image, Path) else (slug(image[0]), image[1]) for image in images]
     if len({site for site, _ in named}) < len(named):
         raise InputError("two images would have the same site name; rename one, or tile them into folders of their own")
-    with output_folder(out, overwrite=overwrite) as folder:
+    others = [split_layer(p)[0] for p in (options.points, options.aoi) if p is not None]
+    inputs = [*(path for _, path in named), *others]
+    with output_folder(out, overwrite=overwrite, inputs=inputs) as folder:
         done = [_tile_site(site, path, folder, options, len(named) > 1, progress) for site, path in named]
         indexes = [index for index, _, _ in done]
         reports = tuple(report for _, report, _ in done)
@@ -160,8 +162,7 @@ def make_tiles(
             raise InputError(_why_nothing(reports, options))
         write_index(_join(indexes), folder)
         parameters = {name: getattr(options, name) for name in options.__slots__}
-        others = [p for p in (options.points, options.aoi) if p is not None]
-        write_provenance(folder, parameters=parameters, inputs=[*(path for _, path in named), *others])
+        write_provenance(folder, parameters=parameters, inputs=inputs)
     return TilesReport(Path(out), options.chosen_layout, done[0][2], reports)
 
 
@@ -205,7 +206,7 @@ def _lay_out(raster: Raster, site: str, options: TileOptions) -> tuple[list[Tile
         areas = read_vector(options.aoi, crs, declared_crs=options.points_crs)
         if not areas.geom_type.str.contains("Polygon").all():
             raise InputError(f"{options.aoi} holds {areas.geom_type.mode()[0]}s; an area of interest is made of polygons")
-        aoi = areas.union_all()
+        aoi = areas.make_valid().union_all()  # polygons drawn by hand cross themselves
     tiles = list(grid_layout(raster.grid, site, size_px=options.size_px, overlap_px=options.overlap_px, aoi=aoi))
     if not tiles:
         raise InputError(f"{options.aoi} does not touch {raster.path} ({name_crs(crs)}); check its CRS")

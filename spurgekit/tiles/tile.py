@@ -106,12 +106,12 @@ def points_layout(grid: PixelGrid, site: str, points: gpd.GeoDataFrame, *, size_
             "check the CRS and the order of coordinates"
         )
     left, top = np.floor(cols - size_px / 2 + 0.5), np.floor(rows - size_px / 2 + 0.5)
-    table = pd.DataFrame(points.drop(columns=points.geometry.name))
+    table = pd.DataFrame(points.drop(columns=points.geometry.name)).to_dict("records")  # row by row ints would become floats
     return [
         Tile(
             f"{site}_p{numbers[i]:05d}",
             Window(int(left[i]), int(top[i]), size_px, size_px),
-            {**{str(k): v for k, v in table.iloc[i].items()}, "idx": int(numbers[i])},
+            {**{str(k): v for k, v in table[i].items()}, "idx": numbers[i]},
         )
         for i in np.flatnonzero(inside)
     ]
@@ -121,9 +121,12 @@ def _point_numbers(points: gpd.GeoDataFrame, path: Path) -> list[int]:
     if "idx" not in points:
         return list(range(len(points)))
     try:
-        numbers = [int(value) for value in points["idx"]]
+        values = pd.to_numeric(points["idx"])
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: column idx holds something other than whole numbers: {error}") from error
+    if not (np.isfinite(values) & (values % 1 == 0)).all():
+        raise InputError(f"{path}: column idx holds something other than whole numbers; fill it, or rename it")
+    numbers = [int(value) for value in values]
     if len(set(numbers)) < len(numbers):
         raise InputError(
             f"{path}: column idx names {len(numbers) - len(set(numbers))} points twice; make it unique or rename it"

@@ -1,0 +1,49 @@
+"""``spurgekit demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from spurgekit.cli import options
+from spurgekit.cli.options import PATH
+from spurgekit.demo import DemoReport, run_demo
+from spurgekit.progress import bar
+
+
+@click.command("demo")
+@click.option("--out", type=PATH, default=Path("spurgekit-demo"), show_default=True, help="Survey folder to make.")
+@click.option("--size", "size_m", type=float, default=40.0, show_default=True, help="Side of the site in metres.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@options.overwrite
+def command(out: Path, size_m: float, seed: int, overwrite: bool) -> None:
+    """Run everything on a simulated site, offline: tile, build-dataset, train, map, and compare with the truth."""
+    _print(run_demo(out, size_m=size_m, seed=seed, overwrite=overwrite, progress=bar, say=_say))
+
+
+def _say(text: str) -> None:
+    click.echo(f"... {text}")
+
+
+def _print(report: DemoReport) -> None:
+    quality, folder = report.quality, report.folder
+    click.echo(f"\n{folder}: a survey folder; look at")
+    for name, what in (
+        ("rangeland.tif", "the simulated orthomosaic, rangeland_weed.tif its truth, rangeland_weed.gpkg the labels"),
+        ("tiles/overview.png", "the tiles on the site"),
+        ("dataset/README.md", "classes, counts and split"),
+        ("models/probe/README.md", "the model card"),
+        ("maps/rangeland/presence.png", "the map; presence.tif and presence.gpkg open in QGIS with their styles"),
+    ):
+        click.echo(f"  {name:<28} {what}")
+    click.echo(f"\nheld-out tiles       balanced accuracy {report.model.held_out.balanced_accuracy:.3f}")
+    click.echo(
+        f"map against truth    balanced accuracy {quality.balanced_accuracy:.3f}, AUROC {quality.auroc:.3f} "
+        f"({quality.cells:,} cells away from training tiles)"
+    )
+    area = list(report.map.areas.values())[1]
+    click.echo(
+        f"area with spurge     {quality.mapped_m2:,.0f} m2 mapped, {quality.true_m2:,.0f} m2 in truth "
+        f"(corrected for errors: {area.corrected_m2:,.0f} m2, {area.low_m2:,.0f} to {area.high_m2:,.0f})"
+    )

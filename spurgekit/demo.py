@@ -1,0 +1,177 @@
+"""``spurgekit demo``: a simulated survey carried the whole way, offline, and its map held against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from spurgekit.classify import ModelInfo, TrainOptions, train_model
+from spurgekit.dataset import DatasetInfo, DatasetOptions, build_dataset
+from spurgekit.maps import MapOptions, MapReport, make_map
+from spurgekit.outputs import output_folder, write_provenance
+from spurgekit.progress import Progress, silent
+from spurgekit.simulate import SimulatedSite, simulate_site
+from spurgekit.survey import read_survey
+from spurgekit.tiles import TileOptions, make_tiles
+
+BACKBONE = "resnet10t"
+"""A shallow network: with random weights, the only ones to be had offline, it still tells textures apart."""
+
+IMAGE_SIZE_PX = 96
+TILE_PX = 64
+STRIDE_PX = 32
+
+SURVEY = f"""\
+# The survey that 'spurgekit demo' simulates: rangeland with leafy spurge, and the spurge drawn by a botanist.
+schema_version = 1
+name = "demo"
+classes = ["no spurge", "leafy spurge"]
+labels = "{{name}}_weed.gpkg"
+
+[tiles]
+size_px = {TILE_PX}
+
+[[sites]]
+name = "{{name}}"
+image = "{{name}}.tif"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MapQuality:
+    """A map against the truth, cell by cell, on ground that held no training tile.
+
+    Attributes
+    ----------
+    balanced_accuracy : float
+        Of cells with at least ``MIN_COVER`` weed against cells without any.
+    auroc : float
+        Area under the receiver operating characteristic curve, on the same cells.
+    cells : int
+    true_m2, mapped_m2 : float
+        Area of all cells of the site with any weed, and of those that the map gives to it.
+    weed_m2 : float
+        Ground that the weed itself covers.
+    """
+
+    balanced_accuracy: float
+    auroc: float
+    cells: int
+    true_m2: float
+    mapped_m2: float
+    weed_m2: float
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReport:
+    """What the demo made."""
+
+    folder: Path
+    dataset: DatasetInfo
+    model: ModelInfo
+    map: MapReport
+    quality: MapQuality
+
+
+MIN_COVER = 0.05
+"""Share of a tile that the weed must cover for the tile to count as one of it, in labels and in the comparison."""
+
+
+def run_demo(
+    folder: Path,
+    *,
+    size_m: float = 40.0,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: Progress = silent,
+    say: Callable[[str], None] = lambda _: None,
+) -> DemoReport:
+    """Simulate a site, then tile, label, train and map it.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Survey folder to make.
+    size_m : float
+        Side of the site in metres.
+    seed : int
+        Of the site, the split and the backbone.
+    say : callable
+        Is told what is being done.
+
+    Returns
+    -------
+    DemoReport
+    """
+    name = "rangeland"
+    with output_folder(folder, overwrite=overwrite) as work:
+        say("simulating a site")
+        site = simulate_site(work, name=name, size_m=size_m, seed=seed, progress=progress)
+        (work / "survey.toml").write_text(SURVEY.format(name=name), encoding="utf-8")
+        survey = read_survey(work)
+        say("cutting tiles")
+        make_tiles(survey.images, work / "tiles", TileOptions(size_px=survey.tiles.size_px), progress=progress)
+        say("labelling them, and splitting them by place")
+        labelled = DatasetOptions(labels=site.weed, classes=survey.classes, min_cover=MIN_COVER, block_m=5.0, seed=seed)
+        dataset = build_dataset(work / "tiles", work / "dataset", labelled, progress=progress)
+        say(f"training on features of {BACKBONE} with random weights, since no others can be had offline")
+        trained = TrainOptions(backbone=BACKBONE, pretrained=False, image_size_px=IMAGE_SIZE_PX, seed=seed)
+        model = train_model(work / "dataset", work / "models" / "probe", trained, progress=progress)
+        say("mapping the whole site")
+        report = make_map(
+            site.image, work / "models" / "probe", work / "maps" / name, MapOptions(stride_px=STRIDE_PX), progress=progress
+        )
+        quality = compare(work / "maps" / name / "presence.tif", site, work / "dataset")
+        write_provenance(work, parameters={"size_m": size_m, "seed": seed}, inputs=[])
+    return DemoReport(Path(folder), dataset, model, report, quality)
+
+
+def compare(presence: Path, site: SimulatedSite, dataset: Path) -> MapQuality:
+    """Hold a map against the truth of its simulated site.
+
+    A cell is judged by the tile that was looked at for it: the truth is the share of that tile's ground under the weed. Cells
+    whose tile shares ground with a training tile are left out.
+    """
+    import geopandas as gpd
+    from rasterio.features import rasterize
+
+    with rasterio.open(presence) as file, rasterio.open(site.truth) as truth:
+        probability, cells = file.read(2), file.transform
+        weed, grid = truth.read(1), truth.transform
+        stride = round(cells.a / grid.a)
+    index = gpd.read_parquet(dataset / "tiles.parquet")
+    training = index.geometry[index["split"] == "train"]
+    used = rasterize(training, out_shape=weed.shape, transform=grid).astype(bool)
+    cover = _means(weed == 1, probability.shape, stride)
+    seen_in_training = _means(used, probability.shape, stride) > 0
+    known = np.isfinite(probability)
+    judged = known & ~seen_in_training & ((cover == 0) | (cover >= MIN_COVER))
+    positive, found = cover[judged] >= MIN_COVER, probability[judged] > 0.5
+    cell_m2 = abs(cells.determinant)
+    return MapQuality(
+        balanced_accuracy=float((found[positive].mean() + (~found[~positive]).mean()) / 2),
+        auroc=float(roc_auc_score(positive, probability[judged])),
+        cells=int(judged.sum()),
+        true_m2=float((known & (cover >= MIN_COVER)).sum() * cell_m2),
+        mapped_m2=float((known & (probability > 0.5)).sum() * cell_m2),
+        weed_m2=float((weed == 1).sum() * abs(grid.determinant)),
+    )
+
+
+def _means(mask: NDArray[np.bool_], shape: tuple[int, int], stride: int) -> NDArray[np.float64]:
+    """Return the mean of a mask over the tile of each cell; tiles reach beyond cells, and beyond the mask where it is False."""
+    margin = (TILE_PX - stride) // 2
+    rows, columns = shape[0] * stride + 2 * margin, shape[1] * stride + 2 * margin
+    padded = np.zeros((rows + 1, columns + 1))
+    padded[1 + margin : 1 + margin + mask.shape[0], 1 + margin : 1 + margin + mask.shape[1]] = mask
+    sums = padded.cumsum(axis=0).cumsum(axis=1)
+    top = np.arange(shape[0])[:, None] * stride
+    left = np.arange(shape[1])[None, :] * stride
+    total = sums[top + TILE_PX, left + TILE_PX] - sums[top, left + TILE_PX] - sums[top + TILE_PX, left] + sums[top, left]
+    return np.asarray(total / TILE_PX**2)
