@@ -54,7 +54,12 @@ def output_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path]
         shutil.rmtree(replaced, ignore_errors=True)
         if path.exists():
             path.rename(replaced)
-        partial.rename(path)
+        try:
+            partial.rename(path)
+        except OSError:
+            if replaced.exists():
+                replaced.rename(path)
+            raise
         shutil.rmtree(replaced, ignore_errors=True)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import geopandas as gpd
@@ -88,7 +89,7 @@ def _read_layer(file: Path, layer: str | None) -> gpd.GeoDataFrame:
 def _read_table(file: Path, declared_crs: str | None) -> gpd.GeoDataFrame:
     try:
         table = pd.read_csv(file, sep=None, engine="python")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
         raise InputError(f"{file} is not a table that can be read: {str(error).splitlines()[0]}") from error
     columns = {str(name).strip().lower(): name for name in table.columns}
     pairs = (*MAP_COLUMNS, *DEGREE_COLUMNS) if declared_crs else DEGREE_COLUMNS

@@ -17,6 +17,9 @@ from numpy.typing import ArrayLike
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
+from tests.chain import Chain
+from tests.chain import build as build_chain
+
 # The same examples on every run, and nothing left behind in the working folder.
 settings.register_profile("spurgekit", deadline=None, derandomize=True, database=None)
 settings.load_profile("spurgekit")
@@ -39,6 +42,12 @@ def data() -> Path:
 def make_tif() -> Callable[..., Path]:
     """Return :func:`write_tif`: ``make_tif(tmp_path / "site.tif", array, gsd=0.02)``."""
     return write_tif
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """Return a drawn site with its tiles, dataset and model (random backbone), made once; not to be changed."""
+    return build_chain(tmp_path_factory.mktemp("chain"), write_tif)
 
 
 def write_tif(

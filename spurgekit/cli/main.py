@@ -47,8 +47,9 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            hint = f"; see '{error.ctx.command_path} --help'" if error.ctx else ""
-            click.echo(f"spurgekit: {_one_line(error.format_message()).rstrip('.')}{hint}", err=True)
+            text = _one_line(error.format_message())
+            hint = f" See '{error.ctx.command_path} --help'." if error.ctx else ""
+            click.echo(f"spurgekit: {text}{'' if text.endswith(('.', '?')) else '.'}{hint}", err=True)
             ctx.exit(error.exit_code)
         except SpurgekitError as error:
             if ctx.params.get("debug"):

@@ -1,0 +1,178 @@
+import pickle
+import socket
+import time
+
+import numpy as np
+import pytest
+import timm
+import torch
+from huggingface_hub import constants
+from safetensors.torch import save_file
+
+from spurgekit.classify import backbone
+from spurgekit.classify.backbone import make_backbone
+from spurgekit.errors import ModelError
+
+NAME = "resnet10t"
+
+
+def tensors_of(model):
+    return {key: value.contiguous() for key, value in model.state_dict().items()}
+
+
+def one_line(caught):
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+class TestNames:
+    def test_unknown(self):
+        with pytest.raises(ModelError) as caught:
+            make_backbone("resnet10x")
+        assert one_line(caught).startswith("timm has no backbone 'resnet10x'; near it are ")
+        assert "resnet" in str(caught.value).split("near it are")[1]
+
+    def test_unknown_and_unlike_any(self):
+        with pytest.raises(ModelError, match=r"^timm has no backbone 'spurgenet'; see timm.list_models"):
+            make_backbone("spurgenet")
+
+    def test_an_option_that_it_does_not_take(self):
+        with pytest.raises(ModelError, match=r"timm cannot make 'resnet10t' so: .*colour.*; change --backbone-option"):
+            make_backbone(NAME, options={"colour": "green"})
+
+    def test_an_option_that_it_takes(self):
+        assert make_backbone(NAME, options={"in_chans": 5}).state_dict()["conv1.0.weight"].shape[1] == 5
+
+    def test_a_transformer_is_told_the_size(self):
+        features = make_backbone("vit_tiny_patch16_224", image_size_px=64)(torch.zeros(1, 3, 64, 64))
+        assert features.shape == (1, 192)
+
+
+class TestRandomWeights:
+    def test_derive_from_the_seed(self):
+        first, again, other = (tensors_of(make_backbone(NAME, seed=seed)) for seed in (1, 1, 2))
+        assert all(torch.equal(first[key], again[key]) for key in first)
+        assert not torch.equal(first["conv1.0.weight"], other["conv1.0.weight"])
+
+    def test_are_not_touched_by_what_was_drawn_before(self):
+        first = make_backbone(NAME, image_size_px=32)
+        torch.rand(17)
+        assert torch.equal(first.state_dict()["conv1.0.weight"], make_backbone(NAME).state_dict()["conv1.0.weight"])
+
+    def test_it_is_in_evaluation_mode(self):
+        assert not make_backbone(NAME).training
+
+
+@pytest.fixture(scope="module")
+def trained():
+    torch.manual_seed(7)
+    return timm.create_model(NAME, num_classes=5)
+
+
+class TestLocalWeights:
+    def test_with_a_classifier(self, tmp_path, trained):
+        save_file(tensors_of(trained), tmp_path / "w.safetensors")
+        made = make_backbone(NAME, weights=tmp_path / "w.safetensors")
+        x = torch.rand(2, 3, 32, 32)
+        with torch.inference_mode():
+            expected = trained.eval().forward_head(trained.forward_features(x), pre_logits=True)
+            assert torch.equal(made(x), expected)
+
+    def test_without_one(self, tmp_path):
+        source = make_backbone(NAME, seed=3)
+        save_file(tensors_of(source), tmp_path / "w.safetensors")
+        made = make_backbone(NAME, weights=tmp_path / "w.safetensors", seed=4)
+        assert all(torch.equal(value, source.state_dict()[key]) for key, value in made.state_dict().items())
+
+    def test_a_folder_that_holds_them(self, tmp_path, trained):
+        save_file(tensors_of(trained), tmp_path / "model.safetensors")
+        made = make_backbone(NAME, weights=tmp_path)
+        assert torch.equal(made.state_dict()["conv1.0.weight"], trained.state_dict()["conv1.0.weight"])
+
+    def test_missing(self, tmp_path):
+        with pytest.raises(ModelError, match=r"w\.safetensors: no such file; pass --weights a \.safetensors file"):
+            make_backbone(NAME, weights=tmp_path / "w.safetensors")
+
+    @pytest.mark.parametrize("content", [b"", b"hello", pickle.dumps({"conv1.weight": [1.0]}), bytes(100)])
+    def test_not_safetensors(self, tmp_path, content):
+        (tmp_path / "w.bin").write_bytes(content)
+        with pytest.raises(ModelError, match=r"w\.bin is not a safetensors file .*pickled weights must be converted") as caught:
+            make_backbone(NAME, weights=tmp_path / "w.bin")
+        one_line(caught)
+
+    def test_a_pickle_is_not_opened(self, tmp_path, trained):
+        torch.save(trained.state_dict(), tmp_path / "w.safetensors")
+        with pytest.raises(ModelError, match="is not a safetensors file"):
+            make_backbone(NAME, weights=tmp_path / "w.safetensors")
+
+    def test_cut_off(self, tmp_path, trained):
+        save_file(tensors_of(trained), tmp_path / "w.safetensors")
+        whole = (tmp_path / "w.safetensors").read_bytes()
+        (tmp_path / "w.safetensors").write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(ModelError, match="is not a safetensors file"):
+            make_backbone(NAME, weights=tmp_path / "w.safetensors")
+
+    def test_of_another_model(self, tmp_path, trained):
+        save_file(tensors_of(trained), tmp_path / "w.safetensors")
+        with pytest.raises(ModelError) as caught:
+            make_backbone("mobilenetv3_small_050", weights=tmp_path / "w.safetensors")
+        message = one_line(caught)
+        assert "it lacks conv_stem.weight, " in message
+        assert " more; pass the --backbone that it was made for" in message
+
+    def test_with_a_tensor_too_many(self, tmp_path, trained):
+        save_file({**tensors_of(trained), "extra.weight": torch.zeros(1)}, tmp_path / "w.safetensors")
+        with pytest.raises(ModelError, match=r"it has the unknown extra\.weight; pass the --backbone"):
+            make_backbone(NAME, weights=tmp_path / "w.safetensors")
+
+    def test_of_another_width(self, tmp_path, trained):
+        save_file({**tensors_of(trained), "conv1.0.weight": torch.zeros(1)}, tmp_path / "w.safetensors")
+        with pytest.raises(ModelError, match=r"it has other shapes for conv1\.0\.weight; pass the --backbone"):
+            make_backbone(NAME, weights=tmp_path / "w.safetensors")
+
+    def test_real_ones(self, data):
+        made = make_backbone(
+            "mobilenetv2_035",
+            weights=data / "weights" / "mobilenetv2_035" / "model.safetensors",
+            options={"pad_type": "same", "bn_eps": 1e-3},
+        )
+        assert sum(p.numel() for p in made.parameters()) == pytest.approx(0.4e6, rel=0.05)
+        with torch.inference_mode():
+            assert np.isfinite(made(torch.zeros(1, 3, 224, 224)).numpy()).all()
+
+
+class TestWithoutAConnection:
+    @pytest.fixture(autouse=True)
+    def offline(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(backbone, "_reaches", lambda address: False)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
+
+    # One whose weights the Hub has, and one for which timm names none.
+    @pytest.mark.parametrize("name", ["resnet10t", "mobilenetv2_035"])
+    def test_one_line_at_once(self, name):
+        before = constants.HF_HUB_OFFLINE
+        start = time.monotonic()
+        with pytest.raises(ModelError) as caught:
+            make_backbone(name, pretrained=True)
+        assert time.monotonic() - start < 5
+        assert one_line(caught) == (
+            f"the pretrained weights of '{name}' can be neither downloaded nor found in the Hub's cache; "
+            "pass a local file with --weights FILE, or --no-pretrained for random ones"
+        )
+        assert before == constants.HF_HUB_OFFLINE
+
+
+class TestReaching:
+    @pytest.fixture(autouse=True)
+    def no_proxy(self, monkeypatch):
+        monkeypatch.setattr(backbone, "getproxies", dict)
+
+    def test_a_port_that_listens_and_one_that_does_not(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            assert backbone._reaches(f"http://127.0.0.1:{port}")
+        assert not backbone._reaches(f"http://127.0.0.1:{port}")
+
+    def test_behind_a_proxy_only_the_proxy_knows(self, monkeypatch):
+        monkeypatch.setattr(backbone, "getproxies", lambda: {"https": "http://proxy:3128"})
+        assert backbone._reaches("https://nowhere.invalid")

@@ -1,0 +1,277 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+
+from spurgekit.classify import TrainOptions, load_model, read_model_info, train_model
+from spurgekit.classify.backbone import make_backbone
+from spurgekit.classify.tiles import batches, read_tile
+from spurgekit.classify.train import _join
+from spurgekit.dataset import open_dataset
+from spurgekit.errors import InputError, ModelError, OutputExistsError
+from spurgekit.tiles import TileOptions, make_tiles
+from tests.chain import BACKBONE, CLASSES, TILE_PX, draw_site
+
+OPTIONS = TrainOptions(BACKBONE, pretrained=False, image_size_px=TILE_PX)
+
+
+def pixels_of_test(chain):
+    rows = open_dataset(chain.dataset).split("test")
+    return rows, np.stack([read_tile(path) for path in rows["path"]])
+
+
+@pytest.fixture
+def copy(chain, tmp_path):
+    """The dataset, to be spoiled."""
+    return shutil.copytree(chain.dataset, tmp_path / "dataset")
+
+
+def refused(dataset, tmp_path, error, match, options=OPTIONS):
+    with pytest.raises(error, match=match) as caught:
+        train_model(dataset, tmp_path / "model", options)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "model").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+class TestModelFolder:
+    def test_holds_no_pickle(self, chain):
+        names = sorted(path.name for path in chain.model.iterdir())
+        assert names == ["README.md", "model.json", "model.safetensors", "provenance.json", "test_predictions.csv"]
+
+    def test_description(self, chain):
+        found = json.loads((chain.model / "model.json").read_text())
+        dataset = open_dataset(chain.dataset).info
+        assert found["backbone"] == BACKBONE
+        assert found["classes"] == list(CLASSES)
+        assert (found["image_size_px"], found["tile_size_px"], found["gsd_m"]) == (32, 32, pytest.approx(0.01))
+        assert found["temperature"] == 1
+        assert found["training_counts"] == dataset.counts["train"]
+        assert found["held_out"]["split"] == dataset.split
+        assert np.sum(found["held_out"]["confusion_matrix"], axis=1).tolist() == list(dataset.counts["test"].values())
+
+    def test_two_obvious_textures_are_told_apart(self, chain):
+        assert read_model_info(chain.model).held_out.balanced_accuracy == 1
+
+    def test_scores_agree_with_the_predictions_listed(self, chain):
+        held_out = read_model_info(chain.model).held_out
+        listed = pd.read_csv(chain.model / "test_predictions.csv")
+        assert len(listed) == sum(open_dataset(chain.dataset).info.counts["test"].values())
+        assert held_out.balanced_accuracy == balanced_accuracy_score(listed["label"], listed["predicted"])
+        matrix = confusion_matrix(listed["label"], listed["predicted"], labels=list(CLASSES))
+        assert held_out.confusion_matrix == tuple(map(tuple, matrix.tolist()))
+        assert listed[["p(sand)", "p(weed)"]].sum(axis=1).to_numpy() == pytest.approx(1, abs=2e-5)
+
+    def test_scores_of_a_model_that_errs(self, copy, tmp_path):
+        # Labels of three test tiles of each class are swapped: no model can know.
+        metadata = pd.read_csv(copy / "test" / "metadata.csv")
+        wrong = [i for name in CLASSES for i in metadata.index[metadata["label"] == name][:3]]
+        metadata.loc[wrong, "label"] = metadata.loc[wrong, "label"].map(dict(zip(CLASSES, CLASSES[::-1], strict=True)))
+        metadata.to_csv(copy / "test" / "metadata.csv", index=False)
+        info = train_model(copy, tmp_path / "model", OPTIONS)
+        sand, weed = (metadata["label"] == name for name in CLASSES)
+        assert info.held_out.confusion_matrix == ((sand.sum() - 3, 3), (3, weed.sum() - 3))
+        recognised = [1 - 3 / sand.sum(), 1 - 3 / weed.sum()]
+        assert info.held_out.balanced_accuracy == pytest.approx(np.mean(recognised))
+
+    def test_predictions_are_those_of_the_model_read_back(self, chain):
+        rows, tiles = pixels_of_test(chain)
+        listed = pd.read_csv(chain.model / "test_predictions.csv").set_index("tile_id")
+        found = load_model(chain.model, "cpu").predict(tiles)
+        assert found == pytest.approx(listed.loc[rows["tile_id"], ["p(sand)", "p(weed)"]].to_numpy(), abs=2e-5)
+
+    def test_timm_alone_gives_the_same(self, chain):
+        _, tiles = pixels_of_test(chain)
+        info = json.loads((chain.model / "model.json").read_text())
+        network = timm.create_model(info["backbone"], num_classes=len(info["classes"]), **info["backbone_options"])
+        network.load_state_dict(load_file(chain.model / "model.safetensors"))
+        mean, std = (np.array(info[name], np.float32)[:, None, None] for name in ("mean", "std"))
+        with torch.inference_mode():
+            logits = network.eval()(torch.from_numpy((tiles / np.float32(255) - mean) / std))
+        assert logits.softmax(dim=1).numpy() == pytest.approx(load_model(chain.model, "cpu").predict(tiles), abs=1e-5)
+
+    def test_once_more_gives_the_same_bytes(self, chain, tmp_path):
+        train_model(chain.dataset, tmp_path / "again", OPTIONS)
+        for name in ("model.safetensors", "model.json", "test_predictions.csv", "README.md"):
+            assert (tmp_path / "again" / name).read_bytes() == (chain.model / name).read_bytes(), name
+
+    def test_provenance(self, chain):
+        record = json.loads((chain.model / "provenance.json").read_text())
+        assert record["parameters"]["backbone"] == BACKBONE
+        assert record["parameters"]["seed"] == 0
+        assert list(record["inputs"]) == [str(chain.dataset)]
+        assert "torch" in record["versions"]
+
+    def test_an_existing_one_is_kept(self, chain):
+        before = (chain.model / "model.safetensors").read_bytes()
+        with pytest.raises(OutputExistsError, match="exists already; pass --overwrite"):
+            train_model(chain.dataset, chain.model, OPTIONS)
+        assert (chain.model / "model.safetensors").read_bytes() == before
+
+
+class TestCards:
+    def test_of_the_model(self, chain):
+        card = (chain.model / "README.md").read_text()
+        info = read_model_info(chain.model)
+        assert card.startswith("---\n")
+        assert "A frozen `resnet10t` (weights random (seed 0))" in card
+        assert "32 px = 0.32 m at 1.00 cm a pixel" in card
+        (a, b), (c, d) = info.held_out.confusion_matrix
+        assert f"Balanced accuracy 1.000 on {a + b + c + d} tiles." in card
+        assert f"| sand | {a} | {b} |\n| weed | {c} | {d} |" in card
+        assert f"square blocks of {info.held_out.split['block_m']:g} m are held out whole" in card
+
+    def test_of_the_dataset(self, chain):
+        card = (chain.dataset / "README.md").read_text()
+        counts = open_dataset(chain.dataset).info.counts
+        for name in CLASSES:
+            assert f"| {name} | {counts['train'][name]} | {counts['test'][name]} |" in card
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "mobilenetv3_small_050", "convnext_atto", "vit_tiny_patch16_224"])
+def test_the_head_becomes_the_classifier_of_any_family(name):
+    size = 64
+    backbone = make_backbone(name, image_size_px=size)
+    x = torch.rand(2, 3, size, size)
+    with torch.inference_mode():
+        features = backbone(x)
+        head = torch.nn.Linear(features.shape[1], 3)
+        expected = head(features)
+        joined = _join(backbone, head, TrainOptions(name, image_size_px=size), size)
+        assert joined(x).numpy() == pytest.approx(expected.numpy(), abs=1e-5)
+
+
+class TestDatasetsThatDoNotServe:
+    def test_none(self, tmp_path):
+        refused(tmp_path / "nowhere", tmp_path, InputError, "does not exist; make a dataset with 'spurgekit build-dataset'")
+
+    def test_a_damaged_tile(self, copy, tmp_path):
+        path = open_dataset(copy).split("train")["path"].iloc[5]
+        path.write_bytes(path.read_bytes()[:400])
+        refused(copy, tmp_path, InputError, rf"{path.name} cannot be decoded; it is damaged or was cut off")
+
+    def test_an_empty_tile(self, copy, tmp_path):
+        path = open_dataset(copy).split("train")["path"].iloc[5]
+        path.write_bytes(b"")
+        refused(copy, tmp_path, InputError, rf"{path.name} cannot be decoded")
+
+    def test_a_missing_tile(self, copy, tmp_path):
+        path = open_dataset(copy).split("test")["path"].iloc[0]
+        path.unlink()
+        refused(copy, tmp_path, InputError, rf"{path.name}: no such file; the dataset lists it")
+
+    def test_a_tile_of_another_size(self, copy, chain, tmp_path, make_tif):
+        site = make_tif(tmp_path / "a.tif", draw_site()[:, :40, :40])
+        make_tiles([site], tmp_path / "other", TileOptions(size_px=40))
+        path = open_dataset(copy).split("train")["path"].iloc[5]
+        shutil.copyfile(tmp_path / "other" / "a_r00000_c00000.png", path)
+        shutil.rmtree(tmp_path / "other")
+        refused(copy, tmp_path, InputError, rf"{path.name} is 40 x 40 px, others 32 x 32")
+
+    @pytest.mark.parametrize(
+        ("bands", "dtype", "says"),
+        [
+            (5, np.float32, "has 5 bands of float32"),
+            (1, np.uint8, "has 1 band of uint8"),
+            (3, np.uint16, "has 3 bands of uint16"),
+        ],
+    )
+    def test_tiles_of_other_bands(self, copy, tmp_path, make_tif, bands, dtype, says):
+        make_tiles([make_tif(tmp_path / "a.tif", np.ones((bands, 32, 32), dtype))], tmp_path / "other", TileOptions(size_px=32))
+        (tile,) = (tmp_path / "other").glob("a_r*")
+        metadata = pd.read_csv(copy / "train" / "metadata.csv")
+        metadata.loc[0, "file_name"] = path = f"0-sand/{tile.name}"
+        metadata.to_csv(copy / "train" / "metadata.csv", index=False)
+        shutil.copyfile(tile, copy / "train" / path)
+        shutil.rmtree(tmp_path / "other")
+        refused(copy, tmp_path, InputError, rf"{tile.name} {says}; this recipe reads 3 of uint8")
+
+    @pytest.mark.parametrize("split", ["train", "test"])
+    def test_a_split_without_a_class(self, copy, tmp_path, split):
+        metadata = pd.read_csv(copy / split / "metadata.csv")
+        metadata[metadata["label"] == "sand"].to_csv(copy / split / "metadata.csv", index=False)
+        refused(copy, tmp_path, InputError, f"holds no tile of class 'weed' in its {split} split")
+
+    @pytest.mark.parametrize(
+        ("changed", "says"), [({"batch_size": 0}, "--batch-size 0 is too small"), ({"image_size_px": 8}, "--image-size 8 is")]
+    )
+    def test_options_that_cannot_be(self, changed, says):
+        with pytest.raises(InputError, match=says):
+            TrainOptions(**changed)
+
+    def test_no_such_device(self, chain, tmp_path):
+        options = TrainOptions(BACKBONE, pretrained=False, device="abacus")
+        refused(chain.dataset, tmp_path, ModelError, "no device 'abacus' on this machine; pass --device cpu", options)
+
+
+class TestModelsThatDoNotServe:
+    @pytest.fixture
+    def model(self, chain, tmp_path):
+        return shutil.copytree(chain.model, tmp_path / "model")
+
+    def refused(self, folder, match):
+        with pytest.raises(ModelError, match=match) as caught:
+            load_model(folder)
+        assert "\n" not in str(caught.value)
+
+    def test_none(self, tmp_path):
+        self.refused(tmp_path / "nowhere", "nowhere does not exist; make a model with 'spurgekit train'")
+
+    def test_another_folder(self, tmp_path):
+        self.refused(tmp_path, "holds no model.json; make a model with 'spurgekit train'")
+
+    @pytest.mark.parametrize(
+        ("text", "says"), [("", "the file"), ("{]", "the file"), ("[]", "the file"), ("{}", "backbone: Field required")]
+    )
+    def test_a_damaged_description(self, model, text, says):
+        (model / "model.json").write_text(text)
+        self.refused(model, rf"model\.json: {says}")
+
+    def test_an_entry_that_cannot_be(self, model):
+        entries = json.loads((model / "model.json").read_text()) | {"gsd_m": "far"}
+        (model / "model.json").write_text(json.dumps(entries))
+        self.refused(model, r"model\.json: gsd_m: Input should be a valid number")
+
+    def test_an_unknown_backbone(self, model):
+        entries = json.loads((model / "model.json").read_text()) | {"backbone": "spurgenet"}
+        (model / "model.json").write_text(json.dumps(entries))
+        self.refused(model, "timm has no backbone 'spurgenet'")
+
+    def test_missing_weights(self, model):
+        (model / "model.safetensors").unlink()
+        self.refused(model, r"model\.safetensors is missing, damaged, or does not fit model\.json; train the model again")
+
+    def test_damaged_weights(self, model):
+        (model / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:1000])
+        self.refused(model, r"model\.safetensors is missing, damaged, or does not fit")
+
+    def test_weights_of_another_number_of_classes(self, model):
+        entries = json.loads((model / "model.json").read_text()) | {"classes": ["a", "b", "c"]}
+        (model / "model.json").write_text(json.dumps(entries))
+        self.refused(model, r"model\.safetensors is missing, damaged, or does not fit")
+
+
+class TestReadingTiles:
+    def test_a_geotiff_with_a_mask(self, tmp_path, make_tif):
+        pixels = draw_site()[:, :TILE_PX, :TILE_PX]
+        mask = np.arange(TILE_PX**2).reshape(TILE_PX, TILE_PX) % 3 > 0
+        make_tiles(
+            [make_tif(tmp_path / "a.tif", pixels, mask=mask)], tmp_path / "t", TileOptions(size_px=TILE_PX, file_format="tif")
+        )
+        assert (read_tile(tmp_path / "t" / "a_r00000_c00000.tif") == np.where(mask, pixels, 0)).all()
+
+    def test_bands_come_in_the_order_of_the_file(self, chain):
+        (tile,) = chain.tiles.glob("*_r00000_c00000.png")
+        assert (read_tile(tile) == draw_site()[:, :TILE_PX, :TILE_PX]).all()
+
+    def test_batches_are_full_but_for_the_last(self, chain):
+        paths = sorted(chain.tiles.glob("*_r*.png"))[:7]
+        found = list(batches(paths, 3))
+        assert [len(batch) for batch in found] == [3, 3, 1]
+        assert (np.concatenate(found) == np.stack([read_tile(path) for path in paths])).all()

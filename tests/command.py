@@ -1,0 +1,31 @@
+"""Running the command line in a test, and what a refusal looks like."""
+
+from __future__ import annotations
+
+from click.testing import CliRunner, Result
+
+from spurgekit.cli.main import main
+
+
+def run(*arguments: object) -> Result:
+    """Run ``spurgekit ARGUMENTS``."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def succeed(*arguments: object) -> str:
+    """Run a command that works and return what it prints."""
+    result = run(*arguments)
+    assert result.exit_code == 0, result.stderr or repr(result.exception)
+    return result.stdout
+
+
+def refuse(*arguments: object, code: int = 2) -> str:
+    """Run a command that fails, check that it says so in one line on standard error, and return that line."""
+    result = run(*arguments)
+    assert isinstance(result.exception, SystemExit), repr(result.exception)  # else the user sees a traceback
+    assert result.exit_code == code, result.stderr
+    assert result.stdout == ""
+    assert result.stderr.startswith("spurgekit: ")
+    assert result.stderr.endswith("\n")
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.stderr.rstrip("\n")

@@ -1,0 +1,150 @@
+"""Labels of a row of three tiles of 10 m, from columns, points and polygons."""
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+from shapely import LineString, MultiPolygon, Point, Polygon, box
+
+from spurgekit.dataset.labels import labels_from_column, labels_from_vector, order_classes
+from spurgekit.errors import InputError
+
+WHERE = Path("labels.gpkg")
+TILES = gpd.GeoDataFrame(geometry=[box(x, 0, x + 10, 10) for x in (0, 10, 20)], crs="EPSG:32612")
+
+
+def label(shapes, names=None, *, column=None, classes=("sand", "weed"), min_cover=0.05, called="label"):
+    columns = {} if names is None else {called: names}
+    shapes = gpd.GeoDataFrame(columns, geometry=shapes, crs="EPSG:32612")
+    found = labels_from_vector(TILES, shapes, column=column, classes=classes, min_cover=min_cover, where=WHERE)
+    return [None if pd.isna(name) else name for name in found]
+
+
+class TestColumn:
+    def test_as_it_is(self):
+        index = TILES.assign(label=["weed", "sand", None])
+        assert labels_from_column(index, None, WHERE).tolist()[:2] == ["weed", "sand"]
+        assert labels_from_column(index, None, WHERE).isna().tolist() == [False, False, True]
+
+    def test_under_another_name(self):
+        assert labels_from_column(TILES.assign(kind=list("aba")), "kind", WHERE).tolist() == list("aba")
+
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [
+            ([0, 1, 0], ["0", "1", "0"]),
+            ([0, 1, np.nan], ["0", "1", None]),  # the missing one has made floats of them
+            ([0.5, 1.5, 0.5], ["0.5", "1.5", "0.5"]),
+            ([" weed", "weed ", "  "], ["weed", "weed", None]),
+            ([True, False, True], ["True", "False", "True"]),
+        ],
+    )
+    def test_as_text(self, values, expected):
+        found = labels_from_column(TILES.assign(label=values), None, WHERE)
+        assert [None if pd.isna(name) else name for name in found] == expected
+
+    def test_missing(self):
+        with pytest.raises(InputError, match=r"labels\.gpkg has no column 'label' to take labels from \(a, b\); pass --label-column"):
+            labels_from_column(TILES.assign(a=1, b=2), None, WHERE)
+
+
+class TestPoints:
+    def test_the_class_of_the_points_in_a_tile(self):
+        assert label([Point(5, 5), Point(15, 5), Point(16, 5)], ["sand", "weed", "weed"]) == ["sand", "weed", None]
+
+    def test_points_that_disagree_give_no_label(self):
+        assert label([Point(5, 5), Point(6, 5), Point(15, 5)], ["sand", "weed", "weed"]) == [None, "weed", None]
+
+    def test_points_without_a_class_say_nothing(self):
+        assert label([Point(5, 5), Point(6, 5), Point(15, 5)], ["sand", None, ""]) == ["sand", None, None]
+
+    def test_points_beside_all_tiles(self):
+        assert label([Point(500, 5)], ["weed"]) == [None, None, None]
+
+    def test_another_column(self):
+        assert label([Point(25, 5)], ["weed"], called="kind", column="kind") == [None, None, "weed"]
+
+    def test_without_the_column(self):
+        with pytest.raises(InputError, match=r"labels\.gpkg has no column 'label' \(none at all\); pass --label-column"):
+            label([Point(5, 5)])
+
+
+class TestPolygons:
+    def test_ground_without_one_is_of_the_first_class(self):
+        assert label([box(1, 1, 9, 9)]) == ["weed", "sand", "sand"]
+
+    @pytest.mark.parametrize(
+        ("min_cover", "expected"),
+        # Over 10 of the first tile's 100 m2, 50 of the second's, none of the third's.
+        [(0, "weed"), (0.05, "weed"), (0.1, "weed"), (0.101, None)],
+    )
+    def test_enough_of_it(self, min_cover, expected):
+        assert label([box(9, 0, 15, 10)], min_cover=min_cover) == [expected, "weed", "sand"]
+
+    def test_two_polygons_cover_together_and_not_twice(self):
+        # 4 m2 each, 2 of them shared: 6 % of the tile.
+        pair = [box(0, 0, 2, 2), box(1, 0, 3, 2)]
+        assert label(pair, min_cover=0.06)[0] == "weed"
+        assert label(pair, min_cover=0.061)[0] is None
+
+    def test_several_classes_the_largest_wins(self):
+        shapes = [box(0, 0, 10, 3), box(0, 3, 10, 7), box(10, 0, 20, 1)]
+        classes = ("sand", "weed", "shrub")
+        assert label(shapes, ["weed", "shrub", "weed"], classes=classes) == ["shrub", "weed", "sand"]
+
+    def test_a_background_that_is_drawn(self):
+        # 40 % of the tile is drawn as sand, 20 % as weed.
+        assert label([box(0, 0, 10, 4), box(0, 8, 10, 10)], ["sand", "weed"])[0] == "sand"
+
+    def test_holes_and_parts_count(self):
+        ring = Polygon(box(0, 0, 10, 10).exterior, [box(1, 1, 9, 9).exterior])  # 36 m2
+        parts = MultiPolygon([box(11, 1, 13, 3), box(15, 1, 17, 3)])  # 8 m2
+        assert label([ring, parts], min_cover=0.36) == ["weed", None, "sand"]
+        assert label([ring, parts], min_cover=0.08) == ["weed", "weed", "sand"]
+
+    def test_one_that_crosses_itself(self):
+        bow_tie = Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])  # 50 m2
+        assert label([bow_tie], min_cover=0.5)[0] == "weed"
+
+    def test_touching_with_a_side_is_not_covering(self):
+        assert label([box(10, 0, 20, 10)], min_cover=0) == ["sand", "weed", "sand"]
+
+    def test_nor_is_a_sliver_of_rounding(self):
+        assert label([box(10 - 1e-9, 0, 20 + 1e-9, 10)]) == ["sand", "weed", "sand"]
+
+    def test_without_a_column_there_are_two_classes(self):
+        with pytest.raises(InputError, match="has no column 'label'; pass --label-column, or two --classes"):
+            label([box(0, 0, 1, 1)], classes=("sand", "weed", "shrub"))
+
+    def test_a_column_that_is_empty(self):
+        with pytest.raises(InputError, match=r"labels\.gpkg: none of its 2 polygons has a class; fill the column"):
+            label([box(0, 0, 1, 1), box(2, 2, 3, 3)], [None, " "])
+
+
+@pytest.mark.parametrize("shapes", [[Point(5, 5), box(0, 0, 1, 1)], [LineString([(0, 0), (1, 1)])]])
+def test_neither_points_nor_polygons(shapes):
+    with pytest.raises(InputError, match="labels come from points or from polygons"):
+        label(shapes, ["weed"] * len(shapes))
+
+
+class TestOrder:
+    def test_sorted_where_nobody_says(self):
+        assert order_classes(pd.Series(["present", "absent", None, "present"]), None) == ("absent", "present")
+
+    def test_as_given(self):
+        assert order_classes(pd.Series(["leafy", "none"]), ("none", "leafy")) == ("none", "leafy")
+
+    @pytest.mark.parametrize(
+        ("labels", "classes", "message"),
+        [
+            (["a", "b"], ("a", "c"), "label 'b' is none of the classes a, c"),
+            (["a", "a"], None, "the labels are all 'a'; a dataset needs tiles of two classes"),
+            ([None], None, "the labels are all empty"),
+            (["a", "b"], ("a", "b", "c"), r"class 'c' has no tile \(found: a, b\)"),
+        ],
+    )
+    def test_classes_that_do_not_fit(self, labels, classes, message):
+        with pytest.raises(InputError, match=message):
+            order_classes(pd.Series(labels, dtype=object), classes)

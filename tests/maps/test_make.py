@@ -1,0 +1,194 @@
+import json
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from PIL import Image
+from rio_cogeo.cogeo import cog_validate
+
+from spurgekit.errors import InputError, OutputExistsError
+from spurgekit.imagery import PixelGrid
+from spurgekit.maps import MapOptions, make_map
+from tests.chain import CLASSES, COLUMNS, ROWS, TILE_PX, is_weed
+from tests.maps.brightness import brightness_model, p_bright
+
+RGBA = ("red", "green", "blue", "alpha")
+
+# Six fields of 4 x 4 px, the last without data.
+MEANS = np.array([[60, 100, 140], [180, 20, 0]])
+
+
+def fields():
+    bright = np.kron(MEANS, np.ones((4, 4))).astype(np.uint8)
+    return np.stack([bright, bright, bright, np.where(bright > 0, 255, 0).astype(np.uint8)])
+
+
+def read(path):
+    with rasterio.open(path) as file:
+        return file.profile, file.read(), file.descriptions
+
+
+class TestFolder:
+    @pytest.fixture
+    def made(self, tmp_path, make_tif):
+        site = make_tif(tmp_path / "site.tif", fields(), colours=RGBA)
+        confusion = ((80, 20), (10, 90))
+        return make_map(site, brightness_model(4, bands=3, confusion=confusion), tmp_path / "map")
+
+    def test_files(self, made):
+        names = {"presence.tif", "presence.qml", "presence.gpkg", "presence.png", "summary.json", "provenance.json"}
+        assert {path.name for path in made.folder.iterdir()} == names
+
+    def test_raster(self, made):
+        profile, bands, descriptions = read(made.folder / "presence.tif")
+        assert (profile["width"], profile["height"], profile["count"]) == (3, 2, 3)
+        assert profile["crs"] == "EPSG:32612"
+        assert profile["transform"] == Affine(0.04, 0, 500_000, 0, -0.04, 5_000_000)
+        assert descriptions == ("probability of dark", "probability of bright", "uncertainty (entropy, 0 to 1)")
+        assert np.isnan(profile["nodata"])
+        assert np.isnan(bands).sum(axis=(1, 2)).tolist() == [1, 1, 1]
+        assert np.isnan(bands[:, 1, 2]).all()
+        p = p_bright(MEANS)
+        seen = MEANS > 0
+        assert bands[1][seen] == pytest.approx(p[seen], abs=1e-5)
+        assert bands[0][seen] == pytest.approx(1 - p[seen], abs=1e-5)
+        entropy = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
+        assert bands[2][seen] == pytest.approx(entropy[seen], abs=1e-4)
+        assert bands[2][0, 1] == pytest.approx(1)
+
+    def test_it_is_a_cog(self, made):
+        assert cog_validate(made.folder / "presence.tif", strict=True)[0]
+
+    def test_polygons(self, made):
+        found = gpd.read_file(made.folder / "presence.gpkg", layer="presence")
+        # 140 and 180 are bright; they share a corner only. 100 is a tie, which the first class takes.
+        assert found["class"].tolist() == ["bright", "bright"]
+        assert found["area_m2"].tolist() == pytest.approx([0.0016, 0.0016])
+        assert sorted(found["mean_probability"]) == pytest.approx(p_bright([140, 180]), abs=1e-5)
+        assert made.polygons == 2
+
+    def test_summary(self, made):
+        summary = json.loads((made.folder / "summary.json").read_text())
+        assert (summary["image"], summary["crs"]) == ("site.tif", "EPSG:32612")
+        assert (summary["cell_m"], summary["tile_m"]) == (0.04, 0.04)
+        assert made.mapped_m2 == pytest.approx(5 * 0.0016)
+        assert [made.areas[name].mapped_m2 for name in ("dark", "bright")] == pytest.approx([0.0048, 0.0032])
+        assert set(summary["areas"]) == {"dark", "bright"}
+        assert "Rogan and Gladen" in summary["what_the_areas_mean"]
+
+    def test_picture(self, made):
+        with Image.open(made.folder / "presence.png") as picture:
+            assert min(picture.size) > 500
+            colours = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+        assert (colours == (216, 27, 140)).all(axis=1).any()  # the outlines of presence
+
+
+class TestGeometry:
+    def test_a_cell_lies_where_its_tile_lay(self, chain, tmp_path):
+        """The drawn site, mapped with the model that was trained on its tiles: two columns of sand, two of weed."""
+        made = make_map(chain.site, chain.model, tmp_path / "map")
+        profile, bands, _ = read(made.folder / "presence.tif")
+        tiles = gpd.read_parquet(chain.tiles / "tiles.parquet")
+        cells = PixelGrid(profile["width"], profile["height"], profile["transform"], profile["crs"])
+        assert (cells.width, cells.height) == (COLUMNS, ROWS)
+        for tile in tiles.itertuples():
+            col, row = (int(v) for v in cells.to_pixel(tile.geometry.centroid.x, tile.geometry.centroid.y))
+            assert (col, row) == (tile.col_off // TILE_PX, tile.row_off // TILE_PX)
+            assert (bands[1, row, col] > 0.5) == is_weed(row, col)
+        polygons = gpd.read_file(made.folder / "presence.gpkg", layer="presence")
+        # Three stripes of two columns, each as large as the tiles that it is made of.
+        assert polygons["class"].tolist() == [CLASSES[1]] * 3
+        assert polygons.geometry.area.tolist() == pytest.approx([2 * ROWS * 0.32**2] * 3)
+        stripe = tiles[[is_weed(0, c // TILE_PX) for c in tiles["col_off"]]].union_all()
+        assert polygons.union_all().symmetric_difference(stripe).area < 1e-6
+
+    def test_a_turned_site_gives_a_turned_map(self, tmp_path, make_tif):
+        turned = Affine.translation(500_000, 5_000_000) @ Affine.rotation(30) @ Affine.scale(0.01, -0.01)
+        site = make_tif(tmp_path / "site.tif", fields(), transform=turned, colours=RGBA)
+        made = make_map(site, brightness_model(4, bands=3), tmp_path / "map")
+        profile, bands, _ = read(made.folder / "presence.tif")
+        assert profile["transform"].almost_equals(turned @ Affine.scale(4), 1e-9)
+        assert bands[1][MEANS > 0] == pytest.approx(p_bright(MEANS[MEANS > 0]), abs=1e-5)
+        grid = PixelGrid(12, 8, turned)
+        expected = [grid.footprint(window) for _, _, window in grid.squares(4) if (window.col, window.row) in ((8, 0), (0, 4))]
+        polygons = gpd.read_file(made.folder / "presence.gpkg", layer="presence")
+        assert polygons["area_m2"].tolist() == pytest.approx([0.0016, 0.0016])
+        for polygon in expected:
+            assert polygons.geometry.symmetric_difference(polygon).area.min() < 1e-9
+
+    def test_resampled_to_the_ground_size_that_the_model_knows(self, tmp_path, make_tif):
+        site = make_tif(tmp_path / "site.tif", fields(), gsd=0.005, colours=RGBA)  # tiles of 2 px at 1 cm are fields of 4 px
+        made = make_map(site, brightness_model(2, bands=3), tmp_path / "map")
+        profile, bands, _ = read(made.folder / "presence.tif")
+        assert profile["transform"].almost_equals(Affine(0.02, 0, 500_000, 0, -0.02, 5_000_000), 1e-9)
+        assert bands[1][MEANS > 0] == pytest.approx(p_bright(MEANS[MEANS > 0]), abs=1e-3)
+
+    def test_a_stride_makes_cells_smaller_than_tiles(self, tmp_path, make_tif):
+        site = make_tif(tmp_path / "site.tif", np.full((3, 8, 12), 140, np.uint8))
+        made = make_map(site, brightness_model(4, bands=3), tmp_path / "map", MapOptions(stride_px=2))
+        profile, bands, _ = read(made.folder / "presence.tif")
+        assert bands[1] == pytest.approx(np.full((4, 6), p_bright(140)), abs=1e-5)
+        assert made.cell_m == pytest.approx(0.02)
+        assert json.loads((made.folder / "summary.json").read_text())["tile_m"] == 0.04
+        assert profile["transform"].a == pytest.approx(0.02)
+
+
+class TestProvenance:
+    @pytest.mark.parametrize("loaded", [False, True])
+    def test_names_image_and_model(self, chain, tmp_path, loaded):
+        from spurgekit.classify import load_model
+
+        made = make_map(chain.site, load_model(chain.model, "cpu") if loaded else chain.model, tmp_path / "map")
+        record = json.loads((made.folder / "provenance.json").read_text())
+        assert list(record["inputs"]) == [str(chain.site), str(chain.model)]
+        assert record["parameters"]["min_valid"] == 0.5
+
+    def test_once_more_gives_the_same_raster(self, chain, tmp_path):
+        for name in "ab":
+            make_map(chain.site, chain.model, tmp_path / name, MapOptions(batch_size=64))
+        for name in ("presence.tif", "summary.json", "presence.png"):
+            assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+class TestWhatCannotBeMapped:
+    def refused(self, tmp_path, site, match, error=InputError, options=MapOptions()):
+        with pytest.raises(error, match=match) as caught:
+            make_map(site, brightness_model(4, bands=3), tmp_path / "map", options)
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "map").exists()
+        assert not list(tmp_path.glob(".*"))
+
+    def test_no_data_at_all(self, tmp_path, make_tif):
+        site = make_tif(tmp_path / "site.tif", np.zeros((4, 8, 8), np.uint8), colours=RGBA)
+        self.refused(tmp_path, site, r"site\.tif has no cell with data to map; look at its alpha band")
+
+    @pytest.mark.parametrize(("bands", "dtype"), [(1, np.uint8), (3, np.uint16), (5, np.float32)])
+    def test_other_bands_than_the_model_reads(self, tmp_path, make_tif, bands, dtype):
+        site = make_tif(tmp_path / "site.tif", np.ones((bands, 8, 8), dtype))
+        s = "s" if bands > 1 else ""
+        self.refused(tmp_path, site, rf"has {bands} band{s} of {np.dtype(dtype)}, the model reads 3 of uint8; choose them with")
+
+    def test_but_bands_can_be_chosen(self, tmp_path, make_tif):
+        pixels = np.stack([np.full((4, 4), value, np.uint8) for value in (1, 30, 90, 240, 7)])
+        site = make_tif(tmp_path / "site.tif", pixels)
+        made = make_map(site, brightness_model(4, bands=3), tmp_path / "map", MapOptions(bands=(2, 3, 4)))
+        assert read(made.folder / "presence.tif")[1][1, 0, 0] == pytest.approx(p_bright(120), abs=1e-5)
+
+    def test_an_odd_stride(self, tmp_path, make_tif):
+        site = make_tif(tmp_path / "site.tif", fields(), colours=RGBA)
+        self.refused(tmp_path, site, "half a pixel off", options=MapOptions(stride_px=3))
+
+    def test_an_existing_folder(self, tmp_path, make_tif):
+        site = make_tif(tmp_path / "site.tif", fields(), colours=RGBA)
+        model = brightness_model(4, bands=3)
+        make_map(site, model, tmp_path / "map")
+        with pytest.raises(OutputExistsError, match="exists already; pass --overwrite"):
+            make_map(site, model, tmp_path / "map")
+        make_map(site, model, tmp_path / "map", overwrite=True)
+
+    @pytest.mark.parametrize(("changed", "says"), [({"min_valid": 1.5}, "--min-valid 1.5"), ({"batch_size": 0}, "--batch-size 0")])
+    def test_options_that_cannot_be(self, changed, says):
+        with pytest.raises(InputError, match=says):
+            MapOptions(**changed)

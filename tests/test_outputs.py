@@ -1,0 +1,164 @@
+import hashlib
+import json
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import spurgekit
+from spurgekit.errors import OutputExistsError
+from spurgekit.outputs import FINGERPRINT_BYTES, PROVENANCE, check_free, fingerprint, output_folder, write_provenance
+
+
+def names(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def make(path, text="new", **options):
+    with output_folder(path, **options) as folder:
+        (folder / "a.txt").write_text(text)
+        (folder / PROVENANCE).write_text("{}")
+
+
+class TestWholeOrNotAtAll:
+    def test_the_name_appears_when_all_is_done(self, tmp_path):
+        with output_folder(tmp_path / "deep" / "out") as folder:
+            (folder / "a.txt").write_text("new")
+            assert not (tmp_path / "deep" / "out").exists()
+            assert folder.parent == tmp_path / "deep"  # the same disk, so that renaming is at once
+        assert names(tmp_path) == ["deep", "deep/out", "deep/out/a.txt"]
+
+    @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+    def test_nothing_appears_when_it_fails(self, tmp_path, error):
+        with pytest.raises(error), output_folder(tmp_path / "out") as folder:
+            (folder / "sub").mkdir()
+            (folder / "sub" / "a.txt").write_text("half")
+            raise error
+        assert names(tmp_path) == []
+
+    def test_what_a_killed_run_left_is_not_taken_over(self, tmp_path):
+        (tmp_path / ".out.partial").mkdir()
+        (tmp_path / ".out.partial" / "old.txt").write_text("half")
+        make(tmp_path / "out")
+        assert names(tmp_path) == ["out", "out/a.txt", f"out/{PROVENANCE}"]
+
+    def test_two_outputs_side_by_side(self, tmp_path):
+        with output_folder(tmp_path / "a") as a, output_folder(tmp_path / "b") as b:
+            assert a != b
+
+    def test_in_the_working_folder_by_its_dot(self, tmp_path, monkeypatch):
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        make(".")
+        assert names(tmp_path) == ["here", "here/a.txt", f"here/{PROVENANCE}"]
+
+
+class TestOverwrite:
+    def test_not_unless_asked(self, tmp_path):
+        make(tmp_path / "out", "old")
+        with pytest.raises(OutputExistsError, match="pass --overwrite to replace it, or another --out"):
+            make(tmp_path / "out")
+        assert (tmp_path / "out" / "a.txt").read_text() == "old"
+
+    def test_replaces_the_whole_folder(self, tmp_path):
+        make(tmp_path / "out", "old")
+        (tmp_path / "out" / "b.txt").write_text("gone with it")
+        make(tmp_path / "out", overwrite=True)
+        assert names(tmp_path) == ["out", "out/a.txt", f"out/{PROVENANCE}"]
+        assert (tmp_path / "out" / "a.txt").read_text() == "new"
+
+    def test_the_old_one_stays_until_the_new_one_is_done(self, tmp_path):
+        make(tmp_path / "out", "old")
+        with pytest.raises(ZeroDivisionError), output_folder(tmp_path / "out", overwrite=True):
+            assert (tmp_path / "out" / "a.txt").read_text() == "old"
+            _ = 1 / 0
+        assert names(tmp_path) == ["out", "out/a.txt", f"out/{PROVENANCE}"]
+
+    def test_and_comes_back_where_the_new_one_cannot_take_its_name(self, tmp_path):
+        make(tmp_path / "out", "old")
+        with pytest.raises(FileNotFoundError), output_folder(tmp_path / "out", overwrite=True) as folder:
+            folder.rmdir()  # somebody tidied up
+        assert (tmp_path / "out" / "a.txt").read_text() == "old"
+        assert names(tmp_path) == ["out", "out/a.txt", f"out/{PROVENANCE}"]
+
+    def test_folders_of_others_are_never_replaced(self, tmp_path):
+        (tmp_path / "home").mkdir()
+        (tmp_path / "home" / "thesis.docx").touch()
+        with pytest.raises(OutputExistsError, match="was not made by spurgekit, so it is not replaced"):
+            make(tmp_path / "home", overwrite=True)
+        assert names(tmp_path) == ["home", "home/thesis.docx"]
+
+    def test_nor_one_that_holds_what_it_is_made_from(self, tmp_path):
+        make(tmp_path / "out", "old")
+        source = tmp_path / "out" / "a.txt"
+        with pytest.raises(OutputExistsError, match=r"made from .*a\.txt in it; pass another --out"):
+            make(tmp_path / "out", overwrite=True, inputs=[tmp_path / "elsewhere.tif", source])
+        assert source.read_text() == "old"
+
+    def test_a_folder_inside_the_input_is_no_harm(self, tmp_path):
+        make(tmp_path / "out", "old")
+        make(tmp_path / "out" / "inner", inputs=[tmp_path / "out" / "a.txt"])
+        assert (tmp_path / "out" / "a.txt").read_text() == "old"
+
+    def test_an_empty_folder_is_free(self, tmp_path):
+        (tmp_path / "out").mkdir()
+        make(tmp_path / "out")
+        assert (tmp_path / "out" / "a.txt").read_text() == "new"
+
+    def test_a_file_is_not(self, tmp_path):
+        (tmp_path / "out").touch()
+        for overwrite in (False, True):
+            with pytest.raises(OutputExistsError, match="is a file"):
+                check_free(tmp_path / "out", overwrite=overwrite)
+
+
+class TestFingerprint:
+    @given(st.binary(max_size=200))
+    def test_of_a_small_file_is_its_hash(self, tmp_path_factory, content):
+        path = tmp_path_factory.mktemp("f") / "a"
+        path.write_bytes(content)
+        assert fingerprint(path) == {"bytes": len(content), "sha256_of_ends": hashlib.sha256(content).hexdigest()}
+
+    @pytest.mark.parametrize("extra", [0, 1, FINGERPRINT_BYTES - 1, FINGERPRINT_BYTES])
+    def test_up_to_two_mib_every_byte_counts_once(self, tmp_path, extra):
+        content = bytes(range(251)) * (FINGERPRINT_BYTES // 100)
+        content = content[: FINGERPRINT_BYTES + extra]
+        (tmp_path / "a").write_bytes(content)
+        assert fingerprint(tmp_path / "a")["sha256_of_ends"] == hashlib.sha256(content).hexdigest()
+
+    def test_of_a_large_file_hashes_its_ends(self, tmp_path):
+        content = bytearray(3 * FINGERPRINT_BYTES)
+        path = tmp_path / "a"
+        path.write_bytes(content)
+        first = fingerprint(path)
+        assert first == fingerprint(path)
+        for at, differs in ((0, True), (FINGERPRINT_BYTES, False), (len(content) - 1, True)):
+            content[at] = 1
+            path.write_bytes(content)
+            assert (fingerprint(path) != first) is differs
+            content[at] = 0
+
+    def test_of_a_folder_is_its_provenances(self, tmp_path):
+        assert fingerprint(tmp_path) == {"folder": True}
+        (tmp_path / PROVENANCE).write_text("{}")
+        assert fingerprint(tmp_path) == fingerprint(tmp_path / PROVENANCE)
+
+
+class TestProvenance:
+    def test_says_how_it_was_made(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(sys, "argv", ["/usr/local/bin/spurgekit", "tile", "site.tif"])
+        (tmp_path / "site.tif").write_text("pixels")
+        write_provenance(tmp_path, parameters={"size_px": 250, "aoi": tmp_path / "a"}, inputs=[tmp_path / "site.tif"])
+        record = json.loads((tmp_path / PROVENANCE).read_text())
+        assert record["command"] == ["spurgekit", "tile", "site.tif"]
+        assert record["versions"]["spurgekit"] == spurgekit.__version__
+        assert record["parameters"] == {"size_px": 250, "aoi": str(tmp_path / "a")}
+        assert record["inputs"] == {str(tmp_path / "site.tif"): fingerprint(tmp_path / "site.tif")}
+
+    def test_holds_no_time(self, tmp_path):
+        texts = []
+        for _ in range(2):
+            write_provenance(tmp_path, parameters={}, inputs=[])
+            texts.append((tmp_path / PROVENANCE).read_bytes())
+        assert texts[0] == texts[1]
