@@ -51,7 +51,7 @@ def read_vector(path: Path, crs: CRS, *, declared_crs: str | None = None) -> gpd
         frame = frame.set_crs(_check_name(declared_crs), allow_override=True)
     if frame.crs is None:
         raise InputError(f"{file} does not say its CRS; pass --points-crs, e.g. --points-crs EPSG:4326")
-    frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)].reset_index(drop=True)
+    frame = frame[frame.bounds.notna().all(axis=1)].reset_index(drop=True)  # neither missing nor empty nor of NaN
     if frame.empty:
         raise InputError(f"{file} holds no geometries")
     _check_degrees(file, frame)
@@ -78,7 +78,7 @@ def _read_layer(file: Path, layer: str | None) -> gpd.GeoDataFrame:
             )
         if layer is not None and layer not in layers:
             raise InputError(f"{file} has no layer {layer!r} with geometries; it has {', '.join(layers) or 'none'}")
-        frame = gpd.read_file(file, layer=layer)
+        frame = gpd.read_file(file, layer=layer or next(iter(layers), None))
     except DataSourceError as error:
         raise InputError(f"{file} is not a vector file that can be read: {str(error).splitlines()[0]}") from error
     if not isinstance(frame, gpd.GeoDataFrame):
@@ -88,7 +88,7 @@ def _read_layer(file: Path, layer: str | None) -> gpd.GeoDataFrame:
 
 def _read_table(file: Path, declared_crs: str | None) -> gpd.GeoDataFrame:
     try:
-        table = pd.read_csv(file, sep=None, engine="python")
+        table = pd.read_csv(file, sep=None, engine="python", encoding="utf-8-sig")  # Excel puts a mark first
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
         raise InputError(f"{file} is not a table that can be read: {str(error).splitlines()[0]}") from error
     columns = {str(name).strip().lower(): name for name in table.columns}

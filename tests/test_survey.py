@@ -48,7 +48,7 @@ class TestInit:
     def test_every_entry_that_is_commented_out_can_be_used(self, tmp_path):
         file = init_survey(tmp_path / "s")
         lines = file.read_text().splitlines()
-        entries = [line.removeprefix("# ") if line.startswith(("# [[", "# ")) and _is_entry(line[2:]) else line for line in lines]
+        entries = [line[2:] if line.startswith("# ") and _is_entry(line[2:]) else line for line in lines]
         file.write_text("\n".join(entries))
         survey = read_survey(tmp_path / "s")
         assert survey.labels == Path("weed.gpkg")
@@ -149,11 +149,11 @@ class TestCommandsInASurvey:
         make_tif(folder / "north.tif", draw_site())
         south = rasterio.Affine(0.01, 0, 500_000, 0, -0.01, 4_999_990)
         make_tif(folder / "flights" / "south.tif", draw_site()[:, ::-1], transform=south)
-        polygons = [
-            gpd.read_file(write_weed(image, folder / "one.gpkg")) for image in (folder / "north.tif", folder / "flights" / "south.tif")
-        ]
+        shapes = []
+        for image in (folder / "north.tif", folder / "flights" / "south.tif"):
+            shapes += [*gpd.read_file(write_weed(image, folder / "one.gpkg")).geometry]
         (folder / "one.gpkg").unlink()
-        gpd.GeoDataFrame(geometry=[*polygons[0].geometry, *polygons[1].geometry], crs="EPSG:32612").to_file(folder / "weed.gpkg")
+        gpd.GeoDataFrame(geometry=shapes, crs="EPSG:32612").to_file(folder / "weed.gpkg")
         return folder
 
     @pytest.fixture
@@ -206,7 +206,12 @@ class TestCommandsInASurvey:
 
     @pytest.mark.parametrize(
         ("command", "what"),
-        [(["tile"], "an image"), (["build-dataset"], "a tiles folder"), (["train"], "a dataset"), (["map", "--model", "m"], "an image")],
+        [
+            (["tile"], "an image"),
+            (["build-dataset"], "a tiles folder"),
+            (["train"], "a dataset"),
+            (["map", "--model", "m"], "an image"),
+        ],
     )
     def test_elsewhere_they_need_arguments(self, tmp_path, monkeypatch, command, what):
         monkeypatch.chdir(tmp_path)

@@ -14,6 +14,9 @@ from spurgekit.errors import InputError
 from spurgekit.imagery import open_raster
 from spurgekit.parallel import cores, stream_map
 
+# OpenCV would write about damaged files itself, beside the one line that says what to do.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 
 def read_tile(path: Path) -> NDArray[np.uint8]:
     """Read an RGB tile.

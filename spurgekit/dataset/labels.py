@@ -12,6 +12,8 @@ import pandas as pd
 from spurgekit.errors import InputError
 
 DEFAULT_COLUMN = "label"
+SLIVER = 1e-6
+"""Share of a tile that polygons along its edge may seem to cover by rounding."""
 
 
 def labels_from_column(index: gpd.GeoDataFrame, column: str | None, where: Path) -> pd.Series:
@@ -100,8 +102,9 @@ def _from_polygons(
         cover[name] = index.geometry.intersection(shape).area.to_numpy() / area
     labels = pd.Series([classes[0]] * len(index), dtype=object)
     share = cover.max(axis=1).to_numpy()
-    labels[share > 0] = cover.idxmax(axis=1)[share > 0]
-    labels[(share > 0) & (share < min_cover)] = None
+    touched = share > SLIVER
+    labels[touched] = cover.idxmax(axis=1)[touched]
+    labels[touched & (share < min_cover)] = None
     return labels
 
 

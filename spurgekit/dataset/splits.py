@@ -111,8 +111,8 @@ def close_pairs(footprints: gpd.GeoSeries, is_test: NDArray[np.bool_], buffer_un
     """
     shapes = footprints.to_numpy()
     train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-    # Neighbours of a grid share an edge up to rounding; a nanometre makes "touch" mean what it says on the ground.
-    i, j = shapely.STRtree(shapes[test]).query(shapes[train], predicate="dwithin", distance=max(buffer_units, 1e-6))
+    # Neighbours of a grid share an edge up to rounding; with a micrometre "touch" and "within" mean what they say.
+    i, j = shapely.STRtree(shapes[test]).query(shapes[train], predicate="dwithin", distance=buffer_units + 1e-6)
     return np.column_stack([train[i], test[j]])
 
 

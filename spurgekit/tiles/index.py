@@ -61,7 +61,7 @@ def write_index(index: gpd.GeoDataFrame, folder: Path) -> None:
 
 
 def _geopackage_names(columns: Sequence[str]) -> dict[str, str]:
-    """Return names for columns in a GeoPackage, where ``fid`` and ``geom`` are taken and names must differ in more than case."""
+    """Return names for columns of a GeoPackage, where ``fid`` and ``geom`` are taken and names differ in more than case."""
     taken, names = {"fid", "geom"}, {}
     for column in columns:
         name = column

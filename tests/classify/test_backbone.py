@@ -144,7 +144,7 @@ class TestLocalWeights:
 class TestWithoutAConnection:
     @pytest.fixture(autouse=True)
     def offline(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(backbone, "_reaches", lambda address: False)
+        monkeypatch.setattr(backbone, "_reaches", lambda _: False)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
 
     # One whose weights the Hub has, and one for which timm names none.

@@ -166,7 +166,7 @@ class TestDatasetsThatDoNotServe:
         path.unlink()
         refused(copy, tmp_path, InputError, rf"{path.name}: no such file; the dataset lists it")
 
-    def test_a_tile_of_another_size(self, copy, chain, tmp_path, make_tif):
+    def test_a_tile_of_another_size(self, copy, tmp_path, make_tif):
         site = make_tif(tmp_path / "a.tif", draw_site()[:, :40, :40])
         make_tiles([site], tmp_path / "other", TileOptions(size_px=40))
         path = open_dataset(copy).split("train")["path"].iloc[5]

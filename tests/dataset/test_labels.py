@@ -46,7 +46,9 @@ class TestColumn:
         assert [None if pd.isna(name) else name for name in found] == expected
 
     def test_missing(self):
-        with pytest.raises(InputError, match=r"labels\.gpkg has no column 'label' to take labels from \(a, b\); pass --label-column"):
+        with pytest.raises(
+            InputError, match=r"labels\.gpkg has no column 'label' to take labels from \(a, b\); pass --label-column"
+        ):
             labels_from_column(TILES.assign(a=1, b=2), None, WHERE)
 
 

@@ -56,9 +56,7 @@ class TestInterval:
         rng = np.random.default_rng(0)
         rates, truth = np.array([[0.9, 0.1], [0.15, 0.85]]), np.array([700.0, 300.0])
         mapped = truth @ rates
-        found = [
-            holds(class_areas(mapped, [rng.multinomial(60, row) for row in rates])[1], truth[1]) for _ in range(30)
-        ]
+        found = [holds(class_areas(mapped, [rng.multinomial(60, row) for row in rates])[1], truth[1]) for _ in range(30)]
         assert np.mean(found) >= 0.85
 
     def test_the_same_every_time(self):

@@ -14,6 +14,7 @@ from spurgekit.maps import MapOptions, make_map
 from tests.chain import CLASSES, COLUMNS, ROWS, TILE_PX, is_weed
 from tests.maps.brightness import brightness_model, p_bright
 
+DEFAULT = MapOptions()
 RGBA = ("red", "green", "blue", "alpha")
 
 # Six fields of 4 x 4 px, the last without data.
@@ -153,7 +154,7 @@ class TestProvenance:
 
 
 class TestWhatCannotBeMapped:
-    def refused(self, tmp_path, site, match, error=InputError, options=MapOptions()):
+    def refused(self, tmp_path, site, match, error=InputError, options=DEFAULT):
         with pytest.raises(error, match=match) as caught:
             make_map(site, brightness_model(4, bands=3), tmp_path / "map", options)
         assert "\n" not in str(caught.value)
@@ -188,7 +189,9 @@ class TestWhatCannotBeMapped:
             make_map(site, model, tmp_path / "map")
         make_map(site, model, tmp_path / "map", overwrite=True)
 
-    @pytest.mark.parametrize(("changed", "says"), [({"min_valid": 1.5}, "--min-valid 1.5"), ({"batch_size": 0}, "--batch-size 0")])
+    @pytest.mark.parametrize(
+        ("changed", "says"), [({"min_valid": 1.5}, "--min-valid 1.5"), ({"batch_size": 0}, "--batch-size 0")]
+    )
     def test_options_that_cannot_be(self, changed, says):
         with pytest.raises(InputError, match=says):
             MapOptions(**changed)

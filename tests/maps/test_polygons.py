@@ -9,10 +9,11 @@ from shapely.geometry import box
 from spurgekit.imagery import PixelGrid
 from spurgekit.maps.polygons import presence_polygons, write_polygons
 
+NORTH_UP = Affine(2, 0, 500_000, 0, -2, 5_000_000)
 CLASSES = ("bare", "weed", "shrub")
 
 
-def polygons_of(predicted, probabilities=None, transform=Affine(2, 0, 500_000, 0, -2, 5_000_000)):
+def polygons_of(predicted, probabilities=None, transform=NORTH_UP):
     predicted = np.array(predicted, np.uint8)
     height, width = predicted.shape
     cells = PixelGrid(width, height, transform, rasterio.CRS.from_epsg(32612))

@@ -52,7 +52,7 @@ class TestGeometry:
             assert np.ravel(of_tile) == pytest.approx(np.ravel(of_cell), abs=1e-9)
 
     def test_an_odd_difference_is_refused(self):
-        with pytest.raises(InputError, match="a stride of 3 px would put cells half a pixel off .* tiles of 6 px; pass 4"):
+        with pytest.raises(InputError, match=r"a stride of 3 px would put cells half a pixel off .* tiles of 6 px; pass 4"):
             Sliding(GRID, 6, 3)
 
     @pytest.mark.parametrize("stride_px", [0, -2, 8])
@@ -124,9 +124,7 @@ class TestShareOfDataInACell:
     # Cells of 2 x 2 px with 4, 2, 1 and 0 valid pixels.
     VALID = np.array([[1, 1, 1, 0, 0, 0, 0, 0], [1, 1, 0, 1, 0, 1, 0, 0]], bool)
 
-    @pytest.mark.parametrize(
-        ("min_valid", "mapped"), [(0, 3), (0.25, 3), (0.26, 2), (0.5, 2), (0.51, 1), (1, 1)]
-    )
+    @pytest.mark.parametrize(("min_valid", "mapped"), [(0, 3), (0.25, 3), (0.26, 2), (0.5, 2), (0.51, 1), (1, 1)])
     def test_least(self, tmp_path, make_tif, min_valid, mapped):
         path = make_tif(tmp_path / "a.tif", np.full((1, 2, 8), 140, np.uint8), mask=self.VALID)
         found = run(path, (2, 2), min_valid=min_valid)

@@ -1,6 +1,6 @@
 import sqlite3
 from contextlib import closing
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_qgis_finds_the_style_in_the_geopackage(geopackage):
     ((table, geometry, default, qml),) = row
     assert (table, default) == (LAYER, 1)
     assert geometry in columns
-    renderer = ElementTree.fromstring(qml).find("renderer-v2")
+    renderer = ET.fromstring(qml).find("renderer-v2")
     assert renderer.get("attr") in columns
     categories = [(c.get("value"), c.get("symbol")) for c in renderer.iter("category")]
     assert categories == [(CLASSES[1], "1"), (CLASSES[2], "2")]
@@ -42,7 +42,7 @@ def test_qgis_finds_the_style_in_the_geopackage(geopackage):
 
 def test_of_the_raster(tmp_path):
     write_raster_style(tmp_path / "presence.qml")
-    renderer = ElementTree.parse(tmp_path / "presence.qml").getroot().find("pipe/rasterrenderer")
+    renderer = ET.parse(tmp_path / "presence.qml").getroot().find("pipe/rasterrenderer")
     assert renderer.get("band") == "2"  # the first is the background's
     items = [(float(item.get("value")), int(item.get("alpha"))) for item in renderer.iter("item")]
     assert items[0] == (0, 0)

@@ -30,8 +30,9 @@ def site(folder, make_tif):
 
 
 @pytest.fixture
-def untouched(folder):
+def untouched():
     """Check in the end that the working folder holds what it held before the command, and nothing half-written."""
+    folder = Path()
     before = None
 
     def remember():
@@ -49,7 +50,9 @@ class TestPrinted:
             "site  4 png tiles at 1.00 cm a pixel",
             "tiles: tiles, tiles.parquet, tiles.gpkg, overview.png",
         ]
-        assert {"tiles.parquet", "tiles.gpkg", "overview.png", "provenance.json"} < {p.name for p in (folder / "tiles").iterdir()}
+        assert {"tiles.parquet", "tiles.gpkg", "overview.png", "provenance.json"} < {
+            p.name for p in (folder / "tiles").iterdir()
+        }
 
     def test_what_was_left_out(self, folder, make_tif):
         array = ramp(4, 20, 40)
@@ -137,7 +140,11 @@ def test_images_that_do_not_serve(folder, make_tif, untouched, make):
     assert "site" in line
 
 
-def write_points(folder):
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory, make_tif):
+    """A folder with an image, and points and areas of all kinds, for commands that are refused and so change nothing."""
+    folder = tmp_path_factory.mktemp("shelf")
+    make_tif(folder / "site.tif", ramp(3, 30, 40))
     points = gpd.GeoDataFrame({"idx": [1, 1]}, geometry=[Point(X + 0.2, Y - 0.1), Point(X + 0.1, Y - 0.1)], crs=32612)
     points.to_file(folder / "twice.gpkg")
     points[["geometry"]].to_file(folder / "good.gpkg")
@@ -163,6 +170,7 @@ def write_points(folder):
     for name, content in tables.items():
         (folder / name).write_text(content)
     (folder / "latin.csv").write_bytes("longitude,latitude,été\n-111,45,é\n".encode("latin-1"))
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -217,10 +225,10 @@ def write_points(folder):
         (["site.tif"], "two images would have the same site name"),
     ],
 )
-def test_options_and_files_that_do_not_serve(site, folder, untouched, arguments, message):
-    write_points(folder)
+def test_options_and_files_that_do_not_serve(shelf, untouched, monkeypatch, arguments, message):
+    monkeypatch.chdir(shelf)
     untouched()
-    assert message in refuse("tile", site, *arguments)
+    assert message in refuse("tile", "site.tif", *arguments)
 
 
 def test_neither_an_image_nor_a_survey(folder, untouched):
@@ -280,7 +288,8 @@ class TestOutput:
         (folder / "tiles").mkdir()
         succeed("tile", site)
 
-    def test_the_working_folder_itself(self, site, folder, monkeypatch):
+    @pytest.mark.usefixtures("site")
+    def test_the_working_folder_itself(self, folder, monkeypatch):
         (folder / "work").mkdir()
         monkeypatch.chdir(folder / "work")
         succeed("tile", "../site.tif", "--out", ".")
@@ -291,7 +300,7 @@ class TestOutput:
         untouched()
         assert "is a file; pass another --out" in refuse("tile", site, "--overwrite")
 
-    def test_a_full_disk(self, site, folder, untouched, monkeypatch):
+    def test_a_full_disk(self, site, untouched, monkeypatch):
         untouched()
 
         def write_bytes(path, data):

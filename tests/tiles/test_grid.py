@@ -22,13 +22,14 @@ from tests.conftest import CORNER
 from tests.tiles import cut_out, ramp, read_tile
 
 RGBA = ("red", "green", "blue", "alpha")
+TENS = TileOptions(size_px=10)
 
 
 @pytest.fixture
 def tile(tmp_path, make_tif):
     """Tile an array: ``tile(array, gsd=0.02, TileOptions(...))`` gives the folder and its index."""
 
-    def make(array, options=TileOptions(size_px=10), **tif):
+    def make(array, options=TENS, **tif):
         image = make_tif(tmp_path / "site.tif", array, **tif)
         report = make_tiles([image], tmp_path / "tiles", options)
         return report, read_index(tmp_path / "tiles").set_index("tile_id")
@@ -81,7 +82,10 @@ class TestPixels:
         _, index = tile(array, TileOptions(size_px=10, overlap_px=3))
         assert len(index) == 3 * 19
         for _, row in index.iterrows():
-            assert (read_tile(tmp_path / "tiles" / row["file_name"]) == cut_out(array, Window(row["col_off"], row["row_off"], 10, 10))).all()
+            assert (
+                read_tile(tmp_path / "tiles" / row["file_name"])
+                == cut_out(array, Window(row["col_off"], row["row_off"], 10, 10))
+            ).all()
 
     def test_transparent_pixels_are_black_and_not_valid(self, tile, tmp_path):
         array = ramp(4, 10, 20)
@@ -105,7 +109,9 @@ class TestPixels:
         array = ramp(3, 100, 150)
         layouts = {"strips": {}, "blocks": {"tiled": True, "blockxsize": 32, "blockysize": 16, "compress": "deflate"}}
         for name, layout in layouts.items():
-            make_tiles([("site", make_tif(tmp_path / f"{name}.tif", array, **layout))], tmp_path / name, TileOptions(size_px=35))
+            make_tiles(
+                [("site", make_tif(tmp_path / f"{name}.tif", array, **layout))], tmp_path / name, TileOptions(size_px=35)
+            )
         assert same_files(tmp_path / "strips", tmp_path / "blocks", "site_*.png")
 
 
@@ -162,7 +168,10 @@ class TestWhichTiles:
         assert [site.written for site in report.sites] == [2, 2]
         assert index["site"].tolist() == ["north", "north", "south-field", "south-field"]
         assert index["source"].tolist() == ["north.tif", "north.tif", "south field.tif", "south field.tif"]
-        assert {path.name for path in (tmp_path / "tiles").glob("overview*")} == {"overview_north.png", "overview_south-field.png"}
+        assert {path.name for path in (tmp_path / "tiles").glob("overview*")} == {
+            "overview_north.png",
+            "overview_south-field.png",
+        }
         assert (read_tile(tmp_path / "tiles" / "south-field_r00001_c00000.png") == arrays["south field"][:, 10:]).all()
 
     def test_two_sites_of_one_name_would_overwrite_each_other(self, tmp_path, make_tif):

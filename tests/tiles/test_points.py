@@ -108,7 +108,9 @@ class TestNumbers:
 
 class TestRefused:
     def test_none_in_the_image_says_where_both_lie(self):
-        with pytest.raises(InputError, match=r"none of its 1 points lies in the image; they span x 500005\.0 .* the image x 500000\.0"):
+        with pytest.raises(
+            InputError, match=r"none of its 1 points lies in the image; they span x 500005\.0 .* the image x 500000\.0"
+        ):
             lay_out(at([(500, 5)]))
 
     @pytest.mark.parametrize(

@@ -1,0 +1,307 @@
+"""From tiles and labels to an imagefolder that other readers know."""
+
+import json
+import shutil
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from pyproj import Transformer
+
+from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
+from spurgekit.dataset.folder import FIELDS, class_folder
+from spurgekit.errors import InputError, LeakageError
+from spurgekit.tiles import TileOptions, make_tiles
+from tests.dataset import COLUMNS, ROWS, SIDE, WEED, X, Y, add_columns
+from tests.tiles import ramp
+
+HALVES = {"group_column": "half", "test_groups": ("east",), "buffer_m": 0.0}
+
+
+def build(field, out="dataset", **options):
+    return build_dataset(field / "tiles", field / out, DatasetOptions(**options))
+
+
+def rows_of(folder):
+    return {name: pd.read_csv(folder / name / "metadata.csv") for name in ("train", "test")}
+
+
+class TestSplit:
+    def test_halves_of_a_field_and_the_seam_left_out(self, field):
+        info = build(field, **HALVES)
+        # West are columns 0 to 3, of which column 3 touches the east; 1 and 2 are weed. East are 4 to 7 with weed in 5 and 6.
+        assert info.counts == {"train": {"sand": 3, "weed": 6}, "test": {"sand": 6, "weed": 6}}
+        assert info.left_out == {"training tiles too close to a test tile": 3}
+        assert info.split == {"by": "half", "test_groups": ["east"], "buffer_m": 0.0}
+        rows = rows_of(field / "dataset")
+        assert {name[-6:] for name in rows["train"]["tile_id"]} == {"c00000"[-6:], "c00001", "c00002"}
+        assert {name[-6:] for name in rows["test"]["tile_id"]} == {"c00004", "c00005", "c00006", "c00007"}
+
+    def test_groups_that_touch_are_leakage(self, field):
+        with pytest.raises(LeakageError, match="pass --buffer 0"):
+            build(field, **{**HALVES, "buffer_m": None})
+        assert not (field / "dataset").exists()
+
+    def test_a_buffer_leaves_more_out(self, field):
+        info = build(field, **{**HALVES, "buffer_m": 0.1})  # column 2 is a tile's side away from column 4
+        assert info.counts["train"] == {"sand": 3, "weed": 3}
+        assert info.left_out == {"training tiles too close to a test tile": 6}
+
+    def test_drawn_groups(self, field):
+        cols = np.tile(np.arange(COLUMNS), ROWS)
+        add_columns(field / "tiles", row_group=np.repeat([10, 20, 30], COLUMNS))
+        info = build(field, group_column="row_group", buffer_m=0.0, seed=1, test_share=0.3)
+        assert len(info.split["test_groups"]) == 1
+        assert sum(info.counts["test"].values()) == len(set(cols))
+
+
+class TestBlocks:
+    """Blocks of a meadow of 20 x 20 tiles of 4 cm, sand and weed in turn."""
+
+    def build(self, meadow, out, **options):
+        return build_dataset(meadow, out, DatasetOptions(label_column="kind", **options))
+
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("buffer", [None, 0.05])
+    def test_every_tile_is_in_one_place(self, meadow, tmp_path, seed, buffer):
+        info = self.build(meadow, tmp_path / "dataset", block_m=0.2, seed=seed, buffer_m=buffer)
+        index = gpd.read_parquet(tmp_path / "dataset" / "tiles.parquet")
+        rows = rows_of(tmp_path / "dataset")
+        train, test = (set(rows[name]["tile_id"]) for name in ("train", "test"))
+        assert not train & test
+        assert len(train) + len(test) + sum(info.left_out.values()) == 400
+        assert set(index["tile_id"][index["split"] == "train"]) == train
+        assert set(index["tile_id"][index["split"] == "test"]) == test
+        tested = index.geometry[index["split"] == "test"].union_all()
+        assert index.geometry[index["split"] == "train"].distance(tested).min() > (buffer or 1e-3)
+        # All tiles of a block of 5 x 5 are tested, or none is; those left out were of the other blocks.
+        assert not set(rows["train"]["cluster"]) & set(rows["test"]["cluster"])
+        assert set(rows["test"]["cluster"].value_counts()) == {25}
+
+    def test_four_tiles_wide_where_nobody_says(self, meadow, tmp_path):
+        info = self.build(meadow, tmp_path / "dataset")
+        assert info.split == {"by": "blocks", "block_m": pytest.approx(0.16), "test_share": 0.3, "seed": 0, "buffer_m": 0.0}
+
+    def test_the_same_seed_gives_the_same_bytes(self, meadow, tmp_path):
+        for out, seed in (("one", 2), ("two", 2), ("other", 3)):
+            self.build(meadow, tmp_path / out, seed=seed)
+        for name in ("train/metadata.csv", "test/metadata.csv", "tiles.parquet"):
+            first, again, other = ((tmp_path / out / name).read_bytes() for out in ("one", "two", "other"))
+            assert first == again != other
+
+
+class TestLabelled:
+    def test_by_polygons(self, field):
+        info = build(field, labels=field / "weed.gpkg", classes=("sand", "weed"), **HALVES)
+        # The polygons end a quarter of a tile inside, so they cover half or three quarters of each, and no other.
+        assert info.counts == {"train": {"sand": 3, "weed": 6}, "test": {"sand": 6, "weed": 6}}
+
+    def test_by_points_of_which_some_tiles_have_none(self, field):
+        places = [
+            (0, 0, "sand"),
+            (0, 1, "weed"),
+            (1, 2, "weed"),
+            (1, 4, "sand"),
+            (2, 6, "weed"),
+            (2, 7, "weed"),
+            (2, 7, "sand"),
+        ]
+        points = gpd.points_from_xy([X + (c + 0.5) * SIDE for _, c, _ in places], [Y - (r + 0.5) * SIDE for r, _, _ in places])
+        gpd.GeoDataFrame({"label": [name for *_, name in places]}, geometry=points, crs=32612).to_file(field / "points.gpkg")
+        info = build(field, labels=field / "points.gpkg", **HALVES)
+        assert info.counts == {"train": {"sand": 1, "weed": 2}, "test": {"sand": 1, "weed": 1}}
+        assert info.left_out == {"without a label": 24 - 5}
+
+    def test_by_one_layer_of_several(self, field):
+        polygons = gpd.read_file(field / "weed.gpkg")
+        polygons.to_file(field / "all.gpkg", layer="weed")
+        polygons.iloc[:0].to_file(field / "all.gpkg", layer="trees")
+        build(field, labels=f"{field / 'all.gpkg'}|layername=weed", classes=("sand", "weed"), **HALVES)
+        inputs = json.loads((field / "dataset" / "provenance.json").read_text())["inputs"]
+        assert str(field / "all.gpkg") in inputs
+
+    def test_by_numbers(self, field):
+        add_columns(field / "tiles", cover=np.where(np.isin(np.tile(np.arange(COLUMNS), ROWS), WEED), 1.0, 0.0))
+        info = build(field, label_column="cover", **HALVES)
+        assert info.classes == ("0", "1")
+        assert open_dataset(field / "dataset").split("test")["target"].tolist().count(1) == 6
+
+
+class TestFolder:
+    def test_metadata(self, field):
+        build(field, classes=("weed", "sand"), **HALVES)
+        rows = rows_of(field / "dataset")
+        assert list(rows["test"].columns) == list(FIELDS)
+        assert list(FIELDS[:10]) == [
+            "file_name", "label", "idx", "longitude", "latitude", "easting", "northing", "elevation", "time", "cluster",
+        ]  # fmt: skip
+        first = rows["train"].iloc[0]  # row 0, column 0
+        assert (first["file_name"], first["label"], first["tile_id"]) == (
+            "1-sand/field_r00000_c00000.png",
+            "sand",
+            "field_r00000_c00000",
+        )
+        assert (first["easting"], first["northing"]) == pytest.approx((X + SIDE / 2, Y - SIDE / 2))
+        assert (first["size_px"], first["gsd_m"], first["valid_fraction"], first["site"]) == (
+            10,
+            pytest.approx(0.01),
+            1,
+            "field",
+        )
+        there = Transformer.from_crs(32612, 4326, always_xy=True).transform(first["easting"], first["northing"])
+        assert (first["longitude"], first["latitude"]) == pytest.approx(there, abs=1e-7)
+        for name, row in [("train", row) for _, row in rows["train"].iterrows()] + [
+            ("test", row) for _, row in rows["test"].iterrows()
+        ]:
+            copied = field / "dataset" / name / row["file_name"]
+            assert copied.read_bytes() == (field / "tiles" / f"{row['tile_id']}.png").read_bytes()
+        both = pd.concat(rows.values())
+        assert both["idx"].is_unique
+
+    def test_class_folders_sort_in_the_order_of_the_classes(self, field):
+        build(field, classes=("weed", "sand"), **HALVES)
+        for split in ("train", "test"):
+            assert sorted(path.name for path in (field / "dataset" / split).iterdir() if path.is_dir()) == ["0-weed", "1-sand"]
+        assert class_folder(1, "leafy spurge (new)") == "1-leafy-spurge-new"
+
+    def test_opened_again(self, field):
+        info = build(field, classes=("weed", "sand"), **HALVES)
+        dataset = open_dataset(field / "dataset")
+        assert dataset.info == info
+        assert (info.size_px, info.gsd_m, info.crs) == (10, pytest.approx(0.01), "EPSG:32612")
+        rows = dataset.split("test")
+        assert rows["target"].tolist() == [0 if label == "weed" else 1 for label in rows["label"]]
+        assert all(path.is_file() for path in rows["path"])
+
+    def test_the_card_tells_people(self, field):
+        build(field, **HALVES)
+        card = (field / "dataset" / "README.md").read_text()
+        assert card.startswith('---\npretty_name: "dataset"\n')
+        for line in (
+            "| sand | 3 | 6 |",
+            "| weed | 6 | 6 |",
+            "whole groups of `half` are held out (east)",
+            "EPSG:32612",
+            "0.10 x 0.10 m",
+        ):
+            assert line in card
+
+    def test_provenance(self, field):
+        build(field, **HALVES)
+        record = json.loads((field / "dataset" / "provenance.json").read_text())
+        assert record["parameters"]["test_groups"] == ["east"]
+        assert str(field / "tiles" / "tiles.parquet") in record["inputs"]
+
+    def test_what_is_no_dataset(self, field):
+        with pytest.raises(InputError, match="does not exist; make a dataset"):
+            open_dataset(field / "nowhere")
+        with pytest.raises(InputError, match=r"holds no dataset\.json"):
+            open_dataset(field / "tiles")
+        (field / "tiles" / "dataset.json").write_text('{"classes": 3}')
+        with pytest.raises(InputError, match=r"dataset\.json: name: Field required"):
+            open_dataset(field / "tiles")
+
+    def test_a_label_that_was_edited_by_hand(self, field):
+        build(field, **HALVES)
+        metadata = field / "dataset" / "test" / "metadata.csv"
+        metadata.write_text(metadata.read_text().replace(",weed,", ",wheat,", 1))
+        with pytest.raises(InputError, match=r"metadata\.csv: label 'wheat' is none of the classes sand, weed"):
+            open_dataset(field / "dataset").split("test")
+
+
+def load(folder, cache, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    return datasets.load_dataset("imagefolder", data_dir=str(folder), cache_dir=str(cache))
+
+
+def test_hugging_face_loads_it(field, monkeypatch):
+    build(field, **HALVES)
+    loaded = load(field / "dataset", field / "cache", monkeypatch)
+    assert {name: split.num_rows for name, split in loaded.items()} == {"train": 9, "test": 12}
+    for name, split in loaded.items():
+        for row in split:
+            assert row["image"].size == (10, 10)
+            path = field / "tiles" / f"{row['tile_id']}.png"
+            assert (np.asarray(row["image"]) == np.asarray(Image.open(path))).all()
+        assert set(split["label"]) == {"sand", "weed"}, name
+
+
+class TestSeveralSites:
+    @pytest.fixture
+    def tiles(self, tmp_path, make_tif):
+        def make(gsd_b=0.01):
+            a = make_tif(tmp_path / "a.tif", ramp(3, 10, 40))
+            b = make_tif(tmp_path / "b.tif", ramp(3, 10, 40), gsd=gsd_b, transform=None)
+            make_tiles([a, b], tmp_path / "tiles", TileOptions(size_px=10))
+            add_columns(tmp_path / "tiles", label=["s", "w"] * 4)
+            index = gpd.read_parquet(tmp_path / "tiles" / "tiles.parquet")
+            index.loc[index["site"] == "b", "geometry"] = index.geometry.translate(100)[index["site"] == "b"]
+            index.to_parquet(tmp_path / "tiles" / "tiles.parquet")
+            return tmp_path
+
+        return make
+
+    def test_one_site_held_out(self, tiles):
+        info = build(tiles(), group_column="site", test_groups=("b",))
+        assert info.counts == {"train": {"s": 2, "w": 2}, "test": {"s": 2, "w": 2}}
+
+    def test_a_model_sees_pixels_not_metres(self, tiles):
+        folder = tiles(0.02)
+        with pytest.raises(InputError, match=r"holds tiles of 1\.00 cm and of 2\.00 cm a pixel; tile with --gsd 0\.02"):
+            build(folder, group_column="site", test_groups=("b",))
+
+    def test_two_per_cent_are_no_matter(self, tiles):
+        build(tiles(0.01015), group_column="site", test_groups=("b",))
+
+
+@pytest.fixture(scope="module")
+def plants(data, tmp_path_factory):
+    """A tile around each plant of the dune, in ``tiles/``."""
+    folder = tmp_path_factory.mktemp("dune")
+    points = data / "copr" / "plant_points.gpkg"
+    make_tiles([data / "copr" / "site.tif"], folder / "tiles", TileOptions(points=points, size_px=50))
+    return folder
+
+
+class TestDune:
+    def test_three_clusters_held_out(self, plants, monkeypatch):
+        info = build(plants, group_column="cluster", test_groups=("0", "3", "6"))
+        assert info.counts == {"train": {"absent": 79, "present": 117}, "test": {"absent": 65, "present": 33}}
+        assert info.left_out == {}
+        rows = rows_of(plants / "dataset")
+        assert set(rows["test"]["cluster"]) == {0, 3, 6}
+        assert set(rows["train"]["cluster"]) == {1, 2, 4, 5, 7}
+        assert sorted(pd.concat(rows.values())["idx"]) == list(range(294))
+        loaded = load(plants / "dataset", plants / "cache", monkeypatch)
+        assert loaded["test"][0]["image"].size == (50, 50)
+        assert loaded["train"]["label"].count("present") == 117
+
+    def test_blocks(self, plants):
+        info = build(plants, "blocks", test_share=0.3)
+        test = sum(info.counts["test"].values())
+        assert test / 294 == pytest.approx(0.3, abs=0.03)
+        assert test + sum(info.counts["train"].values()) + sum(info.left_out.values()) == 294
+
+    def test_points_label_as_their_own_column_does(self, plants, data):
+        info = build(
+            plants, "points", labels=data / "copr" / "plant_points.gpkg", group_column="cluster", test_groups=("0", "3", "6")
+        )
+        assert sum(info.counts["test"].values()) + sum(info.counts["train"].values()) + sum(info.left_out.values()) == 294
+
+
+def test_a_tile_that_somebody_deleted(field):
+    (field / "tiles" / "field_r00000_c00000.png").unlink()
+    with pytest.raises(InputError, match=r"field_r00000_c00000\.png is listed in tiles\.parquet but is not there"):
+        build(field, **HALVES)
+    assert sorted(path.name for path in field.iterdir()) == ["tiles", "weed.gpkg"]
+
+
+def test_a_dataset_moves_as_a_whole(field):
+    build(field, **HALVES)
+    shutil.move(field / "dataset", field / "elsewhere")
+    assert len(open_dataset(field / "elsewhere").split("train")) == 9
