@@ -16,6 +16,7 @@ from spurgekit.errors import InputError
 from spurgekit.imagery import name_crs
 
 DEGREE_COLUMNS = (("longitude", "latitude"), ("lon", "lat"), ("long", "lat"), ("lng", "lat"))
+FIXED_DATE = "2000-01-01T00:00:00.000Z"
 MAP_COLUMNS = (("easting", "northing"), ("x", "y"))
 
 
@@ -67,6 +68,26 @@ def split_layer(path: Path) -> tuple[Path, str | None]:
     """Return the file and the layer that ``FILE|layername=NAME`` names; the layer is None where it names a file alone."""
     name, _, layer = str(path).partition("|layername=")
     return Path(name), layer or None
+
+
+def write_geopackage(frame: gpd.GeoDataFrame, path: Path, *, layer: str, geometry_type: str | None = None) -> None:
+    """Write a GeoPackage of one layer; the same rows give the same bytes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, on a full disk for one.
+    """
+    # A GeoPackage records when it was written, unless GDAL is told a date.
+    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_DATE})
+    try:
+        path.unlink(missing_ok=True)
+        frame.to_file(path, layer=layer, driver="GPKG", engine="pyogrio", geometry_type=geometry_type)
+    except RuntimeError as error:  # what pyogrio's own errors are
+        raise OSError(f"{path} cannot be written: {error}") from error
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
 
 
 def _read_layer(file: Path, layer: str | None) -> gpd.GeoDataFrame:

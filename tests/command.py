@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from click.testing import CliRunner, Result
 
 from spurgekit.cli.main import main
@@ -20,8 +22,13 @@ def succeed(*arguments: object) -> str:
 
 
 def refuse(*arguments: object, code: int = 2) -> str:
-    """Run a command that fails, check that it says so in one line on standard error, and return that line."""
+    """Run a command that fails and return the one line in which it says so.
+
+    Checked are the line, the exit code, and that the working folder (one of the test's own) is left as it was.
+    """
+    before = sorted(Path().rglob("*"))
     result = run(*arguments)
+    assert sorted(Path().rglob("*")) == before
     assert isinstance(result.exception, SystemExit), repr(result.exception)  # else the user sees a traceback
     assert result.exit_code == code, result.stderr
     assert result.stdout == ""

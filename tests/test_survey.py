@@ -9,7 +9,7 @@ import rasterio
 from spurgekit.errors import InputError, OutputExistsError
 from spurgekit.survey import DEFAULT_CLASSES, find_survey, init_survey, read_survey
 from tests.chain import BACKBONE, TILE_PX, draw_site, write_weed
-from tests.cli.running import invoke, run, run_one_line
+from tests.command import refuse, run, succeed
 
 SURVEY = """\
 schema_version = 1
@@ -80,8 +80,8 @@ class TestInit:
             init_survey(tmp_path / "s")
 
     def test_from_the_command_line(self, tmp_path):
-        assert "survey.toml: fill in the sites, then run 'spurgekit tile'" in run("init", tmp_path / "s")
-        assert "exists already; edit it" in run_one_line("init", tmp_path / "s")
+        assert "survey.toml: fill in the sites, then run 'spurgekit tile'" in succeed("init", tmp_path / "s")
+        assert "exists already; edit it" in refuse("init", tmp_path / "s")
 
 
 def _is_entry(text):
@@ -163,21 +163,21 @@ class TestCommandsInASurvey:
         return folder
 
     def test_need_no_arguments(self, survey):
-        output = run("tile")
+        output = succeed("tile")
         assert "north  96 png tiles at 1.00 cm a pixel\nsouth  96 png tiles" in output  # fmt: skip
         assert set(gpd.read_parquet(survey / "tiles" / "tiles.parquet")["site"]) == {"north", "south"}
         assert {"overview_north.png", "overview_south.png"} <= {path.name for path in (survey / "tiles").iterdir()}
 
-        output = run("build-dataset")
+        output = succeed("build-dataset")
         assert "sand" in output.split("held out")[0]
         assert "weed" in output.split("held out")[0]
         assert (survey / "dataset" / "train" / "metadata.csv").is_file()
 
-        output = run("train", "--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX)
+        output = succeed("train", "--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX)
         assert "held-out balanced accuracy 1.000" in output
         assert (survey / "models" / "probe" / "model.safetensors").is_file()
 
-        output = run("map", "--model", "models/probe")
+        output = succeed("map", "--model", "models/probe")
         assert output.count("mapped 9.8 m2 in cells of 0.32 m") == 2  # 96 cells of 0.1024 m2
         for site in ("north", "south"):
             assert gpd.read_file(survey / "maps" / site / "presence.gpkg", layer="presence")["area_m2"].sum() == pytest.approx(
@@ -185,23 +185,23 @@ class TestCommandsInASurvey:
             )
         # A second time nothing is replaced.
         for command in (["tile"], ["build-dataset"], ["train", "--no-pretrained"], ["map", "--model", "models/probe"]):
-            assert "exists already; pass --overwrite to replace it" in run_one_line(*command)
+            assert "exists already; pass --overwrite to replace it" in refuse(*command)
 
     def test_what_is_passed_wins(self, survey):
-        assert "north  24 png tiles" in run("tile", "--size", 64, "--out", "large")
-        assert "flights" not in run("tile", "north.tif", "--size", 32, "--out", "one")
+        assert "north  24 png tiles" in succeed("tile", "--size", 64, "--out", "large")
+        assert "flights" not in succeed("tile", "north.tif", "--size", 32, "--out", "one")
         assert set(gpd.read_parquet(survey / "one" / "tiles.parquet")["site"]) == {"north"}
 
     @pytest.mark.parametrize("command", [["tile"], ["map", "--model", "m"]])
     def test_one_without_sites(self, survey, command):
         (survey / "survey.toml").write_text(SURVEY.split("[[sites]]")[0])
-        result = invoke(*command)
+        result = run(*command)
         assert result.exit_code == 2
         assert "survey.toml names no sites; add a [[sites]] entry" in result.stderr
 
     def test_a_site_whose_image_is_missing(self, survey):
         (survey / "flights" / "south.tif").unlink()
-        assert "south.tif: no such file" in run_one_line("tile")
+        assert "south.tif: no such file" in refuse("tile")
         assert not (survey / "tiles").exists()
 
     @pytest.mark.parametrize(
@@ -215,6 +215,6 @@ class TestCommandsInASurvey:
     )
     def test_elsewhere_they_need_arguments(self, tmp_path, monkeypatch, command, what):
         monkeypatch.chdir(tmp_path)
-        result = invoke(*command)
+        result = run(*command)
         assert result.exit_code == 2
         assert f"name {what}, or run this in a survey's folder (one with a survey.toml)" in " ".join(result.stderr.split())

@@ -108,7 +108,8 @@ def train_model(
     size_px = options.image_size_px or (config.get("input_size") or (3, DEFAULT_SIZE_PX))[-1]
     preprocess = Preprocess(size_px, options.mean or tuple(config["mean"]), options.std or tuple(config["std"]), device)
 
-    with output_folder(out, overwrite=overwrite) as folder:
+    inputs = [Path(dataset), *([options.weights] if options.weights else [])]
+    with output_folder(out, overwrite=overwrite, inputs=inputs) as folder:
         features = _features(backbone.to(device, memory_format=torch.channels_last), preprocess, train, options, progress)  # type: ignore[call-overload]
         head = fit_head(features, train["target"].to_numpy(np.int64), len(data.info.classes))
         network = _join(backbone, head, options, size_px)
@@ -134,7 +135,6 @@ def train_model(
         predictions.to_csv(folder / "test_predictions.csv", index=False)
         write_card(folder, info, weights=_describe_weights(options))
         parameters = {name: getattr(options, name) for name in options.__slots__}
-        inputs = [Path(dataset), *([options.weights] if options.weights else [])]
         write_provenance(folder, parameters=parameters, inputs=inputs)
     return info
 

@@ -120,7 +120,8 @@ def make_map(
         cells, look = sliding.cells, QuickLook(raster)
         predicted = np.full((cells.height, cells.width), NO_CLASS, np.uint8)
         certainty = np.zeros((cells.height, cells.width), np.float32)
-        with output_folder(out, overwrite=overwrite) as folder:
+        inputs = [image, *([classifier.folder] if classifier.folder else [])]
+        with output_folder(out, overwrite=overwrite, inputs=inputs) as folder:
             strips = folder / "strips.tif"
             with _create(strips, cells, info.classes) as file:
                 for row, found in slide(
@@ -150,7 +151,6 @@ def make_map(
             _write_summary(folder, image, raster, report, classifier)
             _draw(folder / "presence.png", look, predicted, certainty, sliding, polygons, report, image)
             parameters: dict[str, Any] = {name: getattr(options, name) for name in options.__slots__}
-            inputs = [image, *([classifier.folder] if classifier.folder else [])]
             write_provenance(folder, parameters=parameters, inputs=inputs)
     return report
 

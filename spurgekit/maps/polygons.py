@@ -13,6 +13,7 @@ from scipy import ndimage
 from shapely.geometry import shape
 
 from spurgekit.imagery import PixelGrid
+from spurgekit.vectors import write_geopackage
 
 LAYER = "presence"
 COLUMNS = {"class": "object", "area_m2": "float64", "mean_probability": "float64"}
@@ -66,4 +67,4 @@ def presence_polygons(
 
 def write_polygons(frame: gpd.GeoDataFrame, path: Path) -> None:
     """Write the polygons as a GeoPackage; one without polygons has its columns all the same."""
-    frame.to_file(path, layer=LAYER, driver="GPKG", geometry_type="Polygon")
+    write_geopackage(frame, path, layer=LAYER, geometry_type="Polygon")

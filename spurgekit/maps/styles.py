@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 from spurgekit.maps.colours import class_colour
+from spurgekit.vectors import FIXED_DATE
 
 RASTER_STYLE = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
 <qgis version="3.22" styleCategories="Symbology">
@@ -20,8 +21,8 @@ RASTER_STYLE = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
         <colorrampshader colorRampType="INTERPOLATED" classificationMode="1" clip="0" minimumValue="0" maximumValue="1">
           <item value="0" alpha="0" color="{colour}" label="0 %"/>
           <item value="0.25" alpha="40" color="{colour}" label="25 %"/>
-          <item value="0.5" alpha="140" color="{colour}" label="50 %"/>
-          <item value="1" alpha="255" color="{colour}" label="100 %"/>
+          <item value="0.5" alpha="110" color="{colour}" label="50 %"/>
+          <item value="1" alpha="190" color="{colour}" label="100 %"/>
         </colorrampshader>
       </rastershader>
     </rasterrenderer>
@@ -76,14 +77,16 @@ def store_vector_style(geopackage: Path, layer: str, classes: Sequence[str]) -> 
             "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), "
             "f_table_schema TEXT(256), f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, "
             "styleSLD TEXT, useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), "
-            "update_time DATETIME DEFAULT CURRENT_TIMESTAMP)"
+            "update_time DATETIME)"
         )
         database.execute(
             "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, styleQML, "
-            "styleSLD, useAsDefault, description, owner) VALUES ('', '', ?, 'geom', 'presence', ?, '', 1, ?, '')",
-            (layer, style, escape(f"presence of {', '.join(classes[1:])}")),
+            "styleSLD, useAsDefault, description, owner, update_time) "
+            "VALUES ('', '', ?, 'geom', 'presence', ?, '', 1, ?, '', ?)",
+            (layer, style, escape(f"presence of {', '.join(classes[1:])}"), FIXED_DATE),
         )
         database.execute(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description) "
-            "VALUES ('layer_styles', 'attributes', 'layer_styles', '')"
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change) "
+            "VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?)",
+            (FIXED_DATE,),
         )

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 import rasterio
 import shapely
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, parse_crs, slug
 from spurgekit.progress import Progress, silent
 from spurgekit.simulate.scene import SMALLEST_PATCH_M2, Scene, draw_scene
+from spurgekit.vectors import write_geopackage
 
 SPECIES = "leafy spurge"
 BRIDGER_FOOTHILLS = (495_000.0, 5_063_000.0)
@@ -31,7 +31,6 @@ MAX_GSD_M = 0.1
 """Above this ground sample distance nothing is left of the texture."""
 
 NODATA = 255
-FIXED_DATE = "2000-01-01T00:00:00.000Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ def simulate_site(
         truth = np.where(scene.valid, scene.weed.astype(np.uint8), np.uint8(NODATA))
         _write_tif(site.truth, truth[None], grid, nodata=NODATA)
         advance(1)
-        _write_patches(site.weed, outline_patches(scene.weed, grid))
+        write_geopackage(outline_patches(scene.weed, grid), site.weed, layer="weed")
         advance(1)
     return site
 
@@ -181,14 +180,3 @@ def _write_tif(path: Path, pixels: NDArray[np.uint8], grid: PixelGrid, **options
     }
     with rasterio.open(path, "w", **(profile | options)) as out:
         out.write(pixels)
-
-
-def _write_patches(path: Path, patches: gpd.GeoDataFrame) -> None:
-    # A GeoPackage records when it was written, unless GDAL is told a date: the same site must give the same bytes.
-    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_DATE})
-    try:
-        path.unlink(missing_ok=True)
-        patches.to_file(path, layer="weed", driver="GPKG", engine="pyogrio")
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})

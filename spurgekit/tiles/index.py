@@ -12,6 +12,7 @@ from pyarrow.lib import ArrowException
 from spurgekit.errors import InputError
 from spurgekit.imagery import Raster
 from spurgekit.tiles.cut import CutTile
+from spurgekit.vectors import write_geopackage
 
 PARQUET = "tiles.parquet"
 GEOPACKAGE = "tiles.gpkg"
@@ -57,7 +58,7 @@ def write_index(index: gpd.GeoDataFrame, folder: Path) -> None:
     """Write the index as ``tiles.parquet`` and ``tiles.gpkg``."""
     index.to_parquet(folder / PARQUET)
     names = _geopackage_names([c for c in index.columns if c != index.geometry.name])
-    index.rename(columns=names).to_file(folder / GEOPACKAGE, layer="tiles", driver="GPKG")
+    write_geopackage(index.rename(columns=names), folder / GEOPACKAGE, layer="tiles")
 
 
 def _geopackage_names(columns: Sequence[str]) -> dict[str, str]:

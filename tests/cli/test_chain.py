@@ -11,7 +11,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from spurgekit.classify import load_model
 from spurgekit.classify.model import read_model_info
-from tests.cli.running import run, run_one_line
+from tests.command import refuse, succeed
 
 # The corner of the mosaic where it ends: about half of this piece lies outside.
 PIECE = Window(4500, 4500, 680, 630)
@@ -22,16 +22,16 @@ def folder(data, tmp_path_factory):
     """Tiles around the plants of the dune, a dataset with three clusters held out, and a model."""
     made = tmp_path_factory.mktemp("dune")
     copr, weights = data / "copr", data / "weights" / "mobilenetv2_035" / "model.safetensors"
-    output = run(
+    output = succeed(
         "tile", copr / "site.tif", "--layout", "points", "--points", copr / "plant_points.gpkg", "--size", 50,
         "--out", made / "tiles",
     )  # fmt: skip
     assert "site  294 png tiles at 1.00 cm a pixel" in output
-    output = run(
+    output = succeed(
         "build-dataset", made / "tiles", "--group-column", "cluster", "--test-groups", "0,3,6", "--out", made / "dataset"
     )
     assert "held out: cluster 0, 3, 6; no test tile touches a training tile" in output
-    output = run(
+    output = succeed(
         "train", made / "dataset", "--backbone", "mobilenetv2_035", "--weights", weights,
         "--backbone-option", "pad_type=same", "--backbone-option", "bn_eps=1e-3",
         "--mean", 0.5, 0.5, 0.5, "--std", 0.5, 0.5, 0.5, "--image-size", 224, "--out", made / "model",
@@ -56,7 +56,7 @@ def piece(data, folder):
 
 @pytest.fixture(scope="module")
 def mapped(folder, piece):
-    output = run("map", piece, "--model", folder / "model", "--out", folder / "map")
+    output = succeed("map", piece, "--model", folder / "model", "--out", folder / "map")
     assert "in cells of 0.50 m" in output
     assert "present: " in output
     return folder / "map"
@@ -142,7 +142,7 @@ class TestOtherImages:
     @pytest.mark.parametrize(("name", "crs"), [("australia/australia.tif", "EPSG:32753"), ("plantcv/rgb.tif", "EPSG:32615")])
     def test_are_resampled_to_what_the_model_was_trained_on(self, data, chain, tmp_path, name, crs):
         image = data / "orthos" / name
-        run("map", image, "--model", chain.model, "--out", tmp_path / "map")
+        succeed("map", image, "--model", chain.model, "--out", tmp_path / "map")
         with rasterio.open(image) as file, rasterio.open(tmp_path / "map" / "presence.tif") as found:
             assert found.crs == crs
             assert found.res == pytest.approx((0.32, 0.32))  # 32 px of 1 cm
@@ -155,12 +155,12 @@ class TestOtherImages:
 
     def test_five_float_bands(self, data, folder, tmp_path):
         image = data / "orthos" / "plantcv" / "615.tif"
-        line = run_one_line("map", image, "--model", folder / "model", "--out", tmp_path / "map")
+        line = refuse("map", image, "--model", folder / "model", "--out", tmp_path / "map")
         assert "615.tif has 5 bands of float32, the model reads 3 of uint8; choose them with --bands" in line
         assert not list(tmp_path.iterdir())
 
     def test_no_crs(self, data, folder, tmp_path):
         image = data / "orthos" / "plantcv" / "rgb_uint16.tif"
-        line = run_one_line("map", image, "--model", folder / "model", "--out", tmp_path / "map")
+        line = refuse("map", image, "--model", folder / "model", "--out", tmp_path / "map")
         assert "rgb_uint16.tif" in line
         assert "is not georeferenced: it has neither a CRS nor a geotransform; georeference it first" in line

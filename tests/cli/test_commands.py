@@ -10,14 +10,14 @@ from affine import Affine
 import spurgekit
 from spurgekit.cli.main import COMMANDS
 from tests.chain import BACKBONE, TILE_PX, draw_site
-from tests.cli.running import invoke, run, run_one_line
+from tests.command import refuse, run, succeed
 
 DEGREES = {"crs": "EPSG:4326", "transform": Affine(1.3e-7, 0, -111, 0, -9e-8, 45)}
 
 
 class TestHelp:
     def test_lists_the_commands_in_the_order_of_a_survey(self):
-        output = run("--help")
+        output = succeed("--help")
         places = [output.index(f"\n  {name} ") for name in COMMANDS]
         assert places == sorted(places)
 
@@ -28,32 +28,32 @@ class TestHelp:
             "    main(arguments, standalone_mode=False)\n"
             "assert not {'torch', 'timm'} & set(sys.modules)"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        done = subprocess.succeed([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert spurgekit.__version__ in done.stdout
 
     @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "demo"])
     def test_of_each_command(self, command):
-        output = run(command, "--help")
+        output = succeed(command, "--help")
         assert output.startswith(f"Usage: main {command} ")
-        assert output == run(command, "-h")
+        assert output == succeed(command, "-h")
 
     def test_names_the_defaults(self):
-        assert "[default: models/probe]" in run("train", "--help")
+        assert "[default: models/probe]" in succeed("train", "--help")
 
     def test_an_unknown_command(self):
-        result = invoke("mapp")
+        result = run("mapp")
         assert result.exit_code == 2
         assert "No such command 'mapp'" in result.stderr
 
 
 class TestErrors:
     def test_are_one_line(self, tmp_path):
-        line = run_one_line("info", tmp_path / "nowhere.tif")
+        line = refuse("info", tmp_path / "nowhere.tif")
         assert line == f"spurgekit: {tmp_path}/nowhere.tif: no such file"
 
     def test_a_traceback_when_asked_for(self, tmp_path):
-        done = subprocess.run(
+        done = subprocess.succeed(
             [sys.executable, "-m", "spurgekit", "--debug", "info", tmp_path / "nowhere.tif"],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
@@ -65,7 +65,7 @@ class TestErrors:
     def test_a_folder_that_may_not_be_written(self, tmp_path, make_tif):
         (tmp_path / "file").write_text("")
         site = make_tif(tmp_path / "site.tif", draw_site())
-        line = run_one_line("tile", site, "--out", tmp_path / "file" / "tiles", exit_code=1)
+        line = refuse("tile", site, "--out", tmp_path / "file" / "tiles", code=1)
         assert str(tmp_path / "file") in line
 
     def test_a_full_disk(self, tmp_path, make_tif, monkeypatch):
@@ -74,7 +74,7 @@ class TestErrors:
 
         site = make_tif(tmp_path / "site.tif", draw_site())
         monkeypatch.setattr("pathlib.Path.write_bytes", full)
-        line = run_one_line("tile", site, "--out", tmp_path / "tiles", exit_code=1)
+        line = refuse("tile", site, "--out", tmp_path / "tiles", code=1)
         assert line == "spurgekit: the disk is full; free some space and run it again"
         assert [path.name for path in tmp_path.iterdir()] == ["site.tif"]
 
@@ -88,33 +88,33 @@ class TestErrors:
         ],
     )
     def test_options_that_cannot_be(self, arguments, says):
-        result = invoke(*arguments)
+        result = run(*arguments)
         assert result.exit_code == 2
         assert says in result.stderr
 
 
 class TestInfo:
     def test_as_text(self, tmp_path, make_tif):
-        output = run("info", make_tif(tmp_path / "site.tif", draw_site()))
+        output = succeed("info", make_tif(tmp_path / "site.tif", draw_site()))
         assert "384 x 256" in output
         assert "EPSG:32612" in output
         starts = {len(line) - len(line.split("  ", 1)[1].lstrip()) for line in output.splitlines() if "  " in line.strip()}
         assert len(starts) == 1  # one column of labels, one of values
 
     def test_as_json(self, tmp_path, make_tif):
-        found = json.loads(run("info", "--json", make_tif(tmp_path / "site.tif", draw_site())))
+        found = json.loads(succeed("info", "--json", make_tif(tmp_path / "site.tif", draw_site())))
         assert (found["width"], found["height"], found["crs"]) == (384, 256, "EPSG:32612")
         assert found["gsd_cm"] == pytest.approx(1)
         assert found["valid_share"] == 1
 
     def test_a_text_that_calls_itself_an_image(self, tmp_path):
         (tmp_path / "site.tif").write_text("hello")
-        assert "is not an image that GDAL can read (5 bytes)" in run_one_line("info", tmp_path / "site.tif")
+        assert "is not an image that GDAL can read (5 bytes)" in refuse("info", tmp_path / "site.tif")
 
 
 class TestTrain:
     def test_prints_how_good_the_model_is(self, chain, tmp_path):
-        output = run(
+        output = succeed(
             "train", chain.dataset, "--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX, "--out", tmp_path / "m"
         )
         first, header, sand, weed, last = output.splitlines()
@@ -131,7 +131,7 @@ class TestTrain:
 
         monkeypatch.setattr(backbone, "_reaches", lambda _: False)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
-        line = run_one_line("train", chain.dataset, "--out", tmp_path / "m")
+        line = refuse("train", chain.dataset, "--out", tmp_path / "m")
         assert "pass a local file with --weights FILE, or --no-pretrained for random ones" in line
         assert not (tmp_path / "m").exists()
 
@@ -142,7 +142,7 @@ class TestTrain:
         dataset = shutil.copytree(chain.dataset, tmp_path / "dataset")
         tile = next((dataset / "train" / "0-sand").iterdir())
         tile.write_bytes(damage(tile.read_bytes()))
-        line = run_one_line("train", dataset, "--backbone", BACKBONE, "--no-pretrained", "--out", tmp_path / "m")
+        line = refuse("train", dataset, "--backbone", BACKBONE, "--no-pretrained", "--out", tmp_path / "m")
         assert f"{tile.name} cannot be decoded; it is damaged" in line
         # Nor do libraries below add lines of their own, but for libpng, which cannot be told not to.
         assert [text for text in capfd.readouterr().err.splitlines() if not text.startswith("libpng error")] == []
@@ -150,50 +150,50 @@ class TestTrain:
 
 class TestMap:
     def test_a_missing_model(self, chain, tmp_path):
-        line = run_one_line("map", chain.site, "--model", tmp_path / "m", "--out", tmp_path / "map")
+        line = refuse("map", chain.site, "--model", tmp_path / "m", "--out", tmp_path / "map")
         assert line == f"spurgekit: {tmp_path}/m does not exist; make a model with 'spurgekit train'"
 
     def test_a_missing_image(self, chain, tmp_path):
-        assert "nowhere.tif: no such file" in run_one_line("map", tmp_path / "nowhere.tif", "--model", chain.model)
+        assert "nowhere.tif: no such file" in refuse("map", tmp_path / "nowhere.tif", "--model", chain.model)
 
     def test_an_existing_folder(self, chain, tmp_path):
         out = tmp_path / "map"
-        run("map", chain.site, "--model", chain.model, "--out", out)
+        succeed("map", chain.site, "--model", chain.model, "--out", out)
         before = (out / "presence.tif").stat().st_mtime_ns
-        assert "map exists already; pass --overwrite" in run_one_line("map", chain.site, "--model", chain.model, "--out", out)
+        assert "map exists already; pass --overwrite" in refuse("map", chain.site, "--model", chain.model, "--out", out)
         assert (out / "presence.tif").stat().st_mtime_ns == before
-        run("map", chain.site, "--model", chain.model, "--out", out, "--overwrite")
+        succeed("map", chain.site, "--model", chain.model, "--out", out, "--overwrite")
         assert (out / "presence.tif").stat().st_mtime_ns > before
 
     def test_a_folder_of_something_else_is_never_replaced(self, chain, tmp_path):
         (tmp_path / "thesis.txt").write_text("")
-        line = run_one_line("map", chain.site, "--model", chain.model, "--out", tmp_path, "--overwrite")
+        line = refuse("map", chain.site, "--model", chain.model, "--out", tmp_path, "--overwrite")
         assert "was not made by spurgekit, so it is not replaced" in line
 
     def test_an_image_in_degrees(self, chain, tmp_path, make_tif):
         site = make_tif(tmp_path / "site.tif", draw_site(), **DEGREES)
-        line = run_one_line("map", site, "--model", chain.model, "--out", tmp_path / "map")
+        line = refuse("map", site, "--model", chain.model, "--out", tmp_path / "map")
         assert "site.tif is in EPSG:4326, whose unit is the degree" in line
         assert line.endswith("pass --crs EPSG:32612 to reproject it while it is read")
-        run("map", site, "--model", chain.model, "--out", tmp_path / "map", "--crs", "EPSG:32612")
+        succeed("map", site, "--model", chain.model, "--out", tmp_path / "map", "--crs", "EPSG:32612")
 
     def test_an_image_without_a_crs(self, chain, tmp_path, make_tif):
         site = make_tif(tmp_path / "site.tif", draw_site(), crs=None)
-        line = run_one_line("map", site, "--model", chain.model, "--out", tmp_path / "map")
+        line = refuse("map", site, "--model", chain.model, "--out", tmp_path / "map")
         assert "site.tif has no CRS; pass --crs, e.g. --crs EPSG:32612" in line
-        run("map", site, "--model", chain.model, "--out", tmp_path / "map", "--crs", "EPSG:32612")
+        succeed("map", site, "--model", chain.model, "--out", tmp_path / "map", "--crs", "EPSG:32612")
         assert json.loads((tmp_path / "map" / "summary.json").read_text())["crs"] == "EPSG:32612"
 
     def test_an_image_that_was_cut_off(self, chain, tmp_path, make_tif):
         noise = np.random.default_rng(0).integers(1, 255, (3, 200, 300), np.uint8)
         site = make_tif(tmp_path / "site.tif", noise, tiled=True, blockxsize=64, blockysize=64, compress="deflate")
         site.write_bytes(site.read_bytes()[: site.stat().st_size // 2])
-        line = run_one_line("map", site, "--model", chain.model, "--out", tmp_path / "map")
+        line = refuse("map", site, "--model", chain.model, "--out", tmp_path / "map")
         assert "cannot be decoded; the file is damaged or was cut off" in line
         assert not (tmp_path / "map").exists()
 
     def test_in_the_folder_that_is_named_after_the_image(self, chain, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        output = run("map", chain.site, "--model", chain.model)
+        output = succeed("map", chain.site, "--model", chain.model)
         assert output.splitlines()[-1].startswith("maps/dune: presence.tif, presence.gpkg (3 polygons)")
         assert (tmp_path / "maps" / "dune" / "presence.tif").is_file()
