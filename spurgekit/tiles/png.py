@@ -17,8 +17,8 @@ LEVEL = 2
 """Of ISA-L's levels 0 to 3; 3 saves 1 % more bytes and costs a quarter of the speed."""
 
 GREY, RGB = 0, 2
-AVERAGE = 3
-"""The one filter that is used: of the five it gives the smallest files for textured ground that is fast to compute."""
+UP = 2
+"""The one filter that is used: fast to compute, and for textured ground within a few per cent of the best of the five."""
 
 
 def encode_png(image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
@@ -40,26 +40,17 @@ def encode_png(image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
         raise ValueError(f"a PNG here is grey or RGB of uint8 or uint16, not {image.shape} {image.dtype}")
     rows = np.ascontiguousarray(image.astype(image.dtype.newbyteorder(">"), copy=False)).view(np.uint8).reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8 * image.dtype.itemsize, RGB if samples == 3 else GREY, 0, 0, 0)
-    filtered = _filter_average(rows, samples * image.dtype.itemsize)
+    filtered = _filter_up(rows)
     data = isal_zlib.compress(filtered.tobytes(), LEVEL)
     return b"".join([SIGNATURE, *_chunk(b"IHDR", header), *_chunk(b"IDAT", data), *_chunk(b"IEND", b"")])
 
 
-def _filter_average(rows: NDArray[np.uint8], pixel_bytes: int) -> NDArray[np.uint8]:
-    """Return each row behind its filter byte, every byte less the floored mean of its left and upper neighbours."""
-    height, length = rows.shape
-    left = np.zeros_like(rows)
-    left[:, pixel_bytes:] = rows[:, :-pixel_bytes]
-    above = np.zeros_like(rows)
-    above[1:] = rows[:-1]
-    filtered = np.empty((height, length + 1), np.uint8)
-    filtered[:, 0] = AVERAGE
-    # (a + b) // 2 without leaving 8 bits: the bits they share, and half of those in which they differ.
-    mean = left ^ above
-    mean >>= 1
-    left &= above
-    mean += left
-    np.subtract(rows, mean, out=filtered[:, 1:])
+def _filter_up(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return each row behind its filter byte, every byte less the one above it."""
+    filtered = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8)
+    filtered[:, 0] = UP
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     return filtered
 
 

@@ -28,7 +28,7 @@ class TestHelp:
             "    main(arguments, standalone_mode=False)\n"
             "assert not {'torch', 'timm'} & set(sys.modules)"
         )
-        done = subprocess.succeed([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert spurgekit.__version__ in done.stdout
 
@@ -53,7 +53,7 @@ class TestErrors:
         assert line == f"spurgekit: {tmp_path}/nowhere.tif: no such file"
 
     def test_a_traceback_when_asked_for(self, tmp_path):
-        done = subprocess.succeed(
+        done = subprocess.run(
             [sys.executable, "-m", "spurgekit", "--debug", "info", tmp_path / "nowhere.tif"],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
