@@ -70,11 +70,10 @@ class TestRoundTrip:
 
 
 def test_a_pixel_worked_out_by_hand():
-    # Filter 3 (average): the first pixel has no neighbours, the second has 100 to its left: 7 - 50 = -43 = 213 of 256. In the
-    # second row 9 - 100 // 2 = -41 = 215, then (9 + 7) // 2 = 8 leaves 1.
+    # Filter 2 (up): the first row has none above it; in the second 9 - 100 = -91 = 165 of 256, and 9 - 7 = 2.
     (_, header), (_, data), (end, _) = chunks(encode_png(np.array([[100, 7], [9, 9]], np.uint8)))
     assert header == bytes([0, 0, 0, 2, 0, 0, 0, 2, 8, 0, 0, 0, 0])
-    assert list(zlib.decompress(data)) == [3, 100, 213, 3, 215, 1]
+    assert list(zlib.decompress(data)) == [2, 100, 7, 2, 165, 2]
     assert end == b"IEND"
 
 
