@@ -13,14 +13,14 @@ from pyogrio.errors import DataSourceError
 from rasterio.crs import CRS
 
 from spurgekit.errors import InputError
-from spurgekit.imagery import name_crs
+from spurgekit.imagery import name_crs, parse_crs
 
 DEGREE_COLUMNS = (("longitude", "latitude"), ("lon", "lat"), ("long", "lat"), ("lng", "lat"))
 FIXED_DATE = "2000-01-01T00:00:00.000Z"
 MAP_COLUMNS = (("easting", "northing"), ("x", "y"))
 
 
-def read_vector(path: Path, crs: CRS, *, declared_crs: str | None = None) -> gpd.GeoDataFrame:
+def read_vector(path: Path, crs: CRS, *, declared_crs: str | None = None, crs_option: str = "--points-crs") -> gpd.GeoDataFrame:
     """Read a vector file or a table with coordinates, and bring it into a CRS.
 
     Parameters
@@ -32,6 +32,8 @@ def read_vector(path: Path, crs: CRS, *, declared_crs: str | None = None) -> gpd
         The CRS to return.
     declared_crs : str, optional
         The CRS of the coordinates in the file, where the file does not say it or says it wrongly.
+    crs_option : str
+        The option that sets it, for messages.
 
     Returns
     -------
@@ -47,15 +49,15 @@ def read_vector(path: Path, crs: CRS, *, declared_crs: str | None = None) -> gpd
     if not file.exists():
         raise InputError(f"{file}: no such file")
     is_table = file.suffix.lower() in (".csv", ".tsv", ".txt")
-    frame = _read_table(file, declared_crs) if is_table else _read_layer(file, layer)
+    frame = _read_table(file, declared_crs, crs_option) if is_table else _read_layer(file, layer)
     if declared_crs:
-        frame = frame.set_crs(_check_name(declared_crs), allow_override=True)
+        frame = frame.set_crs(parse_crs(declared_crs).to_wkt(), allow_override=True)
     if frame.crs is None:
-        raise InputError(f"{file} does not say its CRS; pass --points-crs, e.g. --points-crs EPSG:4326")
+        raise InputError(f"{file} does not say its CRS; pass {crs_option}, e.g. {crs_option} EPSG:4326")
     frame = frame[frame.bounds.notna().all(axis=1)].reset_index(drop=True)  # neither missing nor empty nor of NaN
     if frame.empty:
         raise InputError(f"{file} holds no geometries")
-    _check_degrees(file, frame)
+    _check_degrees(file, frame, crs_option)
     target = crs.to_wkt()
     if not frame.crs.equals(target):
         frame = frame.to_crs(target)
@@ -107,7 +109,7 @@ def _read_layer(file: Path, layer: str | None) -> gpd.GeoDataFrame:
     return frame
 
 
-def _read_table(file: Path, declared_crs: str | None) -> gpd.GeoDataFrame:
+def _read_table(file: Path, declared_crs: str | None, crs_option: str) -> gpd.GeoDataFrame:
     try:
         table = pd.read_csv(file, sep=None, engine="python", encoding="utf-8-sig")  # Excel puts a mark first
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
@@ -116,29 +118,25 @@ def _read_table(file: Path, declared_crs: str | None) -> gpd.GeoDataFrame:
     pairs = (*MAP_COLUMNS, *DEGREE_COLUMNS) if declared_crs else DEGREE_COLUMNS
     pair = next((p for p in pairs if p[0] in columns and p[1] in columns), None)
     if pair is None:
-        hint = "pass --points-crs for its easting and northing" if any(p[0] in columns for p in MAP_COLUMNS) else "name them so"
+        hint = (
+            f"pass {crs_option} for its easting and northing" if any(p[0] in columns for p in MAP_COLUMNS) else "name them so"
+        )
         raise InputError(f"{file} has no columns longitude and latitude ({', '.join(map(str, table.columns))}); {hint}")
     try:
         x, y = (pd.to_numeric(table[columns[c]]) for c in pair)
     except (ValueError, TypeError) as error:
         raise InputError(f"{file}: columns {pair[0]} and {pair[1]} are not all numbers: {error}") from error
-    crs = declared_crs or "EPSG:4326"
-    return gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(x, y), crs=_check_name(crs))
+    crs = parse_crs(declared_crs or "EPSG:4326").to_wkt()
+    return gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(x, y), crs=crs)
 
 
-def _check_name(crs: str) -> str:
-    from spurgekit.imagery import parse_crs
-
-    return str(parse_crs(crs).to_wkt())
-
-
-def _check_degrees(file: Path, frame: gpd.GeoDataFrame) -> None:
+def _check_degrees(file: Path, frame: gpd.GeoDataFrame, crs_option: str) -> None:
     if not frame.crs.is_geographic:
         return
     west, south, east, north = frame.total_bounds
     if west < -360 or east > 360 or south < -90 or north > 90:
         swapped = west >= -90 and east <= 90 and south >= -360 and north <= 360
-        hint = "are longitude and latitude swapped?" if swapped else "pass --points-crs with the CRS that they are in"
+        hint = "are longitude and latitude swapped?" if swapped else f"pass {crs_option} with the CRS that they are in"
         raise InputError(
             f"{file} declares degrees but reaches from ({west:.5g}, {south:.5g}) to ({east:.5g}, {north:.5g}); {hint}"
         )

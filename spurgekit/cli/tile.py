@@ -73,11 +73,8 @@ def _print(report: TilesReport, asked: str) -> None:
     )
     click.echo(f"layout  {chosen}")
     for site in report.sites:
-        left_out = [f"{site.empty:,} without data"] if site.empty else []
-        left_out += [f"{site.sparse:,} with too little data"] if site.sparse else []
-        left_out += [f"{site.outside:,} points outside the image"] if site.outside else []
         text = f"{site.site}  {site.written:,} {report.file_format} tiles at {100 * site.gsd_m:.2f} cm a pixel"
-        click.echo(text + (f"; left out: {', '.join(left_out)}" if left_out else ""))
+        click.echo(text + (f"; left out: {site.left_out}" if site.left_out else ""))
         for note in site.notes:
             click.echo(f"{site.site}  note: {note}")
     click.echo(f"{report.folder}: tiles, tiles.parquet, tiles.gpkg, {'overviews' if len(report.sites) > 1 else 'overview.png'}")

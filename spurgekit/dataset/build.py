@@ -187,7 +187,7 @@ def _read_labels(index: gpd.GeoDataFrame, tiles: Path, options: DatasetOptions) 
     if options.labels is None:
         return labels_from_column(index, options.label_column, Path(tiles) / PARQUET)
     crs = CRS.from_wkt(index.crs.to_wkt())
-    shapes = read_vector(options.labels, crs, declared_crs=options.labels_crs)
+    shapes = read_vector(options.labels, crs, declared_crs=options.labels_crs, crs_option="--labels-crs")
     labels = labels_from_vector(
         index,
         shapes,

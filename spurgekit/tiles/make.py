@@ -111,6 +111,16 @@ class TiledSite:
     gsd_m: float
     notes: tuple[str, ...]
 
+    @property
+    def left_out(self) -> str:
+        """What was left out and why, as text; empty if nothing was."""
+        counts = {
+            "without data": self.empty,
+            "with too little data": self.sparse,
+            "points outside the image": self.outside,
+        }
+        return ", ".join(f"{count:,} {why}" for why, count in counts.items() if count)
+
 
 @dataclass(frozen=True, slots=True)
 class TilesReport:
@@ -228,10 +238,8 @@ def _why_nothing(reports: Sequence[TiledSite], options: TileOptions) -> str:
 
 def _title(report: TiledSite, path: Path, options: TileOptions) -> str:
     side = f"{options.size_px} px ({options.size_px * report.gsd_m:.2f} m)"
-    left_out = [f"{report.empty:,} without data"] if report.empty else []
-    left_out += [f"{report.sparse:,} with too little data"] if report.sparse else []
     text = f"{path.name}: {report.written:,} tiles of {side}, GSD {100 * report.gsd_m:.2f} cm"
-    return text + (f"; left out: {', '.join(left_out)}" if left_out else "")
+    return text + (f"; left out: {report.left_out}" if report.left_out else "")
 
 
 def _join(indexes: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
