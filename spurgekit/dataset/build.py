@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 
 from spurgekit.dataset.card import write_card
 from spurgekit.dataset.folder import DATASET, FIELDS, METADATA, DatasetInfo, class_folder
-from spurgekit.dataset.labels import labels_from_column, labels_from_vector, order_classes
+from spurgekit.dataset.labels import BACKGROUND, labels_from_column, labels_from_vector, order_classes
 from spurgekit.dataset.splits import block_numbers, check_leakage, choose_groups, close_pairs, draw_test_groups
 from spurgekit.errors import InputError
 from spurgekit.outputs import output_folder, write_provenance
@@ -121,7 +121,7 @@ def build_dataset(
     index = read_index(tiles).reset_index(drop=True)
     size_px, gsd_m = _one_size(index, tiles)
     labels = _read_labels(index, tiles, options)
-    classes = order_classes(labels, options.classes if options.labels is None else (options.classes or None))
+    classes = order_classes(labels, options.classes)
     left_out = {"without a label": int(labels.isna().sum())}
     index["label"] = labels
     index = index[index["label"].notna()].reset_index(drop=True)
@@ -192,7 +192,7 @@ def _read_labels(index: gpd.GeoDataFrame, tiles: Path, options: DatasetOptions) 
         index,
         shapes,
         column=options.label_column,
-        classes=options.classes or ("absent", "present"),
+        classes=options.classes or (BACKGROUND, "present"),
         min_cover=options.min_cover,
         where=options.labels,
     )

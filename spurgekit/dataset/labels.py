@@ -12,6 +12,8 @@ import pandas as pd
 from spurgekit.errors import InputError
 
 DEFAULT_COLUMN = "label"
+BACKGROUND = "absent"
+"""Name of the first class where nobody has given names."""
 SLIVER = 1e-6
 """Share of a tile that polygons along its edge may seem to cover by rounding."""
 
@@ -125,14 +127,14 @@ def _as_text(column: pd.Series) -> pd.Series:
 
 
 def order_classes(labels: pd.Series, classes: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the class names in order: the ones given, else those found, sorted.
+    """Return the class names in order: the ones given, else those found, sorted behind ``absent``.
 
     Raises
     ------
     InputError
         If a label is not among the given ones, or fewer than two classes have tiles.
     """
-    found = sorted(set(labels.dropna()))
+    found = sorted(set(labels.dropna()), key=lambda name: (name != BACKGROUND, name))
     if classes and (unknown := [name for name in found if name not in classes]):
         raise InputError(f"label {unknown[0]!r} is none of the classes {', '.join(classes)}; correct it, or pass --classes")
     if len(found) < 2:

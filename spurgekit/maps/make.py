@@ -49,6 +49,7 @@ class MapOptions:
     bands : tuple of int, optional
         1-based bands to show the model.
     batch_size : int
+        Tiles that the model is shown at once. On a CPU more than 16 cost memory and gain nothing; a GPU likes hundreds.
     device : str
     """
 
@@ -56,7 +57,7 @@ class MapOptions:
     min_valid: float = 0.5
     crs: str | None = None
     bands: tuple[int, ...] | None = None
-    batch_size: int = 64
+    batch_size: int = 16
     device: str = "auto"
 
     def __post_init__(self) -> None:

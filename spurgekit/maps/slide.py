@@ -16,7 +16,7 @@ from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.cut import Watcher
 
-STRIP_BYTES = 48 << 20
+STRIP_BYTES = 32 << 20
 """The most pixels that are read at once (two strips are held: one being looked at, one being read)."""
 
 
@@ -75,7 +75,7 @@ def slide(
     sliding: Sliding,
     *,
     min_valid: float = 0.5,
-    batch_size: int = 64,
+    batch_size: int = 16,
     watch: Watcher | None = None,
     progress: Progress = silent,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:

@@ -21,7 +21,7 @@ from tests.benchmarks.sites import make_orthomosaic
 
 BACKBONE = "mobilenetv2_035"
 IMAGE_PX = 224
-BATCH = 64
+BATCH = MapOptions().batch_size
 
 
 def make_model(folder: Path, tile_px: int) -> Path:

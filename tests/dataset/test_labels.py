@@ -150,3 +150,8 @@ class TestOrder:
     def test_classes_that_do_not_fit(self, labels, classes, message):
         with pytest.raises(InputError, match=message):
             order_classes(pd.Series(labels, dtype=object), classes)
+
+
+def test_absence_comes_first_where_no_classes_are_given():
+    labels = pd.Series(["Acacia", "absent", None, "absent", "spurge"])
+    assert order_classes(labels, None) == ("absent", "Acacia", "spurge")
