@@ -75,8 +75,10 @@ class SitePicture:
             On the pixels of the quick look.
         """
         overlay = self._enlarge(rgba)
-        strength = overlay[..., 3:].astype(np.float32) / 255
-        self._canvas = (self._canvas * (1 - strength) + overlay[..., :3] * strength + 0.5).astype(np.uint8)
+        painted = overlay[..., 3] > 0
+        strength = overlay[painted, 3:].astype(np.float32) / 255
+        mixed = self._canvas[painted] * (1 - strength) + overlay[painted, :3] * strength
+        self._canvas[painted] = (mixed + 0.5).astype(np.uint8)
 
     def legend(self, colour: Colour | None, text: str) -> None:
         """Add an entry below the picture; without a colour it is text alone."""

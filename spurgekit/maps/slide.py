@@ -16,7 +16,7 @@ from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.cut import Watcher
 
-STRIP_BYTES = 32 << 20
+STRIP_BYTES = 16 << 20
 """The most pixels that are read at once (two strips are held: one being looked at, one being read)."""
 
 

@@ -15,23 +15,31 @@ from tests.benchmarks.bench_map import make_model
 from tests.benchmarks.sites import make_orthomosaic
 
 PEAK = """
-import sys
+import os, sys, threading, time
 from pathlib import Path
+page, peak = os.sysconf("SC_PAGE_SIZE"), [0, 0]
+def watch():
+    while True:
+        resident, shared = map(int, Path("/proc/self/statm").read_text().split()[1:3])
+        peak[:] = max(peak[0], resident * page), max(peak[1], (resident - shared) * page)
+        time.sleep(0.02)
+threading.Thread(target=watch, daemon=True).start()
 from spurgekit.cli.main import main
 sys.argv[0] = "spurgekit"
 try:
     main()
 finally:
-    # Not resource.getrusage: its peak counts the process that this one was forked from.
-    print(next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")).split()[1])
+    print(*peak)
 """
+"""Prints the peaks of a command: all its resident memory, and what of it is not pages of library files."""
 
 
-def peak_mb(*arguments: str | Path) -> float:
-    """Return the peak resident memory in MB of a command."""
+def peaks_mb(*arguments: str | Path) -> tuple[float, float]:
+    """Return the peak resident and the peak private memory of a command, in MB."""
     command = [sys.executable, "-c", PEAK, *map(str, arguments)]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return int(printed.splitlines()[-1]) / 1024
+    resident, private = printed.splitlines()[-1].split()
+    return int(resident) / 1e6, int(private) / 1e6
 
 
 def main() -> None:
@@ -45,8 +53,8 @@ def main() -> None:
         for size in (int(text) for text in options.sizes.split(",")):
             site = make_orthomosaic(folder / f"site{size}.tif", size)
             for what in (("tile", site), ("map", site, "--model", model, "--device", "cpu")):
-                peak = peak_mb(*what, "--out", folder / f"{what[0]}{size}")
-                print(f"{what[0]:5s} {size:6d} x {size} px  {peak:6.0f} MB", flush=True)
+                resident, private = peaks_mb(*what, "--out", folder / f"{what[0]}{size}")
+                print(f"{what[0]:5s} {size:6d} x {size} px  {resident:6.0f} MB resident, {private:6.0f} MB private", flush=True)
             site.unlink()
 
 
