@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.features import rasterize
 from sklearn.metrics import roc_auc_score
 
 from spurgekit.classify import ModelInfo, TrainOptions, train_model
@@ -138,9 +140,6 @@ def compare(presence: Path, site: SimulatedSite, dataset: Path) -> MapQuality:
     A cell is judged by the tile that was looked at for it: the truth is the share of that tile's ground under the weed. Cells
     whose tile shares ground with a training tile are left out.
     """
-    import geopandas as gpd
-    from rasterio.features import rasterize
-
     with rasterio.open(presence) as file, rasterio.open(site.truth) as truth:
         probability, cells = file.read(2), file.transform
         weed, grid = truth.read(1), truth.transform

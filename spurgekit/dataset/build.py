@@ -128,7 +128,7 @@ def build_dataset(
 
     split = _split(index, options, size_px * gsd_m)
     keep = np.ones(len(index), np.bool_)
-    unit_m = CRS.from_wkt(index.crs.to_wkt()).linear_units_factor[1]
+    unit_m = _metres_per_unit(index)
     buffer_m = options.buffer_m if options.buffer_m is not None else (None if options.group_column else 0.0)
     if buffer_m is not None:
         keep[close_pairs(index.geometry, split.is_test, buffer_m / unit_m)[:, 0]] = False
@@ -201,11 +201,15 @@ def _read_labels(index: gpd.GeoDataFrame, tiles: Path, options: DatasetOptions) 
     return labels
 
 
+def _metres_per_unit(index: gpd.GeoDataFrame) -> float:
+    return float(CRS.from_wkt(index.crs.to_wkt()).linear_units_factor[1])
+
+
 def _split(index: gpd.GeoDataFrame, options: DatasetOptions, tile_m: float) -> _Split:
     labels = index["label"].to_numpy()
     if options.group_column is None:
         block_m = options.block_m or TILES_PER_BLOCK * tile_m
-        unit_m = CRS.from_wkt(index.crs.to_wkt()).linear_units_factor[1]
+        unit_m = _metres_per_unit(index)
         centres = index.geometry.centroid
         groups = block_numbers(centres.x.to_numpy() * unit_m, centres.y.to_numpy() * unit_m, block_m)
         held_out = draw_test_groups(groups, labels, test_share=options.test_share, seed=options.seed)

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spurgekit.errors import InputError
+from spurgekit.imagery import slug
 
 DATASET = "dataset.json"
 METADATA = "metadata.csv"
@@ -99,6 +100,4 @@ def class_folder(number: int, name: str) -> str:
     >>> class_folder(1, "leafy spurge")
     '1-leafy-spurge'
     """
-    from spurgekit.imagery import slug
-
     return f"{number}-{slug(name)}"
