@@ -23,7 +23,7 @@ from spurgekit.progress import bar
 @click.option("--min-valid", type=float, default=0.5, show_default=True, help="Least share of valid pixels of a cell to map.")
 @options.bands
 @options.crs
-@click.option("--batch-size", type=int, default=16, show_default=True, help="Tiles at once; a GPU likes hundreds.")
+@click.option("--batch-size", type=int, default=8, show_default=True, help="Tiles at once; a GPU likes hundreds.")
 @options.device
 @options.overwrite
 def command(image: Path | None, model: Path, out: Path | None, overwrite: bool, **chosen: Any) -> None:

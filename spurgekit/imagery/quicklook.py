@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from spurgekit.imagery.grid import PixelGrid, Window
 from spurgekit.imagery.raster import Raster
 from spurgekit.progress import Progress, silent
+
+Watcher = Callable[[Window, NDArray[np.generic], NDArray[np.bool_]], None]
+"""Is shown every strip that is read: the window, its pixels and which of them are valid."""
 
 MAX_PX = 1600
 STRIP_ROWS = 512
@@ -54,6 +58,11 @@ class QuickLook:
                     self._sums[i][put] += pixels[band][take]  # pixels are 0 where not valid
                 self._counts[put] += seen
 
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """Which of the picture's pixels have data, shape (height, width)."""
+        return np.asarray(self._counts > 0)
+
     def rgba(self) -> NDArray[np.uint8]:
         """Return the picture; transparent where there is no data. Types other than uint8 are stretched to 2-98 %.
 
@@ -61,7 +70,7 @@ class QuickLook:
         -------
         ndarray of uint8, shape (height, width, 4)
         """
-        seen = self._counts > 0
+        seen = self.seen
         mean = self._sums / np.maximum(self._counts, 1)
         if not self._is_byte and seen.any():
             low, high = np.percentile(mean[:, seen], (2, 98), axis=1)

@@ -33,9 +33,9 @@ from spurgekit.errors import ImageryError
 from spurgekit.imagery.grid import PixelGrid, Window, name_crs, parse_crs
 
 # GDAL's default block cache is 5 % of the machine's memory for as long as the process lives, which is more than the rest of
-# spurgekit together. 128 MB hold two rows of 512 px blocks of a 30,000 px wide RGBA site. GDAL reads this once, on its
+# spurgekit together. 64 MB hold a row of 512 px blocks of a 30,000 px wide RGBA site. GDAL reads this once, on its
 # first block, so it is set on import; a value that the user has set wins.
-os.environ.setdefault("GDAL_CACHEMAX", "128")
+os.environ.setdefault("GDAL_CACHEMAX", "64")
 # GDAL's fast way through whole PNG files returns zeros, and no error, where a file is cut off.
 os.environ.setdefault("GDAL_PNG_WHOLE_IMAGE_OPTIM", "NO")
 

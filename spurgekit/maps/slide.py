@@ -12,12 +12,54 @@ from numpy.typing import NDArray
 from spurgekit.classify import TileClassifier
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, Window
+from spurgekit.imagery.quicklook import Watcher
 from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
-from spurgekit.tiles.cut import Watcher
 
-STRIP_BYTES = 16 << 20
+STRIP_BYTES = 8 << 20
 """The most pixels that are read at once (two strips are held: one being looked at, one being read)."""
+
+NO_CLASS = 255
+"""Class number of a cell without data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A map's likeliest classes, filled in strip by strip.
+
+    Attributes
+    ----------
+    image : str
+        Name of the image.
+    grid : PixelGrid
+        Of the cells.
+    predicted : ndarray of uint8, shape (rows, columns)
+        Number of the likeliest class; :data:`NO_CLASS` where there is no data.
+    certainty : ndarray of float32, shape (rows, columns)
+        Its probability.
+    """
+
+    image: str
+    grid: PixelGrid
+    predicted: NDArray[np.uint8]
+    certainty: NDArray[np.float32]
+
+    @classmethod
+    def empty(cls, image: str, grid: PixelGrid) -> Cells:
+        """Return a map without data."""
+        shape = grid.height, grid.width
+        return cls(image, grid, np.full(shape, NO_CLASS, np.uint8), np.zeros(shape, np.float32))
+
+    def put(self, window: Window, probabilities: NDArray[np.float32]) -> None:
+        """Fill in a window from probabilities of shape (classes, rows, columns), NaN where there is no data."""
+        seen = np.isfinite(probabilities[0])
+        self.predicted[window.slices][seen] = probabilities[:, seen].argmax(axis=0)
+        self.certainty[window.slices][seen] = probabilities[:, seen].max(axis=0)
+
+    @property
+    def mapped_m2(self) -> float:
+        """Area of all cells with data."""
+        return float((self.predicted != NO_CLASS).sum() * self.grid.pixel_area_m2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +117,7 @@ def slide(
     sliding: Sliding,
     *,
     min_valid: float = 0.5,
-    batch_size: int = 16,
+    batch_size: int = 8,
     watch: Watcher | None = None,
     progress: Progress = silent,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:

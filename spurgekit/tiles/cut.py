@@ -6,7 +6,7 @@ is decoded once: tiles of one row are read as one strip, and the blocks that the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spurgekit.imagery import Raster, Window
+from spurgekit.imagery.quicklook import Watcher
 from spurgekit.parallel import cores, stream_map
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.encode import Encoder
@@ -26,9 +27,6 @@ STRIP_PX = 32_768
 
 CHUNK = 16
 """Tiles that are encoded as one unit: enough that handing them over costs nothing, few enough to share out evenly."""
-
-Watcher = Callable[[Window, NDArray[np.generic], NDArray[np.bool_]], None]
-"""Is shown every strip that is read: its window, pixels [bands, h, w] and valid [h, w]."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from spurgekit.maps import class_areas
+from spurgekit.maps.areas import class_areas
 
 
 def corrected(areas):

@@ -1,0 +1,119 @@
+"""What a map folder holds, made of the cells that the model has filled in.
+
+geopandas, scipy and what comes with them are large and are not needed while the model runs: :mod:`spurgekit.maps.make` imports
+this module when it is done.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+from rasterio.shutil import copy as copy_raster
+
+from spurgekit.classify import ModelInfo
+from spurgekit.imagery import PixelGrid, name_crs
+from spurgekit.imagery.pictures import SitePicture
+from spurgekit.imagery.quicklook import QuickLook
+from spurgekit.maps.areas import ClassArea, class_areas
+from spurgekit.maps.colours import class_colour
+from spurgekit.maps.polygons import LAYER, presence_polygons, write_polygons
+from spurgekit.maps.slide import Cells
+from spurgekit.maps.styles import store_vector_style, write_raster_style
+
+MAX_SHADE = 120
+"""Opacity of a cell on the quick look whose class is certain, of 255."""
+
+
+def write_products(
+    folder: Path, cells: Cells, strips: Path, look: QuickLook, model: ModelInfo
+) -> tuple[dict[str, ClassArea], int]:
+    """Write ``presence.tif`` (COG), ``presence.gpkg``, ``summary.json``, ``presence.png`` and styles for QGIS.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    cells : Cells
+    strips : pathlib.Path
+        GeoTIFF of the probabilities of all classes; it becomes the COG.
+    look : QuickLook
+        Of the image.
+    model : ModelInfo
+
+    Returns
+    -------
+    areas : dict of ClassArea by class
+    polygons : int
+        How many there are.
+    """
+    copy_raster(
+        strips, folder / "presence.tif",
+        driver="COG", compress="deflate", predictor="yes", overview_resampling="average", num_threads="all_cpus",
+    )  # fmt: skip
+    strips.unlink()
+    write_raster_style(folder / "presence.qml")
+    polygons = presence_polygons(cells.predicted, cells.certainty, cells.grid, model.classes)
+    write_polygons(polygons, folder / "presence.gpkg")
+    store_vector_style(folder / "presence.gpkg", LAYER, model.classes)
+    mapped = [float((cells.predicted == i).sum() * cells.grid.pixel_area_m2) for i in range(len(model.classes))]
+    areas = dict(zip(model.classes, class_areas(mapped, model.held_out.confusion_matrix), strict=True))
+    _write_summary(folder, cells, areas, len(polygons), model)
+    _draw(folder / "presence.png", cells, look, polygons, areas)
+    return areas, len(polygons)
+
+
+def _write_summary(folder: Path, cells: Cells, areas: dict[str, ClassArea], polygons: int, model: ModelInfo) -> None:
+    summary = {
+        "schema_version": 1,
+        "image": cells.image,
+        "crs": name_crs(cells.grid.crs),
+        "cell_m": round(cells.grid.gsd_m, 6),
+        "tile_m": round(model.tile_size_px * model.gsd_m, 6),
+        "mapped_m2": round(cells.mapped_m2, 3),
+        "areas": {name: {k: round(v, 3) for k, v in area.model_dump().items()} for name, area in areas.items()},
+        "polygons": polygons,
+        "held_out_balanced_accuracy": model.held_out.balanced_accuracy,
+        "what_the_areas_mean": (
+            "mapped_m2 is the area of the cells in whose tile the class is the likeliest, not the area that its leaves cover. "
+            "corrected_m2 allows for the errors on the held-out tiles (Rogan and Gladen 1978); its 95 % interval, low_m2 to "
+            "high_m2, covers the chance in which tiles were held out, on the understanding that this site is like those places."
+        ),
+    }
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+def _draw(path: Path, cells: Cells, look: QuickLook, polygons: gpd.GeoDataFrame, areas: dict[str, ClassArea]) -> None:
+    area = {name: areas[name] for name in list(areas)[1:]}
+    picture = SitePicture(look, f"{cells.image}: {' and '.join(area)} on a grid of {cells.grid.gsd_m:.2f} m")
+    rows, cols = _nearest(look.grid, cells.grid)
+    classes, certain = cells.predicted[np.ix_(rows, cols)], cells.certainty[np.ix_(rows, cols)]
+    shade = np.zeros((*classes.shape, 4), np.uint8)
+    for number, (name, of_class) in enumerate(area.items(), start=1):
+        mine = classes == number
+        shade[mine, :3] = class_colour(number)
+        shade[mine, 3] = (MAX_SHADE * certain[mine]).astype(np.uint8)
+        picture.legend(
+            class_colour(number),
+            f"{name}: {of_class.mapped_m2:,.1f} m2 mapped of {cells.mapped_m2:,.0f} m2; "
+            f"corrected {of_class.corrected_m2:,.1f} m2 ({of_class.low_m2:,.1f} to {of_class.high_m2:,.1f})",
+        )
+    shade[~look.seen] = 0  # cells at the rim reach outside the mosaic
+    picture.paint(shade)
+    for number, name in enumerate(area, start=1):
+        rings = [
+            np.asarray(ring.coords)
+            for polygon in polygons.geometry[(polygons["class"] == name).to_numpy()]
+            for ring in (polygon.exterior, *polygon.interiors)
+        ]
+        picture.outline(rings, class_colour(number), width=1)
+    picture.save(path)
+
+
+def _nearest(look: PixelGrid, cells: PixelGrid) -> tuple[np.ndarray, np.ndarray]:
+    """Return the row and the column of the cell below each row and column of a picture; both grids share their corner."""
+    factor = look.gsd_m / cells.gsd_m
+    rows = np.minimum(((np.arange(look.height) + 0.5) * factor).astype(int), cells.height - 1)
+    cols = np.minimum(((np.arange(look.width) + 0.5) * factor).astype(int), cells.width - 1)
+    return rows, cols
