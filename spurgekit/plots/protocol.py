@@ -75,8 +75,8 @@ class PlotProtocol(BaseModel):
 def _edges(count: int, size_m: float, gap_m: float) -> NDArray[np.float64]:
     """Return the lower and the upper edge of each of a row of plots, ascending; shape (2 * count,)."""
     lower = np.arange(count) * (size_m + gap_m)
-    edges: NDArray[np.float64] = np.round(np.column_stack([lower, lower + size_m]).ravel(), 9)  # shared edges are to be equal
-    return edges
+    edges = np.column_stack([lower, lower + size_m]).ravel()
+    return np.asarray(np.round(edges, 9), dtype=np.float64)  # shared edges are to be equal
 
 
 def plot_names(count: int, lattice: int | None = None) -> Sequence[str]:
