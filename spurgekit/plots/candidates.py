@@ -1,0 +1,167 @@
+"""Where in an image a ground target may be: a matched filter that does not mind how the target is turned.
+
+A target's pattern is written as a sum of circular harmonics around its centre, of which two carry most of it: the mean over all
+turns, and the one of its own symmetry. The correlation with the first, plus the modulus of the complex correlation with the
+second, is the correlation with the pattern turned as it fits best (Hsu and Arsenault 1982, "Optical pattern recognition using
+circular harmonic expansion"). Divided by the local spread it runs from -1 to 1 whatever the light.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from spurgekit.plots.template import TEMPLATES, Template
+
+Array = NDArray[np.float32]
+
+WORK_PX = 10.0
+"""Side of a target in the picture that is searched: the least in which a cross still shows, so that searching is cheap."""
+
+FINE = 8
+"""Samples along a pixel when a kernel is drawn."""
+
+LEAST_SPREAD = 4.0
+"""Standard deviation, in grey levels, that even ground without any texture is taken to have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A place that may hold a target.
+
+    Attributes
+    ----------
+    col, row : float
+        Continuous pixel coordinates.
+    angle : float
+        How the target is turned, in radians, up to its symmetry; 0 where that cannot be told.
+    response : float
+        Correlation with the target's pattern, from 0 to about 1.
+    """
+
+    col: float
+    row: float
+    angle: float
+    response: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """The two harmonics of a target, drawn at :data:`WORK_PX`.
+
+    Attributes
+    ----------
+    mean, real, imaginary : ndarray of float32, shape (side, side)
+    window_px : int
+        Side of the square in which the local spread is taken.
+    ideal : float
+        Response of the perfect target.
+    """
+
+    mean: Array
+    real: Array
+    imaginary: Array
+    window_px: int
+    ideal: float
+
+
+def find_candidates(grey: Array, valid: NDArray[np.bool_], template: Template, least: float) -> list[Candidate]:
+    """Return the local maxima of the response.
+
+    Parameters
+    ----------
+    grey : ndarray of float32, shape (height, width)
+        In which the target has a side of :data:`WORK_PX` pixels; from 0 to 255.
+    valid : ndarray of bool, shape (height, width)
+    template : Template
+    least : float
+        Least response.
+
+    Returns
+    -------
+    list of Candidate
+        The strongest first.
+    """
+    response, turn = respond(grey, template)
+    response[~valid] = -1
+    reach = max(3, 2 * round(WORK_PX / 4) + 1)
+    peak = cv2.dilate(response, np.ones((1, reach), np.uint8))
+    peak = cv2.dilate(peak, np.ones((reach, 1), np.uint8))
+    rows, cols = np.nonzero((response >= peak) & (response >= least))
+    order = np.argsort(-response[rows, cols], kind="stable")
+    return [
+        Candidate(c + 0.5, r + 0.5, -float(turn[r, c]) / template.order if template.order else 0.0, float(response[r, c]))
+        for r, c in zip(rows[order].tolist(), cols[order].tolist(), strict=True)
+    ]
+
+
+def respond(grey: Array, template: Template) -> tuple[Array, Array]:
+    """Return the response (about -1 to 1) at each pixel, and the phase of the target's harmonic there (radians)."""
+    kernels = draw_kernels(template.name)
+    side = (kernels.window_px, kernels.window_px)
+    mean = cv2.boxFilter(grey, -1, side, borderType=cv2.BORDER_REFLECT)
+    spread = cv2.sqrBoxFilter(grey, cv2.CV_32F, side, borderType=cv2.BORDER_REFLECT)
+    spread -= mean * mean
+    np.sqrt(np.maximum(spread, LEAST_SPREAD**2, out=spread), out=spread)
+    answer = cv2.filter2D(grey, cv2.CV_32F, kernels.mean, borderType=cv2.BORDER_REFLECT)
+    if template.order == 0:
+        answer /= spread
+        answer /= kernels.ideal
+        return answer, np.zeros_like(answer)
+    real = cv2.filter2D(grey, cv2.CV_32F, kernels.real, borderType=cv2.BORDER_REFLECT)
+    imaginary = cv2.filter2D(grey, cv2.CV_32F, kernels.imaginary, borderType=cv2.BORDER_REFLECT)
+    answer += cv2.magnitude(real, imaginary)
+    answer /= spread
+    answer /= kernels.ideal
+    return answer, cv2.phase(real, imaginary)
+
+
+@lru_cache(maxsize=16)
+def draw_kernels(name: str) -> Kernels:
+    """Draw a target's harmonics."""
+    template = TEMPLATES[name]
+    half = int(np.ceil(WORK_PX * template.reach))
+    side = 2 * half + 1
+    step = 1 / FINE
+    at = (np.arange(side * FINE, dtype=np.float32) + 0.5) * step - side / 2
+    u, v = np.meshgrid(at / WORK_PX, at / WORK_PX)
+    radius, angle = np.hypot(u, v), np.arctan2(v, u)
+    shells = np.minimum((radius / template.reach * 64).astype(int), 64)
+    pattern, says = template.signed(u.astype(np.float32), v.astype(np.float32), 0.15)
+    inside = radius < template.reach
+    base = np.where(inside, pattern - (pattern * says)[inside].sum() / says[inside].sum(), 0) * says
+
+    def harmonic(order: int) -> NDArray[np.complex128]:
+        weight = np.bincount(shells.ravel(), minlength=65)
+        turned = base * np.exp(-1j * order * angle)
+        profile = (
+            np.bincount(shells.ravel(), turned.real.ravel()) + 1j * np.bincount(shells.ravel(), turned.imag.ravel())
+        ) / np.maximum(weight, 1)
+        drawn = np.where(inside, profile[shells] * np.exp(1j * order * angle), 0)
+        return drawn.reshape(side, FINE, side, FINE).mean(axis=(1, 3))
+
+    zero = harmonic(0).real
+    zero -= zero.mean()
+    wave = 2 * harmonic(template.order) if template.order else np.zeros((side, side), complex)
+    wave -= wave.mean()
+    size = np.sqrt((zero**2).sum() + (np.abs(wave) ** 2).sum() / 2) * side
+    window = 2 * round(WORK_PX * min(template.reach, 0.55)) + 1 if not template.plain else side
+    kernels = Kernels(*((k / size).astype(np.float32) for k in (zero, wave.real, -wave.imag)), window_px=window, ideal=1.0)
+    return _scaled(kernels, template)
+
+
+def _scaled(kernels: Kernels, template: Template) -> Kernels:
+    """Return the kernels with the response of the perfect target on ground half as dark as it is light."""
+    half = 24
+    at = np.arange(-half, half + 1, dtype=np.float32) / WORK_PX
+    light, dark, outside = template.cover(*np.meshgrid(at, at), 0.15)
+    grey = (200 * light + 40 * dark + (40 if template.plain else 120) * outside).astype(np.float32)
+    mean = cv2.boxFilter(grey, -1, (kernels.window_px,) * 2)
+    spread = np.sqrt(cv2.sqrBoxFilter(grey, cv2.CV_32F, (kernels.window_px,) * 2) - mean * mean)[half, half]
+    answer = cv2.filter2D(grey, cv2.CV_32F, kernels.mean)[half, half]
+    wave = [cv2.filter2D(grey, cv2.CV_32F, k)[half, half] for k in (kernels.real, kernels.imaginary)]
+    return Kernels(kernels.mean, kernels.real, kernels.imaginary, kernels.window_px, float((answer + np.hypot(*wave)) / spread))

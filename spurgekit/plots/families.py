@@ -1,0 +1,54 @@
+"""Families of markers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from spurgekit.errors import InputError
+from spurgekit.plots.coded import CodedDetector, dictionaries
+from spurgekit.plots.marker import MarkerDetector
+from spurgekit.plots.targets import TargetDetector
+from spurgekit.plots.template import TARGETS
+
+DEFAULT_FAMILY = "cross"
+DEFAULT_SIZE_M = 0.45
+FAMILY_NAMES = (*TARGETS, *sorted(dictionaries()))
+
+
+def make_detector(
+    family: str, size_m: float, *, ids: Sequence[int] = (), color: tuple[int, int, int] | None = None
+) -> MarkerDetector:
+    """Return the detector of a family.
+
+    Parameters
+    ----------
+    family : str
+        One of :data:`FAMILY_NAMES`.
+    size_m : float
+        Side or diameter in metres; of a coded marker, the side of its black square.
+    ids : sequence of int
+        The codes that were laid out, of coded markers.
+    color : tuple of int, optional
+        Red, green and blue of plain targets; by default they are brighter than their surroundings.
+
+    Raises
+    ------
+    InputError
+        If there is no such family, or it has no use for what was passed.
+    """
+    if family not in FAMILY_NAMES:
+        raise InputError(
+            f"no family of markers is called {family!r}; there are {', '.join(TARGETS)}, and OpenCV's dictionaries "
+            "such as aruco-4x4-50 and apriltag-36h11"
+        )
+    if not size_m > 0:
+        raise InputError(f"a marker of {size_m} m cannot be; pass its side or diameter in metres with --marker-size")
+    if family not in TARGETS:
+        if color is not None:
+            raise InputError(f"{family} markers are black and white; --marker-color goes with panel and disc")
+        return CodedDetector(family, size_m, tuple(ids))
+    if ids:
+        raise InputError(f"{family} markers carry no codes; --marker-ids goes with aruco and apriltag families")
+    if color is not None and not TARGETS[family].plain:
+        raise InputError(f"{family} markers are light and dark; --marker-color goes with panel and disc")
+    return TargetDetector(family, size_m, color)

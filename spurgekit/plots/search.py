@@ -1,0 +1,148 @@
+"""Search a whole image for markers, piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from spurgekit.errors import InputError
+from spurgekit.imagery import Raster, Window
+from spurgekit.imagery.quicklook import Watcher
+from spurgekit.parallel import cores, stream_map
+from spurgekit.plots.marker import Marker, MarkerDetector
+from spurgekit.plots.targets import strongest
+from spurgekit.progress import Progress, silent
+
+LEAST_PX = 8.0
+"""Side of a marker in the image below which it cannot be told from a stone."""
+
+PIECE_PX = 1024
+"""Rows of a piece, without what it shares with its neighbours; its columns are twice as many."""
+
+SAMPLES = 5
+"""Places along each side of an image that are sampled for the stretch of types other than uint8."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    window: Window
+    core: Window
+    pixels: NDArray[np.generic]
+    valid: NDArray[np.bool_]
+
+
+def find_markers(
+    raster: Raster,
+    detector: MarkerDetector,
+    *,
+    watch: Watcher | None = None,
+    executor: Executor | None = None,
+    progress: Progress = silent,
+) -> list[Marker]:
+    """Return the markers in an image, from the top to the bottom.
+
+    Pieces overlap by twice a marker's size, so that each marker lies whole in one of them, and their size does not depend on
+    the image's: a marker is found or not whatever the image around it.
+
+    Parameters
+    ----------
+    raster : Raster
+        Read in the calling thread only.
+    detector : MarkerDetector
+    watch : callable, optional
+        Is shown every strip that is read; strips overlap a little.
+    executor : concurrent.futures.Executor, optional
+        Runs the detector. Default: a thread for each core.
+
+    Returns
+    -------
+    list of Marker
+        In pixel coordinates of ``raster.grid``.
+
+    Raises
+    ------
+    InputError
+        If the markers would be smaller than 8 pixels.
+    """
+    gsd_m = raster.gsd_m
+    size_px = detector.size_m / gsd_m
+    if size_px < LEAST_PX:
+        raise InputError(
+            f"{raster.path}: at {100 * gsd_m:.2f} cm a pixel, markers of {detector.size_m:g} m are {size_px:.1f} px across, "
+            f"fewer than the {LEAST_PX:.0f} that it takes to know one; fly lower, use larger ones, or pass corners with --plots"
+        )
+    to_bytes = _stretch(raster)
+
+    def work(piece: _Piece) -> list[Marker]:
+        rgb = to_bytes(piece.pixels)
+        if not piece.valid.any():
+            return []
+        found = detector(rgb, piece.valid, gsd_m)
+        moved = (replace(m, col=m.col + piece.window.col, row=m.row + piece.window.row) for m in found)
+        core = piece.core
+        return [m for m in moved if core.col <= m.col < core.stop_col and core.row <= m.row < core.stop_row]
+
+    own = ThreadPoolExecutor(cores()) if executor is None else None
+    markers: list[Marker] = []
+    try:
+        with progress(f"looking for markers in {raster.path.name}", raster.grid.width * raster.grid.height) as advance:
+            pieces = _pieces(raster, int(np.ceil(2 * size_px)), watch, advance)
+            for found in stream_map(executor or own, work, pieces, in_flight=2 * cores()):  # type: ignore[arg-type]
+                markers += found
+    finally:
+        if own is not None:
+            own.shutdown(cancel_futures=True)
+    kept = strongest(markers, 0.6 * size_px)  # one on the line between two pieces may have been found in both
+    return sorted(kept, key=lambda m: (m.row, m.col))
+
+
+def _pieces(raster: Raster, margin: int, watch: Watcher | None, advance: object) -> Iterator[_Piece]:
+    width, height = raster.grid.width, raster.grid.height
+    for row in range(0, height, PIECE_PX):
+        rows = min(PIECE_PX, height - row)
+        strip = Window(0, max(0, row - margin), width, min(height, row + rows + margin) - max(0, row - margin))
+        pixels, valid = raster.read(strip)
+        if watch is not None:
+            watch(strip, pixels, valid)
+        for col in range(0, width, 2 * PIECE_PX):
+            core = Window(col, row, min(2 * PIECE_PX, width - col), rows)
+            left, right = max(0, col - margin), min(width, core.stop_col + margin)
+            window = Window(left, strip.row, right - left, strip.height)
+            yield _Piece(window, core, pixels[:, :, left:right], valid[:, left:right])
+            advance(core.width * core.height)  # type: ignore[operator]
+
+
+class _Stretch:
+    """Turns pixels of any type into RGB bytes; the same value becomes the same byte everywhere in the image."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self._low, self._high = low, high
+
+    def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+        shown = pixels[:3] if len(pixels) >= 3 else np.repeat(pixels[:1], 3, axis=0)
+        if shown.dtype != np.uint8:
+            scaled = (shown.astype(np.float32) - self._low) * (255 / (self._high - self._low))
+            shown = np.clip(scaled, 0, 255).astype(np.uint8)
+        return np.asarray(cv2.merge([np.ascontiguousarray(band) for band in shown]), dtype=np.uint8)
+
+
+def _stretch(raster: Raster) -> _Stretch:
+    """Return the stretch of an image: none for bytes, else from the 0.5th to the 99.5th percentile of samples of it."""
+    if raster.dtype == np.uint8:
+        return _Stretch(0, 255)
+    side = min(256, raster.grid.width, raster.grid.height)
+    seen = []
+    for row in np.linspace(0, raster.grid.height - side, SAMPLES, dtype=int):
+        for col in np.linspace(0, raster.grid.width - side, SAMPLES, dtype=int):
+            pixels, valid = raster.read(Window(int(col), int(row), side, side))
+            seen.append(pixels[:3, valid].astype(np.float32).ravel())
+    values = np.concatenate(seen)
+    if not len(values):
+        return _Stretch(0, 1)
+    low, high = np.percentile(values, (0.5, 99.5))
+    return _Stretch(float(low), float(max(high, low + 1e-6)))
