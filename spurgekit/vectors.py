@@ -20,7 +20,14 @@ FIXED_DATE = "2000-01-01T00:00:00.000Z"
 MAP_COLUMNS = (("easting", "northing"), ("x", "y"))
 
 
-def read_vector(path: Path, crs: CRS, *, declared_crs: str | None = None, crs_option: str = "--points-crs") -> gpd.GeoDataFrame:
+def read_vector(
+    path: Path,
+    crs: CRS,
+    *,
+    declared_crs: str | None = None,
+    crs_option: str = "--points-crs",
+    usual_layer: str | None = None,
+) -> gpd.GeoDataFrame:
     """Read a vector file or a table with coordinates, and bring it into a CRS.
 
     Parameters
@@ -34,6 +41,8 @@ def read_vector(path: Path, crs: CRS, *, declared_crs: str | None = None, crs_op
         The CRS of the coordinates in the file, where the file does not say it or says it wrongly.
     crs_option : str
         The option that sets it, for messages.
+    usual_layer : str, optional
+        The layer that is meant where a file has several and none is named.
 
     Returns
     -------
@@ -49,7 +58,7 @@ def read_vector(path: Path, crs: CRS, *, declared_crs: str | None = None, crs_op
     if not file.exists():
         raise InputError(f"{file}: no such file")
     is_table = file.suffix.lower() in (".csv", ".tsv", ".txt")
-    frame = _read_table(file, declared_crs, crs_option) if is_table else _read_layer(file, layer)
+    frame = _read_places(file, declared_crs, crs_option) if is_table else _read_layer(file, layer, usual_layer)
     if declared_crs:
         frame = frame.set_crs(parse_crs(declared_crs).to_wkt(), allow_override=True)
     if frame.crs is None:
@@ -72,8 +81,37 @@ def split_layer(path: Path) -> tuple[Path, str | None]:
     return Path(name), layer or None
 
 
-def write_geopackage(frame: gpd.GeoDataFrame, path: Path, *, layer: str, geometry_type: str | None = None) -> None:
-    """Write a GeoPackage of one layer; the same rows give the same bytes.
+def read_table(file: Path) -> pd.DataFrame:
+    """Read a table of text: columns parted by commas, semicolons or tabs, under their names.
+
+    Raises
+    ------
+    InputError
+        If it is missing or not such a table.
+    """
+    if not file.is_file():
+        raise InputError(f"{file}: no such file")
+    try:
+        return pd.read_csv(file, sep=None, engine="python", encoding="utf-8-sig")  # Excel puts a mark first
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
+        raise InputError(f"{file} is not a table that can be read: {str(error).splitlines()[0]}") from error
+
+
+def write_geopackage(
+    frame: gpd.GeoDataFrame, path: Path, *, layer: str, geometry_type: str | None = None, add: bool = False
+) -> None:
+    """Write a layer of a GeoPackage; the same rows give the same bytes.
+
+    Parameters
+    ----------
+    frame : geopandas.GeoDataFrame
+    path : pathlib.Path
+        A file that is there is replaced.
+    layer : str
+    geometry_type : str, optional
+        What its geometries are, for a layer that may be empty.
+    add : bool
+        Add the layer to the file that is there instead.
 
     Raises
     ------
@@ -84,7 +122,8 @@ def write_geopackage(frame: gpd.GeoDataFrame, path: Path, *, layer: str, geometr
     before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_DATE})
     try:
-        path.unlink(missing_ok=True)
+        if not add:
+            path.unlink(missing_ok=True)
         frame.to_file(path, layer=layer, driver="GPKG", engine="pyogrio", geometry_type=geometry_type)
     except RuntimeError as error:  # what pyogrio's own errors are
         raise OSError(f"{path} cannot be written: {error}") from error
@@ -92,9 +131,11 @@ def write_geopackage(frame: gpd.GeoDataFrame, path: Path, *, layer: str, geometr
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
 
 
-def _read_layer(file: Path, layer: str | None) -> gpd.GeoDataFrame:
+def _read_layer(file: Path, layer: str | None, usual: str | None) -> gpd.GeoDataFrame:
     try:
         layers = [str(row[0]) for row in pyogrio.list_layers(file) if row[1] is not None]
+        if layer is None and usual in layers:
+            layer = usual
         if layer is None and len(layers) > 1:
             raise InputError(
                 f"{file} has several layers ({', '.join(layers)}); name one as '{file.name}|layername={layers[0]}'"
@@ -109,11 +150,8 @@ def _read_layer(file: Path, layer: str | None) -> gpd.GeoDataFrame:
     return frame
 
 
-def _read_table(file: Path, declared_crs: str | None, crs_option: str) -> gpd.GeoDataFrame:
-    try:
-        table = pd.read_csv(file, sep=None, engine="python", encoding="utf-8-sig")  # Excel puts a mark first
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
-        raise InputError(f"{file} is not a table that can be read: {str(error).splitlines()[0]}") from error
+def _read_places(file: Path, declared_crs: str | None, crs_option: str) -> gpd.GeoDataFrame:
+    table = read_table(file)
     columns = {str(name).strip().lower(): name for name in table.columns}
     pairs = (*MAP_COLUMNS, *DEGREE_COLUMNS) if declared_crs else DEGREE_COLUMNS
     pair = next((p for p in pairs if p[0] in columns and p[1] in columns), None)
