@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import struct
@@ -40,9 +41,16 @@ class Exif(BaseModel):
     taken: str | None = Field(description="local time, ISO 8601, with the offset from UTC if the camera knew it")
     orientation: int | None = Field(description="EXIF code 1 to 8; 1 = as stored")
     focal_length_mm: float | None
+    focal_length_35mm: float | None = Field(description="of a lens with the same angle of view on 35 mm film, in mm")
+    focal_plane_px_per_mm: float | None = Field(description="pixels along a row of the sensor, a millimetre")
     exposure_s: float | None
     f_number: float | None
     iso: int | None
+    software: str | None = Field(description="firmware, or the program that saved the photo again")
+    camera_size_px: tuple[int, int] | None = Field(description="width and height that the camera says it took")
+    thumbnail_size_px: tuple[int, int] | None = Field(description="width and height of the embedded thumbnail")
+    satellite_date: str | None = Field(description="UTC date of the positioning satellites, ISO 8601")
+    has_maker_note: bool = Field(description="whether the camera's own notes are there; programs that save again lose them")
 
 
 def read_exif(path: Path) -> Exif | None:
@@ -61,6 +69,7 @@ def read_exif(path: Path) -> Exif | None:
                     return None
                 tags = image.getexif()
                 photo, gps = dict(tags.get_ifd(ExifTags.IFD.Exif)), dict(tags.get_ifd(ExifTags.IFD.GPSInfo))
+                thumbnail = _thumbnail_size(image.info.get("exif"), tags.get_ifd(ExifTags.IFD.IFD1))
     except (OSError, SyntaxError, ValueError, TypeError, struct.error, Image.DecompressionBombError):
         return None  # whether the pixels can be read is GDAL's to say
     make, model = _text(tags.get(ExifTags.Base.Make)), _text(tags.get(ExifTags.Base.Model))
@@ -70,19 +79,31 @@ def read_exif(path: Path) -> Exif | None:
         taken = _time(tags.get(ExifTags.Base.DateTime), photo.get(ExifTags.Base.OffsetTime))
     orientation = _number(tags.get(ExifTags.Base.Orientation))
     iso = _number(photo.get(ExifTags.Base.ISOSpeedRatings))
+    width, height = (_positive(photo.get(tag)) for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight))
     found = {
         "position": _position(gps),
         "make": make,
         "model": model,
         "taken": taken,
         "focal_length_mm": _positive(photo.get(ExifTags.Base.FocalLength)),
+        "focal_length_35mm": _positive(photo.get(ExifTags.Base.FocalLengthIn35mmFilm)),
+        "focal_plane_px_per_mm": _focal_plane(photo),
         "exposure_s": _positive(photo.get(ExifTags.Base.ExposureTime)),
         "f_number": _positive(photo.get(ExifTags.Base.FNumber)),
         "iso": int(iso) if iso else None,
     }
-    if all(value is None for value in found.values()):
+    code = int(orientation) if orientation and orientation in range(1, 9) else None
+    if code in (None, 1) and all(value is None for value in found.values()):  # any mosaic may say that it is upright
         return None
-    return Exif(**found, orientation=int(orientation) if orientation and orientation in range(1, 9) else None)
+    return Exif(
+        **found,
+        orientation=code,
+        software=_text(tags.get(ExifTags.Base.Software)),
+        camera_size_px=(int(width), int(height)) if width and height else None,
+        thumbnail_size_px=thumbnail,
+        satellite_date=_date(gps.get(ExifTags.GPS.GPSDateStamp)),
+        has_maker_note=bool(photo.get(ExifTags.Base.MakerNote)),
+    )
 
 
 def _position(gps: Mapping[int, Any]) -> Position | None:
@@ -115,6 +136,35 @@ def _degrees(parts: Any, reference: Any, letters: str, limit: float) -> float | 
     if not 0 <= size <= limit:
         return None
     return -size if side == letters[1] else size
+
+
+def _focal_plane(photo: Mapping[int, Any]) -> float | None:
+    """Return pixels a millimetre on the sensor, of EXIF's FocalPlaneXResolution and its unit."""
+    resolution = _positive(photo.get(ExifTags.Base.FocalPlaneXResolution))
+    unit = _number(photo.get(ExifTags.Base.FocalPlaneResolutionUnit, 2))
+    unit_mm = {2: 25.4, 3: 10.0, 4: 1.0}.get(int(unit)) if unit else None  # inch, which is the default; cm; mm
+    return resolution / unit_mm if resolution and unit_mm else None
+
+
+def _thumbnail_size(raw: Any, ifd: Mapping[int, Any]) -> tuple[int, int] | None:
+    """Return width and height of the JPEG thumbnail in raw EXIF (of the photo as taken: editors seldom renew it)."""
+    start, length = _number(ifd.get(ExifTags.Base.JpegIFOffset)), _number(ifd.get(ExifTags.Base.JpegIFByteCount))
+    if not isinstance(raw, bytes) or not start or not length:
+        return None
+    header = len(b"Exif\0\0") if raw.startswith(b"Exif\0\0") else 0
+    try:
+        with Image.open(io.BytesIO(raw[header + int(start) : header + int(start + length)])) as thumbnail:
+            return thumbnail.size
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
+def _date(value: Any) -> str | None:
+    """Return ISO 8601 of EXIF's ``2016:06:23``."""
+    try:
+        return datetime.strptime(_text(value) or "", "%Y:%m:%d").date().isoformat()
+    except ValueError:
+        return None
 
 
 def _time(value: Any, offset: Any) -> str | None:

@@ -188,9 +188,7 @@ class PixelGrid:
 
     def suggest_utm(self) -> str:
         """Return the UTM zone of the grid's centre as an EPSG code, e.g. ``EPSG:32612``."""
-        longitude, latitude = self._centre_lonlat()
-        zone = min(60, max(1, int((longitude + 180) // 6) + 1))
-        return f"EPSG:{(32600 if latitude >= 0 else 32700) + zone}"
+        return utm_code(*self._centre_lonlat())
 
     # -- between pixels and the world -----------------------------------------------------------------------------
 
@@ -300,6 +298,12 @@ def _to_pyproj(crs: CRS | None) -> pyproj.CRS:
 @lru_cache(maxsize=16)  # parsing takes longer than all else that a ground sample distance needs
 def _parse_wkt(wkt: str) -> pyproj.CRS:
     return pyproj.CRS.from_wkt(wkt)
+
+
+def utm_code(longitude: float, latitude: float) -> str:
+    """Return the UTM zone of a place as an EPSG code, e.g. ``EPSG:32612``."""
+    zone = min(60, max(1, int((longitude + 180) // 6) + 1))
+    return f"EPSG:{(32600 if latitude >= 0 else 32700) + zone}"
 
 
 def name_crs(crs: CRS | None) -> str:

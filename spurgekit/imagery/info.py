@@ -16,6 +16,7 @@ from rasterio.io import DatasetReader
 
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.exif import Exif, Position, read_exif
+from spurgekit.imagery.frame import FramePose
 from spurgekit.imagery.grid import PixelGrid, Window, name_crs
 from spurgekit.imagery.raster import Raster, open_raster
 from spurgekit.progress import Progress, silent
@@ -86,6 +87,7 @@ class ImageInfo(_Value):
     valid_share: float = Field(description="of all pixels, 0 to 1")
     valid_area_m2: float | None
     exif: Exif | None
+    pose: FramePose | None = Field(description="of the camera, if the image is a frame that was placed by it")
     notes: tuple[str, ...]
 
 
@@ -107,7 +109,7 @@ def describe(path: str | os.PathLike[str], *, progress: Progress = silent) -> Im
     path = Path(path)
     with open_raster(path) as raster:
         dataset, grid = raster.dataset, raster.grid
-        gsd_m, why = _gsd(grid)
+        gsd_m, why = _gsd(raster)
         valid_px = _count_valid(raster, progress)
         exif = read_exif(path)
         blocks = _blocks(raster)
@@ -142,13 +144,16 @@ def describe(path: str | os.PathLike[str], *, progress: Progress = silent) -> Im
             valid_share=valid_px / (grid.width * grid.height),
             valid_area_m2=valid_px * grid.pixel_area_m2 if gsd_m else None,
             exif=exif,
+            pose=raster.pose,
             notes=(*raster.notes, *_hints(raster, blocks, overviews, valid_px, exif)),
         )
 
 
-def _gsd(grid: PixelGrid) -> tuple[float | None, str | None]:
+def _gsd(raster: Raster) -> tuple[float | None, str | None]:
+    if raster.unplaced:
+        return None, raster.unplaced
     try:
-        return grid.gsd_m, None
+        return raster.grid.gsd_m, None
     except ImageryError as error:
         return None, str(error)
 
@@ -207,8 +212,8 @@ def _lonlat(grid: PixelGrid) -> Bounds | None:
 
 
 def _blocks(raster: Raster) -> Blocks:
-    rows, cols = raster.block_shape
-    return Blocks(width=cols, height=rows, tiled=bool(raster.dataset.profile.get("tiled", cols < raster.grid.width)))
+    rows, cols = raster.dataset.block_shapes[raster.bands[0] - 1]  # as stored, whichever way the photo is turned
+    return Blocks(width=cols, height=rows, tiled=bool(raster.dataset.profile.get("tiled", cols < raster.dataset.width)))
 
 
 def _nodata(dataset: DatasetReader) -> float | str | None:
@@ -240,7 +245,7 @@ def _hints(raster: Raster, blocks: Blocks, overviews: tuple[int, ...], valid_px:
         yield f"stored in strips, which makes small windows slow to read: gdal_translate -of COG {name} NEW.tif"
     if is_large and not overviews:
         yield f"no overviews, which makes it slow to look at in QGIS: gdaladdo -r average {name} 2 4 8 16 32"
-    if exif is not None and exif.orientation not in (None, 1):
+    if exif is not None and (exif.orientation or raster.orientation) != raster.orientation:
         yield f"EXIF says that the photo is turned (orientation {exif.orientation}); pixels are read as they are stored"
 
 
@@ -270,6 +275,8 @@ def format_info(info: ImageInfo) -> list[tuple[str, str]]:
         lines.append(("nodata", f"{info.nodata:g}" if isinstance(info.nodata, float) else info.nodata))
     if info.exif is not None:
         lines += _photo(info.exif)
+    if info.pose is not None:
+        lines += _pose(info.pose)
     return lines + [("note", note) for note in info.notes]
 
 
@@ -339,6 +346,13 @@ def _photo(exif: Exif) -> list[tuple[str, str]]:
     if exif.taken is not None:
         lines.append(("taken", exif.taken.replace("T", " ")))
     return lines
+
+
+def _pose(pose: FramePose) -> list[tuple[str, str]]:
+    height = "unknown" if pose.altitude_m is None else f"{pose.altitude_m:.1f} m, {pose.altitude_from}"
+    yaw = "unknown, taken to be 0°" if pose.yaw_from is None else f"{pose.yaw_deg % 360:.1f}°, {pose.yaw_from}"
+    pitch = f"{pose.pitch_deg:.1f}° ({pose.tilt_deg:.1f}° from straight down)"
+    return [("height", height), ("yaw", yaw), ("pitch", pitch), ("GSD from", pose.gsd_from)]
 
 
 def _position(position: Position) -> str:

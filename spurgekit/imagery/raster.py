@@ -7,7 +7,6 @@ happen while reading, in one step, through GDAL's warper.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import warnings
@@ -18,19 +17,17 @@ from types import TracebackType
 
 import numpy as np
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError  # what GDAL raises beside rasterio's own errors; not exported
-from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform
-from shapely import Polygon
 
 from spurgekit.errors import ImageryError
-from spurgekit.imagery.grid import PixelGrid, Window, name_crs, parse_crs
+from spurgekit.imagery.frame import FramePose, Placement, place_photo
+from spurgekit.imagery.grid import PixelGrid, Window, name_crs
+from spurgekit.imagery.orientation import AS_STORED, stored_window, swaps_sides, upright, upright_grid
+from spurgekit.imagery.target import at_gsd, check_gsd, in_crs
 
 # GDAL's default block cache is 5 % of the machine's memory for as long as the process lives, which is more than the rest of
 # spurgekit together. 64 MB hold a row of 512 px blocks of a 30,000 px wide RGBA site. GDAL reads this once, on its
@@ -39,6 +36,8 @@ os.environ.setdefault("GDAL_CACHEMAX", "64")
 # GDAL's fast way through whole PNG files returns zeros, and no error, where a file is cut off.
 os.environ.setdefault("GDAL_PNG_WHOLE_IMAGE_OPTIM", "NO")
 
+PHOTOS = ("JPEG", "GTiff")
+"""GDAL drivers of files that may be a camera's."""
 DATA_TYPES = ("uint8", "uint16", "float32")
 EXACT = 1e-9
 """Tolerance of the warper's transform, in pixels. (rasterio 1.4 fails on an exact 0.)"""
@@ -64,6 +63,12 @@ class Raster:
         How the file says which pixels are valid: ``alpha band``, ``mask``, ``nodata``, ``NaN`` or ``none``.
     notes : tuple of str
         What was assumed about the file, for the user to read.
+    pose : FramePose or None
+        Of a frame that was placed by its EXIF and XMP: the camera's pose. Its grid is then approximate.
+    orientation : int
+        EXIF code by which pixels are turned upright; 1 where they are returned as they are stored.
+    unplaced : str or None
+        Why a photo has no place on the ground, and what to do; to follow its name.
     """
 
     def __init__(
@@ -76,12 +81,20 @@ class Raster:
         alpha: int | None,
         stack: ExitStack,
         notes: tuple[str, ...] = (),
+        pose: FramePose | None = None,
+        orientation: int = AS_STORED,
+        is_turned: bool = False,
+        unplaced: str | None = None,
     ) -> None:
         self.path = path
         self.site = slug(path.stem)
         self.grid = grid
         self.bands = bands
         self.notes = notes
+        self.pose = pose
+        self.orientation = orientation
+        self._turn = AS_STORED if is_turned else orientation  # the warper may have turned the pixels already
+        self.unplaced = unplaced
         self.dtype = np.dtype(dataset.dtypes[bands[0] - 1])
         self._dataset = dataset
         self._alpha = alpha
@@ -112,6 +125,8 @@ class Raster:
         ImageryError
             If the image is not in a CRS that measures the ground; the message says what to pass.
         """
+        if self.unplaced:
+            raise ImageryError(f"{self.path} {self.unplaced}")
         try:
             return self.grid.gsd_m
         except ImageryError as error:
@@ -126,7 +141,7 @@ class Raster:
     def block_shape(self) -> tuple[int, int]:
         """Rows and columns of the blocks that are decoded together."""
         rows, columns = self._dataset.block_shapes[self.bands[0] - 1]
-        return int(rows), int(columns)
+        return (int(columns), int(rows)) if swaps_sides(self._turn) else (int(rows), int(columns))
 
     def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         """Read a window, which may reach outside the image.
@@ -154,7 +169,7 @@ class Raster:
         return pixels, valid
 
     def _read_inside(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-        where = window.to_rasterio()
+        where = stored_window(window, self._turn, self.grid.width, self.grid.height).to_rasterio()
         try:
             if self._alpha is not None:
                 stack = self._dataset.read([*self.bands, self._alpha], window=where)
@@ -167,6 +182,8 @@ class Raster:
                 f"{self.path}: rows {window.row} to {window.stop_row} cannot be decoded; the file is damaged or was cut off: "
                 "copy it again or export it again"
             ) from error
+        if self._turn != AS_STORED:
+            pixels, valid = upright(pixels, self._turn), upright(valid, self._turn)
         if pixels.dtype.kind == "f":
             valid &= np.isfinite(pixels).all(axis=0)
         if not valid.all():
@@ -179,10 +196,14 @@ def open_raster(
     *,
     crs: str | None = None,
     gsd_m: float | None = None,
+    image_gsd_m: float | None = None,
     bands: Sequence[int] | None = None,
     threads: int = 1,
 ) -> Raster:
     """Open an image.
+
+    A photo without any georeference is turned upright as its EXIF says and, if it is a drone's nadir frame, gets an approximate
+    grid (:mod:`spurgekit.imagery.frame`).
 
     Parameters
     ----------
@@ -192,6 +213,9 @@ def open_raster(
         Work in this CRS: an image that has none is taken to be in it, an image in another one is reprojected as it is read.
     gsd_m : float, optional
         Resample to square pixels of this size in metres: by area when shrinking, cubic when enlarging.
+    image_gsd_m : float, optional
+        What a pixel of an image without any georeference measures on the ground, in metres. If the image does not say where it
+        was taken, its grid is local, along its own sides.
     bands : sequence of int, optional
         1-based bands to read. Default all but alpha.
     threads : int
@@ -208,16 +232,19 @@ def open_raster(
         _check_type(path, dataset)
         alpha, notes = _find_alpha(dataset)
         chosen = _choose_bands(path, dataset, bands, alpha)
-        grid = PixelGrid(dataset.width, dataset.height, dataset.transform, dataset.crs)
-        native = _in_crs(path, grid, crs)
-        target = _at_gsd(path, native, gsd_m)
-        if (target.width, target.height, target.transform) != (grid.width, grid.height, grid.transform):
+        placed = _place(path, dataset, image_gsd_m)
+        grid = upright_grid(placed.grid, placed.orientation)
+        native = in_crs(path, grid, crs, placed.unplaced)
+        target = at_gsd(path, native, gsd_m, placed.unplaced)
+        is_warped = (target.width, target.height, target.transform) != (grid.width, grid.height, grid.transform)
+        if is_warped:
             coarser = abs(target.transform.determinant) > abs(native.transform.determinant)
             same_crs = native.transform == grid.transform
             dataset = stack.enter_context(
                 WarpedVRT(
                     dataset,
-                    src_crs=dataset.crs or target.crs,
+                    src_crs=placed.grid.crs or target.crs,
+                    src_transform=None if placed.grid.transform == dataset.transform else placed.grid.transform,
                     crs=target.crs,
                     transform=target.transform,
                     width=target.width,
@@ -231,7 +258,19 @@ def open_raster(
                 )
             )
             alpha = dataset.count
-        return Raster(path, dataset, grid=target, bands=chosen, alpha=alpha, notes=notes, stack=stack.pop_all())
+        return Raster(
+            path,
+            dataset,
+            grid=target,
+            bands=chosen,
+            alpha=alpha,
+            notes=(*notes, *placed.notes),
+            pose=placed.pose,
+            orientation=placed.orientation,
+            is_turned=is_warped,
+            unplaced=placed.unplaced,
+            stack=stack.pop_all(),
+        )
 
 
 def slug(text: str) -> str:
@@ -256,6 +295,18 @@ def _open(path: Path, threads: int) -> DatasetReader:
         dataset.close()
         raise ImageryError(f"{path} holds no bands of its own; name one of its sub-datasets")
     return dataset
+
+
+def _place(path: Path, dataset: DatasetReader, image_gsd_m: float | None) -> Placement:
+    """Return the grid of the pixels as they are stored: the file's own, or that of a photo."""
+    grid = PixelGrid(dataset.width, dataset.height, dataset.transform, dataset.crs)
+    if image_gsd_m is not None:
+        check_gsd(image_gsd_m)
+        if grid.crs is not None or not grid.transform.is_identity:
+            raise ImageryError(f"{path} is georeferenced, so --image-gsd cannot say what its pixels measure; leave it out")
+    elif grid.crs is not None or not grid.transform.is_identity or dataset.driver not in PHOTOS:
+        return Placement(grid)
+    return place_photo(path, grid.width, grid.height, image_gsd_m)
 
 
 def _check_type(path: Path, dataset: DatasetReader) -> None:
@@ -312,52 +363,6 @@ def _choose_bands(path: Path, dataset: DatasetReader, bands: Sequence[int] | Non
     if missing := [b for b in bands if not 1 <= b <= dataset.count]:
         raise ImageryError(f"{path} has bands 1 to {dataset.count}, not {missing[0]}; change --bands")
     return tuple(bands)
-
-
-def _in_crs(path: Path, grid: PixelGrid, crs: str | None) -> PixelGrid:
-    """Return the image's grid in the CRS asked for: assigned where there is none, else reprojected."""
-    wanted = parse_crs(crs) if crs else grid.crs
-    if wanted == grid.crs or wanted is None:
-        return grid
-    if grid.crs is None:
-        if grid.transform.is_identity:
-            raise ImageryError(
-                f"{path} has no georeference at all, so --crs cannot place it; georeference it first, e.g. in QGIS"
-            )
-        return PixelGrid(grid.width, grid.height, grid.transform, wanted)
-    return _north_up(path, grid, wanted)
-
-
-def _north_up(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:
-    """Return a grid along the axes of another CRS that covers all of a grid, with pixels of the same mean area.
-
-    GDAL's own choice takes the image's bounding box for the image, so that it makes rotated ones coarser than they are.
-    """
-    try:
-        outline = np.column_stack(transform(grid.crs, crs, *grid.outline().T))
-    except (RasterioError, CPLE_BaseError):
-        outline = np.full((1, 2), np.inf)
-    if not np.isfinite(outline).all():
-        raise ImageryError(
-            f"{path} says that it is in {name_crs(grid.crs)}, and what lies there cannot be brought to {name_crs(crs)}; "
-            "pass another --crs, or correct what the file says, e.g. gdal_edit.py -a_srs EPSG:32612 FILE"
-        )
-    side = math.sqrt(Polygon(outline).area / (grid.width * grid.height))
-    left, top = outline[:, 0].min(), outline[:, 1].max()
-    width = math.ceil((outline[:, 0].max() - left) / side - 1e-6)
-    height = math.ceil((top - outline[:, 1].min()) / side - 1e-6)
-    return PixelGrid(width, height, Affine(side, 0.0, float(left), 0.0, -side, float(top)), crs)
-
-
-def _at_gsd(path: Path, grid: PixelGrid, gsd_m: float | None) -> PixelGrid:
-    if gsd_m is None:
-        return grid
-    if not (math.isfinite(gsd_m) and gsd_m > 0):
-        raise ImageryError(f"a ground sample distance of {gsd_m} m cannot be; pass a positive number of metres")
-    try:
-        return grid.at_gsd(gsd_m)
-    except ImageryError as error:
-        raise ImageryError(f"{path} {error}") from error
 
 
 def _source_nodata(dataset: DatasetReader, alpha: int | None) -> float | None:

@@ -260,7 +260,9 @@ class TestPhotos:
         assert lines["camera"] == "DJI FC6310, 8.8 mm, f/5.6, 1/500 s, ISO 100"
         assert lines["position"] == "33.510000° S, 18.250000° E, -12.5 m above sea level"
         assert lines["taken"] == "2023-06-23 16:33:27-06:00"
-        assert "orientation 6" in lines["note"]
+        assert lines["note"] == "turned upright, as its EXIF orientation (6) says"
+        assert lines["size"] == "30 x 40 px"  # it is stored as 40 x 30
+        assert lines["GSD"].startswith("unknown: the image cannot be placed as a frame: nothing in it says how high")
         assert as_json(info)["exif"]["iso"] == 100
 
     def test_no_exif(self, tmp_path):
@@ -271,7 +273,7 @@ class TestPhotos:
 
     def test_a_camera_without_gps(self, tmp_path):
         exif = describe(photo(tmp_path / "a.jpg", base={"Make": "Canon", "Model": "Canon EOS"})).exif
-        assert exif.model_dump(exclude_none=True) == {"make": "Canon", "model": "Canon EOS"}
+        assert exif.model_dump(exclude_none=True) == {"make": "Canon", "model": "Canon EOS", "has_maker_note": False}
 
     @pytest.mark.parametrize(
         "change",
@@ -343,7 +345,16 @@ class TestRealFiles:
 
     def test_a_drone_frame(self, data):
         info = describe(data / "brighton" / "DJI_0030.JPG")
-        assert (info.width, info.height, info.crs) == (4000, 2250, None)
+        assert (info.width, info.height, info.crs) == (4000, 2250, "EPSG:32615")
+        assert info.gsd_cm == pytest.approx(1.71, abs=0.01)
+        lines = dict(format_info(info))
+        assert lines["size"] == "4000 x 2250 px (68.5 x 38.6 m)"
+        assert lines["height"] == "40.1 m, above the take-off point (XMP)"
+        assert lines["yaw"] == "46.2°, aircraft (XMP)"
+        assert lines["pitch"] == "-89.9° (0.1° from straight down)"
+        assert lines["GSD from"] == "height and focal length (EXIF) and sensor of the FC300S"
+        assert [note[:30] for note in info.notes] == ["placed by its EXIF and XMP: ap"]
+        assert as_json(info)["pose"]["altitude_m"] == 40.1
         exif = info.exif
         assert (exif.make, exif.model) == ("DJI", "FC300S")  # padded with zero bytes in the file
         assert exif.position.latitude == pytest.approx(46 + 50 / 60 + 32.2138 / 3600)
