@@ -103,21 +103,15 @@ def respond(grey: Array, template: Template) -> tuple[Array, Array]:
     """Return the response (about -1 to 1) at each pixel, and the phase of the target's harmonic there (radians)."""
     kernels = draw_kernels(template.name)
     side = (kernels.window_px, kernels.window_px)
-    mean = cv2.boxFilter(grey, -1, side, borderType=cv2.BORDER_REFLECT)
-    spread = cv2.sqrBoxFilter(grey, cv2.CV_32F, side, borderType=cv2.BORDER_REFLECT)
-    spread -= mean * mean
-    np.sqrt(np.maximum(spread, LEAST_SPREAD**2, out=spread), out=spread)
-    answer = cv2.filter2D(grey, cv2.CV_32F, kernels.mean, borderType=cv2.BORDER_REFLECT)
-    if template.order == 0:
-        answer /= spread
-        answer /= kernels.ideal
-        return answer, np.zeros_like(answer)
-    real = cv2.filter2D(grey, cv2.CV_32F, kernels.real, borderType=cv2.BORDER_REFLECT)
-    imaginary = cv2.filter2D(grey, cv2.CV_32F, kernels.imaginary, borderType=cv2.BORDER_REFLECT)
-    answer += cv2.magnitude(real, imaginary)
-    answer /= spread
-    answer /= kernels.ideal
-    return answer, cv2.phase(real, imaginary)
+    mean = cv2.boxFilter(grey, cv2.CV_32F, side, borderType=cv2.BORDER_REFLECT)
+    square = cv2.sqrBoxFilter(grey, cv2.CV_32F, side, borderType=cv2.BORDER_REFLECT)
+    spread = np.sqrt(np.maximum(square - mean * mean, LEAST_SPREAD**2)) * np.float32(kernels.ideal)
+    answer, real, imaginary = (
+        cv2.filter2D(grey, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT) if kernel.any() else np.zeros_like(grey)
+        for kernel in (kernels.mean, kernels.real, kernels.imaginary)
+    )
+    response = (answer + cv2.magnitude(real, imaginary)) / spread
+    return np.asarray(response, np.float32), np.asarray(cv2.phase(real, imaginary), np.float32)
 
 
 @lru_cache(maxsize=16)
@@ -142,26 +136,24 @@ def draw_kernels(name: str) -> Kernels:
             np.bincount(shells.ravel(), turned.real.ravel()) + 1j * np.bincount(shells.ravel(), turned.imag.ravel())
         ) / np.maximum(weight, 1)
         drawn = np.where(inside, profile[shells] * np.exp(1j * order * angle), 0)
-        return drawn.reshape(side, FINE, side, FINE).mean(axis=(1, 3))
+        return np.asarray(drawn.reshape(side, FINE, side, FINE).mean(axis=(1, 3)))
 
     zero = harmonic(0).real
     zero -= zero.mean()
     wave = 2 * harmonic(template.order) if template.order else np.zeros((side, side), complex)
     wave -= wave.mean()
     size = np.sqrt((zero**2).sum() + (np.abs(wave) ** 2).sum() / 2) * side
-    window = 2 * round(WORK_PX * min(template.reach, 0.55)) + 1 if not template.plain else side
-    kernels = Kernels(*((k / size).astype(np.float32) for k in (zero, wave.real, -wave.imag)), window_px=window, ideal=1.0)
-    return _scaled(kernels, template)
+    zero, real, imaginary = ((k / size).astype(np.float32) for k in (zero, wave.real, -wave.imag))
+    window_px = side if template.plain else 2 * round(WORK_PX * min(template.reach, 0.55)) + 1
+    return Kernels(zero, real, imaginary, window_px, _ideal(template, window_px, (zero, real, imaginary)))
 
 
-def _scaled(kernels: Kernels, template: Template) -> Kernels:
-    """Return the kernels with the response of the perfect target on ground half as dark as it is light."""
+def _ideal(template: Template, window_px: int, kernels: tuple[Array, Array, Array]) -> float:
+    """Return the response of the perfect target on ground between its light and its dark (of a plain one, on dark ground)."""
     half = 24
     at = np.arange(-half, half + 1, dtype=np.float32) / WORK_PX
     light, dark, outside = template.cover(*np.meshgrid(at, at), 0.15)
     grey = (200 * light + 40 * dark + (40 if template.plain else 120) * outside).astype(np.float32)
-    mean = cv2.boxFilter(grey, -1, (kernels.window_px,) * 2)
-    spread = np.sqrt(cv2.sqrBoxFilter(grey, cv2.CV_32F, (kernels.window_px,) * 2) - mean * mean)[half, half]
-    answer = cv2.filter2D(grey, cv2.CV_32F, kernels.mean)[half, half]
-    wave = [cv2.filter2D(grey, cv2.CV_32F, k)[half, half] for k in (kernels.real, kernels.imaginary)]
-    return Kernels(kernels.mean, kernels.real, kernels.imaginary, kernels.window_px, float((answer + np.hypot(*wave)) / spread))
+    around = grey[half - window_px // 2 : half + window_px // 2 + 1, half - window_px // 2 : half + window_px // 2 + 1]
+    mean, real, imaginary = (float(cv2.filter2D(grey, cv2.CV_32F, kernel)[half, half]) for kernel in kernels)
+    return float((mean + np.hypot(real, imaginary)) / around.std())

@@ -37,6 +37,9 @@ GATES = 0.40, 0.55
 ROBUST_FROM = 2
 """The step from which pixels that do not fit lose their weight; before, the shape is too far off to tell."""
 
+SURROUNDINGS = 2.5
+"""How far around a target the ground's texture is measured, in units of its size."""
+
 MAX_SHIFT = 0.25
 """How far the centre may move from the candidate, in units of the target's size."""
 
@@ -62,6 +65,8 @@ class Fit:
         Share of the target that looks as it should.
     contrast : float
         Light over dark, in grey levels; of a plain target, over the ground around it.
+    texture : float
+        Standard deviation of the ground around the target, in grey levels.
     """
 
     col: float
@@ -71,6 +76,7 @@ class Fit:
     agreement: float
     share: float
     contrast: float
+    texture: float
 
 
 def fit_targets(grey: NDArray[np.uint8], candidates: Sequence[Candidate], template: Template, size_px: float) -> list[Fit]:
@@ -116,6 +122,7 @@ def fit_targets(grey: NDArray[np.uint8], candidates: Sequence[Candidate], templa
             row=candidates[index[i]].row + float(shape[i, 1]) * size_px,
             size=float(np.sqrt(scale[i, 0] * scale[i, 1])),
             stretch=float(scale[i, 0] / scale[i, 1]),
+            texture=_texture(grey, candidates[index[i]], size_px),
             **{name: float(values[i]) for name, values in measured.items()},
         )
         for i in range(len(index))
@@ -132,6 +139,19 @@ def _patch(grey: NDArray[np.uint8], candidate: Candidate, half: int, step: float
     # Bytes stay bytes here: rounding to whole grey levels is far below the noise.
     samples = cv2.warpAffine(grey, matrix, (side * fine, side * fine), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(samples.reshape(side, fine, side, fine).mean(axis=(1, 3), dtype=np.float32))
+
+
+def _texture(grey: NDArray[np.uint8], candidate: Candidate, size_px: float) -> float:
+    """Return the standard deviation of the ground within ``SURROUNDINGS`` sizes of a candidate, itself left out."""
+    reach, own = int(np.ceil(SURROUNDINGS * size_px)), int(np.ceil(REACH * size_px))
+    col, row = int(candidate.col), int(candidate.row)
+    top, left = max(0, row - reach), max(0, col - reach)
+    around = grey[top : row + reach + 1, left : col + reach + 1]
+    thin = max(1, int(size_px / PATCH_PX))
+    seen = np.ones(around.shape, np.bool_)
+    seen[max(0, row - own - top) : row + own + 1 - top, max(0, col - own - left) : col + own + 1 - left] = False
+    values = around[::thin, ::thin][seen[::thin, ::thin]]
+    return float(values.std()) if values.size else 0.0
 
 
 class _Model:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from spurgekit.plots.candidates import WORK_PX, Candidate, find_candidates
 from spurgekit.plots.marker import Marker
 from spurgekit.plots.refine import Fit, fit_targets
+from spurgekit.plots.score import score
 from spurgekit.plots.template import TEMPLATES, Template
 
 Array = NDArray[np.float32]
@@ -30,8 +31,8 @@ MAX_STRETCH = 1.45
 SIZES = 0.72, 1.38
 """Least and largest measured size, in units of the one looked for."""
 
-HALF_SCORE, SCORE_WIDTH = 0.76, 0.04
-"""Agreement at which half of the detections are markers, and how fast the share rises with it."""
+LEAST_SCORE = 0.2
+"""Score below which a detection is not worth the telling; the lattice of plots makes sense of those above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,11 @@ class TargetDetector:
         Side or diameter in metres.
     color : tuple of int, optional
         Red, green, blue of plain targets; by default they are brighter than their surroundings.
-    least_score : float
-        Score below which nothing is returned.
     """
 
     family: str
     size_m: float
     color: tuple[int, int, int] | None = None
-    least_score: float = 0.3
 
     def __call__(self, rgb: NDArray[np.uint8], valid: NDArray[np.bool_], gsd_m: float) -> list[Marker]:
         """Return the targets in a piece of an image; see :class:`spurgekit.plots.marker.MarkerDetector`."""
@@ -63,8 +61,10 @@ class TargetDetector:
         places = searched(grey, valid, template, size_px, LEAST_RESPONSE)
         most = max(20, round(MOST_PER_MEGAPIXEL * grey.size / 1e6))
         fits = [fit for fit in fit_targets(grey, places[:most], template, size_px) if _is_possible(fit)]
-        markers = [Marker(f.col, f.row, f.size * self.size_m, self.family, _score(f)) for f in fits]
-        markers = [m for m in markers if m.score >= self.least_score and _holds(valid, m)]
+        markers = [
+            Marker(f.col, f.row, f.size * self.size_m, self.family, score(f, self.family, plain=template.plain)) for f in fits
+        ]
+        markers = [m for m in markers if m.score >= LEAST_SCORE and _holds(valid, m)]
         return strongest(markers, 0.6 * size_px)
 
 
@@ -111,10 +111,6 @@ def strongest(markers: list[Marker], apart_px: float) -> list[Marker]:
 
 def _is_possible(fit: Fit) -> bool:
     return SIZES[0] <= fit.size <= SIZES[1] and fit.stretch <= MAX_STRETCH and fit.contrast >= LEAST_CONTRAST
-
-
-def _score(fit: Fit) -> float:
-    return float(1 / (1 + np.exp(-(fit.agreement - HALF_SCORE) / SCORE_WIDTH)))
 
 
 def _holds(valid: NDArray[np.bool_], marker: Marker) -> bool:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 
 LEVELS = ("light", "dark", "outside")
 
@@ -51,7 +52,7 @@ class Template:
 
 def _edge(inside: Array, blur: Array | float) -> Array:
     """Return how much of a blurred point lies inside an edge, by the signed distance to it (positive inside)."""
-    return np.clip(0.5 + inside / blur, 0, 1)
+    return np.asarray(np.clip(0.5 + inside / blur, 0, 1))
 
 
 def _square(u: Array, v: Array, blur: Array | float) -> Array:
