@@ -51,6 +51,7 @@ SCALE_ERROR = 0.05
 LOCAL_CRS = 'LOCAL_CS["photo, metres from its lower left corner",UNIT["metre",1]]'
 """The CRS of a photo of which nothing but the ground sample distance is known: it measures, and lies nowhere on the globe."""
 
+UNPLACED = "is not georeferenced and cannot be placed as a frame"
 ADVICE = "pass its ground sample distance, e.g. --image-gsd 0.012, or georeference it first, e.g. in QGIS"
 
 
@@ -141,13 +142,13 @@ def place_photo(path: Path, width: int, height: int, gsd_m: float | None = None)
         pose = _pose(exif, xmp, width, height, gsd_m=gsd_m)
     except ImageryError as error:
         if gsd_m is None:
-            return Placement(nowhere, turned, notes, unplaced=f"cannot be placed as a frame: {error}; {ADVICE}")
+            return Placement(nowhere, turned, notes, unplaced=f"{UNPLACED}: {error}; {ADVICE}")
         local = PixelGrid(width, height, Affine(gsd_m, 0.0, 0.0, 0.0, -gsd_m, height * gsd_m), CRS.from_wkt(LOCAL_CRS))
         return Placement(local, turned, (f"lies nowhere on the globe, and is measured by the given GSD: {error}", *notes))
     try:
         grid = frame_grid(pose, width, height)
     except ImageryError as error:
-        return Placement(nowhere, turned, notes, unplaced=f"cannot be placed as a frame: {error}")
+        return Placement(nowhere, turned, notes, unplaced=f"{UNPLACED}: {error}")
     return Placement(grid, turned, (_approximately(pose, width, height), *notes), pose)
 
 

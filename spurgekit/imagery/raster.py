@@ -24,6 +24,7 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
 from spurgekit.errors import ImageryError
+from spurgekit.imagery.exif import read_exif
 from spurgekit.imagery.frame import FramePose, Placement, place_photo
 from spurgekit.imagery.grid import PixelGrid, Window, name_crs
 from spurgekit.imagery.orientation import AS_STORED, stored_window, swaps_sides, upright, upright_grid
@@ -36,8 +37,6 @@ os.environ.setdefault("GDAL_CACHEMAX", "64")
 # GDAL's fast way through whole PNG files returns zeros, and no error, where a file is cut off.
 os.environ.setdefault("GDAL_PNG_WHOLE_IMAGE_OPTIM", "NO")
 
-PHOTOS = ("JPEG", "GTiff")
-"""GDAL drivers of files that may be a camera's."""
 DATA_TYPES = ("uint8", "uint16", "float32")
 EXACT = 1e-9
 """Tolerance of the warper's transform, in pixels. (rasterio 1.4 fails on an exact 0.)"""
@@ -300,12 +299,13 @@ def _open(path: Path, threads: int) -> DatasetReader:
 def _place(path: Path, dataset: DatasetReader, image_gsd_m: float | None) -> Placement:
     """Return the grid of the pixels as they are stored: the file's own, or that of a photo."""
     grid = PixelGrid(dataset.width, dataset.height, dataset.transform, dataset.crs)
-    if image_gsd_m is not None:
-        check_gsd(image_gsd_m)
-        if grid.crs is not None or not grid.transform.is_identity:
-            raise ImageryError(f"{path} is georeferenced, so --image-gsd cannot say what its pixels measure; leave it out")
-    elif grid.crs is not None or not grid.transform.is_identity or dataset.driver not in PHOTOS:
-        return Placement(grid)
+    is_placed = grid.crs is not None or not grid.transform.is_identity
+    if image_gsd_m is None:
+        is_photo = dataset.driver == "JPEG" or (dataset.driver == "GTiff" and read_exif(path) is not None)
+        return place_photo(path, grid.width, grid.height) if is_photo and not is_placed else Placement(grid)
+    check_gsd(image_gsd_m)
+    if is_placed:
+        raise ImageryError(f"{path} is georeferenced, so --image-gsd cannot say what its pixels measure; leave it out")
     return place_photo(path, grid.width, grid.height, image_gsd_m)
 
 

@@ -40,8 +40,8 @@ def in_crs(path: Path, grid: PixelGrid, crs: str | None, unplaced: str | None = 
         return grid
     if grid.crs is None:
         if grid.transform.is_identity:
-            why = unplaced or "georeference it first, e.g. in QGIS"
-            raise ImageryError(f"{path} has no georeference at all, so --crs cannot place it; {why}")
+            nowhere = "has no georeference at all, so --crs cannot place it; georeference it first, e.g. in QGIS"
+            raise ImageryError(f"{path} {unplaced or nowhere}")
         return PixelGrid(grid.width, grid.height, grid.transform, wanted)
     return _north_up(path, grid, wanted)
 

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from PIL import ExifTags, Image
+from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.exif import read_exif
 from spurgekit.imagery.info import Blocks, Bounds, describe, format_info
+from tests.imagery.photos import CAPE, photo
 
 RGBA = ("red", "green", "blue", "alpha")
 
@@ -213,29 +214,6 @@ class TestNotes:
         assert describe(path).notes == ("mirrored: rows run from south to north",)
 
 
-def photo(path, *, base=None, camera=None, gps=None):
-    """Save a small photo with EXIF."""
-    exif = Image.Exif()
-    for tag, value in (base or {}).items():
-        exif[ExifTags.Base[tag]] = value
-    if camera:
-        exif[ExifTags.IFD.Exif] = {ExifTags.Base[tag]: value for tag, value in camera.items()}
-    if gps:
-        exif[ExifTags.IFD.GPSInfo] = {ExifTags.GPS[tag]: value for tag, value in gps.items()}
-    Image.new("RGB", (40, 30), (90, 120, 60)).save(path, exif=exif.tobytes())
-    return path
-
-
-CAPE = {
-    "GPSLatitudeRef": "S",
-    "GPSLatitude": (IFDRational(33), IFDRational(30), IFDRational(36)),
-    "GPSLongitudeRef": "E",
-    "GPSLongitude": (IFDRational(18), IFDRational(15), IFDRational(0)),
-    "GPSAltitudeRef": b"\1",
-    "GPSAltitude": IFDRational(25, 2),
-}
-
-
 class TestPhotos:
     @pytest.mark.parametrize("name", ["photo.jpg", "photo.tif"])
     def test_what_the_camera_wrote(self, tmp_path, name):
@@ -262,7 +240,9 @@ class TestPhotos:
         assert lines["taken"] == "2023-06-23 16:33:27-06:00"
         assert lines["note"] == "turned upright, as its EXIF orientation (6) says"
         assert lines["size"] == "30 x 40 px"  # it is stored as 40 x 30
-        assert lines["GSD"].startswith("unknown: the image cannot be placed as a frame: nothing in it says how high")
+        assert lines["GSD"].startswith(
+            "unknown: the image is not georeferenced and cannot be placed as a frame: nothing in it says how high"
+        )
         assert as_json(info)["exif"]["iso"] == 100
 
     def test_no_exif(self, tmp_path):
@@ -348,7 +328,7 @@ class TestRealFiles:
         assert (info.width, info.height, info.crs) == (4000, 2250, "EPSG:32615")
         assert info.gsd_cm == pytest.approx(1.71, abs=0.01)
         lines = dict(format_info(info))
-        assert lines["size"] == "4000 x 2250 px (68.5 x 38.6 m)"
+        assert lines["size"] == "4000 x 2250 px (68.5 x 38.5 m)"
         assert lines["height"] == "40.1 m, above the take-off point (XMP)"
         assert lines["yaw"] == "46.2°, aircraft (XMP)"
         assert lines["pitch"] == "-89.9° (0.1° from straight down)"
