@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -18,8 +18,9 @@ from spurgekit.dataset import DatasetInfo, DatasetOptions, build_dataset
 from spurgekit.maps import MapOptions, MapReport, make_map
 from spurgekit.outputs import output_folder, write_provenance
 from spurgekit.progress import Progress, silent
-from spurgekit.simulate import SimulatedSite, simulate_site
-from spurgekit.survey import read_survey
+from spurgekit.simulate import SimulatedSurvey, SurveyOptions, draw_site
+from spurgekit.simulate.survey import write_survey
+from spurgekit.survey import FILE_NAME, read_survey
 from spurgekit.tiles import TileOptions, make_tiles
 
 BACKBONE = "resnet10t"
@@ -29,12 +30,15 @@ IMAGE_SIZE_PX = 96
 TILE_PX = 64
 STRIDE_PX = 32
 
+SITE = SurveyOptions(name="rangeland", rotation_deg=12.0, missing=0.1, covered=0.1, distractors=6)
+"""Nine plots of 10 m between crosses, of which two are gone and one is half hidden."""
+
 SURVEY = f"""\
 # The survey that 'spurgekit demo' simulates: rangeland with leafy spurge, and the spurge drawn by a botanist.
 schema_version = 1
 name = "demo"
 classes = ["no spurge", "leafy spurge"]
-labels = "{{name}}_weed.gpkg"
+labels = "weed.gpkg"
 
 [tiles]
 size_px = {TILE_PX}
@@ -88,7 +92,7 @@ MIN_COVER = 0.05
 def run_demo(
     folder: Path,
     *,
-    size_m: float = 40.0,
+    site: SurveyOptions = SITE,
     seed: int = 0,
     overwrite: bool = False,
     progress: Progress = silent,
@@ -100,8 +104,8 @@ def run_demo(
     ----------
     folder : pathlib.Path
         Survey folder to make.
-    size_m : float
-        Side of the site in metres.
+    site : SurveyOptions
+        What to simulate.
     seed : int
         Of the site, the split and the backbone.
     say : callable
@@ -111,30 +115,29 @@ def run_demo(
     -------
     DemoReport
     """
-    name = "rangeland"
+    options = replace(site, seed=seed)
     with output_folder(folder, overwrite=overwrite) as work:
-        say("simulating a site")
-        site = simulate_site(work, name=name, size_m=size_m, seed=seed, progress=progress)
-        (work / "survey.toml").write_text(SURVEY.format(name=name), encoding="utf-8")
+        say("simulating a site with plots, ground markers and weed")
+        simulated = write_survey(draw_site(options, progress=progress), work, options)
+        (work / FILE_NAME).write_text(SURVEY.format(name=site.name), encoding="utf-8")
         survey = read_survey(work)
         say("cutting tiles")
         make_tiles(survey.images, work / "tiles", TileOptions(size_px=survey.tiles.size_px), progress=progress)
         say("labelling them, and splitting them by place")
-        labelled = DatasetOptions(labels=site.weed, classes=survey.classes, min_cover=MIN_COVER, block_m=5.0, seed=seed)
+        labelled = DatasetOptions(labels=simulated.weed, classes=survey.classes, min_cover=MIN_COVER, block_m=5.0, seed=seed)
         dataset = build_dataset(work / "tiles", work / "dataset", labelled, progress=progress)
         say(f"training on features of {BACKBONE} with random weights, since no others can be had offline")
         trained = TrainOptions(backbone=BACKBONE, pretrained=False, image_size_px=IMAGE_SIZE_PX, seed=seed)
         model = train_model(work / "dataset", work / "models" / "probe", trained, progress=progress)
         say("mapping the whole site")
-        report = make_map(
-            site.image, work / "models" / "probe", work / "maps" / name, MapOptions(stride_px=STRIDE_PX), progress=progress
-        )
-        quality = compare(work / "maps" / name / "presence.tif", site, work / "dataset")
-        write_provenance(work, parameters={"size_m": size_m, "seed": seed}, inputs=[])
+        maps = work / "maps" / site.name
+        report = make_map(simulated.image, work / "models" / "probe", maps, MapOptions(stride_px=STRIDE_PX), progress=progress)
+        quality = compare(maps / "presence.tif", simulated, work / "dataset")
+        write_provenance(work, parameters={"site": site.name, "seed": seed}, inputs=[])
     return DemoReport(Path(folder), dataset, model, report, quality)
 
 
-def compare(presence: Path, site: SimulatedSite, dataset: Path) -> MapQuality:
+def compare(presence: Path, site: SimulatedSurvey, dataset: Path) -> MapQuality:
     """Hold a map against the truth of its simulated site.
 
     A cell is judged by the tile that was looked at for it: the truth is the share of that tile's ground under the weed. Cells

@@ -14,12 +14,11 @@ from spurgekit.progress import bar
 
 @click.command("demo")
 @click.option("--out", type=PATH, default=Path("spurgekit-demo"), show_default=True, help="Survey folder to make.")
-@click.option("--size", "size_m", type=float, default=40.0, show_default=True, help="Side of the site in metres.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @options.overwrite
-def command(out: Path, size_m: float, seed: int, overwrite: bool) -> None:
+def command(out: Path, seed: int, overwrite: bool) -> None:
     """Run everything on a simulated site, offline: tile, build-dataset, train, map, and compare with the truth."""
-    _print(run_demo(out, size_m=size_m, seed=seed, overwrite=overwrite, progress=bar, say=_say))
+    _print(run_demo(out, seed=seed, overwrite=overwrite, progress=bar, say=_say))
 
 
 def _say(text: str) -> None:
@@ -30,7 +29,7 @@ def _print(report: DemoReport) -> None:
     quality, folder = report.quality, report.folder
     click.echo(f"\n{folder}: a survey folder; look at")
     for name, what in (
-        ("rangeland.tif", "the simulated orthomosaic, rangeland_weed.tif its truth, rangeland_weed.gpkg the labels"),
+        ("rangeland.tif", "the simulated orthomosaic; weed.gpkg the labels, weed.tif, plots.gpkg and markers.gpkg the truth"),
         ("tiles/overview.png", "the tiles on the site"),
         ("dataset/README.md", "classes, counts and split"),
         ("models/probe/README.md", "the model card"),

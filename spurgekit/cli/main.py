@@ -18,6 +18,7 @@ COMMANDS = {
     "build-dataset": "Label tiles and split them by place.",
     "train": "Train a classifier and test it on held-out places.",
     "map": "Map a whole site with a trained model.",
+    "simulate": "Make up a survey with known truth.",
     "demo": "Run everything on a simulated site, offline.",
 }
 

@@ -1,5 +1,19 @@
-"""Made-up surveys whose truth is known to the pixel, for the demo and for tests."""
+"""Made-up surveys whose truth is known to the pixel, for the demo, for tests and for benchmarks."""
 
-from spurgekit.simulate.site import SimulatedSite, simulate_site
+from spurgekit.simulate.camera import Camera
+from spurgekit.simulate.markers import PaintedMarker, paint_marker
+from spurgekit.simulate.options import SurveyOptions
+from spurgekit.simulate.site import DrawnSite, LaidMarker, draw_site
+from spurgekit.simulate.survey import SimulatedSurvey, simulate_survey
 
-__all__ = ["SimulatedSite", "simulate_site"]
+__all__ = [
+    "Camera",
+    "DrawnSite",
+    "LaidMarker",
+    "PaintedMarker",
+    "SimulatedSurvey",
+    "SurveyOptions",
+    "draw_site",
+    "paint_marker",
+    "simulate_survey",
+]

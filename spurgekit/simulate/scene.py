@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-Field = NDArray[np.float32]
+from spurgekit.simulate.fields import Field, Pixels, blurred, cover, noise
+
 Mask = NDArray[np.bool_]
-Pixels = NDArray[np.uint8]
 
 SUN = np.array([-0.8, -0.6])
 """Unit vector in the image towards the sun (col, row): shadows fall to the lower right."""
@@ -26,6 +26,9 @@ SUBPIXEL_BITS = 4
 
 SOIL_STEP_M = 0.05
 """Step at which the ground's colour is worked out; what is finer comes from the light on the grass."""
+
+LARGEST_SHRUB_M = 0.8
+"""Radius of the widest shrub."""
 
 SMALLEST_PATCH_M2 = 0.02
 """Specks and gaps of the weed below this area are not mapped, as nobody would draw them."""
@@ -66,8 +69,16 @@ class Dabs:
     rgb: NDArray[np.float64]
 
 
-def draw_scene(size_px: int, gsd_m: float, weed_share: float, rng: Generator) -> Scene:
-    """Draw a scene.
+def draw_scene(
+    size_px: int,
+    gsd_m: float,
+    weed_share: float,
+    rng: Generator,
+    *,
+    valid: Mask | None = None,
+    clear: ArrayLike = (),
+) -> Scene:
+    """Draw a scene as it lies there: sharp, and without the camera's noise (see :mod:`spurgekit.simulate.camera`).
 
     Parameters
     ----------
@@ -78,14 +89,21 @@ def draw_scene(size_px: int, gsd_m: float, weed_share: float, rng: Generator) ->
     weed_share : float
         Share of the mosaic's area for the weed. It covers about a tenth less, as it leaves gaps.
     rng : numpy.random.Generator
+    valid : ndarray of bool, shape (size_px, size_px), optional
+        Inside the mosaic, as of :func:`mosaic_outline`. Default everywhere.
+    clear : array_like, shape (n, 3)
+        Discs (col, row, radius) in pixels where nothing grows but grass: people have laid something there.
     """
     # One stream for each layer, so that a change of one leaves the others as they were.
-    for_outline, for_ground, for_shrubs, for_weed, for_forbs, for_straw, for_camera = rng.spawn(7)
-    valid = _mosaic_outline(for_outline, size_px)
+    for_ground, for_shrubs, for_weed, for_forbs, for_straw = rng.spawn(5)
+    if valid is None:
+        valid = np.ones((size_px, size_px), np.bool_)
+    cleared = np.asarray(clear, np.float64).reshape(-1, 3)
     rgb, worn = _ground(for_ground, size_px, gsd_m)
-    shrubs = _shrubs(for_shrubs, size_px, gsd_m)
+    shrubs = _shrubs(for_shrubs, size_px, gsd_m, cleared)
+    clearing = Dabs(cleared[:, :2], cleared[:, 2], np.zeros((len(cleared), 3)))
     closed = (worn > 0.3) | ~valid
-    for dabs in shrubs:
+    for dabs in (clearing, *shrubs):
         closed |= _silhouette(dabs, size_px) > 0
     field = _patchiness(for_weed, size_px, gsd_m)
     field[closed] = field.min()
@@ -101,38 +119,7 @@ def draw_scene(size_px: int, gsd_m: float, weed_share: float, rng: Generator) ->
     _overgrow(for_straw, rgb, gsd_m)
     for dabs in (flowers, umbels, *shrubs):
         _paint(rgb, dabs)
-    return Scene(_photograph(for_camera, rgb, gsd_m), weed & valid, valid)
-
-
-# -- fields ---------------------------------------------------------------------------------------------------------
-
-
-def noise(rng: Generator, size_px: int, scale_px: float, stretch: float = 1.0) -> Field:
-    """Return smooth noise of zero mean and unit standard deviation, shape (size_px, size_px).
-
-    ``scale_px`` is about the size of its blobs, ``stretch`` how much wider than high they are.
-    """
-    steps = max(1.0, scale_px * stretch / 2), max(1.0, scale_px / 2)
-    columns, rows = (math.ceil(size_px / step) + 4 for step in steps)
-    lattice = _blurred(rng.standard_normal((rows, columns), np.float32), 1.0)
-    to_lattice = np.array([[1 / steps[0], 0, 1.5], [0, 1 / steps[1], 1.5]])
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(lattice, to_lattice, (size_px, size_px), flags=flags, borderMode=cv2.BORDER_REFLECT)
-    field: Field = warped.astype(np.float32, copy=False)
-    field -= field[::4, ::4].mean()
-    field /= field[::4, ::4].std()
-    return field
-
-
-def _cover(field: Field, share: float, softness: float) -> Field:
-    """Return how much (0 to 1) of each pixel is among the highest ``share`` of a field, with soft edges."""
-    threshold = np.quantile(field[::4, ::4], 1 - share)
-    cover: Field = np.clip((field - threshold) / softness + 0.5, 0, 1).astype(np.float32)
-    return cover
-
-
-def _blurred(layer: Field | Pixels, sigma_px: float) -> Field:
-    return cv2.GaussianBlur(layer, (0, 0), sigma_px).astype(np.float32, copy=False)
+    return Scene(rgb, weed & valid, valid)
 
 
 def _patchiness(rng: Generator, size_px: int, gsd_m: float) -> Field:
@@ -143,18 +130,7 @@ def _patchiness(rng: Generator, size_px: int, gsd_m: float) -> Field:
     return field
 
 
-def _without_specks(mask: Mask, gsd_m: float) -> Mask:
-    """Return a mask without islands and holes that are too small to map."""
-    smooth = cv2.medianBlur(mask.astype(np.uint8), 5)
-    for value in (1, 0):
-        _, labels, stats, _ = cv2.connectedComponentsWithStats((smooth == value).astype(np.uint8), connectivity=4)
-        speck = stats[:, cv2.CC_STAT_AREA] < SMALLEST_PATCH_M2 / gsd_m**2
-        speck[0] = False
-        smooth[speck[labels]] = 1 - value
-    return smooth > 0
-
-
-def _mosaic_outline(rng: Generator, size_px: int) -> Mask:
+def mosaic_outline(rng: Generator, size_px: int) -> Mask:
     """Return the ground that the mosaic covers: all but 8 to 15 %, with the rough edge where photos ran out."""
     steps = 64
     mean_inset = rng.uniform(0.022, 0.038)
@@ -202,16 +178,16 @@ def _soil(rng: Generator, size_px: int, gsd_m: float) -> tuple[Field, Field, Fie
 
     patchy = at(2.5) + 0.6 * at(0.6) + 0.4 * at(0.15)
     worn = _trail(rng, size_px, gsd_m) * np.clip(0.8 + 0.25 * patchy, 0, 1)
-    bare = np.maximum(_cover(patchy + 1.5 * at(6.0), 0.04, 1.5), worn)
+    bare = np.maximum(cover(patchy + 1.5 * at(6.0), 0.04, 1.5), worn)
     rgb = np.full((size_px, size_px, 3), (98, 98, 83), np.float32)  # dry grass
-    for cover, colour, strength in (
-        (_cover(at(7.0) + 0.6 * at(0.8), 0.25, 2.5), (118, 106, 91), 0.8),  # straw
-        (_cover(at(4.0) + 0.6 * at(0.5), 0.12, 2.0), (112, 88, 72), 0.6),  # reddish brome
-        (_cover(at(3.0) + 0.7 * at(0.4), 0.20, 2.0), (80, 92, 60), 0.7),  # greener grass
-        (_cover(at(5.0) + 0.8 * at(1.2) + 0.5 * at(0.3), 0.08, 1.0), (98, 111, 60), 0.75),  # lush grass
+    for covered, colour, strength in (
+        (cover(at(7.0) + 0.6 * at(0.8), 0.25, 2.5), (118, 106, 91), 0.8),  # straw
+        (cover(at(4.0) + 0.6 * at(0.5), 0.12, 2.0), (112, 88, 72), 0.6),  # reddish brome
+        (cover(at(3.0) + 0.7 * at(0.4), 0.20, 2.0), (80, 92, 60), 0.7),  # greener grass
+        (cover(at(5.0) + 0.8 * at(1.2) + 0.5 * at(0.3), 0.08, 1.0), (98, 111, 60), 0.75),  # lush grass
         (bare, (158, 143, 122), 0.85),
     ):
-        rgb += strength * cover[..., None] * (np.array(colour, np.float32) - rgb)
+        rgb += strength * covered[..., None] * (np.array(colour, np.float32) - rgb)
     rgb *= 1 + 0.04 * patchy[..., None]
     return rgb, bare, worn
 
@@ -225,7 +201,7 @@ def _trail(rng: Generator, size_px: int, gsd_m: float) -> Field:
     layer = np.zeros((size_px, size_px), np.uint8)
     points = np.round(np.column_stack([t, across]) * size_px).astype(np.int32)
     cv2.polylines(layer, [points], False, 255, max(1, round(0.35 / gsd_m)), cv2.LINE_AA)
-    return _blurred(layer, max(0.5, 0.08 / gsd_m)) / np.float32(255)
+    return blurred(layer, max(0.5, 0.08 / gsd_m)) / np.float32(255)
 
 
 def _stems(rng: Generator, size_px: int, gsd_m: float) -> Field:
@@ -234,7 +210,7 @@ def _stems(rng: Generator, size_px: int, gsd_m: float) -> Field:
     levels = (60, 205, 85, 180, 100, 160)
     for level, some in zip(levels, np.array_split(_strokes(rng, size_px, gsd_m, 400.0), len(levels)), strict=True):
         cv2.polylines(layer, some, False, level)  # type: ignore[call-overload]
-    return _blurred(layer, 0.6) / np.float32(128) - np.float32(1)
+    return blurred(layer, 0.6) / np.float32(128) - np.float32(1)
 
 
 def _strokes(rng: Generator, size_px: int, gsd_m: float, per_m2: float) -> NDArray[np.int32]:
@@ -266,11 +242,13 @@ def _stones(rng: Generator, rgb: Pixels, bare: Field, gsd_m: float) -> None:
 # -- plants ---------------------------------------------------------------------------------------------------------
 
 
-def _shrubs(rng: Generator, size_px: int, gsd_m: float) -> tuple[Dabs, ...]:
-    """Return grey-green shrubs, the lower branches first, and the few that are dead."""
+def _shrubs(rng: Generator, size_px: int, gsd_m: float, clear: NDArray[np.float64]) -> tuple[Dabs, ...]:
+    """Return grey-green shrubs, the lower branches first, and the few that are dead; none that would reach into a clearing."""
     area_m2 = (size_px * gsd_m) ** 2
     at = rng.uniform(0, size_px, (rng.poisson(0.02 * area_m2), 2))
-    radius = np.clip(rng.lognormal(math.log(0.28), 0.45, len(at)), 0.12, 0.8) / gsd_m
+    away = np.linalg.norm(at[:, None] - clear[None, :, :2], axis=-1) - clear[:, 2] > LARGEST_SHRUB_M / gsd_m
+    at = at[away.all(axis=1)]
+    radius = np.clip(rng.lognormal(math.log(0.28), 0.45, len(at)), 0.12, LARGEST_SHRUB_M) / gsd_m
     colour = np.array([96.0, 108.0, 84.0]) * rng.uniform(0.75, 1.15, (len(at), 1))
     colour[rng.uniform(size=len(at)) < 0.15] = (128, 120, 122)
     leaf = 0.03 / gsd_m
@@ -303,12 +281,12 @@ def _spurge(rng: Generator, field: Field, gsd_m: float) -> tuple[Mask, Dabs, Dab
 def _forbs(rng: Generator, free: Mask, gsd_m: float) -> tuple[Dabs, ...]:
     """Return what is taken for the weed: broad-leaved green forbs, and yellow flowers with hardly a leaf."""
     size_px = len(free)
-    clumps = _cover(noise(rng, size_px, 3.0 / gsd_m) + 0.8 * noise(rng, size_px, 0.7 / gsd_m), 0.07, 1.2)
+    clumps = cover(noise(rng, size_px, 3.0 / gsd_m) + 0.8 * noise(rng, size_px, 0.7 / gsd_m), 0.07, 1.2)
     at = _scatter(rng, np.where(free, 0.02 + 0.7 * clumps, 0).astype(np.float32), 0.14, gsd_m)
     radius = rng.uniform(0.04, 0.12, len(at)) / gsd_m
     green = np.array([88.0, 104.0, 58.0]) * rng.uniform(0.8, 1.2, (len(at), 1))
     leaves = _tufts(rng, at, radius, 14, 0.022 / gsd_m, green, light=0.15)
-    meadow = _cover(noise(rng, size_px, 4.0 / gsd_m) + 0.7 * noise(rng, size_px, 0.9 / gsd_m), 0.12, 0.8)
+    meadow = cover(noise(rng, size_px, 4.0 / gsd_m) + 0.7 * noise(rng, size_px, 0.9 / gsd_m), 0.12, 0.8)
     at = _scatter(rng, np.where(free, 0.01 + 0.55 * meadow, 0).astype(np.float32), 0.16, gsd_m)
     yellow = np.array([196.0, 176.0, 62.0]) * rng.uniform(0.7, 1.1, (len(at), 1))
     flowers = Dabs(at, rng.uniform(0.008, 0.022, len(at)) / gsd_m, yellow)
@@ -346,6 +324,17 @@ def _tufts(
     return Dabs(centres[order], (dab_px * rng.uniform(0.6, 1.4, len(plant))), (rgb[plant] * shine[:, None])[order])
 
 
+def _without_specks(mask: Mask, gsd_m: float) -> Mask:
+    """Return a mask without islands and holes that are too small to map."""
+    smooth = cv2.medianBlur(mask.astype(np.uint8), 5)
+    for value in (1, 0):
+        _, labels, stats, _ = cv2.connectedComponentsWithStats((smooth == value).astype(np.uint8), connectivity=4)
+        speck = stats[:, cv2.CC_STAT_AREA] < SMALLEST_PATCH_M2 / gsd_m**2
+        speck[0] = False
+        smooth[speck[labels]] = 1 - value
+    return smooth > 0
+
+
 # -- painting -------------------------------------------------------------------------------------------------------
 
 
@@ -378,20 +367,6 @@ def _shade(rgb: Pixels, dabs: Dabs, height_px: float) -> None:
     smear = np.zeros((2 * reach + 1, 2 * reach + 1), np.uint8)
     cv2.line(smear, (reach, reach), tuple(np.round(reach + height_px * SUN).astype(int).tolist()), 1)
     shadow = cv2.dilate(_silhouette(dabs, len(rgb)), smear)
-    light = 1 - 0.45 / 255 * _blurred(np.asarray(shadow, np.uint8), 1.0)
+    light = 1 - 0.45 / 255 * blurred(np.asarray(shadow, np.uint8), 1.0)
     for band in range(3):
         rgb[..., band] = rgb[..., band] * light
-
-
-def _photograph(rng: Generator, rgb: Pixels, gsd_m: float) -> Pixels:
-    """Return the scene as a mosaic of JPEG photos shows it: uneven light, a lens's blur, noise, blocks, resampling."""
-    size_px = len(rgb)
-    light = 1 + 0.05 * noise(rng, size_px, 25.0 / gsd_m)
-    for band, tint in enumerate((0.02, 0.0, -0.02)):
-        layer = _blurred(rgb[..., band], 0.6)
-        layer *= light + tint * (light - 1) * 10
-        layer += 3.0 * rng.standard_normal(layer.shape, np.float32)
-        rgb[..., band] = np.clip(layer, 0, 255)
-    coded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
-    decoded = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
-    return np.ascontiguousarray(cv2.GaussianBlur(decoded, (0, 0), 0.5)[..., ::-1]).astype(np.uint8, copy=False)

@@ -1,0 +1,95 @@
+"""Small things put on a large picture: sampled several times a pixel, and averaged over the area of each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from spurgekit.simulate.fields import Field, Pixels, blurred
+from spurgekit.simulate.scene import SUN
+
+SAMPLES_ACROSS = 400
+"""About the number of samples across a thing; small things have more of them to a pixel."""
+
+SHADOW_DEPTH = 0.45
+"""Share of the light that a shadow takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A square of whole pixels around a point, and the places in it at which a thing is sampled.
+
+    Attributes
+    ----------
+    left, top : int
+        Pixel coordinates of its upper left corner.
+    side_px : int
+    samples : int
+        Samples along a pixel's side.
+    x, y : ndarray of float32
+        Distance of each column's (row's) samples from the point, in pixels; shapes (1, n) and (n, 1), n = side_px * samples.
+    """
+
+    left: int
+    top: int
+    side_px: int
+    samples: int
+    x: Field
+    y: Field
+
+    @classmethod
+    def around(cls, col: float, row: float, reach_px: float) -> Stamp:
+        """Return the stamp that holds all that is within ``reach_px`` of a point."""
+        left, top = math.floor(col - reach_px), math.floor(row - reach_px)
+        side = math.ceil(2 * reach_px) + 2
+        samples = min(16, max(4, round(SAMPLES_ACROSS / side)))
+        steps = (np.arange(side * samples) + 0.5) / samples
+        x, y = ((start + steps - centre).astype(np.float32) for start, centre in ((left, col), (top, row)))
+        return cls(left, top, side, samples, x[None, :], y[:, None])
+
+    def turned(self, angle_deg: float, size_px: float) -> tuple[Field, Field]:
+        """Return the samples' coordinates (u, v) on a thing that is turned clockwise in the image, in units of its size."""
+        c, s = (np.float32(f(math.radians(angle_deg)) / size_px) for f in (math.cos, math.sin))
+        return self.x * c + self.y * s, self.y * c - self.x * s
+
+    def averaged(self, layer: Field | NDArray[np.bool_]) -> Field:
+        """Return the mean of a layer's samples in each pixel, shape (side_px, side_px)."""
+        mean = cv2.resize(layer.astype(np.float32), (self.side_px, self.side_px), interpolation=cv2.INTER_AREA)
+        return np.asarray(mean, np.float32)
+
+    def press(self, rgb: Pixels, colour: Field, alpha: Field, *, blur_px: float = 0.0, shadow_px: float = 0.0) -> None:
+        """Put a thing on a picture, with its shadow; what lies outside the picture is left out.
+
+        Parameters
+        ----------
+        rgb : ndarray of uint8, shape (height, width, 3)
+            Changed in place.
+        colour : ndarray of float32, shape (side_px, side_px, 3)
+            Grey levels times ``alpha``.
+        alpha : ndarray of float32, shape (side_px, side_px)
+            How much of each pixel the thing covers.
+        blur_px : float
+            Standard deviation of a blur, for pictures that have been taken already.
+        shadow_px : float
+            How far its shadow reaches.
+        """
+        if blur_px:
+            colour, alpha = blurred(colour, blur_px), blurred(alpha, blur_px)
+        light = np.ones_like(alpha)
+        if shadow_px:
+            dx, dy = -shadow_px * SUN
+            moved = cv2.warpAffine(alpha, np.array([[1, 0, dx], [0, 1, dy]]), alpha.shape)
+            light -= SHADOW_DEPTH * blurred(np.maximum(moved, alpha), 0.4 * shadow_px + blur_px)
+        height, width = rgb.shape[:2]
+        top, left = max(0, self.top), max(0, self.left)
+        bottom, right = min(height, self.top + self.side_px), min(width, self.left + self.side_px)
+        if top >= bottom or left >= right:
+            return
+        outer = slice(top, bottom), slice(left, right)
+        inner = slice(top - self.top, bottom - self.top), slice(left - self.left, right - self.left)
+        below = rgb[outer] * (light * (1 - alpha))[inner][..., None]
+        rgb[outer] = np.clip(below + colour[inner] + 0.5, 0, 255)
