@@ -41,12 +41,15 @@ class Candidate:
         How the target is turned, in radians, up to its symmetry; 0 where that cannot be told.
     response : float
         Correlation with the target's pattern, from 0 to about 1.
+    spread : float
+        Standard deviation there, in grey levels.
     """
 
     col: float
     row: float
     angle: float
     response: float
+    spread: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Kernels:
     ideal: float
 
 
-def find_candidates(grey: Array, valid: NDArray[np.bool_], template: Template, least: float) -> list[Candidate]:
+def find_candidates(grey: Array, valid: NDArray[np.bool_], template: Template, least: float, most: int) -> list[Candidate]:
     """Return the local maxima of the response.
 
     Parameters
@@ -80,38 +83,47 @@ def find_candidates(grey: Array, valid: NDArray[np.bool_], template: Template, l
     template : Template
     least : float
         Least response.
+    most : int
+        The number that is returned at most.
 
     Returns
     -------
     list of Candidate
-        The strongest first.
+        Those that stand out most first.
     """
-    response, turn = respond(grey, template)
+    response, turn, spread = respond(grey, template)
     response[~valid] = -1
     reach = max(3, 2 * round(WORK_PX / 4) + 1)
     peak = cv2.dilate(response, np.ones((1, reach), np.uint8))
     peak = cv2.dilate(peak, np.ones((reach, 1), np.uint8))
     rows, cols = np.nonzero((response >= peak) & (response >= least))
-    order = np.argsort(-response[rows, cols], kind="stable")
+    # Ground has the pattern by chance as often as it has texture, a marker has it in full contrast.
+    order = np.argsort(-response[rows, cols] * np.sqrt(spread[rows, cols]), kind="stable")[:most]
     return [
-        Candidate(c + 0.5, r + 0.5, -float(turn[r, c]) / template.order if template.order else 0.0, float(response[r, c]))
-        for r, c in zip(rows[order].tolist(), cols[order].tolist(), strict=True)
+        Candidate(
+            col=col + 0.5,
+            row=row + 0.5,
+            angle=-float(turn[row, col]) / template.order if template.order else 0.0,
+            response=float(response[row, col]),
+            spread=float(spread[row, col]),
+        )
+        for row, col in zip(rows[order].tolist(), cols[order].tolist(), strict=True)
     ]
 
 
-def respond(grey: Array, template: Template) -> tuple[Array, Array]:
-    """Return the response (about -1 to 1) at each pixel, and the phase of the target's harmonic there (radians)."""
+def respond(grey: Array, template: Template) -> tuple[Array, Array, Array]:
+    """Return the response (about -1 to 1), the phase of the target's harmonic (radians) and the spread (grey levels)."""
     kernels = draw_kernels(template.name)
     side = (kernels.window_px, kernels.window_px)
     mean = cv2.boxFilter(grey, cv2.CV_32F, side, borderType=cv2.BORDER_REFLECT)
     square = cv2.sqrBoxFilter(grey, cv2.CV_32F, side, borderType=cv2.BORDER_REFLECT)
-    spread = np.sqrt(np.maximum(square - mean * mean, LEAST_SPREAD**2)) * np.float32(kernels.ideal)
+    spread = np.sqrt(np.maximum(square - mean * mean, LEAST_SPREAD**2))
     answer, real, imaginary = (
         cv2.filter2D(grey, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT) if kernel.any() else np.zeros_like(grey)
         for kernel in (kernels.mean, kernels.real, kernels.imaginary)
     )
-    response = (answer + cv2.magnitude(real, imaginary)) / spread
-    return np.asarray(response, np.float32), np.asarray(cv2.phase(real, imaginary), np.float32)
+    response = (answer + cv2.magnitude(real, imaginary)) / (spread * np.float32(kernels.ideal))
+    return response, np.asarray(cv2.phase(real, imaginary), np.float32), spread
 
 
 @lru_cache(maxsize=16)
@@ -152,7 +164,8 @@ def _ideal(template: Template, window_px: int, kernels: tuple[Array, Array, Arra
     """Return the response of the perfect target on ground between its light and its dark (of a plain one, on dark ground)."""
     half = 24
     at = np.arange(-half, half + 1, dtype=np.float32) / WORK_PX
-    light, dark, outside = template.cover(*np.meshgrid(at, at), 0.15)
+    u, v = np.meshgrid(at, at)
+    light, dark, outside = template.cover(u, v, 0.15)
     grey = (200 * light + 40 * dark + (40 if template.plain else 120) * outside).astype(np.float32)
     around = grey[half - window_px // 2 : half + window_px // 2 + 1, half - window_px // 2 : half + window_px // 2 + 1]
     mean, real, imaginary = (float(cv2.filter2D(grey, cv2.CV_32F, kernel)[half, half]) for kernel in kernels)

@@ -55,6 +55,8 @@ class Fit:
     ----------
     col, row : float
         Its centre in continuous pixel coordinates.
+    axes : tuple of float
+        Which way its u axis points in the image (cols, rows), then its v axis: in pixels, from one side to the other.
     size : float
         Its side or diameter, in units of the one looked for.
     stretch : float
@@ -71,6 +73,7 @@ class Fit:
 
     col: float
     row: float
+    axes: tuple[float, float, float, float]
     size: float
     stretch: float
     agreement: float
@@ -115,11 +118,13 @@ def fit_targets(grey: NDArray[np.uint8], candidates: Sequence[Candidate], templa
             return []
         shape = model.solve(shape, steps)
     measured = model.measure(shape)
-    scale = np.linalg.svd(np.linalg.inv(shape[:, 2:].reshape(-1, 2, 2).astype(np.float64)), compute_uv=False)
+    to_image = np.linalg.inv(shape[:, 2:].reshape(-1, 2, 2).astype(np.float64))
+    scale = np.linalg.svd(to_image, compute_uv=False)
     return [
         Fit(
             col=candidates[index[i]].col + float(shape[i, 0]) * size_px,
             row=candidates[index[i]].row + float(shape[i, 1]) * size_px,
+            axes=tuple((to_image[i].T * size_px).ravel().tolist()),
             size=float(np.sqrt(scale[i, 0] * scale[i, 1])),
             stretch=float(scale[i, 0] / scale[i, 1]),
             texture=_texture(grey, candidates[index[i]], size_px),

@@ -26,11 +26,15 @@ class Weights:
     bias: float
 
 
+LEAST_SCORE = 0.2
+"""Score below which a detection is not worth the telling; the lattice of plots makes sense of those above."""
+
 WEIGHTS = {
     "cross": Weights(9.0, 2.2, -10.8, -10.0, -10.2),
     "dark-cross": Weights(8.1, 5.5, -3.2, -6.0, -12.9),
     "checker": Weights(5.7, 8.6, -0.4, -1.4, -18.5),
     "bullseye": Weights(5.8, 5.0, -1.1, -2.8, -7.8),
+    "coded": Weights(6.0, 3.0, -2.0, -4.0, -9.0),
     "panel": Weights(2.7, 2.1, -6.2, -3.3, -9.1),
     "disc": Weights(2.4, 1.4, -8.0, -4.7, -8.0),
 }

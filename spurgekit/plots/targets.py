@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spurgekit.plots.candidates import WORK_PX, Candidate, find_candidates
 from spurgekit.plots.marker import Marker
 from spurgekit.plots.refine import Fit, fit_targets
-from spurgekit.plots.score import score
+from spurgekit.plots.score import LEAST_SCORE, score
 from spurgekit.plots.template import TEMPLATES, Template
 
 Array = NDArray[np.float32]
@@ -19,7 +19,7 @@ Array = NDArray[np.float32]
 LEAST_RESPONSE = 0.45
 """Response of the matched filter from which a place is looked at more closely."""
 
-MOST_PER_MEGAPIXEL = 60
+MOST_PER_MEGAPIXEL = 16
 """Candidates of a piece of image, the strongest, that are looked at more closely."""
 
 LEAST_CONTRAST = 12.0
@@ -30,9 +30,6 @@ MAX_STRETCH = 1.45
 
 SIZES = 0.72, 1.38
 """Least and largest measured size, in units of the one looked for."""
-
-LEAST_SCORE = 0.2
-"""Score below which a detection is not worth the telling; the lattice of plots makes sense of those above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +55,8 @@ class TargetDetector:
         template = TEMPLATES[self.family]
         grey = to_grey(rgb) if self.color is None else _likeness(rgb, self.color)
         size_px = self.size_m / gsd_m
-        places = searched(grey, valid, template, size_px, LEAST_RESPONSE)
-        most = max(20, round(MOST_PER_MEGAPIXEL * grey.size / 1e6))
-        fits = [fit for fit in fit_targets(grey, places[:most], template, size_px) if _is_possible(fit)]
+        places = searched(grey, valid, template, size_px)
+        fits = [fit for fit in fit_targets(grey, places, template, size_px) if is_possible(fit)]
         markers = [
             Marker(f.col, f.row, f.size * self.size_m, self.family, score(f, self.family, plain=template.plain)) for f in fits
         ]
@@ -68,9 +64,7 @@ class TargetDetector:
         return strongest(markers, 0.6 * size_px)
 
 
-def searched(
-    grey: NDArray[np.uint8], valid: NDArray[np.bool_], template: Template, size_px: float, least: float
-) -> list[Candidate]:
+def searched(grey: NDArray[np.uint8], valid: NDArray[np.bool_], template: Template, size_px: float) -> list[Candidate]:
     """Return the places of an image that may hold a target, the likeliest first.
 
     Parameters
@@ -80,8 +74,6 @@ def searched(
     template : Template
     size_px : float
         Side of a target in pixels.
-    least : float
-        Least response of the matched filter.
     """
     height, width = grey.shape
     scale = WORK_PX / size_px
@@ -92,7 +84,10 @@ def searched(
         return []
     work[~seen] = work[seen].mean()  # black surroundings would make the edge of a mosaic the strongest pattern of all
     across, down = size[0] / width, size[1] / height
-    return [Candidate(c.col / across, c.row / down, c.angle, c.response) for c in find_candidates(work, seen, template, least)]
+    most = max(32, round(MOST_PER_MEGAPIXEL * grey.size / 1e6))
+    return [
+        replace(c, col=c.col / across, row=c.row / down) for c in find_candidates(work, seen, template, LEAST_RESPONSE, most)
+    ]
 
 
 def to_grey(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -109,7 +104,8 @@ def strongest(markers: list[Marker], apart_px: float) -> list[Marker]:
     return kept
 
 
-def _is_possible(fit: Fit) -> bool:
+def is_possible(fit: Fit) -> bool:
+    """Whether a fit has a size, a shape and a contrast that a marker can have."""
     return SIZES[0] <= fit.size <= SIZES[1] and fit.stretch <= MAX_STRETCH and fit.contrast >= LEAST_CONTRAST
 
 

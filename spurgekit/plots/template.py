@@ -111,27 +111,29 @@ def _inverse(template: Template, name: str) -> Template:
     return Template(name, template.reach, template.order, cover)
 
 
-def _coded(u: Array, v: Array, blur: Array | float) -> tuple[Array, Array, Array]:
-    """Return the cover of a coded marker: its white margin, its black frame; what is inside says nothing here."""
-    apart = np.maximum(np.abs(u), np.abs(v))
-    margin = _edge(0.5 + CELL - apart, blur) - _edge(0.5 - apart, blur)
-    frame = _edge(0.5 - apart, blur) - _edge(0.5 - CELL - apart, blur)
-    return margin, frame, 1 - margin - frame
+def _coded(bits: int) -> Template:
+    """Return the template of a coded marker: its white margin and black frame; its code says nothing here."""
+    cell = 1 / (bits + 2)
 
+    def cover(u: Array, v: Array, blur: Array | float) -> tuple[Array, Array, Array]:
+        apart = np.maximum(np.abs(u), np.abs(v))
+        margin = _edge(0.5 + cell - apart, blur) - _edge(0.5 - apart, blur)
+        frame = _edge(0.5 - apart, blur) - _edge(0.5 - cell - apart, blur)
+        return margin, frame, 1 - margin - frame
 
-CELL = 1 / 7
-"""Side of a cell of a coded marker: a sixth of the black square with 4 x 4 bits, an eighth with 6 x 6."""
+    return Template(f"coded-{bits}", 0.5 + cell, 0, cover)
+
 
 TAPE = 0.13
 """Width of a cross's arms where nothing else is said: 5 cm tape on a panel of 40 cm."""
 
 CROSS = Template("cross", 0.62, 4, cross(TAPE))
-CODED = Template("coded", 0.68, 0, _coded)
+CODED = {bits: _coded(bits) for bits in (4, 5, 6, 7)}
 TEMPLATES = {
     template.name: template
     for template in (
         CROSS,
-        CODED,
+        *CODED.values(),
         _inverse(CROSS, "dark-cross"),
         Template("checker", 0.62, 2, _checker),
         Template("bullseye", 0.62, 0, _bullseye),
@@ -139,5 +141,5 @@ TEMPLATES = {
         Template("disc", 0.85, 0, _disc, plain=True),
     )
 }
-TARGETS = {name: template for name, template in TEMPLATES.items() if template is not CODED}
+TARGETS = {name: template for name, template in TEMPLATES.items() if template not in CODED.values()}
 """Those that are known by their pattern alone."""
