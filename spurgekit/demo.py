@@ -122,7 +122,7 @@ def run_demo(
         (work / FILE_NAME).write_text(SURVEY.format(name=site.name), encoding="utf-8")
         survey = read_survey(work)
         say("cutting tiles")
-        make_tiles(survey.images, work / "tiles", TileOptions(size_px=survey.tiles.size_px), progress=progress)
+        make_tiles(survey.images, work / "tiles", TileOptions(layout="grid", size_px=survey.tiles.size_px), progress=progress)
         say("labelling them, and splitting them by place")
         labelled = DatasetOptions(labels=simulated.weed, classes=survey.classes, min_cover=MIN_COVER, block_m=5.0, seed=seed)
         dataset = build_dataset(work / "tiles", work / "dataset", labelled, progress=progress)
