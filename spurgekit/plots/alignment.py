@@ -24,9 +24,8 @@ PERSPECTIVE_SD = 0.002
 BEND_LENGTH = 2.0
 """Over how many plot sides the bending of a mosaic stays alike."""
 
-BEND_SDS_M = (0.0, 0.05, 0.1, 0.2, 0.4)
-NOISE_SDS_M = (0.02, 0.04, 0.07, 0.12)
-"""What is tried for the standard deviations of the bending and of the placing of markers, both along one axis."""
+BENDS_AND_NOISES = np.array(list(itertools.product((0.0, 0.05, 0.1, 0.2, 0.4), (0.02, 0.04, 0.07, 0.12))))
+"""What is tried for the standard deviations of the bending and of the placing of markers, both in metres along one axis."""
 
 
 def fit_similarity(nodes: Array, points: Array, scale_error: float) -> Array:
@@ -130,16 +129,16 @@ class Bending:
     """
 
     def __init__(self, nodes: Array, residuals_m: Array, size_m: float) -> None:
-        self._nodes, self._residuals, self._length = nodes, residuals_m, BEND_LENGTH * size_m
-        alike = self._alike(nodes)
-        best = -np.inf
-        for bend, noise in itertools.product(BEND_SDS_M, NOISE_SDS_M):
-            covariance = bend**2 * alike + noise**2 * np.eye(len(nodes))
-            inverse = np.linalg.inv(covariance)
-            fit = float(np.sum(residuals_m * (inverse @ residuals_m)))
-            likelihood = -0.5 * fit - np.linalg.slogdet(covariance)[1]  # two axes: twice half the determinant
-            if likelihood > best:
-                best, self._bend, self._noise, self._inverse = likelihood, bend, noise, inverse
+        self._nodes, self._length = nodes, BEND_LENGTH * size_m
+        # In the eigenvectors of what is alike every covariance of the table is diagonal.
+        shares, vectors = np.linalg.eigh(self._alike(nodes))
+        rotated = vectors.T @ residuals_m
+        variances = BENDS_AND_NOISES[:, :1] ** 2 * shares.clip(0) + BENDS_AND_NOISES[:, 1:] ** 2
+        fit = ((rotated**2).sum(axis=1) / variances).sum(axis=1)
+        best = int(np.argmax(-0.5 * fit - np.log(variances).sum(axis=1)))  # two axes: twice half the log determinant
+        self._bend, self._noise = BENDS_AND_NOISES[best]
+        self._inverse = vectors / variances[best] @ vectors.T
+        self._weights = vectors / variances[best] @ rotated
 
     def _alike(self, others: Array) -> Array:
         squared = np.sum((others[:, None] - self._nodes[None]) ** 2, axis=2)
@@ -147,7 +146,7 @@ class Bending:
 
     def at(self, nodes: Array) -> Array:
         """Return the bending at other nodes, shape (n, 2), metres."""
-        return np.asarray(self._bend**2 * self._alike(nodes) @ self._inverse @ self._residuals, np.float64)
+        return np.asarray(self._bend**2 * self._alike(nodes) @ self._weights, np.float64)
 
     def sd_at(self, nodes: Array) -> Array:
         """Return how far along an axis a marker may be from :meth:`at`, as a standard deviation in metres; shape (n,)."""
@@ -155,11 +154,11 @@ class Bending:
         known = np.einsum("ij,jk,ik->i", alike, self._inverse, alike)
         return np.asarray(np.sqrt(self._bend**2 - known + self._noise**2), np.float64)
 
-    def surprise(self) -> Array:
-        """Return how far each marker is from what all others say, in standard deviations along an axis; shape (n,).
+    def left_out(self) -> tuple[Array, Array]:
+        """Return how far each marker is from where all others have it, and the standard deviation of that along an axis.
 
-        Leave-one-out residuals in closed form (Rasmussen and Williams 2006, equations 5.10-5.12).
+        Both in metres, of shape (n,). Leave-one-out residuals in closed form (Rasmussen and Williams 2006, equations
+        5.10-5.12).
         """
         precision = np.diag(self._inverse)
-        left_out = (self._inverse @ self._residuals) / precision[:, None]
-        return np.asarray(np.hypot(*left_out.T) * np.sqrt(precision), np.float64)
+        return np.hypot(*self._weights.T) / precision, 1 / np.sqrt(precision)

@@ -19,9 +19,9 @@ from shapely import MultiPoint
 
 from spurgekit.errors import InputError
 from spurgekit.plots.alignment import Array, Bending, apply, fit_projective, fit_similarity, similarity_matrix
-from spurgekit.plots.proposals import propose, quarter_turn, symmetries, turned_nodes, upright
+from spurgekit.plots.proposals import propose, quarter_turn, symmetries, upright
 from spurgekit.plots.protocol import PlotProtocol
-from spurgekit.plots.support import background, log10_false_alarms, log_odds
+from spurgekit.plots.support import background, log10_false_alarms, log_evidence
 
 Model = Literal["similarity", "projective"]
 
@@ -37,8 +37,14 @@ FIXED = {"similarity": 2, "projective": 4}
 MAX_LOG10_FALSE_ALARMS = -3.0
 """Lattices that chance would give more often than this, per image, are none."""
 
+MIN_VISIBLE = 0.375
+"""The least share of a lattice's markers that fixes it: 6 of 16."""
+
 MIN_LOG_ODDS = np.log(100.0)
 """By how much a placement must be likelier than any other of the same markers."""
+
+RIVAL_MARKERS = 3
+"""A placement with so many markers less than another cannot be as likely."""
 
 REFINED = 40
 """How many of the best proposals are looked at closely."""
@@ -47,7 +53,7 @@ REFINED = 40
 REACHES = (2.0, 1.5, 1.0, 1.0, 1.0, 1.0)
 """Tolerances within which markers are taken from one least-squares fit to the next."""
 
-FINISHING_ROUNDS = 5
+SETTLING_ROUNDS = 5
 """A corner is won or lost in each, and seldom more than one."""
 
 FEWEST_TO_JUDGE = 6
@@ -103,12 +109,16 @@ class _Placement:
 
     transform: Array
     matched: NDArray[np.intp]
-    residuals_m: Array
-    density: Array
+    log10_false_alarms: float
 
     @property
     def count(self) -> int:
         return int((self.matched >= 0).sum())
+
+    @property
+    def visible(self) -> float:
+        """The share of markers that are found, never quite all or none (Laplace's rule of succession)."""
+        return (self.count + 1) / (len(self.matched) + 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +129,7 @@ class _Search:
     positions: Array
     cost: Array  # a detection's own, in place of a distance: the better scored of two is taken
     may_match: NDArray[np.bool_] | None
-    turns: tuple[int, ...]  # quarter turns that leave the lattice as it is
+    turns: dict[int, NDArray[np.intp]]  # quarter turns that leave the lattice as it is, and what they do to its nodes
     size_m: float
     tolerance_m: float
     scale_error: float
@@ -207,7 +217,7 @@ def fit_lattices(
             positions=positions[free] - middle,
             cost=-np.log(np.clip(np.ones(len(free)) if scores is None else np.asarray(scores)[free], 0.01, 1)),
             may_match=None if may_match is None else may_match[:, free],
-            turns=symmetries(protocol.nodes_m) if may_match is None else (0,),
+            turns=symmetries(protocol.nodes_m, turned=may_match is None),
             size_m=protocol.size_m,
             tolerance_m=tolerance_m or TOLERANCE_M[model],
             scale_error=SCALE_ERROR[model] if scale_error is None else scale_error,
@@ -255,21 +265,34 @@ def _best_fit(search: _Search) -> LatticeFit | None:
         size_m=search.size_m,
         keep=REFINED,
     )
-    placements = []
-    for transform in proposals.transforms:
-        placement = _refine(search, transform)
-        if placement is not None and _log10_false_alarms(search, placement, proposals.tests) <= MAX_LOG10_FALSE_ALARMS:
-            placements.append(placement)
-    if not placements:
+    refined = [_refine(search, transform, proposals.tests) for transform in proposals.transforms]
+    places = _places(search, [found for found in refined if found is not None and _is_supported(found)])
+    if not places:
         return None
-    best = max(placements, key=lambda placement: _log_odds(placement, placement))
-    _refuse_rivals(search, best, placements)
-    return _finish(search, best, _log10_false_alarms(search, best, proposals.tests))
+    settled = [_settle(search, place) for place in places]
+    best = _likeliest(search, settled)
+    _refuse_rivals(search, best, [*settled, *_shifted(search, best, proposals.tests)])
+    return _fit_of(search, best)
 
 
-def _refine(search: _Search, transform: Array) -> _Placement | None:
-    """Return where least squares takes a proposal, or None if too few detections or another scale come of it."""
-    before = None
+def _is_supported(placement: _Placement) -> bool:
+    enough = placement.count >= MIN_VISIBLE * len(placement.matched)
+    return enough and placement.log10_false_alarms <= MAX_LOG10_FALSE_ALARMS
+
+
+def _places(search: _Search, placements: Sequence[_Placement]) -> list[_Placement]:
+    """Return the best placement in each place, without those that are far from as good as the best of all."""
+    places: list[_Placement] = []
+    for placement in sorted(placements, key=lambda found: found.log10_false_alarms):
+        near = placement.count >= max(found.count for found in placements) - RIVAL_MARKERS
+        if near and not any(_alike(search, placement, place) for place in places):
+            places.append(placement)
+    return places
+
+
+def _refine(search: _Search, transform: Array, tests: int) -> _Placement | None:
+    """Return where least squares takes a proposal, or None if too few detections come of it."""
+    before = np.full(len(search.nodes), -2, np.intp)
     for reach in REACHES:
         matched = search.match(apply(transform, search.nodes), reach * search.tolerance_m)
         hit = matched >= 0
@@ -279,95 +302,30 @@ def _refine(search: _Search, transform: Array) -> _Placement | None:
             break
         before = matched
         transform = search.fit(search.nodes[hit], search.positions[matched[hit]])
-    return _place(search, transform, matched)
-
-
-def _place(search: _Search, transform: Array, matched: NDArray[np.intp]) -> _Placement:
     predicted = apply(transform, search.nodes)
-    offsets = search.positions[matched] - predicted
-    residuals = np.where(matched >= 0, np.hypot(*offsets.T), np.nan)
     density = background(predicted, matched, search.positions, search.size_m, search.may_match)
-    return _Placement(transform, matched, residuals, density)
+    residuals = _residuals(search, transform, matched)
+    false_alarms = log10_false_alarms(residuals, density, search.tolerance_m, tests, FIXED[search.model])
+    return _Placement(transform, matched, false_alarms)
 
 
-def _log10_false_alarms(search: _Search, placement: _Placement, tests: int) -> float:
-    return log10_false_alarms(placement.residuals_m, placement.density, search.tolerance_m, tests, FIXED[search.model])
+def _residuals(search: _Search, transform: Array, matched: NDArray[np.intp]) -> Array:
+    offsets = search.positions[matched] - apply(transform, search.nodes)
+    return np.where(matched >= 0, np.hypot(*offsets.T), np.nan)
 
 
-def _log_odds(placement: _Placement, judge: _Placement) -> float:
-    """Return the log odds of a placement, with the visibility and the spread of markers as another one has them."""
-    count = judge.count
-    spread = np.sqrt(np.nansum(judge.residuals_m**2) / max(2 * count - 4, 1))
-    visible = (count + 1) / (len(judge.matched) + 2)
-    return log_odds(placement.residuals_m, placement.density, visible, float(np.clip(spread, 0.03, 0.2)))
-
-
-def _refuse_rivals(search: _Search, best: _Placement, placements: Sequence[_Placement]) -> None:
-    """Raise if the markers of a placement fit the lattice in another place about as well."""
-    likelihood = _log_odds(best, best)
-    distinct: list[_Placement] = [best]
-    for rival in [*placements, *_shifted(search, best)]:
-        shares = len(np.intersect1d(rival.matched[rival.matched >= 0], best.matched))
-        if not shares or any(_alike(search, rival, other) for other in distinct):
-            continue
-        if likelihood - _log_odds(rival, best) < MIN_LOG_ODDS:
-            distinct.append(rival)
-    if len(distinct) > 1:
-        raise AmbiguousLatticeError(
-            f"{best.count} of {len(search.positions)} markers fit, but {len(distinct)} placements of the lattice "
-            "fit them about equally well"
-        )
-
-
-def _shifted(search: _Search, best: _Placement) -> list[_Placement]:
-    """Return the same lattice moved by whole cells, and turned where it is not symmetric, if it still meets the markers."""
-    moves = []
-    for turn in range(4 // len(search.turns)):
-        turned = quarter_turn(search.nodes, turn)
-        shifts = (search.nodes[:, None] - apply(turned, search.nodes)).reshape(-1, 2)
-        moves += [similarity_matrix(1, complex(x, y)) @ turned for x, y in np.unique(shifts.round(6), axis=0)]
-    predicted = np.array([apply(best.transform @ move, search.nodes) for move in moves])
-    apart, _ = search.tree.query(predicted, distance_upper_bound=2 * search.tolerance_m)
-    hits = np.isfinite(apart).sum(axis=1)
-    enough = max(best.count - 4, FIXED[search.model] + 1)
-    found = [_refine(search, best.transform @ move) for move, count in zip(moves, hits, strict=True) if count >= enough]
-    return [placement for placement in found if placement is not None]
-
-
-def _alike(search: _Search, one: _Placement, other: _Placement) -> bool:
-    """Whether two placements are the same up to symmetry: most of their markers stand at the same nodes."""
-    for turn in search.turns:
-        onto = turned_nodes(search.nodes, turn)
-        same = (one.matched >= 0) & (one.matched == other.matched[onto])
-        if same.sum() * 2 > min(one.count, other.count):
-            return True
-    return False
-
-
-def _finish(search: _Search, best: _Placement, false_alarms: float) -> LatticeFit:
-    """Return the fit with its missing corners filled in, and without detections that their neighbours speak against.
-
-    Around the transform the mosaic bends smoothly; what the markers show of it is added to corners without one, and brings
-    markers within reach that the rigid lattice missed.
-    """
-    transform = upright(best.transform, search.nodes, search.turns)
-    matched = search.match(apply(transform, search.nodes), search.tolerance_m)
-    for _ in range(FINISHING_ROUNDS):
+def _settle(search: _Search, placement: _Placement) -> _Placement:
+    """Return a placement with the markers that its bending reaches, and without those that their neighbours speak against."""
+    transform, matched = placement.transform, placement.matched
+    for _ in range(SETTLING_ROUNDS):
         transform, bending = _bent(search, matched)
         bent = apply(transform, search.nodes) + bending.at(search.nodes)
         again = _without_misfit(search, search.match(bent, search.tolerance_m))
         if np.array_equal(again, matched):
             break
         matched = again
-    transform, bending = _bent(search, matched)
-    rigid = apply(transform, search.nodes)
-    found = (matched >= 0)[:, None]
-    return LatticeFit(
-        nodes_m=np.where(found, search.positions[matched], rigid + bending.at(search.nodes)),
-        detections=matched,
-        transform=transform,
-        residuals_m=_place(search, transform, matched).residuals_m,
-        log10_false_alarms=false_alarms,
+    return replace(
+        placement, transform=search.fit(search.nodes[matched >= 0], search.positions[matched[matched >= 0]]), matched=matched
     )
 
 
@@ -384,8 +342,8 @@ def _without_misfit(search: _Search, matched: NDArray[np.intp]) -> NDArray[np.in
     nodes = np.flatnonzero(matched >= 0)
     if len(nodes) < FEWEST_TO_JUDGE:
         return matched
-    _, bending = _bent(search, matched)
-    worst = nodes[np.argmax(bending.surprise())]
+    distance, sd = _bent(search, matched)[1].left_out()
+    worst = nodes[np.argmax(distance / sd)]
     others = matched.copy()
     others[worst] = -1
     transform, bending = _bent(search, others)
@@ -393,6 +351,97 @@ def _without_misfit(search: _Search, matched: NDArray[np.intp]) -> NDArray[np.in
     off = search.positions[matched[worst]] - apply(transform, node)[0] - bending.at(node)[0]
     misfit = np.hypot(*off) > max(MISFIT_SDS * bending.sd_at(node)[0], MISFIT_M)
     return others if misfit else matched
+
+
+def _fit_of(search: _Search, best: _Placement) -> LatticeFit:
+    """Return a placement as people read it, with its missing corners filled in."""
+    turn = upright(best.transform, search.nodes, search.turns)
+    matched = best.matched[search.turns[turn]]
+    transform, bending = _bent(search, matched)
+    bent = apply(transform, search.nodes) + bending.at(search.nodes)
+    return LatticeFit(
+        nodes_m=np.where((matched >= 0)[:, None], search.positions[matched], bent),
+        detections=matched,
+        transform=transform,
+        residuals_m=_residuals(search, transform, matched),
+        log10_false_alarms=best.log10_false_alarms,
+    )
+
+
+# -- the same markers in another place ------------------------------------------------------------------------------
+
+
+def _evidence(search: _Search, placement: _Placement, visible: float) -> Array:
+    """Return how much each node speaks for a placement, given the share of markers that are seen; shape (nodes,)."""
+    transform, bending = _bent(search, placement.matched)
+    hit = placement.matched >= 0
+    distances, sds = np.full((2, len(hit)), np.nan)
+    distances[hit], sds[hit] = bending.left_out()
+    predicted = apply(transform, search.nodes)
+    density = background(predicted, placement.matched, search.positions, search.size_m, search.may_match)
+    return log_evidence(distances, sds, density, visible, search.tolerance_m)
+
+
+def _log_odds(search: _Search, one: _Placement, other: _Placement) -> float:
+    """Return how much likelier one placement is than another, by the nodes and markers that they do not share.
+
+    What a marker weighs that has a node in both is left out: a lattice that is moved by a cell fits it the same.
+    """
+    visible = max(one.visible, other.visible)
+    odds = [
+        _evidence(search, placement, visible)[(placement.matched < 0) | ~np.isin(placement.matched, against.matched)].sum()
+        for placement, against in ((one, other), (other, one))
+    ]
+    return float(odds[0] - odds[1])
+
+
+def _likeliest(search: _Search, placements: Sequence[_Placement]) -> _Placement:
+    best = max(placements, key=lambda placement: _evidence(search, placement, placement.visible).sum())
+    for placement in placements:
+        if _log_odds(search, best, placement) < 0:
+            best = placement
+    return best
+
+
+def _refuse_rivals(search: _Search, best: _Placement, rivals: Sequence[_Placement]) -> None:
+    """Raise if the markers of a placement fit the lattice in another place about as well."""
+    places = [best]
+    for rival in rivals:
+        shares = np.isin(rival.matched[rival.matched >= 0], best.matched).any()
+        if not shares or any(_alike(search, rival, place) for place in places):
+            continue
+        if _log_odds(search, best, rival) < MIN_LOG_ODDS:
+            places.append(rival)
+    if len(places) > 1:
+        raise AmbiguousLatticeError(
+            f"{best.count} of {len(search.positions)} markers fit, but {len(places)} placements of the lattice "
+            "fit them about equally well"
+        )
+
+
+def _shifted(search: _Search, best: _Placement, tests: int) -> list[_Placement]:
+    """Return the same lattice moved by whole cells, and turned where it is not symmetric, if it still meets the markers."""
+    moves = []
+    for turn in range(4 // len(search.turns)):
+        turned = quarter_turn(search.nodes, turn)
+        shifts = (search.nodes[:, None] - apply(turned, search.nodes)).reshape(-1, 2)
+        moves += [similarity_matrix(1, complex(x, y)) @ turned for x, y in np.unique(shifts.round(6), axis=0)]
+    predicted = np.array([apply(best.transform @ move, search.nodes) for move in moves])
+    apart, _ = search.tree.query(predicted, distance_upper_bound=2 * search.tolerance_m)
+    hits = np.isfinite(apart).sum(axis=1)
+    enough = max(best.count - RIVAL_MARKERS, FIXED[search.model] + 1)
+    found = [_refine(search, best.transform @ move, tests) for move, count in zip(moves, hits, strict=True) if count >= enough]
+    places = _places(search, [placement for placement in found if placement is not None])
+    return [_settle(search, place) for place in places if not _alike(search, place, best)]
+
+
+def _alike(search: _Search, one: _Placement, other: _Placement) -> bool:
+    """Whether two placements are the same up to symmetry: most of their markers stand at the same nodes."""
+    for onto in search.turns.values():
+        same = (one.matched >= 0) & (one.matched == other.matched[onto])
+        if same.sum() * 2 > min(one.count, other.count):
+            return True
+    return False
 
 
 # -- several lattices -----------------------------------------------------------------------------------------------

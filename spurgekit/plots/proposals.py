@@ -52,37 +52,40 @@ def quarter_turn(nodes: Array, turns: int) -> Array:
 
 
 def turned_nodes(nodes: Array, turns: int) -> NDArray[np.intp] | None:
-    """Return the node that each node comes to lie on when a lattice is turned, or None if it does not fit itself."""
+    """Return the node that each node comes to lie on when a lattice is turned, or None if it does not fit itself.
+
+    A lattice laid by ``transform`` with detections ``matched`` lies the same by ``transform @ quarter_turn(nodes, turns)``
+    with detections ``matched[turned_nodes(nodes, turns)]``.
+    """
     apart, onto = cKDTree(nodes).query(apply(quarter_turn(nodes, turns), nodes))
     return np.asarray(onto, np.intp) if apart.max() < 1e-6 else None
 
 
-def symmetries(nodes: Array) -> tuple[int, ...]:
-    """Return the quarter turns that leave a lattice as it is."""
-    return tuple(turns for turns in range(4) if turned_nodes(nodes, turns) is not None)
+def symmetries(nodes: Array, *, turned: bool = True) -> dict[int, NDArray[np.intp]]:
+    """Return the quarter turns that leave a lattice as it is, with the :func:`turned_nodes` of each.
+
+    With ``turned=False`` only that by none, as for a lattice whose markers say which they are.
+    """
+    found = {turn: turned_nodes(nodes, turn) for turn in (range(4) if turned else (0,))}
+    return {turn: onto for turn, onto in found.items() if onto is not None}
 
 
-def upright(transform: Array, nodes: Array, turns: tuple[int, ...]) -> Array:
-    """Return a placement of the same lattice whose rows run nearest to east.
+def upright(transform: Array, nodes: Array, turns: dict[int, NDArray[np.intp]]) -> int:
+    """Return by how many quarter turns a lattice is to be turned for its rows to run nearest to east.
 
     A lattice with two ways to lie is turned as a page is read: its rows run east, or south if they run within 10 degrees of
     north-south, where the smallest error would otherwise decide which end comes first.
     """
-    best, best_angle = transform, np.inf
-    for turn in turns:
-        turned = transform @ quarter_turn(nodes, turn)
-        middle = nodes.mean(axis=0)
-        (x0, y0), (x1, y1) = apply(turned, np.array([middle, middle + [1e-3, 0]]))
-        angle = np.degrees(np.arctan2(y1 - y0, x1 - x0)) + (10.0 if len(turns) == 2 else 0.0)
-        if abs(angle) < best_angle:
-            best, best_angle = turned, abs(angle)
-    return np.asarray(best, np.float64)
+    middle = nodes.mean(axis=0)
+    (x0, y0), (x1, y1) = apply(transform, middle + np.array([[0, 0], [1e-3, 0]]))
+    along = np.degrees(np.arctan2(y1 - y0, x1 - x0)) + (10.0 if len(turns) == 2 else 0.0)
+    return min(turns, key=lambda turn: abs((along + 90 * turn + 180) % 360 - 180))
 
 
 def propose(
     nodes: Array,
     positions: Array,
-    turns: tuple[int, ...],
+    turns: dict[int, NDArray[np.intp]],
     *,
     may_match: NDArray[np.bool_] | None,
     cost: Array,
@@ -98,7 +101,7 @@ def propose(
     nodes : ndarray of float64, shape (nodes, 2)
     positions : ndarray of float64, shape (n, 2)
         Detections, in metres.
-    turns : tuple of int
+    turns : dict of int to ndarray
         The lattice's symmetries, as :func:`symmetries` returns them; only one of such placements is proposed.
     may_match : ndarray of bool, shape (nodes, n) or None
         Which detections could be at which node.
@@ -115,7 +118,7 @@ def propose(
     b = (z[first] + z[second]) / 2 - a * (u[start] + u[end]) / 2
     votes = _votes(u, a, b, z, VOTE_REACH * tolerance_m)
     order = np.lexsort([b.imag, b.real, -abs(u[end] - u[start]), -votes])  # of as many votes, the longest pair
-    order = order[votes[order] >= 3]
+    order = order[votes[order] >= max(3, votes.max(initial=0) / 2)]
     # One for each place: symmetric placements have their middle and, up to symmetry, their angle in common.
     middle = a[order] * u.mean() + b[order]
     angle = np.angle(a[order] ** len(turns)) / len(turns)
@@ -127,7 +130,7 @@ def propose(
 def _pairs(
     nodes: Array,
     positions: Array,
-    turns: tuple[int, ...],
+    turns: dict[int, NDArray[np.intp]],
     may_match: NDArray[np.bool_] | None,
     cost: Array,
     tolerance_m: float,
@@ -158,16 +161,14 @@ def _seeds(positions: Array, cost: Array) -> NDArray[np.intp]:
     return best[np.lexsort([positions[best, 1], positions[best, 0]])]
 
 
-def _node_pairs(nodes: Array, turns: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _node_pairs(nodes: Array, turns: dict[int, NDArray[np.intp]]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return all ordered pairs of nodes but those that a symmetry of the lattice takes to an earlier one."""
     count = len(nodes)
     start, end = np.nonzero(~np.eye(count, dtype=bool))
     number = start * count + end
     least = number.copy()
-    for turn in turns:
-        onto = turned_nodes(nodes, turn)
-        if onto is not None:
-            least = np.minimum(least, onto[start] * count + onto[end])
+    for onto in turns.values():
+        least = np.minimum(least, onto[start] * count + onto[end])
     return start[number == least], end[number == least]
 
 

@@ -53,7 +53,7 @@ def background(
     density = np.maximum(inside.sum(axis=1), 1) / np.prod(high - low)
     for share in NEIGHBOURHOODS:
         radius = share * size_m
-        density = np.maximum(density, np.sum(others & (apart < radius), axis=1) / (np.pi * radius**2))
+        density = np.maximum(density, (np.sum(others & (apart < radius), axis=1) - 1) / (np.pi * radius**2))
     return np.asarray(density, np.float64)
 
 
@@ -95,21 +95,35 @@ def tail_probability(chances: Array, count: int) -> float:
     return float(exactly[count:].sum())
 
 
-def log_odds(residuals_m: Array, density: Array, visible: float, sd_m: float) -> float:
-    """Return the log likelihood of a placement against the detections being all background.
+def log_evidence(residuals_m: Array, sds_m: Array, density: Array, visible: float, tolerance_m: float) -> Array:
+    """Return for each node how much likelier what is seen of it is under a placement than as background; shape (nodes,).
 
     Parameters
     ----------
-    residuals_m, density : ndarray of float64, shape (nodes,)
-        As of :func:`log10_false_alarms`.
+    residuals_m : ndarray of float64, shape (nodes,)
+        Distance of the marker at each node from where the others have it, NaN where there is none.
+    sds_m : ndarray of float64, shape (nodes,)
+        Standard deviation of that along an axis; NaN where there is none.
+    density : ndarray of float64, shape (nodes,)
+        As :func:`background` returns it.
     visible : float
         The share of markers that are found.
-    sd_m : float
-        Standard deviation of a marker about its node, along one axis.
+    tolerance_m : float
+
+    Returns
+    -------
+    ndarray of float64, shape (nodes,)
+        Logarithms of likelihood ratios.
+
+    Notes
+    -----
+    Half of the markers are taken to be where the others have them, half anywhere within the tolerance: how a mosaic bends is
+    known too little at its edge for the tails of a normal distribution to be believed.
     """
-    density_at_node = np.exp(-0.5 * (residuals_m / sd_m) ** 2) / (2 * np.pi * sd_m**2)
-    ratio = np.where(np.isnan(residuals_m), 0.0, density_at_node / density)
-    return float(np.log((1 - visible) + visible * ratio).sum())
+    anywhere = 1 / (np.pi * tolerance_m**2)
+    expected = np.exp(-0.5 * (residuals_m / sds_m) ** 2) / (2 * np.pi * sds_m**2)
+    ratio = np.where(np.isnan(residuals_m), 0.0, (expected + anywhere) / (2 * density))
+    return np.asarray(np.log((1 - visible) + visible * ratio), np.float64)
 
 
 def common_distance(positions: Array, longest_m: float) -> float | None:
