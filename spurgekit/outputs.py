@@ -66,6 +66,21 @@ def output_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path]
         raise
 
 
+@contextmanager
+def output_file(path: Path) -> Iterator[Path]:
+    """Yield a hidden name beside ``path``, of the same suffix, that takes that name when the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    partial.unlink(missing_ok=True)
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
 def check_free(path: Path, *, overwrite: bool) -> None:
     """Raise an :class:`OutputExistsError` if an output folder of that name may not be written."""
     path = Path(path).resolve()

@@ -14,6 +14,7 @@ from spurgekit.errors import SpurgekitError
 COMMANDS = {
     "init": "Start a survey: a folder with a commented survey.toml.",
     "info": "Show what an image is: size, CRS, ground sample distance, valid share.",
+    "markers": "List the ground markers in an image.",
     "tile": "Cut orthomosaics into georeferenced tiles.",
     "build-dataset": "Label tiles and split them by place.",
     "train": "Train a classifier and test it on held-out places.",

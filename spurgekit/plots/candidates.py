@@ -123,7 +123,7 @@ def respond(grey: Array, template: Template) -> tuple[Array, Array, Array]:
         for kernel in (kernels.mean, kernels.real, kernels.imaginary)
     )
     response = (answer + cv2.magnitude(real, imaginary)) / (spread * np.float32(kernels.ideal))
-    return response, np.asarray(cv2.phase(real, imaginary), np.float32), spread
+    return np.asarray(response, np.float32), np.asarray(cv2.phase(real, imaginary), np.float32), np.asarray(spread, np.float32)
 
 
 @lru_cache(maxsize=16)

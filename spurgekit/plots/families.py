@@ -15,9 +15,7 @@ DEFAULT_SIZE_M = 0.45
 FAMILY_NAMES = (*TARGETS, *sorted(dictionaries()))
 
 
-def make_detector(
-    family: str, size_m: float, *, ids: Sequence[int] = (), color: tuple[int, int, int] | None = None
-) -> MarkerDetector:
+def make_detector(family: str, size_m: float, *, ids: Sequence[int] = (), color: Sequence[int] | None = None) -> MarkerDetector:
     """Return the detector of a family.
 
     Parameters
@@ -28,7 +26,7 @@ def make_detector(
         Side or diameter in metres; of a coded marker, the side of its black square.
     ids : sequence of int
         The codes that were laid out, of coded markers.
-    color : tuple of int, optional
+    color : sequence of int, optional
         Red, green and blue of plain targets; by default they are brighter than their surroundings.
 
     Raises
@@ -51,4 +49,8 @@ def make_detector(
         raise InputError(f"{family} markers carry no codes; --marker-ids goes with aruco and apriltag families")
     if color is not None and not TARGETS[family].plain:
         raise InputError(f"{family} markers are light and dark; --marker-color goes with panel and disc")
-    return TargetDetector(family, size_m, color)
+    if color is None:
+        return TargetDetector(family, size_m)
+    if len(color) != 3 or not all(0 <= value <= 255 for value in color):
+        raise InputError(f"a colour is red, green and blue from 0 to 255, such as 200,40,30, not {','.join(map(str, color))}")
+    return TargetDetector(family, size_m, (color[0], color[1], color[2]))
