@@ -34,6 +34,9 @@ SCALE_ERROR = {"similarity": 0.04, "projective": 0.12}
 FIXED = {"similarity": 2, "projective": 4}
 """Markers that a transform meets exactly, whatever they are."""
 
+PROJECTIVE_NODES = 8
+"""A smaller lattice says too little about perspective to be told from chance if it may have any."""
+
 MAX_LOG10_FALSE_ALARMS = -3.0
 """Lattices that chance would give more often than this, per image, are none."""
 
@@ -125,12 +128,14 @@ class _Placement:
 class _Search:
     """What is looked for, and among which detections."""
 
+    shape: str
     nodes: Array
     positions: Array
     cost: Array  # a detection's own, in place of a distance: the better scored of two is taken
     may_match: NDArray[np.bool_] | None
     turns: dict[int, NDArray[np.intp]]  # quarter turns that leave the lattice as it is, and what they do to its nodes
     size_m: float
+    fewest: int
     tolerance_m: float
     scale_error: float
     model: Model
@@ -193,7 +198,8 @@ def fit_lattices(
     scale_error : float, optional
         By how much the ground sample distance may be wrong, as a share. Default 0.04, and 0.12 for frames.
     model : {"similarity", "projective"}
-        How the lattice may lie: turned, moved and slightly scaled in orthomosaics; in frames with a mild perspective, too.
+        How the lattice may lie: turned, moved and slightly scaled in orthomosaics; in frames with a mild perspective, too,
+        if it has at least eight nodes.
 
     Returns
     -------
@@ -210,18 +216,20 @@ def fit_lattices(
     may_match = _by_id(protocol, ids)
     fits: list[LatticeFit] = []
     free = np.arange(len(positions))
-    while len(free) > FIXED[model]:
+    while len(free) >= fewest_markers(protocol):
         middle = positions[free].mean(axis=0)  # large coordinates would cost digits
         search = _Search(
+            shape=_shape(protocol),
             nodes=protocol.nodes_m,
             positions=positions[free] - middle,
             cost=-np.log(np.clip(np.ones(len(free)) if scores is None else np.asarray(scores)[free], 0.01, 1)),
             may_match=None if may_match is None else may_match[:, free],
             turns=symmetries(protocol.nodes_m, turned=may_match is None),
             size_m=protocol.size_m,
+            fewest=fewest_markers(protocol),
             tolerance_m=tolerance_m or TOLERANCE_M[model],
             scale_error=SCALE_ERROR[model] if scale_error is None else scale_error,
-            model=model,
+            model=model if len(protocol.nodes_m) >= PROJECTIVE_NODES else "similarity",
             tree=cKDTree(positions[free] - middle),
         )
         fit = _best_fit(search)
@@ -236,6 +244,11 @@ def fit_lattices(
         fits.append(fit)
         free = np.setdiff1d(free, fit.detections)
     return tuple(_in_reading_order(fits))
+
+
+def fewest_markers(protocol: PlotProtocol) -> int:
+    """Return how many markers fix a lattice at least."""
+    return max(4, int(np.ceil(MIN_VISIBLE * len(protocol.nodes_m))))
 
 
 def _by_id(protocol: PlotProtocol, ids: Sequence[int | None] | None) -> NDArray[np.bool_] | None:
@@ -266,7 +279,7 @@ def _best_fit(search: _Search) -> LatticeFit | None:
         keep=REFINED,
     )
     refined = [_refine(search, transform, proposals.tests) for transform in proposals.transforms]
-    places = _places(search, [found for found in refined if found is not None and _is_supported(found)])
+    places = _places(search, [found for found in refined if found is not None and _is_supported(search, found)])
     if not places:
         return None
     settled = [_settle(search, place) for place in places]
@@ -275,9 +288,8 @@ def _best_fit(search: _Search) -> LatticeFit | None:
     return _fit_of(search, best)
 
 
-def _is_supported(placement: _Placement) -> bool:
-    enough = placement.count >= MIN_VISIBLE * len(placement.matched)
-    return enough and placement.log10_false_alarms <= MAX_LOG10_FALSE_ALARMS
+def _is_supported(search: _Search, placement: _Placement) -> bool:
+    return placement.count >= search.fewest and placement.log10_false_alarms <= MAX_LOG10_FALSE_ALARMS
 
 
 def _places(search: _Search, placements: Sequence[_Placement]) -> list[_Placement]:
@@ -414,8 +426,8 @@ def _refuse_rivals(search: _Search, best: _Placement, rivals: Sequence[_Placemen
             places.append(rival)
     if len(places) > 1:
         raise AmbiguousLatticeError(
-            f"{best.count} of {len(search.positions)} markers fit, but {len(places)} placements of the lattice "
-            "fit them about equally well"
+            f"{best.count} of {len(search.positions)} markers fit, but {len(places)} placements of the "
+            f"{search.shape} lattice fit them about equally well; give the corners of the plots instead"
         )
 
 
