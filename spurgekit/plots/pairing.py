@@ -36,7 +36,7 @@ TOLERANCE_SDS = 3.0
 """So is the tolerance of how far a pair may be apart."""
 
 FEWEST_TO_JUDGE, MISFIT = 5, 5.0
-"""Among this many pairs one can be told to be false that is this many times as far off as is usual."""
+"""Among more pairs than this, one is false that is this many times as far from where the others have it as they are usually."""
 
 PLACEMENTS = 12
 """How many different placements are refined."""
@@ -106,8 +106,27 @@ class Search:
             )
         coded = sum(self.coded[pair] == 1 for pair in best.pairs)
         if coded < 2 and not self._is_no_chance(count, len(factors)):
-            raise InputError(f"{self._what()}, of which {count} pairs agree: too few to be sure that it is not by chance")
-        return best.pairs
+            raise InputError(
+                f"{self._what()}, of which {count} pairs agree to within {self.tolerance * metres:.2f} m: too few to be sure "
+                "that it is not by chance"
+            )
+        return self._without_misfits(best.pairs)
+
+    def _without_misfits(self, pairs: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        """Return the pairs but for those that are far off by the measure of the others: a stone beside a missed marker."""
+        while len(pairs) > FEWEST_TO_JUDGE:
+            i, j = np.array(pairs).T
+            off, usual = np.empty(len(pairs)), np.empty(len(pairs))
+            for k in range(len(pairs)):
+                others = np.arange(len(pairs)) != k
+                factor, shift = fit_similarity(self.here[i[others]], self.there[j[others]])
+                apart = np.abs(factor * self.here[i] + shift - self.there[j])
+                off[k], usual[k] = apart[k], np.median(apart[others])
+            worst = int(np.argmax(off))
+            if off[worst] <= max(self.least, MISFIT * usual[worst]):
+                break
+            pairs = pairs[:worst] + pairs[worst + 1 :]
+        return pairs
 
     def _what(self) -> str:
         return f"{count_of(len(self.here), 'marker')} and {count_of(len(self.there), 'known point')}"
@@ -193,13 +212,9 @@ class Search:
     def _refine(self, factor: complex, shift: complex) -> _Placed:
         """Return what a similarity settles to: pairs one to one, fitted anew until they stay."""
         pairs: list[tuple[int, int]] = []
-        usual = self.tolerance
-        for reach in (2.0, 1.5, 1.0, 1.0, 1.0, 1.0):
+        for reach in (2.0, 1.5, 1.0, 1.0, 1.0):
             apart = np.abs((factor * self.here + shift)[:, None] - self.there)
-            # Where most agree to centimetres, one that is off by decimetres is a stone beside a marker that was missed.
-            limit = reach * (
-                self.tolerance if len(pairs) < FEWEST_TO_JUDGE else np.clip(MISFIT * usual, self.least, self.tolerance)
-            )
+            limit = reach * self.tolerance
             may = (apart <= limit) & (self.coded >= 0)
             i, j = linear_sum_assignment(np.where(may, apart, 1e3 * limit))
             good = may[i, j]
@@ -207,7 +222,6 @@ class Search:
             if len(pairs) < 2:
                 return _Placed(factor * self.here + shift, (), -math.inf)
             factor, shift = fit_similarity(self.here[i[good]], self.there[j[good]])
-            usual = float(np.median(np.abs(factor * self.here[i[good]] + shift - self.there[j[good]])))
         placed = factor * self.here + shift
         return _Placed(placed, tuple(pairs), self._score(factor, placed, pairs))
 

@@ -71,7 +71,7 @@ class TestGrid:
         assert place(grid, 2000, 1500) == pytest.approx((40 * math.tan(math.radians(pitch + 90)), 0), abs=1e-3)
 
     def test_yaw_counts_from_true_north_and_not_from_that_of_the_grid(self):
-        # 3 degrees east of the central meridian at 46 degrees north, true north lies 3 sin 46 = 2.16 degrees west of grid north.
+        # 3 degrees east of the central meridian at 46° north, true north lies 3 sin 46 = 2.16 degrees west of grid north.
         grid = frame_grid(pose(longitude=-108.0001), 4000, 3000)
         turned = math.degrees(math.atan2(grid.transform.d, grid.transform.a))
         assert turned == pytest.approx(3 * math.sin(math.radians(46)), abs=0.01)
