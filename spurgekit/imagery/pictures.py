@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -15,6 +17,8 @@ from spurgekit.imagery.grid import name_crs
 from spurgekit.imagery.quicklook import QuickLook
 
 Colour = tuple[int, int, int]
+Mark = Literal["box", "dot", "ring"]
+"""What stands before an entry of the legend."""
 
 MIN_WIDTH = 1000
 """Small sites are enlarged to this many pixels, so that the text beside them fits."""
@@ -23,6 +27,28 @@ MARGIN = 16
 INK: Colour = (30, 30, 30)
 PAPER: Colour = (255, 255, 255)
 SUBPIXEL_BITS = 4
+LEAST_LETTER_PX = 12
+"""Letters that would be smaller than this are drawn at this size."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry of the legend."""
+
+    text: str
+    colour: Colour | None
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """A text on the site, at a place in pixels of the picture."""
+
+    text: str
+    col: float
+    row: float
+    size_px: float
+    colour: Colour
 
 
 class SitePicture:
@@ -40,7 +66,8 @@ class SitePicture:
         self._grid = look.grid
         self._zoom = max(1, math.ceil(MIN_WIDTH / max(look.grid.width, look.grid.height)))
         self._title = title
-        self._legend: list[tuple[Colour | None, str]] = []
+        self._legend: list[_Entry] = []
+        self._labels: list[_Label] = []
         rgba = self._enlarge(look.rgba())
         self._canvas = np.where(rgba[..., 3:] > 0, rgba[..., :3], np.uint8(255))
 
@@ -58,13 +85,44 @@ class SitePicture:
         closed : bool
             Join the last point to the first.
         """
-        lines = []
-        for shape in shapes:
-            cols, rows = self._grid.to_pixel(shape[:, 0], shape[:, 1])
-            # OpenCV's (0, 0) is the centre of the first pixel, ours is its corner.
-            points = np.column_stack([cols, rows]) * self._zoom - 0.5
-            lines.append(np.round(points * 2**SUBPIXEL_BITS).astype(np.int32))
+        lines = [self._for_opencv(shape) for shape in shapes]
         cv2.polylines(self._canvas, lines, closed, colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
+
+    def points(self, places: NDArray[np.float64], colour: Colour, radius: float = 6, filled: bool = True) -> None:
+        """Draw dots, or rings that let through what is below them.
+
+        Parameters
+        ----------
+        places : ndarray, shape (points, 2)
+            x and y in the CRS of the site.
+        colour : tuple of int
+            Red, green, blue; a dark rim sets it off from the ground.
+        radius : float
+            In pixels of the picture.
+        filled : bool
+            Dots; else rings.
+        """
+        for place in self._for_opencv(np.asarray(places, dtype=np.float64).reshape(-1, 2)):
+            for grown, ink in ((1.5, INK), (0.0, colour)):
+                reach = round((radius + grown) * 2**SUBPIXEL_BITS)
+                thickness = cv2.FILLED if filled else round(radius / 2 + 2 * grown)
+                cv2.circle(self._canvas, tuple(place.tolist()), reach, ink, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+
+    def label(self, place: Sequence[float], text: str, height: float, colour: Colour = PAPER) -> None:
+        """Write a text centred on a place, with a dark rim.
+
+        Parameters
+        ----------
+        place : sequence of two floats
+            x and y in the CRS of the site.
+        text : str
+        height : float
+            Of its letters, in the unit of the CRS; never too small to read.
+        colour : tuple of int
+        """
+        col, row = (float(value) * self._zoom for value in self._grid.to_pixel(place[0], place[1]))
+        pixel = math.sqrt(abs(self._grid.transform.determinant)) / self._zoom
+        self._labels.append(_Label(text, col, row, max(LEAST_LETTER_PX, height / pixel), colour))
 
     def paint(self, rgba: NDArray[np.uint8]) -> None:
         """Lay colours over the site; alpha says how strongly.
@@ -80,9 +138,9 @@ class SitePicture:
         mixed = self._canvas[painted] * (1 - strength) + overlay[painted, :3] * strength
         self._canvas[painted] = (mixed + 0.5).astype(np.uint8)
 
-    def legend(self, colour: Colour | None, text: str) -> None:
+    def legend(self, colour: Colour | None, text: str, mark: Mark = "box") -> None:
         """Add an entry below the picture; without a colour it is text alone."""
-        self._legend.append((colour, text))
+        self._legend.append(_Entry(text, colour, mark))
 
     def save(self, path: Path) -> None:
         """Write the picture as a PNG."""
@@ -97,6 +155,7 @@ class SitePicture:
         page = Image.new("RGB", (width + 2 * MARGIN, top + height + bottom), PAPER)
         page.paste(Image.fromarray(self._canvas), (MARGIN, top))
         draw = ImageDraw.Draw(page)
+        self._draw_labels(draw, font, top)
         draw.rectangle((MARGIN - 1, top - 1, MARGIN + width, top + height), outline=INK)
         crs = name_crs(self._grid.crs)
         draw.text((MARGIN + width, MARGIN // 2), crs, INK, font, anchor="ra")
@@ -112,21 +171,37 @@ class SitePicture:
     def _enlarge(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return np.repeat(np.repeat(picture, self._zoom, axis=0), self._zoom, axis=1) if self._zoom > 1 else picture
 
+    def _for_opencv(self, places: NDArray[np.float64]) -> NDArray[np.int32]:
+        """Return world coordinates as OpenCV draws them: in fractions of the picture's pixels."""
+        cols, rows = self._grid.to_pixel(places[:, 0], places[:, 1])
+        # OpenCV's (0, 0) is the centre of the first pixel, ours is its corner.
+        points = np.column_stack([cols, rows]) * self._zoom - 0.5
+        return np.asarray(np.round(points * 2**SUBPIXEL_BITS), dtype=np.int32)
+
+    def _draw_labels(self, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, top: int) -> None:
+        for label in self._labels:
+            letters = font.font_variant(size=label.size_px)
+            place = (MARGIN + label.col, top + label.row)
+            rim = max(2, round(label.size_px / 12))
+            draw.text(place, label.text, label.colour, letters, anchor="mm", stroke_width=rim, stroke_fill=INK)
+
     def _draw_legend(
-        self,
-        draw: ImageDraw.ImageDraw,
-        line: Sequence[tuple[Colour | None, str]],
-        font: ImageFont.FreeTypeFont,
-        y: int,
-        size: int,
+        self, draw: ImageDraw.ImageDraw, line: Sequence[_Entry], font: ImageFont.FreeTypeFont, y: int, size: int
     ) -> None:
         x: float = MARGIN
-        for colour, text in line:
-            if colour is not None:
-                draw.rectangle((x, y + size * 0.25, x + size, y + size * 1.05), fill=colour, outline=INK)
+        for entry in line:
+            if entry.colour is not None:
+                box = (x, y + size * 0.25, x + size, y + size * 1.05)
+                if entry.mark == "box":
+                    draw.rectangle(box, fill=entry.colour, outline=INK)
+                elif entry.mark == "dot":
+                    draw.circle((x + size / 2, y + size * 0.65), size * 0.4, fill=entry.colour, outline=INK)
+                else:
+                    draw.circle((x + size / 2, y + size * 0.65), size * 0.4, outline=INK, width=round(size * 0.25))
+                    draw.circle((x + size / 2, y + size * 0.65), size * 0.35, outline=entry.colour, width=round(size * 0.16))
                 x += 1.5 * size
-            draw.text((x, y), text, INK, font)
-            x += draw.textlength(text, font) + 1.5 * size
+            draw.text((x, y), entry.text, INK, font)
+            x += draw.textlength(entry.text, font) + 1.5 * size
 
     def _draw_scale_bar(self, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, top: int, size: int) -> None:
         height, width = self._canvas.shape[:2]
@@ -154,14 +229,12 @@ class SitePicture:
         )
 
 
-def _wrap(
-    entries: Sequence[tuple[Colour | None, str]], font: ImageFont.FreeTypeFont, width: int
-) -> list[list[tuple[Colour | None, str]]]:
+def _wrap(entries: Sequence[_Entry], font: ImageFont.FreeTypeFont, width: int) -> list[list[_Entry]]:
     """Break legend entries into lines that fit a width."""
-    lines: list[list[tuple[Colour | None, str]]] = []
+    lines: list[list[_Entry]] = []
     used = math.inf
     for entry in entries:
-        needed = font.getlength(entry[1]) + 3 * font.size
+        needed = font.getlength(entry.text) + 3 * font.size
         if used + needed > width:
             lines.append([])
             used = 0
