@@ -154,7 +154,8 @@ class _Search:
         if self.may_match is not None:
             allowed = self.may_match[node, detection]
             node, detection = node[allowed], detection[allowed]
-        if len(node) == 0:
+        if len(set(node)) == len(set(detection)) == len(node):  # nothing to choose between, as mostly
+            matched[node] = detection
             return matched
         columns, column = np.unique(detection, return_inverse=True)
         price = np.zeros((len(predicted), len(columns)))

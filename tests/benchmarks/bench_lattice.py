@@ -1,4 +1,4 @@
-"""The lattice on drawn sites and on clutter: what is found, what is refused and why, how far corners are off, how long it takes.
+"""The lattice on drawn sites and on clutter: what is found or refused, how far corners are off, how long it takes.
 
 ``python -m tests.benchmarks.bench_lattice [--sites 100] [--clutter 500]``
 """
@@ -39,14 +39,14 @@ class Tally:
         rows = drawn.seen.reshape(4, 4)
         self.half_visible += half
         self.undecidable += half and not all(edge.any() for edge in (rows[0], rows[-1], rows[:, 0], rows[:, -1]))
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             fits = fit_lattices(drawn.positions_m, SITE, model=model)
         except AmbiguousLatticeError:
             self.outcomes["ambiguous"] += 1
             return
         finally:
-            self.seconds.append(time.perf_counter() - start)
+            self.seconds.append(time.process_time() - start)
         if not fits:
             self.outcomes["unsupported"] += 1
             return
