@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from spurgekit.errors import InputError, OutputExistsError
 from spurgekit.imagery import slug
+from spurgekit.plots import PlotProtocol
 
 FILE_NAME = "survey.toml"
 DEFAULT_CLASSES = ("no spurge", "leafy spurge")
@@ -58,6 +60,56 @@ class TileTable(_Table):
     points: Path | None = None
 
 
+class PlotTable(_Table):
+    """How the survey's plots are laid out and where they come from; see :class:`spurgekit.plots.PlotProtocol`.
+
+    Attributes
+    ----------
+    rows, columns : int
+    size_m : float, optional
+        Side of a plot; 10 m, or what a file of plots says.
+    gaps_m : tuple of float
+        Space between columns and between rows of plots.
+    family : str, optional
+        Of the ground markers.
+    marker_size_m : float, optional
+        Their side or diameter.
+    marker_ids : tuple of int
+        What coded markers say, node by node.
+    file : pathlib.Path, optional
+        Corners or polygons of the plots, in place of markers.
+    snap_m : float, optional
+        Move corners of that file to markers within this distance.
+    field_sheet : pathlib.Path, optional
+        Table with what is known of the plots.
+    quarters : {"crop", "full", "grid"}
+    inset_m : float, optional
+        What is kept out of tiles along the edges of plots.
+    """
+
+    rows: int = Field(default=3, ge=1)
+    columns: int = Field(default=3, ge=1)
+    size_m: float | None = Field(default=None, gt=0)
+    gaps_m: tuple[float, float] = (0.0, 0.0)
+    family: str | None = None
+    marker_size_m: float | None = Field(default=None, gt=0)
+    marker_ids: tuple[int, ...] = ()
+    file: Path | None = None
+    snap_m: float | None = Field(default=None, gt=0)
+    field_sheet: Path | None = None
+    quarters: Literal["crop", "full", "grid"] = "crop"
+    inset_m: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _makes_a_protocol(self) -> PlotTable:
+        entries = self.model_dump(include=set(PlotProtocol.model_fields), exclude_none=True)
+        try:
+            PlotProtocol(**entries)
+        except ValidationError as error:
+            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+        return self
+
+
 class Survey(_Table):
     """What ``survey.toml`` says, with the folder that it is in.
 
@@ -73,6 +125,7 @@ class Survey(_Table):
     labels : pathlib.Path, optional
         Points or polygons with the class of the ground.
     tiles : TileTable
+    plots : PlotTable
     sites : tuple of Site
     """
 
@@ -84,6 +137,7 @@ class Survey(_Table):
     crs: str | None = None
     labels: Path | None = None
     tiles: TileTable = TileTable()
+    plots: PlotTable = PlotTable()
     sites: tuple[Site, ...] = ()
 
     @field_validator("classes")
@@ -160,6 +214,23 @@ size_px = 250
 # gsd_m = 0.014
 # Tiles around points instead of a grid over the whole site:
 # points = "points.gpkg"
+
+# How the plots were laid out, and the markers at their corners. Without markers in an image it is tiled on a grid.
+[plots]
+rows = 3
+columns = 3
+# size_m = 10.0
+# Space between columns and between rows of plots; without one, neighbours share their corner markers.
+# gaps_m = [2.0, 2.0]
+# family = "cross"
+# marker_size_m = 0.45
+# Corners by GNSS (points with columns plot and corner) or polygons, in place of markers or (snap_m) to be moved to them:
+# file = "corners.csv"
+# What was seen in each plot: a table with a column "plot", or "row" and "column". Its columns go along with the tiles.
+# field_sheet = "field_sheet.csv"
+# Four tiles around the centre of each plot (crop), its four quarters (full), or a grid of tiles (grid):
+# quarters = "crop"
+# inset_m = 0.34
 
 # One entry for each orthomosaic. Paths are relative to this folder.
 # [[sites]]

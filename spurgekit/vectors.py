@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import io
 from pathlib import Path
 
 import geopandas as gpd
@@ -17,6 +17,8 @@ from spurgekit.imagery import name_crs, parse_crs
 
 DEGREE_COLUMNS = (("longitude", "latitude"), ("lon", "lat"), ("long", "lat"), ("lng", "lat"))
 FIXED_DATE = "2000-01-01T00:00:00.000Z"
+SEPARATORS = (",", ";", "\t", "|")
+"""What may part the columns of a table, the first of those that its header has most of."""
 MAP_COLUMNS = (("easting", "northing"), ("x", "y"))
 
 
@@ -92,8 +94,11 @@ def read_table(file: Path) -> pd.DataFrame:
     if not file.is_file():
         raise InputError(f"{file}: no such file")
     try:
-        return pd.read_csv(file, sep=None, engine="python", encoding="utf-8-sig")  # Excel puts a mark first
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
+        with file.open(encoding="utf-8-sig") as text:  # Excel puts a mark first
+            header = text.readline()
+            separator = max(SEPARATORS, key=header.count)
+            return pd.read_csv(io.StringIO(header + text.read()), sep=separator, skipinitialspace=True)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise InputError(f"{file} is not a table that can be read: {str(error).splitlines()[0]}") from error
 
 

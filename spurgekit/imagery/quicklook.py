@@ -22,16 +22,23 @@ STRIP_ROWS = 512
 class QuickLook:
     """Gathers a picture of at most ``max_px`` pixels a side: each is the mean of four pixels of the image below it.
 
+    Parameters
+    ----------
+    raster : Raster
+    max_px : int
+    window : Window, optional
+        The part of the image to show; all of it by default.
+
     Attributes
     ----------
     grid : PixelGrid
         Where the picture's pixels lie.
     """
 
-    def __init__(self, raster: Raster, max_px: int = MAX_PX) -> None:
-        self._factor = max(1, math.ceil(max(raster.grid.width, raster.grid.height) / max_px))
-        self._image = raster.grid.window
-        self.grid: PixelGrid = raster.grid.coarsened(self._factor)
+    def __init__(self, raster: Raster, max_px: int = MAX_PX, window: Window | None = None) -> None:
+        self._image = window or raster.grid.window
+        self._factor = max(1, math.ceil(max(self._image.width, self._image.height) / max_px))
+        self.grid: PixelGrid = raster.grid.crop(self._image).coarsened(self._factor)
         self._bands = (0, 1, 2) if len(raster.bands) >= 3 else (0,)
         self._is_byte = raster.dtype == np.uint8
         self._sums = np.zeros((len(self._bands), self.grid.height, self.grid.width), np.float32)
@@ -42,6 +49,8 @@ class QuickLook:
         inside = window & self._image
         if inside is None:
             return
+        window = window.shifted(-self._image.col, -self._image.row)
+        inside = inside.shifted(-self._image.col, -self._image.row)
         f = self._factor
         for down in sorted({f // 4, (3 * f) // 4}):
             for across in sorted({f // 4, (3 * f) // 4}):
@@ -81,15 +90,15 @@ class QuickLook:
         return picture
 
 
-def quick_look(raster: Raster, max_px: int = MAX_PX, progress: Progress = silent) -> QuickLook:
-    """Read a whole image, strip by strip, and return its quick look."""
-    look = QuickLook(raster, max_px)
+def quick_look(raster: Raster, max_px: int = MAX_PX, window: Window | None = None, progress: Progress = silent) -> QuickLook:
+    """Read an image, or a window of it, strip by strip, and return its quick look."""
+    look, area = QuickLook(raster, max_px, window), window or raster.grid.window
     rows = max(raster.block_shape[0], STRIP_ROWS) if raster.block_shape[0] <= 2 * STRIP_ROWS else STRIP_ROWS
-    with progress(f"looking at {raster.path.name}", raster.grid.height) as advance:
-        for row in range(0, raster.grid.height, rows):
-            window = Window(0, row, raster.grid.width, min(rows, raster.grid.height - row))
-            look.watch(window, *raster.read(window))
-            advance(window.height)
+    with progress(f"looking at {raster.path.name}", area.height) as advance:
+        for row in range(area.row, area.stop_row, rows):
+            strip = Window(area.col, row, area.width, min(rows, area.stop_row - row))
+            look.watch(strip, *raster.read(strip))
+            advance(strip.height)
     return look
 
 

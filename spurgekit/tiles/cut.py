@@ -6,20 +6,22 @@ is decoded once: tiles of one row are read as one strip, and the blocks that the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spurgekit.imagery import Raster, Window
+from spurgekit.imagery import PixelGrid, Raster, Window
 from spurgekit.imagery.quicklook import Watcher
 from spurgekit.parallel import cores, stream_map
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.encode import Encoder
+from spurgekit.tiles.quarters import PlotTile
 from spurgekit.tiles.tile import Tile
 
 STRIP_PX = 32_768
@@ -28,6 +30,8 @@ STRIP_PX = 32_768
 CHUNK = 16
 """Tiles that are encoded as one unit: enough that handing them over costs nothing, few enough to share out evenly."""
 
+Job = TypeVar("Job")
+
 
 @dataclass(frozen=True, slots=True)
 class CutTile:
@@ -35,14 +39,14 @@ class CutTile:
 
     Attributes
     ----------
-    tile : Tile
+    tile : Tile or PlotTile
     valid_fraction : float
         From 0 to 1; what lies outside the image is not valid.
     file_name : str or None
         None if too little of it was valid.
     """
 
-    tile: Tile
+    tile: Tile | PlotTile
     valid_fraction: float
     file_name: str | None
 
@@ -96,13 +100,30 @@ def cut_tiles(
     tiles = list(tiles)
 
     def work(job: _Job) -> list[CutTile]:
-        return [_cut_one(tile, job, raster, folder, encode, suffix, min_valid) for tile in job.tiles]
+        return [cut(tile, job) for tile in job.tiles]
 
+    def cut(tile: Tile, job: _Job) -> CutTile:
+        rows, columns = tile.window.shifted(-job.window.col, -job.window.row).slices
+        pixels, valid = job.pixels[:, rows, columns], job.valid[rows, columns]
+        return write_tile(tile, pixels, valid, raster.grid.crop(tile.window), folder, encode, suffix, min_valid)
+
+    return run_jobs(work, _jobs(raster, tiles, watch), raster, len(tiles), executor, progress)
+
+
+def run_jobs(
+    work: Callable[[Job], list[CutTile]],
+    jobs: Iterable[Job],
+    raster: Raster,
+    total: int,
+    executor: Executor | None,
+    progress: Progress,
+) -> list[CutTile]:
+    """Do jobs on all cores, or on an executor, while the calling thread reads the next ones."""
     own = ThreadPoolExecutor(cores()) if executor is None else None
     try:
         cut: list[CutTile] = []
-        with progress(f"cutting {raster.path.name}", len(tiles)) as advance:
-            for done in stream_map(executor or own, work, _jobs(raster, tiles, watch), in_flight=4 * cores()):  # type: ignore[arg-type]
+        with progress(f"cutting {raster.path.name}", total) as advance:
+            for done in stream_map(executor or own, work, jobs, in_flight=4 * cores()):  # type: ignore[arg-type]
                 cut += done
                 advance(len(done))
         return cut
@@ -111,16 +132,24 @@ def cut_tiles(
             own.shutdown(cancel_futures=True)
 
 
-def _cut_one(tile: Tile, job: _Job, raster: Raster, folder: Path, encode: Encoder, suffix: str, min_valid: float) -> CutTile:
-    rows, columns = tile.window.shifted(-job.window.col, -job.window.row).slices
-    valid = job.valid[rows, columns]
+def write_tile(
+    tile: Tile | PlotTile,
+    pixels: NDArray[np.generic],
+    valid: NDArray[np.bool_],
+    grid: PixelGrid,
+    folder: Path,
+    encode: Encoder,
+    suffix: str,
+    min_valid: float,
+) -> CutTile:
+    """Write a tile's pixels, unless too few of them are valid."""
     count = np.count_nonzero(valid)
     fraction = float(count / valid.size)
     if count == 0 or fraction < min_valid:
         return CutTile(tile, fraction, None)
     name = f"{tile.id}{suffix}"
     # Not cv2.imwrite: on a full disk it returns False, and half a file stays behind.
-    (folder / name).write_bytes(encode(job.pixels[:, rows, columns], valid, raster.grid.crop(tile.window)))
+    (folder / name).write_bytes(encode(pixels, valid, grid))
     return CutTile(tile, fraction, name)
 
 

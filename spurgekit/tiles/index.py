@@ -25,15 +25,16 @@ def index_tiles(raster: Raster, site: str, cut: Sequence[CutTile], layout: str) 
     Returns
     -------
     geopandas.GeoDataFrame
-        Columns tile_id, file_name, site, layout, source, col_off, row_off (pixels of the tile's upper left corner), size_px,
-        gsd_m, valid_fraction and the tiles' attributes; the geometry is the ground that the whole tile covers, in the CRS
-        of the image.
+        Columns tile_id, file_name, site, layout, source, col_off, row_off (upper left corner of the pixels of the image that
+        the tile is made of), size_px, gsd_m, valid_fraction and the tiles' attributes; the geometry is the ground that the
+        whole tile covers, in the CRS of the image. Attributes that have the name of a column get ``point_`` or ``plot_``
+        put before it.
     """
     kept = [c for c in cut if c.file_name is not None]
     gsd_m, crs = raster.gsd_m, raster.grid.crs
     rows = [
         {
-            **{("point_" + k if k in OWN_COLUMNS else k): v for k, v in c.tile.attributes.items()},
+            **{(f"{layout.rstrip('s')}_{k}" if k in OWN_COLUMNS else k): v for k, v in c.tile.attributes.items()},
             "tile_id": c.tile.id,
             "file_name": c.file_name,
             "site": site,
@@ -41,17 +42,15 @@ def index_tiles(raster: Raster, site: str, cut: Sequence[CutTile], layout: str) 
             "source": raster.path.name,
             "col_off": c.tile.window.col,
             "row_off": c.tile.window.row,
-            "size_px": c.tile.window.width,
-            "gsd_m": gsd_m,
+            "size_px": c.tile.size_px,
+            "gsd_m": c.tile.gsd_m or gsd_m,
             "valid_fraction": c.valid_fraction,
         }
         for c in kept
     ]
     frame = pd.DataFrame(rows)
     frame = frame[[*OWN_COLUMNS, *(c for c in frame.columns if c not in OWN_COLUMNS)]]
-    return gpd.GeoDataFrame(
-        frame, geometry=[raster.grid.footprint(c.tile.window) for c in kept], crs=crs.to_wkt() if crs else None
-    )
+    return gpd.GeoDataFrame(frame, geometry=[c.tile.footprint(raster.grid) for c in kept], crs=crs.to_wkt() if crs else None)
 
 
 def write_index(index: gpd.GeoDataFrame, folder: Path) -> None:

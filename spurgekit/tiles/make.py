@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 
 from spurgekit.errors import InputError
@@ -19,101 +20,63 @@ from spurgekit.progress import Progress, silent
 from spurgekit.tiles.cut import CutTile, cut_tiles
 from spurgekit.tiles.encode import choose_format, encoder
 from spurgekit.tiles.index import index_tiles, write_index
-from spurgekit.tiles.overview import draw_overview
+from spurgekit.tiles.options import TileOptions
+from spurgekit.tiles.overview import draw_overview, draw_plots
+from spurgekit.tiles.plots import (
+    SitePlots,
+    cut_plots,
+    look_for_markers,
+    markers_table,
+    plots_of_file,
+    plots_of_markers,
+    plots_table,
+    too_coarse,
+    with_field_sheet,
+    write_plots,
+)
+from spurgekit.tiles.quarters import plots_layout
 from spurgekit.tiles.tile import Tile, grid_layout, points_layout
 from spurgekit.vectors import read_vector, split_layer
-
-Layout = Literal["auto", "plots", "grid", "points"]
-
-
-@dataclass(frozen=True, slots=True)
-class TileOptions:
-    """How to tile.
-
-    Attributes
-    ----------
-    layout : {"auto", "grid", "points"}
-        ``auto`` is ``points`` where a file of points is given, else ``grid``.
-    points : pathlib.Path, optional
-        Vector file or CSV whose points the tiles are centred on.
-    points_crs : str, optional
-        CRS of the points or of the area of interest, where their file does not say it.
-    size_px, overlap_px : int
-        Side of a tile and what neighbours share, in pixels.
-    gsd_m : float, optional
-        Ground sample distance to resample to, in metres.
-    min_valid : float
-        Least share of valid pixels of a tile that is kept.
-    aoi : pathlib.Path, optional
-        Polygons; grid tiles that do not touch them are left out.
-    bands : sequence of int, optional
-        1-based bands.
-    crs : str, optional
-        See :func:`spurgekit.imagery.open_raster`.
-    file_format : {"auto", "png", "jpg", "tif"}
-        ``auto`` is PNG where the pixels fit into it, else GeoTIFF.
-    """
-
-    layout: Layout = "auto"
-    points: Path | None = None
-    points_crs: str | None = None
-    size_px: int = 250
-    overlap_px: int = 0
-    gsd_m: float | None = None
-    min_valid: float = 0.0
-    aoi: Path | None = None
-    bands: tuple[int, ...] | None = None
-    crs: str | None = None
-    file_format: str = "auto"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.min_valid <= 1:
-            raise InputError(f"--min-valid {self.min_valid} is not a share; pass a number from 0 to 1")
-        if self.layout == "points" and self.points is None:
-            raise InputError("--layout points needs --points FILE")
-        if self.layout == "grid" and self.points is not None:
-            raise InputError("--layout grid does not go with --points; drop one of them")
-        if self.layout == "plots":
-            raise InputError("--layout plots needs ground markers, which this version does not look for; pass grid or points")
-        if self.chosen_layout == "points" and (self.overlap_px or self.aoi):
-            raise InputError("--overlap and --aoi go with --layout grid only")
-
-    @property
-    def chosen_layout(self) -> Literal["grid", "points"]:
-        """The layout that ``auto`` comes to."""
-        return "points" if self.points is not None else "grid"
 
 
 @dataclass(frozen=True, slots=True)
 class TiledSite:
-    """What became of one image.
+    """What became of a site.
 
     Attributes
     ----------
     site : str
+    layout : str
+    why : str
+        What the layout was chosen for, where it was; and what plots come from.
+    file_format : str
     written : int
         Tiles written.
-    empty : int
-        Tiles without any valid pixel.
-    sparse : int
-        Tiles with some, but fewer than asked for.
-    outside : int
-        Points outside the image.
+    empty, sparse, outside : int
+        Tiles without a valid pixel, tiles with too few of them, and points outside the image.
     gsd_m : float
+        Ground sample distance of the tiles, in metres.
+    plots : int
+        Plots that the tiles are of.
     notes : tuple of str
+        What was assumed about the image, and what is to be said of its plots.
     """
 
     site: str
+    layout: str
+    why: str
+    file_format: str
     written: int
     empty: int
     sparse: int
     outside: int
     gsd_m: float
-    notes: tuple[str, ...]
+    plots: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def left_out(self) -> str:
-        """What was left out and why, as text; empty if nothing was."""
+        """What was left out and why, in words; empty if nothing was."""
         counts = {
             "without data": self.empty,
             "with too little data": self.sparse,
@@ -127,9 +90,17 @@ class TilesReport:
     """What ``make_tiles`` did, site by site."""
 
     folder: Path
-    layout: str
-    file_format: str
     sites: tuple[TiledSite, ...]
+
+    @property
+    def layout(self) -> str:
+        """The layout; several of them, where sites differ."""
+        return ", ".join(sorted({site.layout for site in self.sites}))
+
+    @property
+    def file_format(self) -> str:
+        """Format of the tiles."""
+        return self.sites[0].file_format
 
     @property
     def written(self) -> int:
@@ -137,10 +108,19 @@ class TilesReport:
         return sum(site.written for site in self.sites)
 
 
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """The rows that a site adds to the outputs."""
+
+    tiles: gpd.GeoDataFrame
+    plots: gpd.GeoDataFrame | None = None
+    markers: gpd.GeoDataFrame | None = None
+
+
 def make_tiles(
     images: Sequence[Path] | Sequence[tuple[str, Path]],
     out: Path,
-    options: TileOptions = TileOptions(),
+    options: TileOptions | None = None,
     *,
     overwrite: bool = False,
     progress: Progress = silent,
@@ -153,55 +133,161 @@ def make_tiles(
         Without names, sites are called by the files' stems.
     out : pathlib.Path
         Folder to make; it appears only when all is done.
+    options : TileOptions, optional
 
     Raises
     ------
     InputError
         If an image, an option or the output folder does not serve; see the message.
     """
+    options = options or TileOptions()
     named = [(slug(image.stem), image) if isinstance(image, Path) else (slug(image[0]), image[1]) for image in images]
     if len({site for site, _ in named}) < len(named):
         raise InputError("two images would have the same site name; rename one, or tile them into folders of their own")
-    others = [split_layer(p)[0] for p in (options.points, options.aoi) if p is not None]
-    inputs = [*(path for _, path in named), *others]
+    files = [split_layer(p)[0] for p in (options.points, options.aoi, *options.plots.inputs) if p is not None]
+    inputs = [*(path for _, path in named), *files]
     with output_folder(out, overwrite=overwrite, inputs=inputs) as folder:
-        done = [_tile_site(site, path, folder, options, len(named) > 1, progress) for site, path in named]
-        indexes = [index for index, _, _ in done]
-        reports = tuple(report for _, report, _ in done)
+        done = [_tile_site(_Job(site, path, folder, options, len(named) > 1, progress)) for site, path in named]
+        reports = tuple(report for report, _ in done)
         if not sum(report.written for report in reports):
             raise InputError(_why_nothing(reports, options))
-        write_index(_join(indexes), folder)
-        parameters = {name: getattr(options, name) for name in options.__slots__}
+        tables = [table for _, table in done if len(table.tiles)]
+        write_index(_sorted(_join([table.tiles for table in tables])), folder)
+        if plots := [table.plots for table in tables if table.plots is not None]:
+            write_plots(_join(plots), _join([table.markers for table in tables if table.markers is not None]), folder)
+        parameters = {name: getattr(options, name) for name in options.__slots__} | {"plots": asdict(options.plots)}
         write_provenance(folder, parameters=parameters, inputs=inputs)
-    return TilesReport(Path(out), options.chosen_layout, done[0][2], reports)
+    return TilesReport(Path(out), reports)
 
 
-def _tile_site(
-    site: str, path: Path, folder: Path, options: TileOptions, several: bool, progress: Progress
-) -> tuple[gpd.GeoDataFrame, TiledSite, str]:
-    with open_raster(path, crs=options.crs, gsd_m=options.gsd_m, bands=options.bands, threads=cores()) as raster:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A site to tile."""
+
+    site: str
+    path: Path
+    folder: Path
+    options: TileOptions
+    several: bool
+    progress: Progress
+
+    @property
+    def overview(self) -> Path:
+        return self.folder / (f"overview_{self.site}.png" if self.several else "overview.png")
+
+    def open(self, gsd_m: float | None = None, as_stored: bool = False) -> Raster:
+        options = self.options
+        crs = None if as_stored else options.crs
+        return open_raster(
+            self.path, crs=crs, gsd_m=gsd_m, image_gsd_m=options.image_gsd_m, bands=options.bands, threads=cores()
+        )
+
+
+def _tile_site(job: _Job) -> tuple[TiledSite, _Tables]:
+    why = ""
+    if job.options.chosen_layout in ("plots", "auto"):
+        with job.open() as raster:
+            raster.gsd_m  # noqa: B018 - refuses an image that is not in metres before anything is read
+            found, why = _find_plots(raster, job)
+            if found is not None:
+                return _tile_plots(raster, found, why, job)
+    return _tile_windows(job, why)
+
+
+def _tile_windows(job: _Job, why: str) -> tuple[TiledSite, _Tables]:
+    """Cut tiles along the rows of the image: on a grid or around points."""
+    options = job.options
+    layout = "points" if options.chosen_layout == "points" else "grid"
+    with job.open(options.gsd_m) as raster:
         gsd_m = raster.gsd_m  # refuses an image that is not in metres before anything is read
         file_format = choose_format(options.file_format, len(raster.bands), raster.dtype)
-        tiles, outside = _lay_out(raster, site, options)
+        tiles, outside = _lay_out(raster, job.site, options)
         look = QuickLook(raster)
+        everywhere = layout == "grid" and options.aoi is None
         cut = cut_tiles(
             raster,
             tiles,
-            folder,
+            job.folder,
             encode=encoder(file_format),
             suffix=f".{file_format}",
             min_valid=options.min_valid,
-            watch=look.watch if options.chosen_layout == "grid" and options.aoi is None else None,
-            progress=progress,
+            watch=look.watch if everywhere else None,
+            progress=job.progress,
         )
-        report = _report(site, raster, cut, outside, gsd_m)
-        index = index_tiles(raster, site, cut, options.chosen_layout) if report.written else gpd.GeoDataFrame()
-        if report.written:
-            if options.chosen_layout == "points" or options.aoi is not None:
-                look = quick_look(raster, progress=progress)
-            name = f"overview_{site}.png" if several else "overview.png"
-            draw_overview(folder / name, look, index, title=_title(report, path, options))
-        return index, report, file_format
+        report = _report(job.site, layout, why, file_format, cut, outside, gsd_m, raster.notes)
+        if not report.written:
+            return report, _Tables(gpd.GeoDataFrame())
+        index = index_tiles(raster, job.site, cut, layout)
+        if not everywhere:
+            look = quick_look(raster, progress=job.progress)
+        draw_overview(job.overview, look, index, title=_title(report, job))
+        return report, _Tables(index)
+
+
+def _find_plots(raster: Raster, job: _Job) -> tuple[SitePlots | None, str]:
+    """Return the plots of a site, or None where it is to be tiled on a grid; and why."""
+    options, auto = job.options.plots, "auto: " if job.options.layout == "auto" else ""
+    if options.file is not None:
+        found = plots_of_file(raster, job.site, options, declared_crs=job.options.points_crs, progress=job.progress)
+    elif auto and (reason := too_coarse(raster, options)):
+        return None, auto + reason
+    else:
+        markers, seen = look_for_markers(raster, options, progress=job.progress)
+        try:
+            found = plots_of_markers(raster, markers, seen, options)
+        except InputError as error:
+            if not auto:
+                raise InputError(f"{raster.path}: {error}") from error
+            return None, f"{auto}{seen}" + (f"; no plots, since {error}" if markers else "")
+    return with_field_sheet(found, job.site, options), auto + found.how
+
+
+def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _Job) -> tuple[TiledSite, _Tables]:
+    """Resample the tiles of plots."""
+    options, crs = job.options, raster.grid.crs
+    if options.plots.quarters == "full" and options.gsd_m is not None:
+        raise InputError(
+            "full quarters are as large as the plot makes them, and so is their ground sample distance; "
+            "drop --gsd (gsd_m in survey.toml), or pass --quarters crop"
+        )
+    file_format = choose_format(options.file_format, len(raster.bands), raster.dtype)
+    with ExitStack() as stack:
+        # Not through a warper: an image in another CRS would be resampled twice.
+        image = (
+            raster
+            if options.crs is None
+            else stack.enter_context(
+                open_raster(job.path, image_gsd_m=options.image_gsd_m, bands=options.bands, threads=cores())
+            )
+        )
+        tiles = plots_layout(
+            found.plots,
+            raster.grid,
+            image.grid,
+            job.site,
+            size_px=options.size_px,
+            gsd_m=options.gsd_m or raster.gsd_m,
+            quarters=options.plots.quarters,
+            inset_m=options.plots.margin_m,
+            plot_size_m=options.plots.size_m,
+        )
+        cut = cut_plots(
+            image,
+            tiles,
+            job.folder,
+            crs=crs,
+            encode=encoder(file_format),
+            suffix=f".{file_format}",
+            min_valid=options.min_valid,
+            progress=job.progress,
+        )
+    gsd_m = float(np.median([tile.gsd_m for tile in tiles]))
+    report = _report(job.site, "plots", why, file_format, cut, 0, gsd_m, (*raster.notes, *found.notes), len(found.plots))
+    if not report.written:
+        return report, _Tables(gpd.GeoDataFrame())
+    index = index_tiles(raster, job.site, cut, "plots")
+    draw_plots(job.overview, raster, index, found, title=_title(report, job), progress=job.progress)
+    return report, _Tables(index, plots_table(found, job.site, crs), markers_table(found, job.site, raster.grid))
 
 
 def _lay_out(raster: Raster, site: str, options: TileOptions) -> tuple[list[Tile], int]:
@@ -223,10 +309,20 @@ def _lay_out(raster: Raster, site: str, options: TileOptions) -> tuple[list[Tile
     return tiles, 0
 
 
-def _report(site: str, raster: Raster, cut: Sequence[CutTile], outside: int, gsd_m: float) -> TiledSite:
+def _report(
+    site: str,
+    layout: str,
+    why: str,
+    file_format: str,
+    cut: Sequence[CutTile],
+    outside: int,
+    gsd_m: float,
+    notes: tuple[str, ...],
+    plots: int = 0,
+) -> TiledSite:
     written = sum(c.file_name is not None for c in cut)
     empty = sum(c.valid_fraction == 0 for c in cut)
-    return TiledSite(site, written, empty, len(cut) - written - empty, outside, gsd_m, raster.notes)
+    return TiledSite(site, layout, why, file_format, written, empty, len(cut) - written - empty, outside, gsd_m, plots, notes)
 
 
 def _why_nothing(reports: Sequence[TiledSite], options: TileOptions) -> str:
@@ -236,16 +332,23 @@ def _why_nothing(reports: Sequence[TiledSite], options: TileOptions) -> str:
     return f"{names} has no valid pixel where tiles lie; look at its alpha band or nodata value with 'spurgekit info'"
 
 
-def _title(report: TiledSite, path: Path, options: TileOptions) -> str:
-    side = f"{options.size_px} px ({options.size_px * report.gsd_m:.2f} m)"
-    text = f"{path.name}: {report.written:,} tiles of {side}, GSD {100 * report.gsd_m:.2f} cm"
+def _title(report: TiledSite, job: _Job) -> str:
+    size_px = job.options.size_px
+    what = f"{report.plots} plots, " if report.plots else ""
+    side = f"{size_px} px ({size_px * report.gsd_m:.2f} m)"
+    text = f"{job.path.name}: {what}{report.written:,} tiles of {side}, GSD {100 * report.gsd_m:.2f} cm"
     return text + (f"; left out: {report.left_out}" if report.left_out else "")
 
 
-def _join(indexes: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
-    """Stack the indexes of several sites, in the CRS of the first."""
-    full = [index for index in indexes if len(index)]
-    joined = pd.concat([index.to_crs(full[0].crs) for index in full], ignore_index=True) if len(full) > 1 else full[0]
-    if "idx" in joined:
-        joined = joined.sort_values(["site", "idx"], kind="stable", ignore_index=True)
-    return gpd.GeoDataFrame(joined, geometry="geometry", crs=full[0].crs)
+def _join(tables: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
+    """Stack the tables of several sites, in the CRS of the first."""
+    crs = tables[0].crs
+    joined = pd.concat([table.to_crs(crs) for table in tables], ignore_index=True) if len(tables) > 1 else tables[0]
+    return gpd.GeoDataFrame(joined, geometry="geometry", crs=crs)
+
+
+def _sorted(index: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Put tiles of points back into the order of their file."""
+    if "idx" not in index or set(index["layout"]) != {"points"}:
+        return index
+    return index.sort_values(["site", "idx"], kind="stable", ignore_index=True)

@@ -11,6 +11,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
 from spurgekit.errors import InputError
@@ -34,6 +35,20 @@ class Tile:
     id: str
     window: Window
     attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def size_px(self) -> int:
+        """Its side in pixels."""
+        return self.window.width
+
+    @property
+    def gsd_m(self) -> float | None:
+        """Its own ground sample distance; None, since it is the image's."""
+        return None
+
+    def footprint(self, grid: PixelGrid) -> Polygon:
+        """Return the ground that it covers in an image with this grid."""
+        return grid.footprint(self.window)
 
 
 def grid_layout(

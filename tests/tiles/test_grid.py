@@ -423,7 +423,7 @@ def test_layouts_that_cannot_be(size, overlap, message):
     [
         ({"layout": "points"}, "--layout points needs --points"),
         ({"layout": "grid", "points": "p.gpkg"}, "--layout grid does not go with --points"),
-        ({"layout": "plots"}, "--layout plots needs ground markers"),
+        ({"layout": "plots", "overlap_px": 5}, "--overlap and --aoi go with --layout grid only"),
         ({"points": "p.gpkg", "overlap_px": 5}, "--overlap and --aoi go with --layout grid only"),
         ({"points": "p.gpkg", "aoi": "a.gpkg"}, "--overlap and --aoi go with --layout grid only"),
         ({"min_valid": 1.01}, r"--min-valid 1\.01 is not a share"),
