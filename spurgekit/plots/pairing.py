@@ -41,6 +41,9 @@ FEWEST_TO_JUDGE, MISFIT = 5, 5.0
 PLACEMENTS = 12
 """How many different placements are refined."""
 
+MAX_PROPOSALS = 20_000
+"""Of n true pairs n (n - 1) / 2 proposals are right, so where there are very many a part of them will do."""
+
 BATCH = 4096
 
 
@@ -92,6 +95,9 @@ class Search:
         if not proposals:
             raise InputError(self._why_nothing(metres))
         factors, shifts = (np.concatenate(part) for part in zip(*proposals, strict=True))
+        if len(factors) > MAX_PROPOSALS:  # evenly, so that every marker has its share
+            spread = np.linspace(0, len(factors) - 1, MAX_PROPOSALS).astype(np.intp)
+            factors, shifts = factors[spread], shifts[spread]
         found = self._placements(factors, shifts)
         best, count = found[0], len(found[0].pairs)
         if count < 2:
