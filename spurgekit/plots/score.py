@@ -1,10 +1,10 @@
 """How likely a fitted target is to be a marker.
 
 A logistic regression on four measures of the fit, for each family: how well it agrees, its contrast against the texture of the
-ground around it, how far its size is from the one looked for, and how far from square it is. The weights were fitted to
-simulated ground with markers 8 to 40 px across, clean, dirty and half-covered, among stones, buckets and stumps, under uneven
-light, blur and JPEG; ``python -m tests.benchmarks.bench_markers --fit`` fits them again, and without ``--fit`` holds the scores
-against the truth.
+ground around it, how far its size is from the one looked for, and how far from square it is. The weights were fitted by
+``python -m tests.benchmarks.fit_marker_scores`` to markers of 8 to 40 px, clean, dirty and half hidden, painted on simulated
+ground and on photos of dunes, beach and savanna, among stones, buckets and stumps; it prints how the scores hold on ground that
+was held out, and ``python -m tests.benchmarks.bench_markers`` how they hold on whole sites.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ LEAST_SCORE = 0.2
 """Score below which a detection is not worth the telling; the lattice of plots makes sense of those above."""
 
 WEIGHTS = {
-    "cross": Weights(9.0, 2.2, -10.8, -10.0, -10.2),
-    "dark-cross": Weights(8.1, 5.5, -3.2, -6.0, -12.9),
-    "checker": Weights(5.7, 8.6, -0.4, -1.4, -18.5),
-    "bullseye": Weights(5.8, 5.0, -1.1, -2.8, -7.8),
-    "coded": Weights(6.0, 3.0, -2.0, -4.0, -9.0),
-    "panel": Weights(2.7, 2.1, -6.2, -3.3, -9.1),
-    "disc": Weights(2.4, 1.4, -8.0, -4.7, -8.0),
+    "cross": Weights(6.9, 2.5, -3.2, -4.4, -8.3),
+    "dark-cross": Weights(7.6, 2.2, -1.6, -2.1, -9.4),
+    "checker": Weights(7.3, 2.1, -0.4, -1.4, -12.6),
+    "bullseye": Weights(5.1, 3.8, -0.8, -2.0, -6.8),
+    "coded": Weights(3.5, 2.5, -0.2, -0.9, -3.3),
+    "panel": Weights(2.3, -0.5, -6.0, -3.6, -4.8),  # stones and buckets stand out more than panels do
+    "disc": Weights(2.0, -0.3, -6.1, -4.4, -4.4),
 }
 
 
