@@ -9,30 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 from shapely import MultiPoint
 
 from spurgekit.errors import InputError
-from spurgekit.plots.alignment import Array, Bending, apply, fit_projective, fit_similarity, similarity_matrix
+from spurgekit.plots.alignment import Array, apply, similarity_matrix
+from spurgekit.plots.placement import (
+    FIXED,
+    Model,
+    Placement,
+    Search,
+    alike,
+    bending_of,
+    evidence,
+    log_odds,
+    refine,
+    residuals_of,
+    settle,
+)
 from spurgekit.plots.proposals import propose, quarter_turn, symmetries, upright
 from spurgekit.plots.protocol import PlotProtocol
-from spurgekit.plots.support import background, log10_false_alarms, log_evidence
-
-Model = Literal["similarity", "projective"]
 
 TOLERANCE_M = {"similarity": 0.35, "projective": 0.5}
 """How far a marker may be from its node: a stake, a tape measure, and a mosaic that bends by decimetres."""
 
 SCALE_ERROR = {"similarity": 0.04, "projective": 0.12}
 """By how much the ground sample distance may be wrong: a frame's comes from the altitude above the take-off point."""
-
-FIXED = {"similarity": 2, "projective": 4}
-"""Markers that a transform meets exactly, whatever they are."""
 
 PROJECTIVE_NODES = 8
 """A smaller lattice says too little about perspective to be told from chance if it may have any."""
@@ -51,19 +56,6 @@ RIVAL_MARKERS = 3
 
 REFINED = 40
 """How many of the best proposals are looked at closely."""
-
-
-REACHES = (2.0, 1.5, 1.0, 1.0, 1.0, 1.0)
-"""Tolerances within which markers are taken from one least-squares fit to the next."""
-
-SETTLING_ROUNDS = 5
-"""A corner is won or lost in each, and seldom more than one."""
-
-FEWEST_TO_JUDGE = 6
-"""Markers among which one can be told to be false by the others."""
-
-MISFIT_SDS, MISFIT_M = 4.0, 0.12
-"""A marker is false that is so far from where the others have its node, in standard deviations and in metres."""
 
 
 class AmbiguousLatticeError(InputError):
@@ -104,68 +96,6 @@ class LatticeFit:
     def rms_m(self) -> float:
         """Root mean square of the residuals, in metres."""
         return float(np.sqrt(np.nanmean(self.residuals_m**2)))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Placement:
-    """A transform, and the detection at each node."""
-
-    transform: Array
-    matched: NDArray[np.intp]
-    log10_false_alarms: float
-
-    @property
-    def count(self) -> int:
-        return int((self.matched >= 0).sum())
-
-    @property
-    def visible(self) -> float:
-        """The share of markers that are found, never quite all or none (Laplace's rule of succession)."""
-        return (self.count + 1) / (len(self.matched) + 2)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Search:
-    """What is looked for, and among which detections."""
-
-    shape: str
-    nodes: Array
-    positions: Array
-    cost: Array  # a detection's own, in place of a distance: the better scored of two is taken
-    may_match: NDArray[np.bool_] | None
-    turns: dict[int, NDArray[np.intp]]  # quarter turns that leave the lattice as it is, and what they do to its nodes
-    size_m: float
-    fewest: int
-    tolerance_m: float
-    scale_error: float
-    model: Model
-    tree: cKDTree
-
-    def fit(self, nodes: Array, points: Array) -> Array:
-        solve = fit_projective if self.model == "projective" else fit_similarity
-        return solve(nodes, points, self.scale_error)
-
-    def match(self, predicted: Array, reach_m: float) -> NDArray[np.intp]:
-        """Return the detection at each node, -1 where none is within reach; each at one node only."""
-        matched = np.full(len(predicted), -1, np.intp)
-        near = self.tree.query_ball_point(predicted, reach_m)
-        node = np.repeat(np.arange(len(near)), [len(found) for found in near])
-        detection = np.fromiter((i for found in near for i in found), np.intp, len(node))
-        if self.may_match is not None:
-            allowed = self.may_match[node, detection]
-            node, detection = node[allowed], detection[allowed]
-        if len(set(node)) == len(set(detection)) == len(node):  # nothing to choose between, as mostly
-            matched[node] = detection
-            return matched
-        columns, column = np.unique(detection, return_inverse=True)
-        price = np.zeros((len(predicted), len(columns)))
-        # Far below zero, so that as many nodes as can be are matched; then by distance and score.
-        apart = np.hypot(*(predicted[node] - self.positions[detection]).T) / reach_m
-        price[node, column] = 4.5 * apart**2 + self.cost[detection] - 100.0
-        rows, chosen = linear_sum_assignment(price)
-        real = price[rows, chosen] < 0
-        matched[rows[real]] = columns[chosen[real]]
-        return matched
 
 
 def fit_lattices(
@@ -219,7 +149,7 @@ def fit_lattices(
     free = np.arange(len(positions))
     while len(free) >= fewest_markers(protocol):
         middle = positions[free].mean(axis=0)  # large coordinates would cost digits
-        search = _Search(
+        search = Search(
             shape=_shape(protocol),
             nodes=protocol.nodes_m,
             positions=positions[free] - middle,
@@ -267,7 +197,7 @@ def _shape(protocol: PlotProtocol) -> str:
 # -- one lattice ----------------------------------------------------------------------------------------------------
 
 
-def _best_fit(search: _Search) -> LatticeFit | None:
+def _best_fit(search: Search) -> LatticeFit | None:
     proposals = propose(
         search.nodes,
         search.positions,
@@ -279,104 +209,41 @@ def _best_fit(search: _Search) -> LatticeFit | None:
         size_m=search.size_m,
         keep=REFINED,
     )
-    refined = [_refine(search, transform, proposals.tests) for transform in proposals.transforms]
+    refined = [refine(search, transform, proposals.tests) for transform in proposals.transforms]
     places = _places(search, [found for found in refined if found is not None and _is_supported(search, found)])
-    if not places:
+    settled = [found for found in (settle(search, place) for place in places) if found.count >= search.fewest]
+    if not settled:
         return None
-    settled = [_settle(search, place) for place in places]
     best = _likeliest(search, settled)
     _refuse_rivals(search, best, [*settled, *_shifted(search, best, proposals.tests)])
     return _fit_of(search, best)
 
 
-def _is_supported(search: _Search, placement: _Placement) -> bool:
+def _is_supported(search: Search, placement: Placement) -> bool:
     return placement.count >= search.fewest and placement.log10_false_alarms <= MAX_LOG10_FALSE_ALARMS
 
 
-def _places(search: _Search, placements: Sequence[_Placement]) -> list[_Placement]:
+def _places(search: Search, placements: Sequence[Placement]) -> list[Placement]:
     """Return the best placement in each place, without those that are far from as good as the best of all."""
-    places: list[_Placement] = []
+    places: list[Placement] = []
     for placement in sorted(placements, key=lambda found: found.log10_false_alarms):
         near = placement.count >= max(found.count for found in placements) - RIVAL_MARKERS
-        if near and not any(_alike(search, placement, place) for place in places):
+        if near and not any(alike(search, placement, place) for place in places):
             places.append(placement)
     return places
 
 
-def _refine(search: _Search, transform: Array, tests: int) -> _Placement | None:
-    """Return where least squares takes a proposal, or None if too few detections come of it."""
-    before = np.full(len(search.nodes), -2, np.intp)
-    for reach in REACHES:
-        matched = search.match(apply(transform, search.nodes), reach * search.tolerance_m)
-        hit = matched >= 0
-        if hit.sum() <= FIXED[search.model]:
-            return None
-        if reach == 1 and np.array_equal(matched, before):
-            break
-        before = matched
-        transform = search.fit(search.nodes[hit], search.positions[matched[hit]])
-    predicted = apply(transform, search.nodes)
-    density = background(predicted, matched, search.positions, search.size_m, search.may_match)
-    residuals = _residuals(search, transform, matched)
-    false_alarms = log10_false_alarms(residuals, density, search.tolerance_m, tests, FIXED[search.model])
-    return _Placement(transform, matched, false_alarms)
-
-
-def _residuals(search: _Search, transform: Array, matched: NDArray[np.intp]) -> Array:
-    offsets = search.positions[matched] - apply(transform, search.nodes)
-    return np.where(matched >= 0, np.hypot(*offsets.T), np.nan)
-
-
-def _settle(search: _Search, placement: _Placement) -> _Placement:
-    """Return a placement with the markers that its bending reaches, and without those that their neighbours speak against."""
-    transform, matched = placement.transform, placement.matched
-    for _ in range(SETTLING_ROUNDS):
-        transform, bending = _bent(search, matched)
-        bent = apply(transform, search.nodes) + bending.at(search.nodes)
-        again = _without_misfit(search, search.match(bent, search.tolerance_m))
-        if np.array_equal(again, matched):
-            break
-        matched = again
-    return replace(
-        placement, transform=search.fit(search.nodes[matched >= 0], search.positions[matched[matched >= 0]]), matched=matched
-    )
-
-
-def _bent(search: _Search, matched: NDArray[np.intp]) -> tuple[Array, Bending]:
-    """Return the transform that fits matched markers, and how the mosaic bends around it."""
-    hit = matched >= 0
-    nodes, points = search.nodes[hit], search.positions[matched[hit]]
-    transform = search.fit(nodes, points)
-    return transform, Bending(nodes, points - apply(transform, nodes), search.size_m)
-
-
-def _without_misfit(search: _Search, matched: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the matches without the worst one, if all the others speak against it."""
-    nodes = np.flatnonzero(matched >= 0)
-    if len(nodes) < FEWEST_TO_JUDGE:
-        return matched
-    distance, sd = _bent(search, matched)[1].left_out()
-    worst = nodes[np.argmax(distance / sd)]
-    others = matched.copy()
-    others[worst] = -1
-    transform, bending = _bent(search, others)
-    node = search.nodes[[worst]]
-    off = search.positions[matched[worst]] - apply(transform, node)[0] - bending.at(node)[0]
-    misfit = np.hypot(*off) > max(MISFIT_SDS * bending.sd_at(node)[0], MISFIT_M)
-    return others if misfit else matched
-
-
-def _fit_of(search: _Search, best: _Placement) -> LatticeFit:
+def _fit_of(search: Search, best: Placement) -> LatticeFit:
     """Return a placement as people read it, with its missing corners filled in."""
     turn = upright(best.transform, search.nodes, search.turns)
     matched = best.matched[search.turns[turn]]
-    transform, bending = _bent(search, matched)
+    transform, bending = bending_of(search, matched)
     bent = apply(transform, search.nodes) + bending.at(search.nodes)
     return LatticeFit(
         nodes_m=np.where((matched >= 0)[:, None], search.positions[matched], bent),
         detections=matched,
         transform=transform,
-        residuals_m=_residuals(search, transform, matched),
+        residuals_m=residuals_of(search, transform, matched),
         log10_false_alarms=best.log10_false_alarms,
     )
 
@@ -384,46 +251,22 @@ def _fit_of(search: _Search, best: _Placement) -> LatticeFit:
 # -- the same markers in another place ------------------------------------------------------------------------------
 
 
-def _evidence(search: _Search, placement: _Placement, visible: float) -> Array:
-    """Return how much each node speaks for a placement, given the share of markers that are seen; shape (nodes,)."""
-    transform, bending = _bent(search, placement.matched)
-    hit = placement.matched >= 0
-    distances, sds = np.full((2, len(hit)), np.nan)
-    distances[hit], sds[hit] = bending.left_out()
-    predicted = apply(transform, search.nodes)
-    density = background(predicted, placement.matched, search.positions, search.size_m, search.may_match)
-    return log_evidence(distances, sds, density, visible, search.tolerance_m)
-
-
-def _log_odds(search: _Search, one: _Placement, other: _Placement) -> float:
-    """Return how much likelier one placement is than another, by the nodes and markers that they do not share.
-
-    What a marker weighs that has a node in both is left out: a lattice that is moved by a cell fits it the same.
-    """
-    visible = max(one.visible, other.visible)
-    odds = [
-        _evidence(search, placement, visible)[(placement.matched < 0) | ~np.isin(placement.matched, against.matched)].sum()
-        for placement, against in ((one, other), (other, one))
-    ]
-    return float(odds[0] - odds[1])
-
-
-def _likeliest(search: _Search, placements: Sequence[_Placement]) -> _Placement:
-    best = max(placements, key=lambda placement: _evidence(search, placement, placement.visible).sum())
+def _likeliest(search: Search, placements: Sequence[Placement]) -> Placement:
+    best = max(placements, key=lambda placement: evidence(search, placement, placement.visible).sum())
     for placement in placements:
-        if _log_odds(search, best, placement) < 0:
+        if log_odds(search, best, placement) < 0:
             best = placement
     return best
 
 
-def _refuse_rivals(search: _Search, best: _Placement, rivals: Sequence[_Placement]) -> None:
+def _refuse_rivals(search: Search, best: Placement, rivals: Sequence[Placement]) -> None:
     """Raise if the markers of a placement fit the lattice in another place about as well."""
     places = [best]
     for rival in rivals:
         shares = np.isin(rival.matched[rival.matched >= 0], best.matched).any()
-        if not shares or any(_alike(search, rival, place) for place in places):
+        if not shares or any(alike(search, rival, place) for place in places):
             continue
-        if _log_odds(search, best, rival) < MIN_LOG_ODDS:
+        if log_odds(search, best, rival) < MIN_LOG_ODDS:
             places.append(rival)
     if len(places) > 1:
         raise AmbiguousLatticeError(
@@ -432,7 +275,7 @@ def _refuse_rivals(search: _Search, best: _Placement, rivals: Sequence[_Placemen
         )
 
 
-def _shifted(search: _Search, best: _Placement, tests: int) -> list[_Placement]:
+def _shifted(search: Search, best: Placement, tests: int) -> list[Placement]:
     """Return the same lattice moved by whole cells, and turned where it is not symmetric, if it still meets the markers."""
     moves = []
     for turn in range(4 // len(search.turns)):
@@ -443,18 +286,9 @@ def _shifted(search: _Search, best: _Placement, tests: int) -> list[_Placement]:
     apart, _ = search.tree.query(predicted, distance_upper_bound=2 * search.tolerance_m)
     hits = np.isfinite(apart).sum(axis=1)
     enough = max(best.count - RIVAL_MARKERS, FIXED[search.model] + 1)
-    found = [_refine(search, best.transform @ move, tests) for move, count in zip(moves, hits, strict=True) if count >= enough]
+    found = [refine(search, best.transform @ move, tests) for move, count in zip(moves, hits, strict=True) if count >= enough]
     places = _places(search, [placement for placement in found if placement is not None])
-    return [_settle(search, place) for place in places if not _alike(search, place, best)]
-
-
-def _alike(search: _Search, one: _Placement, other: _Placement) -> bool:
-    """Whether two placements are the same up to symmetry: most of their markers stand at the same nodes."""
-    for onto in search.turns.values():
-        same = (one.matched >= 0) & (one.matched == other.matched[onto])
-        if same.sum() * 2 > min(one.count, other.count):
-            return True
-    return False
+    return [settle(search, place) for place in places if not alike(search, place, best)]
 
 
 # -- several lattices -----------------------------------------------------------------------------------------------

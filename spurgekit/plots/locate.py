@@ -10,8 +10,9 @@ import numpy as np
 from spurgekit.errors import InputError
 from spurgekit.imagery.grid import PixelGrid
 from spurgekit.plots.alignment import Array
-from spurgekit.plots.lattice import AmbiguousLatticeError, LatticeFit, Model, fewest_markers, fit_lattices
+from spurgekit.plots.lattice import AmbiguousLatticeError, LatticeFit, fewest_markers, fit_lattices
 from spurgekit.plots.marker import Marker
+from spurgekit.plots.placement import Model
 from spurgekit.plots.plot import Plot
 from spurgekit.plots.protocol import PlotProtocol, plot_names
 from spurgekit.plots.support import common_distance
