@@ -83,7 +83,7 @@ def _saved_again(exif: Exif | None, xmp: DroneXmp | None, width: int, height: in
     if exif is None and xmp is None:
         return
     has_yaw = xmp is not None and (xmp.gimbal_yaw_deg is not None or xmp.flight_yaw_deg is not None)
-    if turned := _turned(exif, xmp, width, height):
+    if turned := was_turned(exif, xmp, width, height):
         lost = ", so its yaw no longer says which way is up: use the file that the drone wrote" if has_yaw else ""
         yield f"turned by a quarter by a viewer after the flight ({turned}){lost}"
     elif exif and (cropped := was_cropped(exif, width, height)):
@@ -94,7 +94,7 @@ def _saved_again(exif: Exif | None, xmp: DroneXmp | None, width: int, height: in
         yield f"resized after the flight ({width} x {height} px of {_size(exif.camera_size_px)}); its GSD allows for that"
 
 
-def _turned(exif: Exif | None, xmp: DroneXmp | None, width: int, height: int) -> str | None:
+def was_turned(exif: Exif | None, xmp: DroneXmp | None, width: int, height: int) -> str | None:
     """Return what shows that pixels were turned by 90 degrees while the metadata stayed, or None."""
     if width == height:
         return None

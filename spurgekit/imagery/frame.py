@@ -20,7 +20,7 @@ from rasterio.crs import CRS
 
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.cameras import focal_length_px
-from spurgekit.imagery.doubts import doubts, was_cropped
+from spurgekit.imagery.doubts import doubts, was_cropped, was_turned
 from spurgekit.imagery.exif import Exif, read_exif
 from spurgekit.imagery.grid import PixelGrid, utm_code
 from spurgekit.imagery.orientation import AS_STORED
@@ -69,7 +69,7 @@ class FramePose(BaseModel):
     focal_px: float | None = Field(description="focal length in pixels")
     gsd_m: float = Field(description="ground sample distance straight below, in metres")
     position_from: str
-    altitude_from: str | None
+    altitude_from: str | None = Field(description="above what, and what says so")
     yaw_from: str | None = Field(description="null where nothing says it, and the top was taken for north")
     gsd_from: str
 
@@ -149,7 +149,8 @@ def place_photo(path: Path, width: int, height: int, gsd_m: float | None = None)
         grid = frame_grid(pose, width, height)
     except ImageryError as error:
         return Placement(nowhere, turned, notes, unplaced=f"{UNPLACED}: {error}")
-    return Placement(grid, turned, (_approximately(pose, width, height), *notes), pose)
+    is_across = was_turned(exif, xmp, width, height) is not None
+    return Placement(grid, turned, (_approximately(pose, width, height, is_across=is_across), *notes), pose)
 
 
 def frame_pose(path: Path, *, altitude_m: float | None = None, gsd_m: float | None = None) -> FramePose:
@@ -235,14 +236,14 @@ def _pose(
         raise ImageryError(f"{why}, so that its middle is not what the camera looked at")
     focal = focal_length_px(exif, xmp, width, height)
     if altitude_m is not None:
-        altitude, altitude_from = altitude_m, "as given"
+        altitude, altitude_from = altitude_m, "ground, as given"
     elif xmp and xmp.relative_altitude_m is not None:
-        altitude, altitude_from = xmp.relative_altitude_m, "above the take-off point (XMP)"
+        altitude, altitude_from = xmp.relative_altitude_m, "take-off point, by XMP"
     else:
         altitude, altitude_from = None, None
     if altitude is not None and not PLAUSIBLE_ALTITUDE_M[0] <= altitude <= PLAUSIBLE_ALTITUDE_M[1]:
         if gsd_m is None:
-            raise ImageryError(f"its height of {altitude:.1f} m ({altitude_from}) cannot be that of a survey")
+            raise ImageryError(f"its height of {altitude:.1f} m above the {altitude_from}, cannot be that of a survey")
         altitude, altitude_from = None, None
     if gsd_m is not None:
         gsd, gsd_from = gsd_m, "as given"
@@ -294,8 +295,10 @@ def _yaw(xmp: DroneXmp | None) -> tuple[float, str | None]:
     return xmp.gimbal_yaw_deg + apart, "aircraft (XMP)"
 
 
-def _approximately(pose: FramePose, width: int, height: int) -> str:
+def _approximately(pose: FramePose, width: int, height: int, *, is_across: bool) -> str:
     if pose.yaw_from is None:
         return "placed by its EXIF: approximate, and turned by an unknown angle, since nothing says which way was north"
+    if is_across:
+        return "placed by its EXIF and XMP: approximate, and off by a quarter turn one way or the other"
     metres = pose.error_m(width, height)
     return f"placed by its EXIF and XMP: approximate, to about {metres:.0f} m (position, height and yaw as the drone knew them)"

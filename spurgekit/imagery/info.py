@@ -349,7 +349,7 @@ def _photo(exif: Exif) -> list[tuple[str, str]]:
 
 
 def _pose(pose: FramePose) -> list[tuple[str, str]]:
-    height = "unknown" if pose.altitude_m is None else f"{pose.altitude_m:.1f} m, {pose.altitude_from}"
+    height = "unknown" if pose.altitude_m is None else f"{pose.altitude_m:.1f} m above the {pose.altitude_from}"
     yaw = "unknown, taken to be 0°" if pose.yaw_from is None else f"{pose.yaw_deg % 360:.1f}°, {pose.yaw_from}"
     pitch = f"{pose.pitch_deg:.1f}° ({pose.tilt_deg:.1f}° from straight down)"
     return [("height", height), ("yaw", yaw), ("pitch", pitch), ("GSD from", pose.gsd_from)]

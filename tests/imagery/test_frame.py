@@ -101,7 +101,7 @@ class TestPose:
         found = frame_pose(frame(tmp_path / "a.jpg", RelativeAltitude="+60.0", GimbalPitchDegree="-89.5"))
         assert (found.longitude, found.latitude, found.altitude_m) == (-111, 46, 60)
         assert (found.focal_px, found.gsd_m, found.tilt_deg) == (40, 1.5, 0.5)
-        assert found.altitude_from == "above the take-off point (XMP)"
+        assert found.altitude_from == "take-off point, by XMP"
         assert found.gsd_from == "height and calibrated focal length (XMP)"
 
     @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ class TestPose:
             ({"RelativeAltitude": None}, "nothing in it says how high above the ground it was taken"),
             (
                 {"RelativeAltitude": "-0.30"},
-                r"its height of -0.3 m \(above the take-off point \(XMP\)\) cannot be that of a survey",
+                r"its height of -0.3 m above the take-off point, by XMP, cannot be that of a survey",
             ),
             ({"RelativeAltitude": "+40000"}, "its height of 40000.0 m"),
         ],
@@ -182,6 +182,15 @@ class TestReading:
     def test_no_yaw_is_said(self, tmp_path):
         with open_raster(frame(tmp_path / "a.jpg", GimbalYawDegree=None, FlightYawDegree=None)) as raster:
             assert "turned by an unknown angle" in raster.notes[0]
+
+    def test_a_viewer_that_turned_it_is_said(self, tmp_path):
+        path = frame(tmp_path / "a.jpg")
+        image = Image.open(path).rotate(90, expand=True)
+        image.save(tmp_path / "b.jpg", exif=Image.open(path).getexif())
+        insert(tmp_path / "b.jpg", packet(XMP))
+        with open_raster(tmp_path / "b.jpg") as raster:
+            assert raster.notes[0].endswith("off by a quarter turn one way or the other")
+            assert "its yaw no longer says which way is up" in raster.notes[1]
 
     def test_it_is_reprojected_and_resampled_like_any_other(self, tmp_path):
         with open_raster(frame(tmp_path / "a.jpg"), crs="EPSG:32611", gsd_m=2) as raster:
@@ -289,7 +298,7 @@ class TestTurned:
         info = describe(path)
         assert (info.width, info.height, info.valid_px) == (30, 40, 1200)
         assert (info.blocks.width, info.blocks.height, info.blocks.tiled) == (40, 1, False)
-        assert dict(format_info(info))["height"] == "40.0 m, above the take-off point (XMP)"
+        assert dict(format_info(info))["height"] == "40.0 m above the take-off point, by XMP"
 
 
 class TestRealFrames:

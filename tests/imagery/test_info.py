@@ -329,7 +329,7 @@ class TestRealFiles:
         assert info.gsd_cm == pytest.approx(1.71, abs=0.01)
         lines = dict(format_info(info))
         assert lines["size"] == "4000 x 2250 px (68.5 x 38.5 m)"
-        assert lines["height"] == "40.1 m, above the take-off point (XMP)"
+        assert lines["height"] == "40.1 m above the take-off point, by XMP"
         assert lines["yaw"] == "46.2°, aircraft (XMP)"
         assert lines["pitch"] == "-89.9° (0.1° from straight down)"
         assert lines["GSD from"] == "height and focal length (EXIF) and sensor of the FC300S"
