@@ -81,8 +81,11 @@ def plots_of_markers(raster: Raster, markers: Sequence[Marker], how: str, option
     """
     seen_askew: Model = "projective" if raster.pose is not None else "similarity"
     located = locate_plots(raster.grid, markers, options.protocol, model=seen_askew)
-    fits = ", ".join(f"{rms_cm:.1f} cm" for rms_cm in located.rms_cm)
-    note = f"{len(located.at_corners)} markers at corners of plots, {fits} (root mean square) from the lattice"
+    nodes = len(options.protocol.nodes_m) * len(located.rms_cm)
+    seen = f"{len(located.at_corners)} of {nodes} corners have a marker"
+    rest = ", the others were filled in" if len(located.at_corners) < nodes else ""
+    fits = " and ".join(f"{rms_cm:.1f} cm" for rms_cm in located.rms_cm)
+    note = f"{seen}{rest}; markers are {fits} (root mean square) from the lattice"
     return SitePlots(located.plots, tuple(markers), how, (note,))
 
 

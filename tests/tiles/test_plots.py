@@ -381,3 +381,97 @@ def test_polygons_on_a_real_site(data, folder):
     with rasterio.open(site) as file:
         assert read_index(Path("tiles")).crs == file.crs
     assert {read_tile(path).shape for path in Path("tiles").glob("site_*.png")} == {(3, 250, 250)}
+
+
+class TestMarkers:
+    """Light crosses on dark panels at the corners of 2 x 2 plots of 4 m, but one."""
+
+    PROTOCOL = ("--plot-size", 4, "--plot-rows", 2, "--plot-columns", 2)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def drawn(cls, tmp_path_factory, make_tif):
+        ground = np.random.default_rng(0).normal(120, 12, (3, 440, 440))
+        corners = [(60 + 160 * j, 60 + 160 * i) for i in range(3) for j in range(3)]
+        for col, row in corners[:-1]:
+            draw_cross(ground, col, row)
+        sparse = np.random.default_rng(1).normal(120, 12, (3, 440, 440))
+        draw_cross(sparse, 200, 100)
+        folder = tmp_path_factory.mktemp("markers")
+        for name, array in (("site", ground), ("sparse", sparse)):
+            make_tif(folder / f"{name}.tif", np.clip(array, 1, 255).astype(np.uint8), gsd=0.025)
+        plots = [box(X + 1.6, Y - 5.4, X + 5.6, Y - 1.4), box(X + 5.6, Y - 5.4, X + 9.6, Y - 1.4)]  # 10 cm off
+        gpd.GeoDataFrame({"id": ["a", "b"]}, geometry=plots, crs=32612).to_file(folder / "drawn.gpkg")
+        return folder
+
+    @pytest.fixture
+    def here(self, drawn, tmp_path, monkeypatch):
+        monkeypatch.chdir(shutil.copytree(drawn, tmp_path / "here"))
+
+    @pytest.mark.usefixtures("here")
+    def test_plots_are_found_and_quartered(self):
+        out = succeed("tile", "site.tif", "--size", 60, *self.PROTOCOL)
+        assert out.splitlines()[:3] == [
+            "layout  plots (auto: 8 markers of family cross, 0.45 m)",
+            "site  16 png tiles of 4 plots at 2.50 cm a pixel",
+            out.splitlines()[2],
+        ]
+        assert out.splitlines()[2].startswith("site  note: 8 of 9 corners have a marker, the others were filled in; ")
+        index = read_index(Path("tiles"))
+        assert index["tile_id"].tolist()[:5] == ["site_1_NW", "site_1_NE", "site_1_SE", "site_1_SW", "site_2_NW"]
+        assert index.groupby("plot")["filled_in"].first().to_dict() == {"1": False, "2": False, "3": False, "4": True}
+        assert index["residual_cm"].max() < 2
+        # The first plot's centre is at column and row 140.
+        corner = np.array(index.geometry[2].exterior.coords)[0]
+        assert corner == pytest.approx((X + 140 * 0.025, Y - 140 * 0.025), abs=0.02)
+        markers = gpd.read_file("tiles/plots.gpkg", layer="markers")
+        assert set(markers["corners"]) == {
+            "1 NW", "1 NE, 2 NW", "2 NE", "1 SW, 3 NW", "1 SE, 2 SW, 3 NE, 4 NW", "2 SE, 4 NE", "3 SW", "3 SE, 4 SW"
+        }  # fmt: skip
+
+    @pytest.mark.usefixtures("here")
+    def test_tiles_stay_clear_of_markers(self):
+        succeed("tile", "site.tif", *self.PROTOCOL, "--quarters", "full", "--out", "full")
+        markers = gpd.read_file("full/plots.gpkg", layer="markers").geometry.buffer(0.45 * np.sqrt(0.5))
+        assert not read_index(Path("full")).geometry.intersects(markers.union_all()).any()
+        line = refuse("tile", "site.tif", *self.PROTOCOL, "--size", 70)
+        assert "four tiles do not fit into plot 1 of 4 m less an inset of 0.338 m" in line
+        assert "pass --size 66 or --gsd 0.02375 or less" in line
+
+    @pytest.mark.usefixtures("here")
+    def test_corners_of_a_file_are_snapped_to_markers(self):
+        out = succeed("tile", "site.tif", "--plots", "drawn.gpkg", "--snap", 0.5, "--size", 60)
+        assert "note: 8 of 8 corners snapped to markers within 0.5 m, by 14." in out  # 10 cm across and down
+        plots = gpd.read_file("tiles/plots.gpkg", layer="plots")
+        assert plots.geometry[0].symmetric_difference(box(X + 1.5, Y - 5.5, X + 5.5, Y - 1.5)).area < 0.1
+        assert plots["residual_cm"].to_numpy() == pytest.approx(14.1, abs=1)
+
+    @pytest.mark.usefixtures("here")
+    def test_the_field_sheet_names_them_by_row_and_column(self):
+        Path("sheet.csv").write_text("row,column,plot,present\n1,1,N1,1\n1,2,N2,0\n2,1,S1,0\n2,2,S2,1\n")
+        succeed("tile", "site.tif", "--size", 60, *self.PROTOCOL, "--field-sheet", "sheet.csv")
+        index = read_index(Path("tiles"))
+        assert index.groupby("plot")["present"].first().to_dict() == {"N1": 1, "N2": 0, "S1": 0, "S2": 1}
+        assert index["tile_id"][12] == "site_S2_NW"
+
+    @pytest.mark.usefixtures("here")
+    def test_without_a_lattice_it_is_a_grid_and_says_why(self):
+        out = succeed("tile", "sparse.tif", "--size", 220, *self.PROTOCOL)
+        assert out.startswith("layout  grid (auto: 1 marker of family cross, 0.45 m; no plots, since 1 marker was found, where")
+        assert "sparse.tif: 1 marker was found" in refuse(
+            "tile", "sparse.tif", *self.PROTOCOL, "--layout", "plots", "--out", "p"
+        )
+
+    @pytest.mark.usefixtures("here")
+    def test_sites_with_and_without_markers(self):
+        out = succeed("tile", "site.tif", "sparse.tif", "--size", 60, *self.PROTOCOL)
+        assert "site  layout plots (auto: 8 markers" in out
+        assert "sparse  layout grid (auto: 1 marker" in out
+        assert read_index(Path("tiles")).groupby("site")["layout"].first().to_dict() == {"site": "plots", "sparse": "grid"}
+
+
+def draw_cross(ground, col, row, half=9):
+    """Draw a dark panel with a light cross, 18 px = 0.45 m wide, its centre on a corner of pixels."""
+    ground[:, row - half : row + half, col - half : col + half] = 35
+    ground[:, row - 1 : row + 1, col - half : col + half] = 235
+    ground[:, row - half : row + half, col - 1 : col + 1] = 235
