@@ -114,6 +114,8 @@ class SurveyOptions:
             raise InputError(
                 f"markers of {self.marker_size_m} m do not go with plots of {2 * limit:g} m; pass less than {limit:g} m"
             )
+        if self.marker_color is not None and (len(self.marker_color) != 3 or not set(self.marker_color) <= set(range(256))):
+            raise InputError(f"{self.marker_color} is no colour; pass red, green and blue from 0 to 255")
         ids = self.protocol.marker_ids or range(len(self.protocol.nodes_m))
         if self.family in DICTIONARIES and not (min(ids) >= 0 and max(ids) < id_count(self.family)):
             hint = "lay fewer plots, or pass a larger dictionary"

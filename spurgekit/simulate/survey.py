@@ -43,6 +43,17 @@ name = "{name}"
 image = "{image}"
 """
 
+PLOTS = """
+[plots]
+rows = {rows}
+columns = {columns}
+size_m = {size_m}
+gaps_m = {gaps_m}
+family = "{family}"
+marker_size_m = {marker_size_m}
+marker_ids = {marker_ids}
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatedSurvey:
@@ -132,10 +143,19 @@ def write_survey(site: DrawnSite, folder: Path, options: SurveyOptions) -> Simul
     write_geopackage(outline_patches(site.weed & site.valid, site.grid), weed, layer="weed", geometry_type="Polygon")
     write_geopackage(_plot_table(site), plots, layer="plots", geometry_type="Polygon")
     write_geopackage(_marker_table(site.markers, site.grid), markers, layer="markers", geometry_type="Point")
-    text = SURVEY.format(name=options.name, crs=options.crs, image=image.name)
+    text = SURVEY.format(name=options.name, crs=options.crs, image=image.name) + plot_entries(options)
     (folder / FILE_NAME).write_text(text, encoding="utf-8")
     half_hidden = sum(marker.visible < 0.9 for marker in site.markers)
     return SimulatedSurvey(folder, image, truth, weed, plots, markers, len(site.markers), half_hidden)
+
+
+def plot_entries(options: SurveyOptions) -> str:
+    """Return what ``survey.toml`` says of the plots and their markers; nothing where there are none."""
+    if options.family is None:
+        return ""
+    protocol = options.protocol.model_dump()
+    lists = {name: list(protocol.pop(name)) for name in ("gaps_m", "marker_ids")}
+    return PLOTS.format(**protocol, **lists, family=options.family, marker_size_m=options.marker_size_m)
 
 
 def outline_patches(weed: NDArray[np.bool_], grid: PixelGrid) -> gpd.GeoDataFrame:

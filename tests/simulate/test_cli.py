@@ -7,7 +7,7 @@ import pytest
 
 from tests.command import refuse, succeed
 
-SMALL = ("--rows", 1, "--columns", 1, "--plot-size", 5, "--gsd", 0.03)
+SMALL = ("--plot-rows", 1, "--plot-columns", 1, "--plot-size", 5, "--gsd", 0.03)
 
 
 @pytest.fixture(autouse=True)
@@ -44,8 +44,9 @@ def test_overwriting() -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (("--plot-size", 0), "a plot of 0.0 m cannot be"),
-        (("--plot-size", "nan"), "a plot of nan m cannot be"),
+        (("--plot-size", 0), "the layout of plots: size_m"),
+        (("--plot-size", "nan"), "the layout of plots: size_m"),
+        (("--marker-color", "1,2"), "pass red, green and blue"),
         (("--family", "square"), "pass cross, dark-cross"),
         (("--blur", -1), "pass 0 to 20"),
         (("--exposure", 9), "pass -4 to 4"),

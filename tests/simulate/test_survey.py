@@ -38,6 +38,8 @@ def test_it_is_a_survey_folder(site: SimulatedSurvey) -> None:
     assert [(name, path.resolve()) for name, path in survey.images] == [("site", site.image.resolve())]
     assert survey.labels is not None
     assert survey.path(survey.labels).samefile(site.weed)
+    assert (survey.plots.rows, survey.plots.columns, survey.plots.size_m) == (1, 2, 4)
+    assert (survey.plots.family, survey.plots.marker_size_m, survey.plots.marker_ids) == ("cross", 0.45, ())
     names = {"site.tif", "weed.tif", "weed.gpkg", "plots.gpkg", "markers.gpkg", "survey.toml", "provenance.json"}
     assert {path.name for path in site.folder.iterdir()} == names
 
