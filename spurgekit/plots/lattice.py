@@ -33,6 +33,8 @@ from spurgekit.plots.placement import (
 from spurgekit.plots.proposals import propose, quarter_turn, symmetries, upright
 from spurgekit.plots.protocol import PlotProtocol
 
+__all__ = ["AmbiguousLatticeError", "LatticeFit", "Model", "fewest_markers", "fit_lattices"]
+
 TOLERANCE_M = {"similarity": 0.35, "projective": 0.5}
 """How far a marker may be from its node: a stake, a tape measure, and a mosaic that bends by decimetres."""
 

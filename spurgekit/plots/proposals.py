@@ -112,7 +112,7 @@ def propose(
         How many to return at most.
     """
     first, second, start, end = _pairs(nodes, positions, turns, may_match, cost, tolerance_m, scale_error)
-    u, z = nodes @ [1, 1j], positions @ [1, 1j]
+    u, z = _complex(nodes), _complex(positions)
     a = (z[second] - z[first]) / (u[end] - u[start])
     a /= abs(a)  # the scale of a short pair is worse than none
     b = (z[first] + z[second]) / 2 - a * (u[start] + u[end]) / 2
@@ -125,6 +125,10 @@ def propose(
     cells = np.column_stack([middle.real / (size_m / 5), middle.imag / (size_m / 5), angle / 0.05]).round()
     kept = order[np.sort(np.unique(cells, axis=0, return_index=True)[1])[:keep]]
     return Proposals(a[kept], b[kept], max(1, len(a)))
+
+
+def _complex(points: Array) -> NDArray[np.complex128]:
+    return np.asarray(points[:, 0] + 1j * points[:, 1], np.complex128)
 
 
 def _pairs(
