@@ -109,7 +109,7 @@ def apply(transform: Array, points: Array) -> Array:
 
 def unapply(transform: Array, points: Array) -> Array:
     """Return points, shape (n, 2), through the inverse of a homogeneous transform."""
-    return apply(np.linalg.inv(transform), points)
+    return apply(np.asarray(np.linalg.inv(transform), np.float64), points)
 
 
 class Bending:
