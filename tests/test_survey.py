@@ -56,6 +56,7 @@ class TestInit:
         assert survey.date.isoformat() == "2026-06-14"
         assert (survey.tiles.gsd_m, survey.tiles.points) == (0.014, Path("points.gpkg"))
         assert [site.name for site in survey.sites] == ["north-pasture"]
+        assert (survey.plots.rows, survey.plots.gaps_m, survey.plots.file) == (3, (2.0, 2.0), Path("corners.csv"))
 
     def test_git_is_told_what_not_to_keep(self, tmp_path):
         init_survey(tmp_path / "s")
@@ -121,6 +122,10 @@ class TestReading:
             ('labels = "weed.gpkg"', 'label = "weed.gpkg"', "label: Extra inputs are not permitted"),
             ('name = "north"', 'name = "north pasture"', r"sites\.0\.name: use letters, digits, .* 'north-pasture'"),
             ('name = "south"', 'name = "north"', "two sites have the same name"),
+            ("[tiles]", "[plots]\nrows = 0\n[tiles]", r"plots\.rows: "),
+            ("[tiles]", "[plots]\ngaps_m = [-1, 0]\n[tiles]", "plots: a gap between plots cannot be negative"),
+            ("[tiles]", "[plots]\nmarker_ids = [1, 2]\n[tiles]", "plots: marker_ids needs 16 numbers"),
+            ("[tiles]", '[plots]\nquarters = "half"\n[tiles]', r"plots\.quarters: "),
             ('image = "north.tif"', "", r"sites\.0\.image: Field required"),
             ("schema_version = 1", "schema_version = = 1", "is not valid TOML: "),
         ],

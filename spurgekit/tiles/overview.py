@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import geopandas as gpd
@@ -11,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 
 from spurgekit.imagery import PixelGrid, Raster, Window
-from spurgekit.imagery.pictures import Colour, SitePicture
+from spurgekit.imagery.pictures import INK, Colour, SitePicture
 from spurgekit.imagery.quicklook import QuickLook, quick_look
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.plots import SitePlots
@@ -54,11 +53,12 @@ def draw_plots(
         if mine.any():
             picture.outline(tiles[mine], colour, width=1)
     outlines = [np.asarray(plot.corners) for plot in found.plots]
+    picture.outline(outlines, INK, width=5)  # white would be lost outside the imagery
     picture.outline(outlines, PLOT, width=3)
     seen = np.array([plot.found for plot in found.plots]).ravel()
     corners = np.concatenate(outlines)
     markers = np.column_stack(raster.grid.to_world([m.col for m in found.markers], [m.row for m in found.markers]))
-    at_corner = _are_near(markers, corners[seen], [m.size_m / raster.grid.metres_per_unit for m in found.markers])
+    at_corner = np.array([bool(corners) for corners in found.corners_of_markers(raster.grid)], dtype=np.bool_)
     picture.points(markers[~at_corner], STRAY)
     picture.points(markers[at_corner], MARKER)
     picture.points(corners[~seen], FILLED_IN, radius=9, filled=False)
@@ -84,14 +84,6 @@ def _around(found: SitePlots, grid: PixelGrid) -> Window:
     left, top = int(cols.min() - margin), int(rows.min() - margin)
     window = Window(left, top, int(cols.max() + margin) - left, int(rows.max() + margin) - top)
     return window & grid.window or grid.window
-
-
-def _are_near(places: NDArray[np.float64], others: NDArray[np.float64], reach: Sequence[float]) -> NDArray[np.bool_]:
-    """Whether each place has one of the others within its reach."""
-    if not len(places) or not len(others):
-        return np.zeros(len(places), np.bool_)
-    distance = np.linalg.norm(places[:, None] - others, axis=2).min(axis=1)
-    return np.asarray(distance <= np.asarray(reach))
 
 
 def _distinct(places: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -32,6 +32,8 @@ from spurgekit.tiles.rectify import rectify
 from spurgekit.vectors import write_geopackage
 
 GEOPACKAGE = "plots.gpkg"
+AT_CORNER = 0.1
+"""A marker marks a corner that is within this share of its side: found corners are where their markers are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,21 @@ class SitePlots:
     markers: tuple[Marker, ...]
     how: str
     notes: tuple[str, ...] = ()
+
+    def corners_of_markers(self, grid: PixelGrid) -> list[list[str]]:
+        """Return for each marker the corners that it marks, such as ``1 NE`` and ``2 NW``; none where it stands elsewhere."""
+        named = [
+            (f"{plot.id} {name}", corner)
+            for plot in self.plots
+            for name, corner, seen in zip(CORNERS, plot.corners, plot.found, strict=True)
+            if seen
+        ]
+        corners = np.array([corner for _, corner in named]).reshape(-1, 2)
+        marked = []
+        for marker in self.markers:
+            apart_m = np.linalg.norm(corners - np.stack(grid.to_world(marker.col, marker.row)), axis=1) * grid.metres_per_unit
+            marked.append([named[i][0] for i in np.flatnonzero(apart_m <= AT_CORNER * marker.size_m)])
+        return marked
 
 
 def look_for_markers(raster: Raster, options: PlotOptions, *, progress: Progress = silent) -> tuple[list[Marker], str]:
@@ -185,18 +202,8 @@ def plots_table(found: SitePlots, site: str, crs: CRS) -> gpd.GeoDataFrame:
 def markers_table(found: SitePlots, site: str, grid: PixelGrid) -> gpd.GeoDataFrame:
     """Return markers as rows: what :func:`spurgekit.plots.listing.tabulate` says, the site, and the corners that they mark."""
     table = tabulate(found.markers, grid)
-    corners = []
-    for x, y, size_m in zip(table["x"], table["y"], table["size_m"], strict=True):
-        reach = size_m / grid.metres_per_unit
-        here = [
-            f"{plot.id} {name}"
-            for plot in found.plots
-            for name, corner, seen in zip(CORNERS, plot.corners, plot.found, strict=True)
-            if seen and np.hypot(corner[0] - x, corner[1] - y) <= reach
-        ]
-        corners.append(", ".join(here) or None)
     table.insert(0, "site", site)
-    table["corners"] = pd.array(corners, dtype="str")
+    table["corners"] = pd.array([", ".join(corners) or None for corners in found.corners_of_markers(grid)], dtype="str")
     return table
 
 
