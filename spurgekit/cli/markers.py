@@ -34,7 +34,7 @@ from spurgekit.progress import bar
     "--marker-color", type=NumberList(), metavar="R,G,B", help="Of panels and discs.  [default: brighter than the ground]"
 )
 @click.option("--marker-ids", type=NumberList(), help="The codes that were laid out; others are dropped.")
-@click.option("--min-score", type=float, default=0.5, show_default=True, help="Least score of a marker that is listed, 0 to 1.")
+@click.option("--min-score", type=float, default=0.3, show_default=True, help="Least score of a marker that is listed, 0 to 1.")
 @click.option("--image-gsd", "image_gsd_m", type=float, help="Metres a pixel of a photo that does not say where it was taken.")
 @options.crs
 @click.option(

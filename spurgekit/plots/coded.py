@@ -7,7 +7,6 @@ are read where the fitted frame puts them; OpenCV's dictionary says which code t
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -20,9 +19,6 @@ from spurgekit.plots.refine import Fit, fit_targets
 from spurgekit.plots.score import LEAST_SCORE, score
 from spurgekit.plots.targets import is_possible, searched, strongest, to_grey
 from spurgekit.plots.template import CODED
-
-TURNS = 4
-"""Turns, a quarter of a right angle apart, from which a frame is fitted: it looks the same after a quarter turn."""
 
 SAMPLES = 4
 """Samples along a cell, of which the middle ones are taken."""
@@ -62,10 +58,8 @@ class CodedDetector:
         grey = to_grey(rgb)
         size_px = self.size_m / gsd_m
         template = CODED[_dictionary(self.family).markerSize]
-        places = searched(grey, valid, template, size_px)
-        turned = [replace(place, angle=math.pi / 2 * turn / TURNS) for place in places for turn in range(TURNS)]
         markers = []
-        for fit in fit_targets(grey, turned, template, size_px):
+        for fit in fit_targets(grey, searched(grey, valid, template, size_px), template, size_px):
             if is_possible(fit) and (code := _read(grey, fit, self.family)) is not None:
                 number, agreement = code
                 likely = score(replace(fit, agreement=agreement), "coded", plain=False)

@@ -31,6 +31,7 @@ BLUR_PX = 1.2
 """Width of the edges of a target in a patch: a pixel and a little for the lens."""
 
 EARLY_STEPS, STEPS = 4, 9
+CENTRE_STEPS = 5
 GATES = 0.40, 0.55
 """Agreement that a candidate needs before the first steps, and before the others: most places without a target stop here."""
 
@@ -117,6 +118,8 @@ def fit_targets(grey: NDArray[np.uint8], candidates: Sequence[Candidate], templa
         if not len(index):
             return []
         shape = model.solve(shape, steps)
+    if template.crossing:
+        shape = model.solve(shape, CENTRE_STEPS, free=2, reach=template.crossing)
     measured = model.measure(shape)
     to_image = np.linalg.inv(shape[:, 2:].reshape(-1, 2, 2).astype(np.float64))
     scale = np.linalg.svd(to_image, compute_uv=False)
@@ -185,23 +188,34 @@ class _Model:
         """Return the model of some of the patches."""
         return _Model(self._template, self._patches[index], self._x, self._y, self._blur)
 
-    def solve(self, shape: Array, steps: int) -> Array:
-        """Return the shapes that fit best, near the ones given."""
+    def solve(self, shape: Array, steps: int, *, free: int = 6, reach: float | None = None) -> Array:
+        """Return the shapes that fit best, near the ones given.
+
+        Parameters
+        ----------
+        shape : ndarray, shape (n, 6)
+        steps : int
+        free : int
+            How many of the parameters may change: 6, or the first 2 for the centre alone.
+        reach : float, optional
+            How far from its centre the target is looked at; default the template's reach.
+        """
         first = shape[:, :2].copy()
         damping = np.full(len(shape), 1e-2, np.float32)
-        cover, looked = self._cover(shape)
+        cover, looked = self._cover(shape, reach)
         levels, residual = self._explain(cover, looked)
         for number in range(steps):
             weight = looked * _tukey(residual, looked) if number >= ROBUST_FROM else looked
-            jacobian = self._jacobian(shape, levels)
+            jacobian = self._jacobian(shape, levels, free)
             normal = np.einsum("inp,jnp->nij", jacobian * weight, jacobian, optimize=True).astype(np.float64)
             gradient = np.einsum("inp,np->ni", jacobian, weight * residual, optimize=True).astype(np.float64)
             diagonal = np.einsum("nii->ni", normal)
             # The second term holds what cannot be told, such as how a disc is turned.
             diagonal += damping[:, None] * diagonal + 1e-3 * diagonal.max(axis=1, keepdims=True) + 1e-6
-            tried = shape + np.linalg.solve(normal, gradient[..., None])[..., 0].astype(np.float32)
+            tried = shape.copy()
+            tried[:, :free] += np.linalg.solve(normal, gradient[..., None])[..., 0].astype(np.float32)
             tried[:, :2] = np.clip(tried[:, :2], first - MAX_SHIFT, first + MAX_SHIFT)
-            new_cover, new_looked = self._cover(tried)
+            new_cover, new_looked = self._cover(tried, reach)
             new_levels, new_residual = self._explain(new_cover, weight)
             better = (weight * new_residual**2).sum(axis=1) < (weight * residual**2).sum(axis=1)
             damping = np.where(better, damping / 4, damping * 8)
@@ -227,11 +241,11 @@ class _Model:
             "contrast": contrast,
         }
 
-    def _cover(self, shape: Array) -> tuple[Array, Array]:
+    def _cover(self, shape: Array, reach: float | None = None) -> tuple[Array, Array]:
         """Return the shares of the levels (3, n, pixels), and where the model looks (n, pixels)."""
         x, y = self._x - shape[:, :1], self._y - shape[:, 1:2]
         u, v = shape[:, 2:3] * x + shape[:, 3:4] * y, shape[:, 4:5] * x + shape[:, 5:6] * y
-        reach = self._template.reach
+        reach = reach or self._template.reach
         looked = (np.abs(u) < reach) & (np.abs(v) < reach)
         return np.stack(self._template.cover(u, v, self._blur)), looked.astype(np.float32)
 
@@ -243,10 +257,10 @@ class _Model:
         levels = np.linalg.solve(normal, right[..., None])[..., 0].astype(np.float32)
         return levels, self._patches - np.einsum("inp,ni->np", cover, levels, optimize=True)
 
-    def _jacobian(self, shape: Array, levels: Array, step: float = 0.01) -> Array:
-        """Return the change of the model with each of the six parameters, shape (6, n, pixels), by central differences."""
+    def _jacobian(self, shape: Array, levels: Array, free: int, step: float = 0.01) -> Array:
+        """Return the change of the model with the first parameters, shape (free, n, pixels), by central differences."""
         slopes = []
-        for i in range(shape.shape[1]):
+        for i in range(free):
             change = np.zeros(shape.shape[1], np.float32)
             change[i] = step
             (above, _), (below, _) = self._cover(shape + change), self._cover(shape - change)

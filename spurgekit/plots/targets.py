@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import cv2
@@ -65,7 +66,7 @@ class TargetDetector:
 
 
 def searched(grey: NDArray[np.uint8], valid: NDArray[np.bool_], template: Template, size_px: float) -> list[Candidate]:
-    """Return the places of an image that may hold a target, the likeliest first.
+    """Return the places of an image that may hold a target, the likeliest first, each once for every turn to start from.
 
     Parameters
     ----------
@@ -86,7 +87,9 @@ def searched(grey: NDArray[np.uint8], valid: NDArray[np.bool_], template: Templa
     across, down = size[0] / width, size[1] / height
     most = max(32, round(MOST_PER_MEGAPIXEL * grey.size / 1e6))
     return [
-        replace(c, col=c.col / across, row=c.row / down) for c in find_candidates(work, seen, template, LEAST_RESPONSE, most)
+        replace(c, col=c.col / across, row=c.row / down, angle=c.angle + math.pi / 2 * start / template.starts)
+        for c in find_candidates(work, seen, template, LEAST_RESPONSE, most)
+        for start in range(template.starts)
     ]
 
 

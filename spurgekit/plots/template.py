@@ -6,7 +6,7 @@ Places are in units of the target's side or diameter, from its centre, so that a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,11 @@ class Template:
     cover : callable
         ``cover(u, v, blur)`` gives the shares (0 to 1) of light, dark and outside at places on the target, seen through a
         blur of that width; arrays of the shape of ``u``.
+    crossing : float
+        How far from the centre its pattern tells the centre best, in units of its size: the crossing of a cross, which need not
+        be the middle of its panel. 0 where the whole target tells it.
+    starts : int
+        Turns, within a right angle, that a fit has to be started from, where the order does not tell the turn.
     plain : bool
         Whether the target is of one tone, so that the ground around it takes the part of the dark.
     """
@@ -40,6 +45,8 @@ class Template:
     reach: float
     order: int
     cover: Callable[[Array, Array, Array | float], tuple[Array, Array, Array]]
+    crossing: float = 0.0
+    starts: int = 1
     plain: bool = False
 
     def signed(self, u: Array, v: Array, blur: float) -> tuple[Array, Array]:
@@ -108,7 +115,7 @@ def _inverse(template: Template, name: str) -> Template:
         light, dark, outside = template.cover(u, v, blur)
         return dark, light, outside
 
-    return Template(name, template.reach, template.order, cover)
+    return replace(template, name=name, cover=cover)
 
 
 def _coded(bits: int) -> Template:
@@ -121,13 +128,13 @@ def _coded(bits: int) -> Template:
         frame = _edge(0.5 - apart, blur) - _edge(0.5 - cell - apart, blur)
         return margin, frame, 1 - margin - frame
 
-    return Template(f"coded-{bits}", 0.5 + cell, 0, cover)
+    return Template(f"coded-{bits}", 0.5 + cell, 0, cover, starts=4)
 
 
 TAPE = 0.13
 """Width of a cross's arms where nothing else is said: 5 cm tape on a panel of 40 cm."""
 
-CROSS = Template("cross", 0.62, 4, cross(TAPE))
+CROSS = Template("cross", 0.62, 4, cross(TAPE), crossing=0.3)
 CODED = {bits: _coded(bits) for bits in (4, 5, 6, 7)}
 TEMPLATES = {
     template.name: template
@@ -135,9 +142,9 @@ TEMPLATES = {
         CROSS,
         *CODED.values(),
         _inverse(CROSS, "dark-cross"),
-        Template("checker", 0.62, 2, _checker),
+        Template("checker", 0.62, 2, _checker, crossing=0.3),
         Template("bullseye", 0.62, 0, _bullseye),
-        Template("panel", 0.85, 0, _panel, plain=True),
+        Template("panel", 0.85, 0, _panel, starts=2, plain=True),
         Template("disc", 0.85, 0, _disc, plain=True),
     )
 }

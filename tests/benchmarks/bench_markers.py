@@ -166,9 +166,8 @@ def main() -> None:
     for by in ("all", "family", "marker px", "share missing", "distractors "):
         summarise(marked, by)
     if len(bare):
-        print(
-            f"\n{len(bare)} sites without markers: {bare.false_plots.sum()} plots, {bare.false_markers.mean():.1f} false markers a site"
-        )
+        false = bare.false_markers.mean()
+        print(f"\n{len(bare)} sites without markers: {bare.false_plots.sum()} plots, {false:.1f} false markers a site")
     scores = pd.DataFrame([s for row in table.scores for s in row], columns=["score", "right"])
     print("\nscore       detections  share of markers  mean score")
     for low, high in ((0.2, 0.5), (0.5, 0.8), (0.8, 0.95), (0.95, 1.01)):
