@@ -21,7 +21,7 @@ from spurgekit.plots.template import Template
 
 Array = NDArray[np.float32]
 
-PATCH_PX = 20.0
+PATCH_PX = 16.0
 """Side of a target in the patches that are fitted; smaller targets are fitted as they are."""
 
 REACH = 0.95
@@ -206,9 +206,10 @@ class _Model:
         levels, residual = self._explain(cover, looked)
         for number in range(steps):
             weight = looked * _tukey(residual, looked) if number >= ROBUST_FROM else looked
-            jacobian = self._jacobian(shape, levels, free)
-            normal = np.einsum("inp,jnp->nij", jacobian * weight, jacobian, optimize=True).astype(np.float64)
-            gradient = np.einsum("inp,np->ni", jacobian, weight * residual, optimize=True).astype(np.float64)
+            jacobian = self._jacobian(shape, levels, self._patches - residual, free)
+            weighted = jacobian * weight[:, None]
+            normal = (weighted @ jacobian.transpose(0, 2, 1)).astype(np.float64)
+            gradient = (weighted @ residual[..., None])[..., 0].astype(np.float64)
             diagonal = np.einsum("nii->ni", normal)
             # The second term holds what cannot be told, such as how a disc is turned.
             diagonal += damping[:, None] * diagonal + 1e-3 * diagonal.max(axis=1, keepdims=True) + 1e-6
@@ -233,7 +234,7 @@ class _Model:
         light, dark, around = levels.T.astype(np.float64)
         plain = self._template.plain
         contrast = light - (around if plain else dark)
-        target = looked if plain else looked * (1 - cover[2])
+        target = looked if plain else looked * (1 - cover[:, 2])
         fits = np.abs(residual) < 0.25 * np.maximum(contrast, 1)[:, None]
         return {
             "agreement": np.where(contrast > 0, _correlation(self._patches, self._patches - residual, target), -1.0),
@@ -242,30 +243,30 @@ class _Model:
         }
 
     def _cover(self, shape: Array, reach: float | None = None) -> tuple[Array, Array]:
-        """Return the shares of the levels (3, n, pixels), and where the model looks (n, pixels)."""
+        """Return the shares of the levels (n, 3, pixels), and where the model looks (n, pixels)."""
         x, y = self._x - shape[:, :1], self._y - shape[:, 1:2]
         u, v = shape[:, 2:3] * x + shape[:, 3:4] * y, shape[:, 4:5] * x + shape[:, 5:6] * y
         reach = reach or self._template.reach
         looked = (np.abs(u) < reach) & (np.abs(v) < reach)
-        return np.stack(self._template.cover(u, v, self._blur)), looked.astype(np.float32)
+        return np.stack(self._template.cover(u, v, self._blur), axis=1), looked.astype(np.float32)
 
     def _explain(self, cover: Array, weight: Array) -> tuple[Array, Array]:
         """Return the three grey levels (n, 3) by weighted least squares, and what they leave unexplained (n, pixels)."""
-        weighted = cover * weight
-        normal = np.einsum("inp,jnp->nij", weighted, cover, optimize=True).astype(np.float64) + 1e-3 * np.eye(3)
-        right = np.einsum("inp,np->ni", weighted, self._patches, optimize=True).astype(np.float64)
-        levels = np.linalg.solve(normal, right[..., None])[..., 0].astype(np.float32)
-        return levels, self._patches - np.einsum("inp,ni->np", cover, levels, optimize=True)
+        weighted = cover * weight[:, None]
+        normal = (weighted @ cover.transpose(0, 2, 1)).astype(np.float64) + 1e-3 * np.eye(3)
+        right = (weighted @ self._patches[..., None]).astype(np.float64)
+        levels = np.linalg.solve(normal, right)[..., 0].astype(np.float32)
+        return levels, self._patches - (levels[:, None] @ cover)[:, 0]
 
-    def _jacobian(self, shape: Array, levels: Array, free: int, step: float = 0.01) -> Array:
-        """Return the change of the model with the first parameters, shape (free, n, pixels), by central differences."""
+    def _jacobian(self, shape: Array, levels: Array, model: Array, free: int, step: float = 0.01) -> Array:
+        """Return the change of the model with the first parameters, shape (n, free, pixels), by differences."""
         slopes = []
         for i in range(free):
-            change = np.zeros(shape.shape[1], np.float32)
-            change[i] = step
-            (above, _), (below, _) = self._cover(shape + change), self._cover(shape - change)
-            slopes.append(np.einsum("inp,ni->np", above - below, levels, optimize=True) / np.float32(2 * step))
-        return np.stack(slopes)
+            moved = shape.copy()
+            moved[:, i] += step
+            cover, _ = self._cover(moved)
+            slopes.append(((levels[:, None] @ cover)[:, 0] - model) / np.float32(step))
+        return np.stack(slopes, axis=1)
 
 
 def _tukey(residual: Array, looked: Array) -> Array:
