@@ -282,7 +282,10 @@ def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _Job) -> tuple[
             progress=job.progress,
         )
     gsd_m = float(np.median([tile.gsd_m for tile in tiles]))
-    report = _report(job.site, "plots", why, file_format, cut, 0, gsd_m, (*raster.notes, *found.notes), len(found.plots))
+    notes = (*raster.notes, *found.notes)
+    if options.plots.margin_m == 0 and options.plots.quarters != "crop":
+        notes = (*notes, "tiles reach to the edges of plots, and show what markers stand there; pass --inset to keep clear")
+    report = _report(job.site, "plots", why, file_format, cut, 0, gsd_m, notes, len(found.plots))
     if not report.written:
         return report, _Tables(gpd.GeoDataFrame())
     index = index_tiles(raster, job.site, cut, "plots")

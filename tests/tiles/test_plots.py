@@ -280,7 +280,7 @@ class TestDatasets:
         assert not made.drop_duplicates(["plot", "split"])["plot"].duplicated().any()
 
     def test_full_quarters_of_neighbours_touch_and_that_is_said(self, nine, folder):
-        tiles = nine(quarters="full")
+        tiles = nine(quarters="full")  # up to the edges, since nothing says that markers stand there
         with pytest.raises(LeakageError, match="pass --buffer 0 to leave such training tiles out"):
             build_dataset(tiles, folder / "data", DatasetOptions(group_column="plot", seed=1))
         nine(quarters="full", inset_m=0.1)
@@ -437,6 +437,15 @@ class TestMarkers:
         line = refuse("tile", "site.tif", *self.PROTOCOL, "--size", 70)
         assert "four tiles do not fit into plot 1 of 4 m less an inset of 0.338 m" in line
         assert "pass --size 66 or --gsd 0.02375 or less" in line
+
+    @pytest.mark.usefixtures("here")
+    def test_plots_of_a_file_without_markers_have_no_inset_and_that_is_said(self):
+        edges = "note: tiles reach to the edges of plots, and show what markers stand there; pass --inset to keep clear"
+        assert edges in succeed("tile", "site.tif", "--plots", "drawn.gpkg", "--quarters", "full", "--size", 60)
+        clear = ("--inset", 0.4), ("--marker-size", 0.45), ("--snap", 0.5)
+        for option in clear:
+            out = succeed("tile", "site.tif", "--plots", "drawn.gpkg", "--quarters", "full", "--overwrite", *option)
+            assert edges not in out
 
     @pytest.mark.usefixtures("here")
     def test_corners_of_a_file_are_snapped_to_markers(self):
