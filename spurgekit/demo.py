@@ -19,9 +19,9 @@ from spurgekit.maps import MapOptions, MapReport, make_map
 from spurgekit.outputs import output_folder, write_provenance
 from spurgekit.progress import Progress, silent
 from spurgekit.simulate import SimulatedSurvey, SurveyOptions, draw_site
-from spurgekit.simulate.survey import write_survey
+from spurgekit.simulate.survey import plot_entries, write_survey
 from spurgekit.survey import FILE_NAME, read_survey
-from spurgekit.tiles import TileOptions, make_tiles
+from spurgekit.tiles import PlotOptions, TileOptions, TilesReport, make_tiles
 
 BACKBONE = "resnet10t"
 """A shallow network: with random weights, the only ones to be had offline, it still tells textures apart."""
@@ -30,7 +30,7 @@ IMAGE_SIZE_PX = 96
 TILE_PX = 64
 STRIDE_PX = 32
 
-SITE = SurveyOptions(name="rangeland", rotation_deg=12.0, missing=0.1, covered=0.1, distractors=6)
+SITE = SurveyOptions(name="rangeland", rotation_deg=5.0, missing=0.1, covered=0.1, distractors=6)
 """Nine plots of 10 m between crosses, of which two are gone and one is half hidden."""
 
 SURVEY = f"""\
@@ -76,9 +76,23 @@ class MapQuality:
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What the demo made."""
+    """What the demo made.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+    markers : int
+        Ground markers that were laid out.
+    tiles : TilesReport
+    dataset : DatasetInfo
+    model : ModelInfo
+    map : MapReport
+    quality : MapQuality
+    """
 
     folder: Path
+    markers: int
+    tiles: TilesReport
     dataset: DatasetInfo
     model: ModelInfo
     map: MapReport
@@ -119,10 +133,13 @@ def run_demo(
     with output_folder(folder, overwrite=overwrite) as work:
         say("simulating a site with plots, ground markers and weed")
         simulated = write_survey(draw_site(options, progress=progress), work, options)
-        (work / FILE_NAME).write_text(SURVEY.format(name=site.name), encoding="utf-8")
+        entries = SURVEY.format(name=site.name) + plot_entries(options) + 'quarters = "grid"\n'
+        (work / FILE_NAME).write_text(entries, encoding="utf-8")
         survey = read_survey(work)
-        say("cutting tiles")
-        make_tiles(survey.images, work / "tiles", TileOptions(layout="grid", size_px=survey.tiles.size_px), progress=progress)
+        say("finding the markers, working out the plots, cutting them into tiles")
+        plots = PlotOptions(protocol=site.protocol, family=site.family, marker_size_m=site.marker_size_m, quarters="grid")
+        tiled = TileOptions(layout="plots", size_px=survey.tiles.size_px, plots=plots)
+        tiles = make_tiles(survey.images, work / "tiles", tiled, progress=progress)
         say("labelling them, and splitting them by place")
         labelled = DatasetOptions(labels=simulated.weed, classes=survey.classes, min_cover=MIN_COVER, block_m=5.0, seed=seed)
         dataset = build_dataset(work / "tiles", work / "dataset", labelled, progress=progress)
@@ -134,7 +151,7 @@ def run_demo(
         report = make_map(simulated.image, work / "models" / "probe", maps, MapOptions(stride_px=STRIDE_PX), progress=progress)
         quality = compare(maps / "presence.tif", simulated, work / "dataset")
         write_provenance(work, parameters={"site": site.name, "seed": seed}, inputs=[])
-    return DemoReport(Path(folder), dataset, model, report, quality)
+    return DemoReport(Path(folder), simulated.laid, tiles, dataset, model, report, quality)
 
 
 def compare(presence: Path, site: SimulatedSurvey, dataset: Path) -> MapQuality:

@@ -17,7 +17,7 @@ from spurgekit.progress import bar
 @click.option("--seed", type=int, default=0, show_default=True)
 @options.overwrite
 def command(out: Path, seed: int, overwrite: bool) -> None:
-    """Run everything on a simulated site, offline: tile, build-dataset, train, map, and compare with the truth."""
+    """Run everything on a simulated site, offline, from its ground markers to a map that is compared with the truth."""
     _print(run_demo(out, seed=seed, overwrite=overwrite, progress=bar, say=_say))
 
 
@@ -30,13 +30,15 @@ def _print(report: DemoReport) -> None:
     click.echo(f"\n{folder}: a survey folder; look at")
     for name, what in (
         ("rangeland.tif", "the simulated orthomosaic; weed.gpkg the labels, weed.tif, plots.gpkg and markers.gpkg the truth"),
-        ("tiles/overview.png", "the tiles on the site"),
+        ("tiles/overview.png", "the markers that were found, the plots and their tiles"),
         ("dataset/README.md", "classes, counts and split"),
         ("models/probe/README.md", "the model card"),
         ("maps/rangeland/presence.png", "the map; presence.tif and presence.gpkg open in QGIS with their styles"),
     ):
         click.echo(f"  {name:<28} {what}")
-    click.echo(f"\nheld-out tiles       balanced accuracy {report.model.held_out.balanced_accuracy:.3f}")
+    (site,) = report.tiles.sites
+    click.echo(f"\nplots                {site.plots} between {report.markers} markers, {site.written:,} tiles")
+    click.echo(f"held-out tiles       balanced accuracy {report.model.held_out.balanced_accuracy:.3f}")
     click.echo(
         f"map against truth    balanced accuracy {quality.balanced_accuracy:.3f}, AUROC {quality.auroc:.3f} "
         f"({quality.cells:,} cells away from training tiles)"
