@@ -10,7 +10,7 @@ from spurgekit.cli import options
 from spurgekit.cli.options import PATH, NumberList
 from spurgekit.imagery import open_raster
 from spurgekit.parallel import cores
-from spurgekit.plots.families import DEFAULT_FAMILY, DEFAULT_SIZE_M, make_detector
+from spurgekit.plots.families import DEFAULT_FAMILY, DEFAULT_SIZE_M, make_detector, size_hint
 from spurgekit.plots.listing import check_list, list_markers
 from spurgekit.progress import bar
 
@@ -64,7 +64,8 @@ def command(
         for note in raster.notes:
             click.echo(f"note: {note}")
         found = list_markers(raster, detector, out, min_score=min_score, progress=bar)
-    click.echo(f"{len(found):,} {family} markers of {marker_size:g} m" + (":" if len(found) else ""))
+        hint = "" if len(found) else size_hint(raster, family, marker_size, marker_color)
+    click.echo(f"{len(found):,} {family} markers of {marker_size:g} m" + (":" if len(found) else hint))
     for row in found.to_dict("records"):
         code = f"  id {row['id']}" if found["id"].notna().any() else ""
         place = f"col {row['col']:9.2f}  row {row['row']:9.2f}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spurgekit.errors import InputError
+from spurgekit.imagery import Raster
 from spurgekit.plots.coded import CodedDetector, dictionaries
 from spurgekit.plots.marker import MarkerDetector
+from spurgekit.plots.search import find_other_size
 from spurgekit.plots.targets import TargetDetector
 from spurgekit.plots.template import TARGETS
 
@@ -54,3 +56,14 @@ def make_detector(family: str, size_m: float, *, ids: Sequence[int] = (), color:
     if len(color) != 3 or not all(0 <= value <= 255 for value in color):
         raise InputError(f"a colour is red, green and blue from 0 to 255, such as 200,40,30, not {','.join(map(str, color))}")
     return TargetDetector(family, size_m, (color[0], color[1], color[2]))
+
+
+def size_hint(raster: Raster, family: str, size_m: float, color: Sequence[int] | None = None) -> str:
+    """Return what to say where no markers of a size were found: that there are some of another size, or nothing.
+
+    It searches the image at several sizes, so it is for failures only.
+    """
+    other = find_other_size(raster, lambda size: make_detector(family, size, color=color), size_m)
+    if other is None:
+        return ""
+    return f"; {other[1]} of family {family} are about {other[0]:.2f} m across: pass --marker-size {other[0]:.2g}"

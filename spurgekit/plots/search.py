@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -23,6 +23,12 @@ LEAST_PX = 8.0
 
 PIECE_PX = 1024
 """Rows of a piece, without what it shares with its neighbours; its columns are twice as many."""
+
+OTHER_SIZES = 1 / 3, 1 / 2, 2 / 3, 3 / 2, 2.0, 3.0
+"""Sizes that are tried, in units of the one that was looked for in vain."""
+
+SURE, FEWEST = 0.8, 3
+"""Score and number of the markers of another size that are worth a hint."""
 
 SAMPLES = 5
 """Places along each side of an image that are sampled for the stretch of types other than uint8."""
@@ -101,7 +107,30 @@ def find_markers(
     return sorted(kept, key=lambda m: (m.row, m.col))
 
 
-def _pieces(raster: Raster, margin: int, watch: Watcher | None, advance: object) -> Iterator[_Piece]:
+def find_other_size(raster: Raster, detector_of: Callable[[float], MarkerDetector], size_m: float) -> tuple[float, int] | None:
+    """Return the size at which an image shows the most markers, and how many, where they are not of the size looked for.
+
+    For messages: it searches the image several times.
+
+    Parameters
+    ----------
+    raster : Raster
+    detector_of : callable
+        Makes the detector of a size in metres.
+    size_m : float
+        The size that was looked for.
+    """
+    best: tuple[float, int] | None = None
+    for ratio in OTHER_SIZES:
+        if ratio * size_m / raster.gsd_m < LEAST_PX:
+            continue
+        markers = [m for m in find_markers(raster, detector_of(ratio * size_m)) if m.score >= SURE]
+        if len(markers) >= FEWEST and (best is None or len(markers) > best[1]):
+            best = float(np.median([m.size_m for m in markers])), len(markers)
+    return best
+
+
+def _pieces(raster: Raster, margin: int, watch: Watcher | None, advance: Callable[[int], None]) -> Iterator[_Piece]:
     width, height = raster.grid.width, raster.grid.height
     for row in range(0, height, PIECE_PX):
         rows = min(PIECE_PX, height - row)
@@ -114,7 +143,7 @@ def _pieces(raster: Raster, margin: int, watch: Watcher | None, advance: object)
             left, right = max(0, col - margin), min(width, core.stop_col + margin)
             window = Window(left, strip.row, right - left, strip.height)
             yield _Piece(window, core, pixels[:, :, left:right], valid[:, left:right])
-            advance(core.width * core.height)  # type: ignore[operator]
+            advance(core.width * core.height)
 
 
 class _Stretch:

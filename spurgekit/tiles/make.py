@@ -16,6 +16,7 @@ from spurgekit.imagery import Raster, name_crs, open_raster, slug
 from spurgekit.imagery.quicklook import QuickLook, quick_look
 from spurgekit.outputs import output_folder, write_provenance
 from spurgekit.parallel import cores
+from spurgekit.plots.families import size_hint
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.cut import CutTile, cut_tiles
 from spurgekit.tiles.encode import choose_format, encoder
@@ -237,7 +238,8 @@ def _find_plots(raster: Raster, job: _Job) -> tuple[SitePlots | None, str]:
             found = plots_of_markers(raster, markers, seen, options)
         except InputError as error:
             if not auto:
-                raise InputError(f"{raster.path}: {error}") from error
+                hint = size_hint(raster, options.marker_family, options.marker_side_m, options.marker_color)
+                raise InputError(f"{raster.path}: {error}{hint}") from error
             return None, f"{auto}{seen}" + (f"; no plots, since {error}" if markers else "")
     return with_field_sheet(found, job.site, options), auto + found.how
 
