@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from spurgekit.plots.marker import Marker
 from spurgekit.plots.refine import Fit, fit_targets
 from spurgekit.plots.score import LEAST_SCORE, score
-from spurgekit.plots.targets import is_possible, searched, strongest, to_grey
+from spurgekit.plots.targets import APART, is_possible, searched, strongest, to_grey
 from spurgekit.plots.template import CODED
 
 SAMPLES = 4
@@ -65,7 +65,7 @@ class CodedDetector:
                 likely = score(replace(fit, agreement=agreement), "coded", plain=False)
                 if likely >= LEAST_SCORE and (not self.ids or number in self.ids):
                     markers.append(Marker(fit.col, fit.row, fit.size * self.size_m, self.family, likely, number))
-        return [m for m in strongest(markers, 0.6 * size_px) if 0 <= m.col < grey.shape[1] and 0 <= m.row < grey.shape[0]]
+        return [m for m in strongest(markers, APART * size_px) if 0 <= m.col < grey.shape[1] and 0 <= m.row < grey.shape[0]]
 
 
 @lru_cache(maxsize=8)

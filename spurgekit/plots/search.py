@@ -15,7 +15,7 @@ from spurgekit.imagery import Raster, Window
 from spurgekit.imagery.quicklook import Watcher
 from spurgekit.parallel import cores, stream_map
 from spurgekit.plots.marker import Marker, MarkerDetector
-from spurgekit.plots.targets import strongest
+from spurgekit.plots.targets import APART, strongest
 from spurgekit.progress import Progress, silent
 
 LEAST_PX = 8.0
@@ -103,7 +103,7 @@ def find_markers(
     finally:
         if own is not None:
             own.shutdown(cancel_futures=True)
-    kept = strongest(markers, 0.6 * size_px)  # one on the line between two pieces may have been found in both
+    kept = strongest(markers, APART * size_px)  # one on the line between two pieces may have been found in both
     return sorted(kept, key=lambda m: (m.row, m.col))
 
 

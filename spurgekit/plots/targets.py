@@ -23,6 +23,9 @@ LEAST_RESPONSE = 0.45
 MOST_PER_MEGAPIXEL = 16
 """Candidates of a piece of image, the strongest, that are looked at more closely."""
 
+APART = 0.9
+"""Least distance between two markers, in units of their size: they lie side by side at most."""
+
 LEAST_CONTRAST = 12.0
 """Grey levels between light and dark below which nobody would call it a marker."""
 
@@ -62,7 +65,7 @@ class TargetDetector:
             Marker(f.col, f.row, f.size * self.size_m, self.family, score(f, self.family, plain=template.plain)) for f in fits
         ]
         markers = [m for m in markers if m.score >= LEAST_SCORE and _holds(valid, m)]
-        return strongest(markers, 0.6 * size_px)
+        return strongest(markers, APART * size_px)
 
 
 def searched(grey: NDArray[np.uint8], valid: NDArray[np.bool_], template: Template, size_px: float) -> list[Candidate]:
