@@ -24,10 +24,11 @@ import shapely
 
 from spurgekit.errors import SpurgekitError
 from spurgekit.imagery import open_raster
-from spurgekit.plots import Plot
+from spurgekit.plots import Plot, PlotProtocol
 from spurgekit.plots.families import make_detector
 from spurgekit.plots.locate import locate_plots
 from spurgekit.plots.search import find_markers
+from spurgekit.plots.template import TARGETS
 from spurgekit.simulate import Camera, SurveyOptions
 from spurgekit.simulate.site import draw_site
 from spurgekit.simulate.survey import write_survey
@@ -44,8 +45,11 @@ def options_of(number: int, *, marked: bool) -> SurveyOptions:
     """Return the options of a site."""
     rng = np.random.default_rng([number, marked])
     gsd_m = rng.uniform(0.008, 0.025)
+    family = FAMILIES[number % len(FAMILIES)]
+    codes = tuple(range(16)) if family not in TARGETS else ()
     return SurveyOptions(
-        family=FAMILIES[number % len(FAMILIES)] if marked else None,
+        protocol=PlotProtocol(marker_ids=codes),
+        family=family if marked else None,
         marker_size_m=rng.uniform(12, 40) * gsd_m,
         rotation_deg=rng.uniform(-45, 45),
         missing=rng.uniform(0, 0.3),
@@ -69,7 +73,7 @@ def run(number: int, marked: bool) -> dict[str, Any]:
         survey = write_survey(site, Path(name), options)
         with open_raster(survey.image) as raster:
             start = time.perf_counter()
-            markers = find_markers(raster, make_detector(family, options.marker_size_m))
+            markers = find_markers(raster, make_detector(family, options.marker_size_m, ids=options.protocol.marker_ids))
             seconds = time.perf_counter() - start
     row: dict[str, Any] = {
         "site": number,
