@@ -28,10 +28,14 @@ check: $(READY) ## Lint, check formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY) ## Measure speed and memory, as ratios (about ten minutes)
+bench: $(READY) ## Measure speed and memory, as ratios, and how well plots are found (about an hour)
 	$(BIN)/python -m tests.benchmarks.bench_tile
 	$(BIN)/python -m tests.benchmarks.bench_map
 	$(BIN)/python -m tests.benchmarks.bench_memory
+	$(BIN)/python -m tests.benchmarks.bench_detect
+	$(BIN)/python -m tests.benchmarks.bench_lattice
+	$(BIN)/python -m tests.benchmarks.bench_frames
+	$(BIN)/python -m tests.benchmarks.bench_markers
 
 clean: ## Remove .venv and what the demo made
 	rm -rf $(VENV) spurgekit-demo
