@@ -82,6 +82,10 @@ class PlotTable(_Table):
         Move corners of that file to markers within this distance.
     field_sheet : pathlib.Path, optional
         Table with what is known of the plots.
+    gcp : pathlib.Path, optional
+        Points of known coordinates, to georeference the images by the markers on them.
+    gcp_crs : str, optional
+        Their CRS, where that file does not say it.
     quarters : {"crop", "full", "grid"}
     inset_m : float, optional
         What is kept out of tiles along the edges of plots.
@@ -97,6 +101,8 @@ class PlotTable(_Table):
     file: Path | None = None
     snap_m: float | None = Field(default=None, gt=0)
     field_sheet: Path | None = None
+    gcp: Path | None = None
+    gcp_crs: str | None = None
     quarters: Literal["crop", "full", "grid"] = "crop"
     inset_m: float | None = Field(default=None, ge=0)
 
@@ -228,6 +234,9 @@ columns = 3
 # file = "corners.csv"
 # What was seen in each plot: a table with a column "plot", or "row" and "column". Its columns go along with the tiles.
 # field_sheet = "field_sheet.csv"
+# Points of known coordinates with a marker on them, to georeference the images by: ODM's gcp_list.txt, or a vector file
+# or CSV (a column "id" is the marker's code, "name" the point's name):
+# gcp = "gcps.csv"
 # Four tiles around the centre of each plot (crop), its four quarters (full), or a grid of tiles (grid):
 # quarters = "crop"
 # inset_m = 0.34

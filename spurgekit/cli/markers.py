@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from math import isnan, nan
 from pathlib import Path
 
 import click
 
-from spurgekit.cli import options
+from spurgekit.cli import options, plot_options
 from spurgekit.cli.options import PATH, NumberList
 from spurgekit.imagery import open_raster
 from spurgekit.parallel import cores
+from spurgekit.plots.control import place_by_markers
 from spurgekit.plots.families import DEFAULT_FAMILY, DEFAULT_SIZE_M, make_detector, size_hint
 from spurgekit.plots.listing import check_list, list_markers
 from spurgekit.progress import bar
@@ -35,7 +38,8 @@ from spurgekit.progress import bar
 )
 @click.option("--marker-ids", type=NumberList(), help="The codes that were laid out; others are dropped.")
 @click.option("--min-score", type=float, default=0.3, show_default=True, help="Least score of a marker that is listed, 0 to 1.")
-@click.option("--image-gsd", "image_gsd_m", type=float, help="Metres a pixel of a photo that does not say where it was taken.")
+@plot_options.control
+@options.image_gsd
 @options.crs
 @click.option(
     "--out", type=PATH, help="List to write: .gpkg, .geojson, .csv, .json, or .txt (ODM).  [default: IMAGE_markers.gpkg]"
@@ -48,6 +52,8 @@ def command(
     marker_color: tuple[int, ...] | None,
     marker_ids: tuple[int, ...] | None,
     min_score: float,
+    gcp: Path | None,
+    gcp_crs: str | None,
     image_gsd_m: float | None,
     crs: str | None,
     out: Path | None,
@@ -60,14 +66,21 @@ def command(
     out = out or Path(f"{image.stem}_markers.gpkg")
     check_list(out, overwrite=overwrite)
     detector = make_detector(family, marker_size, ids=marker_ids or (), color=marker_color)
-    with open_raster(image, crs=crs, image_gsd_m=image_gsd_m, threads=cores()) as raster:
-        for note in raster.notes:
+    opened = partial(open_raster, image, image_gsd_m=image_gsd_m, threads=cores())
+    placed = None
+    if gcp is not None:
+        placed = place_by_markers(lambda grid: opened(grid=grid), detector, gcp, crs=crs, declared_crs=gcp_crs, progress=bar)
+    with opened(crs=crs, grid=placed.grid if placed else None) as raster:
+        for note in [*([placed.note] if placed else []), *raster.notes]:
             click.echo(f"note: {note}")
-        found = list_markers(raster, detector, out, min_score=min_score, progress=bar)
+        pairs = placed.georeference.pairs if placed else ()
+        found = list_markers(raster, detector, out, min_score=min_score, pairs=pairs, progress=bar)
         hint = "" if len(found) else size_hint(raster, family, marker_size, marker_color)
     click.echo(f"{len(found):,} {family} markers of {marker_size:g} m" + (":" if len(found) else hint))
     for row in found.to_dict("records"):
         code = f"  id {row['id']}" if found["id"].notna().any() else ""
         place = f"col {row['col']:9.2f}  row {row['row']:9.2f}"
-        click.echo(f"  {row['marker']:3d}  {place}  {row['size_m']:.2f} m  score {row['score']:.2f}{code}")
+        off_cm = row.get("residual_cm", nan)
+        known = "" if isnan(off_cm) else f"  {off_cm:.1f} cm from {row['known'] or 'its point'}"
+        click.echo(f"  {row['marker']:3d}  {place}  {row['size_m']:.2f} m  score {row['score']:.2f}{code}{known}")
     click.echo(f"{out}, {out.with_suffix('.png')}")

@@ -16,6 +16,9 @@ overwrite = click.option("--overwrite", is_flag=True, help="Replace an output fo
 crs = click.option(
     "--crs", metavar="CRS", help="Work in this CRS (e.g. EPSG:32612): assigned to an image that has none, else reprojected to."
 )
+image_gsd = click.option(
+    "--image-gsd", "image_gsd_m", type=float, help="Metres a pixel of a photo that does not say where it was taken."
+)
 device = click.option(
     "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... (auto: a GPU if there is one)."
 )

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from spurgekit.cli.options import NumberList
+from spurgekit.cli.options import PATH, NumberList
 from spurgekit.errors import InputError
 from spurgekit.plots import PlotProtocol
 from spurgekit.survey import Survey
@@ -43,13 +43,21 @@ _plot_rows = click.option("--plot-rows", "rows", type=click.IntRange(1), help="R
 _plot_columns = click.option("--plot-columns", "columns", type=click.IntRange(1), help="Columns of plots.  [default: 3]")
 _gap = click.option("--gap", "gaps_m", type=Metres(), help="Space between columns and rows of plots.  [default: none]")
 
+_gcp = click.option("--gcp", type=PATH, help="Points of known coordinates, or ODM's list, to georeference the image by.")
+_gcp_crs = click.option("--gcp-crs", metavar="CRS", help="CRS of --gcp, if that does not say it.")
+
 PROTOCOL = ("rows", "columns", "size_m", "gaps_m", "marker_ids")
-PLOTS = ("file", "family", "marker_size_m", "marker_color", "snap_m", "field_sheet", "quarters", "inset_m")
+PLOTS = ("file", "family", "marker_size_m", "marker_color", "snap_m", "field_sheet", "gcp", "gcp_crs", "quarters", "inset_m")
 
 
 def markers(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what ground markers look like."""
     return _chain(command, (_family, _marker_size, _marker_color))
+
+
+def control(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where ground markers are known to be."""
+    return _chain(command, (_gcp, _gcp_crs))
 
 
 def protocol(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,7 +80,7 @@ def take(chosen: dict[str, Any], survey: Survey | None) -> PlotOptions:
         If they make no layout of plots.
     """
     entries = survey.plots.model_dump(exclude_unset=True, exclude_none=True) if survey else {}
-    for name in ("file", "field_sheet"):
+    for name in ("file", "field_sheet", "gcp"):
         if name in entries and survey:
             entries[name] = survey.path(entries[name])
     for name in (*PROTOCOL, *PLOTS):

@@ -30,6 +30,7 @@ from spurgekit.tiles import TileOptions, TilesReport, make_tiles
 @click.option("--plots", "file", type=PATH, help="Corners of plots (points with plot and corner), or polygons.")
 @click.option("--snap", "snap_m", type=float, metavar="M", help="Move the corners of --plots to markers within M metres.")
 @click.option("--field-sheet", type=PATH, help="Table with a column plot (or row and column), whose columns tiles get.")
+@plot_options.control
 @plot_options.markers
 @plot_options.protocol
 @click.option(
@@ -47,7 +48,7 @@ from spurgekit.tiles import TileOptions, TilesReport, make_tiles
     type=float,
     help="Metres a pixel to resample to: makes tiles of all flights cover the same ground.  [default: the image's]",
 )
-@click.option("--image-gsd", "image_gsd_m", type=float, help="Metres a pixel of a photo that does not say where it was taken.")
+@options.image_gsd
 @click.option("--overlap", "overlap_px", type=int, default=0, show_default=True, help="Pixels that neighbours share.")
 @click.option("--min-valid", type=float, default=0.0, show_default=True, help="Least share of valid pixels of a tile to keep.")
 @click.option("--aoi", type=PATH, help="Polygons; grid tiles that do not touch them are left out.")

@@ -7,7 +7,7 @@ positions by.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +107,8 @@ class Placement:
         EXIF code of what turns the stored pixels upright.
     notes : tuple of str
         What was assumed and what cannot be true, for the user to read.
+    how : str or None
+        What the grid was made from and how good it is, for the user to read.
     pose : FramePose or None
         What the grid was made from.
     unplaced : str or None
@@ -116,8 +118,13 @@ class Placement:
     grid: PixelGrid
     orientation: int = AS_STORED
     notes: tuple[str, ...] = ()
+    how: str | None = None
     pose: FramePose | None = None
     unplaced: str | None = None
+
+    def moved(self, grid: PixelGrid) -> Placement:
+        """Return the same with a better grid of the stored pixels, of which the caller says how good it is."""
+        return replace(self, grid=grid, how=None, unplaced=None)
 
 
 def place_photo(path: Path, width: int, height: int, gsd_m: float | None = None) -> Placement:
@@ -144,13 +151,13 @@ def place_photo(path: Path, width: int, height: int, gsd_m: float | None = None)
         if gsd_m is None:
             return Placement(nowhere, turned, notes, unplaced=f"{UNPLACED}: {error}; {ADVICE}")
         local = PixelGrid(width, height, Affine(gsd_m, 0.0, 0.0, 0.0, -gsd_m, height * gsd_m), CRS.from_wkt(LOCAL_CRS))
-        return Placement(local, turned, (f"lies nowhere on the globe, and is measured by the given GSD: {error}", *notes))
+        return Placement(local, turned, notes, f"lies nowhere on the globe, and is measured by the given GSD: {error}")
     try:
         grid = frame_grid(pose, width, height)
     except ImageryError as error:
         return Placement(nowhere, turned, notes, unplaced=f"{UNPLACED}: {error}")
     is_across = was_turned(exif, xmp, width, height) is not None
-    return Placement(grid, turned, (_approximately(pose, width, height, is_across=is_across), *notes), pose)
+    return Placement(grid, turned, notes, _approximately(pose, width, height, is_across=is_across), pose)
 
 
 def frame_pose(path: Path, *, altitude_m: float | None = None, gsd_m: float | None = None) -> FramePose:

@@ -91,7 +91,7 @@ class ImageInfo(_Value):
     notes: tuple[str, ...]
 
 
-def describe(path: str | os.PathLike[str], *, progress: Progress = silent) -> ImageInfo:
+def describe(path: str | os.PathLike[str], *, image_gsd_m: float | None = None, progress: Progress = silent) -> ImageInfo:
     """Describe an image. All of it is read, piece by piece, so damage anywhere in the file comes to light.
 
     Parameters
@@ -107,7 +107,7 @@ def describe(path: str | os.PathLike[str], *, progress: Progress = silent) -> Im
         If the file is missing, damaged, or not an image that spurgekit reads.
     """
     path = Path(path)
-    with open_raster(path) as raster:
+    with open_raster(path, image_gsd_m=image_gsd_m) as raster:
         dataset, grid = raster.dataset, raster.grid
         gsd_m, why = _gsd(raster)
         valid_px = _count_valid(raster, progress)

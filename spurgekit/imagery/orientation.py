@@ -44,6 +44,12 @@ def upright_grid(stored: PixelGrid, orientation: int) -> PixelGrid:
     return PixelGrid(width, height, stored.transform @ _to_stored(orientation, width, height), stored.crs)
 
 
+def stored_grid(upright: PixelGrid, orientation: int) -> PixelGrid:
+    """Return the grid of the stored image, of that of the upright one over the same ground."""
+    width, height = (upright.height, upright.width) if swaps_sides(orientation) else (upright.width, upright.height)
+    return PixelGrid(width, height, upright.transform @ ~_to_stored(orientation, upright.width, upright.height), upright.crs)
+
+
 def stored_window(window: Window, orientation: int, width: int, height: int) -> Window:
     """Return where the pixels of a window of the upright image are stored.
 

@@ -27,7 +27,7 @@ from spurgekit.errors import ImageryError
 from spurgekit.imagery.exif import read_exif
 from spurgekit.imagery.frame import FramePose, Placement, place_photo
 from spurgekit.imagery.grid import PixelGrid, Window, name_crs
-from spurgekit.imagery.orientation import AS_STORED, stored_window, swaps_sides, upright, upright_grid
+from spurgekit.imagery.orientation import AS_STORED, stored_grid, stored_window, swaps_sides, upright, upright_grid
 from spurgekit.imagery.target import at_gsd, check_gsd, in_crs
 
 # GDAL's default block cache is 5 % of the machine's memory for as long as the process lives, which is more than the rest of
@@ -63,7 +63,8 @@ class Raster:
     notes : tuple of str
         What was assumed about the file, for the user to read.
     pose : FramePose or None
-        Of a frame that was placed by its EXIF and XMP: the camera's pose. Its grid is then approximate.
+        Of a frame that was placed by its EXIF and XMP: the camera's pose. Its grid is then approximate, unless a better one was
+        given.
     orientation : int
         EXIF code by which pixels are turned upright; 1 where they are returned as they are stored.
     unplaced : str or None
@@ -196,6 +197,7 @@ def open_raster(
     crs: str | None = None,
     gsd_m: float | None = None,
     image_gsd_m: float | None = None,
+    grid: PixelGrid | None = None,
     bands: Sequence[int] | None = None,
     threads: int = 1,
 ) -> Raster:
@@ -215,6 +217,8 @@ def open_raster(
     image_gsd_m : float, optional
         What a pixel of an image without any georeference measures on the ground, in metres. If the image does not say where it
         was taken, its grid is local, along its own sides.
+    grid : PixelGrid, optional
+        Where the pixels (of a photo, turned upright) lie, as is known better than from the file.
     bands : sequence of int, optional
         1-based bands to read. Default all but alpha.
     threads : int
@@ -232,7 +236,9 @@ def open_raster(
         alpha, notes = _find_alpha(dataset)
         chosen = _choose_bands(path, dataset, bands, alpha)
         placed = _place(path, dataset, image_gsd_m)
-        grid = upright_grid(placed.grid, placed.orientation)
+        if grid is not None:
+            placed = placed.moved(stored_grid(grid, placed.orientation))
+        grid = grid or upright_grid(placed.grid, placed.orientation)
         native = in_crs(path, grid, crs, placed.unplaced)
         target = at_gsd(path, native, gsd_m, placed.unplaced)
         is_warped = (target.width, target.height, target.transform) != (grid.width, grid.height, grid.transform)
@@ -263,7 +269,7 @@ def open_raster(
             grid=target,
             bands=chosen,
             alpha=alpha,
-            notes=(*notes, *placed.notes),
+            notes=(*notes, *([placed.how] if placed.how else []), *placed.notes),
             pose=placed.pose,
             orientation=placed.orientation,
             is_turned=is_warped,

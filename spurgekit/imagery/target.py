@@ -56,15 +56,45 @@ def _north_up(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:
     except (RasterioError, CPLE_BaseError):
         outline = np.full((1, 2), np.inf)
     if not np.isfinite(outline).all():
-        raise ImageryError(
-            f"{path} says that it is in {name_crs(grid.crs)}, and what lies there cannot be brought to {name_crs(crs)}; "
-            "pass another --crs, or correct what the file says, e.g. gdal_edit.py -a_srs EPSG:32612 FILE"
-        )
+        raise _not_in(path, grid, crs)
     side = math.sqrt(Polygon(outline).area / (grid.width * grid.height))
     left, top = outline[:, 0].min(), outline[:, 1].max()
     width = math.ceil((outline[:, 0].max() - left) / side - 1e-6)
     height = math.ceil((top - outline[:, 1].min()) / side - 1e-6)
     return PixelGrid(width, height, Affine(side, 0.0, float(left), 0.0, -side, float(top)), crs)
+
+
+def _not_in(path: Path, grid: PixelGrid, crs: CRS) -> ImageryError:
+    return ImageryError(
+        f"{path} says that it is in {name_crs(grid.crs)}, and what lies there cannot be brought to {name_crs(crs)}; "
+        "pass another --crs, or correct what the file says, e.g. gdal_edit.py -a_srs EPSG:32612 FILE"
+    )
+
+
+def same_pixels_in(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:
+    """Return the grid of the same pixels in another CRS: the affine map that is closest to where each of them lies there.
+
+    Between projections in metres, that is to about a centimetre over a kilometre.
+
+    Raises
+    ------
+    ImageryError
+        If the image cannot be brought to that CRS.
+    """
+    if crs == grid.crs:
+        return grid
+    across, down = (np.ravel(part) for part in np.meshgrid([-0.5, 0.0, 0.5], [-0.5, 0.0, 0.5]))  # from the image's middle
+    x, y = grid.to_world((across + 0.5) * grid.width, (down + 0.5) * grid.height)
+    try:
+        places = np.column_stack(transform(grid.crs, crs, x, y))
+    except (RasterioError, CPLE_BaseError):
+        places = np.full((1, 2), np.inf)
+    if not np.isfinite(places).all():
+        raise _not_in(path, grid, crs)
+    design = np.column_stack([across, down, np.ones(9)])
+    (a, d), (b, e), (c, f) = np.linalg.lstsq(design, places, rcond=None)[0].tolist()
+    to_middle = Affine.scale(1 / grid.width, 1 / grid.height) @ Affine.translation(-grid.width / 2, -grid.height / 2)
+    return PixelGrid(grid.width, grid.height, Affine(a, b, c, d, e, f) @ to_middle, crs)
 
 
 def at_gsd(path: Path, grid: PixelGrid, gsd_m: float | None, unplaced: str | None = None) -> PixelGrid:

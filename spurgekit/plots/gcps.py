@@ -63,14 +63,16 @@ class ControlList:
             If they cannot be brought to that CRS.
         """
         names: dict[tuple[float, float], str] = {}
+        heights = {(point.x, point.y): point.z for point in reversed(self.points)}
         for point in self.points:
             names[point.x, point.y] = names.get((point.x, point.y)) or point.name
         x, y = np.array(list(names)).T
+        z = [heights[place] for place in names]
         if crs is not None and crs != self.crs:
             x, y = Transformer.from_crs(self.crs.to_wkt(), crs.to_wkt(), always_xy=True).transform(x, y)
             if not (np.isfinite(x).all() and np.isfinite(y).all()):
                 raise InputError(f"the control points, in {name_crs(self.crs)}, cannot be brought to {name_crs(crs)}")
-        return tuple(KnownPoint(float(a), float(b), name) for a, b, name in zip(x, y, names.values(), strict=True))
+        return tuple(KnownPoint(float(a), float(b), name, z=c) for a, b, c, name in zip(x, y, z, names.values(), strict=True))
 
 
 def read_gcp_list(path: Path) -> ControlList:

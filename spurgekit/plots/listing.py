@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 from rasterio.crs import CRS
 
@@ -15,6 +16,7 @@ from spurgekit.imagery import PixelGrid, Raster
 from spurgekit.imagery.pictures import Colour, SitePicture
 from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.outputs import output_file
+from spurgekit.plots.georeference import Pair
 from spurgekit.plots.marker import Marker, MarkerDetector
 from spurgekit.plots.search import find_markers
 from spurgekit.progress import Progress, silent
@@ -58,6 +60,28 @@ def tabulate(markers: Sequence[Marker], grid: PixelGrid) -> gpd.GeoDataFrame:
         }
     )
     return gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(x, y), crs=grid.crs.to_wkt() if grid.crs else None)
+
+
+def with_known_points(table: gpd.GeoDataFrame, pairs: Sequence[Pair], gsd_m: float) -> gpd.GeoDataFrame:
+    """Return a table of markers with the known point that each stands on: known, known_x, known_y, known_z, residual_cm.
+
+    Without pairs, the table itself.
+    """
+    if not pairs or table.empty:
+        return table
+    told: dict[int, Pair] = {}
+    for pair in pairs:
+        apart_px = np.hypot(table["col"] - pair.marker.col, table["row"] - pair.marker.row)
+        if apart_px.min() <= pair.marker.size_m / gsd_m / 2:
+            told[int(apart_px.argmin())] = pair
+    table = table.copy()
+    at = [told.get(k) for k in range(len(table))]
+    table["known"] = pd.array([pair.known.name if pair else None for pair in at], dtype="str")
+    table["known_x"] = [pair.known.x if pair else None for pair in at]
+    table["known_y"] = [pair.known.y if pair else None for pair in at]
+    table["known_z"] = pd.array([pair.known.z if pair else None for pair in at], dtype="Float64")
+    table["residual_cm"] = [round(pair.residual_cm, 2) if pair else None for pair in at]
+    return table
 
 
 def check_list(path: Path, *, overwrite: bool) -> None:
@@ -121,18 +145,31 @@ def _control_points(table: gpd.GeoDataFrame, image: str, crs: CRS | None) -> str
     code = crs.to_authority()
     lines = [":".join(code) if code else crs.to_proj4()]
     for row in table.itertuples():
-        name = f"{row.family}-{row.marker if pd.isna(row.id) else row.id}"
-        lines.append(f"{row.x:.4f}\t{row.y:.4f}\t0.0\t{row.col:.2f}\t{row.row:.2f}\t{image}\t{name}")
+        name, x, y, z = f"{row.family}-{row.marker if pd.isna(row.id) else row.id}", row.x, row.y, 0.0
+        if "known_x" in table:
+            if pd.isna(row.known_x):
+                continue  # its coordinates follow from the others', so that it is no control point
+            name, x, y, z = row.known or name, row.known_x, row.known_y, 0.0 if pd.isna(row.known_z) else row.known_z
+        lines.append(f"{x:.4f}\t{y:.4f}\t{z:.4f}\t{row.col:.2f}\t{row.row:.2f}\t{image}\t{name}")
     return "\n".join(lines) + "\n"
 
 
 def list_markers(
-    raster: Raster, detector: MarkerDetector, out: Path, *, min_score: float = LIKELY_SCORE, progress: Progress = silent
+    raster: Raster,
+    detector: MarkerDetector,
+    out: Path,
+    *,
+    min_score: float = LIKELY_SCORE,
+    pairs: Sequence[Pair] = (),
+    progress: Progress = silent,
 ) -> gpd.GeoDataFrame:
-    """Find the markers of an image, write the list and, beside it, a picture (``.png``); return the table."""
+    """Find the markers of an image, write the list and, beside it, a picture (``.png``); return the table.
+
+    Of an image that was georeferenced by markers on known points, the list says which marker stands on which point.
+    """
     look = QuickLook(raster)
     markers = [m for m in find_markers(raster, detector, watch=look.watch, progress=progress) if m.score >= min_score]
-    table = tabulate(markers, raster.grid)
+    table = with_known_points(tabulate(markers, raster.grid), pairs, raster.gsd_m)
     write_list(table, out, image=raster.path.name, crs=raster.grid.crs)
     title = f"{raster.path.name}: {len(markers):,} {detector.family} markers of {detector.size_m:g} m"
     draw_list(table, out.with_suffix(".png"), look, title)

@@ -58,12 +58,15 @@ class KnownPoint:
     name : str
     id : int or None
         What the coded marker on it says; it then matches that marker alone.
+    z : float or None
+        Its height, for other programs; an image from above does not tell it.
     """
 
     x: float
     y: float
     name: str = ""
     id: int | None = None
+    z: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from spurgekit.errors import InputError
-from spurgekit.imagery import Raster, name_crs, open_raster, slug
+from spurgekit.imagery import PixelGrid, Raster, name_crs, open_raster, slug
 from spurgekit.imagery.quicklook import QuickLook, quick_look
 from spurgekit.outputs import output_folder, write_provenance
 from spurgekit.parallel import cores
-from spurgekit.plots.families import size_hint
+from spurgekit.plots.control import place_by_markers
+from spurgekit.plots.families import make_detector, size_hint
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.cut import CutTile, cut_tiles
 from spurgekit.tiles.encode import choose_format, encoder
@@ -171,6 +172,8 @@ class _Job:
     options: TileOptions
     several: bool
     progress: Progress
+    grid: PixelGrid | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def overview(self) -> Path:
@@ -178,14 +181,35 @@ class _Job:
 
     def open(self, gsd_m: float | None = None, as_stored: bool = False) -> Raster:
         options = self.options
-        crs = None if as_stored else options.crs
         return open_raster(
-            self.path, crs=crs, gsd_m=gsd_m, image_gsd_m=options.image_gsd_m, bands=options.bands, threads=cores()
+            self.path,
+            crs=None if as_stored else options.crs,
+            gsd_m=gsd_m,
+            image_gsd_m=options.image_gsd_m,
+            grid=self.grid,
+            bands=options.bands,
+            threads=cores(),
         )
+
+    def georeferenced(self, file: Path) -> _Job:
+        """Return the job with the image placed by markers on known points."""
+        options = self.options.plots
+        detector = make_detector(options.marker_family, options.marker_side_m, color=options.marker_color)
+        placed = place_by_markers(
+            lambda grid: replace(self, grid=grid).open(as_stored=True),
+            detector,
+            file,
+            crs=self.options.crs,
+            declared_crs=options.gcp_crs,
+            progress=self.progress,
+        )
+        return replace(self, grid=placed.grid, notes=(placed.note,))
 
 
 def _tile_site(job: _Job) -> tuple[TiledSite, _Tables]:
     why = ""
+    if job.options.plots.gcp is not None:
+        job = job.georeferenced(job.options.plots.gcp)
     if job.options.chosen_layout in ("plots", "auto"):
         with job.open() as raster:
             raster.gsd_m  # noqa: B018 - refuses an image that is not in metres before anything is read
@@ -215,7 +239,7 @@ def _tile_windows(job: _Job, why: str) -> tuple[TiledSite, _Tables]:
             watch=look.watch if everywhere else None,
             progress=job.progress,
         )
-        report = _report(job.site, layout, why, file_format, cut, outside, gsd_m, raster.notes)
+        report = _report(job.site, layout, why, file_format, cut, outside, gsd_m, (*job.notes, *raster.notes))
         if not report.written:
             return report, _Tables(gpd.GeoDataFrame())
         index = index_tiles(raster, job.site, cut, layout)
@@ -255,13 +279,7 @@ def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _Job) -> tuple[
     file_format = choose_format(options.file_format, len(raster.bands), raster.dtype)
     with ExitStack() as stack:
         # Not through a warper: an image in another CRS would be resampled twice.
-        image = (
-            raster
-            if options.crs is None
-            else stack.enter_context(
-                open_raster(job.path, image_gsd_m=options.image_gsd_m, bands=options.bands, threads=cores())
-            )
-        )
+        image = raster if options.crs is None else stack.enter_context(job.open(as_stored=True))
         tiles = plots_layout(
             found.plots,
             raster.grid,
@@ -284,7 +302,7 @@ def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _Job) -> tuple[
             progress=job.progress,
         )
     gsd_m = float(np.median([tile.gsd_m for tile in tiles]))
-    notes = (*raster.notes, *found.notes)
+    notes = (*job.notes, *raster.notes, *found.notes)
     if options.plots.margin_m == 0 and options.plots.quarters != "crop":
         notes = (*notes, "tiles reach to the edges of plots, and show what markers stand there; pass --inset to keep clear")
     report = _report(job.site, "plots", why, file_format, cut, 0, gsd_m, notes, len(found.plots))

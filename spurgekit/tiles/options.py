@@ -39,6 +39,11 @@ class PlotOptions:
         Move the corners of a file to markers within this many metres.
     field_sheet : pathlib.Path, optional
         Table with what is known of the plots; see :func:`spurgekit.plots.sheet.join_field_sheet`.
+    gcp : pathlib.Path, optional
+        Points of known coordinates, as :func:`spurgekit.plots.control.read_control` reads them: the image is georeferenced by
+        the markers on them before anything else.
+    gcp_crs : str, optional
+        Their CRS, where the file does not say it.
     quarters : {"crop", "full", "grid"}
         See :func:`spurgekit.tiles.quarters.plots_layout`.
     inset_m : float, optional
@@ -53,6 +58,8 @@ class PlotOptions:
     marker_color: tuple[int, int, int] | None = None
     snap_m: float | None = None
     field_sheet: Path | None = None
+    gcp: Path | None = None
+    gcp_crs: str | None = None
     quarters: Quarters = "crop"
     inset_m: float | None = None
 
@@ -61,6 +68,8 @@ class PlotOptions:
             raise InputError("--snap moves corners that a file gives to markers; it needs --plots FILE")
         if self.snap_m is not None and not self.snap_m > 0:
             raise InputError(f"--snap {self.snap_m} is not a distance; pass metres")
+        if self.gcp_crs is not None and self.gcp is None:
+            raise InputError("--gcp-crs is the CRS of --gcp FILE; pass that, too")
 
     @property
     def marker_family(self) -> str:
@@ -89,7 +98,7 @@ class PlotOptions:
     @property
     def inputs(self) -> list[Path]:
         """The files that it names."""
-        return [path for path in (self.file, self.field_sheet) if path is not None]
+        return [path for path in (self.file, self.field_sheet, self.gcp) if path is not None]
 
 
 @dataclass(frozen=True, slots=True)
