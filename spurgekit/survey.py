@@ -74,6 +74,8 @@ class PlotTable(_Table):
         Of the ground markers.
     marker_size_m : float, optional
         Their side or diameter.
+    marker_color : tuple of int, optional
+        Red, green and blue of plain panels and discs; by default they are brighter than the ground.
     marker_ids : tuple of int
         What coded markers say, node by node.
     file : pathlib.Path, optional
@@ -97,6 +99,7 @@ class PlotTable(_Table):
     gaps_m: tuple[float, float] = (0.0, 0.0)
     family: str | None = None
     marker_size_m: float | None = Field(default=None, gt=0)
+    marker_color: tuple[int, int, int] | None = None
     marker_ids: tuple[int, ...] = ()
     file: Path | None = None
     snap_m: float | None = Field(default=None, gt=0)
@@ -230,6 +233,7 @@ columns = 3
 # gaps_m = [2.0, 2.0]
 # family = "cross"
 # marker_size_m = 0.45
+# marker_color = [200, 60, 40]
 # Corners by GNSS (points with columns plot and corner) or polygons, in place of markers or (snap_m) to be moved to them:
 # file = "corners.csv"
 # What was seen in each plot: a table with a column "plot", or "row" and "column". Its columns go along with the tiles.
