@@ -98,6 +98,8 @@ def describe(path: str | os.PathLike[str], *, image_gsd_m: float | None = None, 
     ----------
     path : path-like
         An orthomosaic or a frame; it needs no CRS.
+    image_gsd_m : float, optional
+        What a pixel of a photo measures on the ground that does not say where it was taken, in metres.
     progress : Progress
         Told of the pieces that were read.
 

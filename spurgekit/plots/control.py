@@ -110,7 +110,7 @@ def place_by_markers(
     try:
         found = match_control(start, markers, control, detector, crs=target)
     except InputError as error:
-        scale = "; is --image-gsd right?" if _is_local(start) and markers else ""
+        scale = _scale_hint(start, control) if _is_local(start) and markers else ""
         raise InputError(f"{path} cannot be georeferenced by {file.name}: {error}{hint or scale}") from error
     return PlacedImage(found, describe_match(found, len(markers), len(control.points), file.name))
 
@@ -150,6 +150,18 @@ def match_control(
         found = georeference(grid, list(named), numbered, crs=crs)
     pairs = (replace(p, marker=named.get(p.marker, p.marker), known=control.points[p.known.id or 0]) for p in found.pairs)
     return replace(found, pairs=tuple(pairs))
+
+
+def _scale_hint(grid: PixelGrid, control: ControlPoints) -> str:
+    """Return what to say where a photo of which only the GSD is known does not fit: what the file's own pixels say of it."""
+    if len(control.sightings) < 2:
+        return "; is --image-gsd right?"
+    first, *_, last = sorted(control.sightings, key=lambda s: s.col)
+    one, other = control.points[first.point], control.points[last.point]
+    apart_px = np.hypot(last.col - first.col, last.row - first.row)
+    metres = float(np.hypot(other.x - one.x, other.y - one.y))
+    gsd_m = metres / apart_px
+    return f"; by where the file has points in the photo, a pixel measures about {gsd_m:.2g} m, not {grid.gsd_m:.2g}"
 
 
 def describe_match(found: Georeference, markers: int, points: int, name: str) -> str:

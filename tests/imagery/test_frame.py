@@ -1,8 +1,10 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyproj
 import pytest
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -286,6 +288,20 @@ class TestTurned:
             # The camera's yaw is that of the photo as stored, so its light half stays in the west.
             assert place(raster.grid, 15, 5) == pytest.approx((-15, 0), abs=1e-3)
             assert raster.notes[1:] == ("turned upright, as its EXIF orientation (6) says",)
+
+    def test_a_better_grid_is_that_of_the_upright_photo(self, path):
+        with open_raster(path) as raster:
+            better = replace(raster.grid, transform=Affine.translation(3, -2) @ raster.grid.transform)
+            before, _ = raster.read(raster.grid.window)
+        with open_raster(path, grid=better) as raster:
+            assert raster.grid.corners() == pytest.approx(better.corners())
+            assert (raster.read(better.window)[0] == before).all()
+            assert raster.notes == ("turned upright, as its EXIF orientation (6) says",)  # no longer "approximate"
+        with open_raster(path, grid=better, gsd_m=2) as raster:
+            assert raster.grid.corners()[0] == pytest.approx(better.corners()[0])
+            pixels, _ = raster.read(raster.grid.window)
+            assert pixels[0, :8].min() > 200  # the light half is still above
+            assert pixels[0, 12:].max() < 40
 
     def test_also_when_it_is_resampled(self, path):
         with open_raster(path, crs="EPSG:32612", gsd_m=2) as raster:

@@ -11,6 +11,7 @@ from PIL.TiffImagePlugin import IFDRational
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.exif import read_exif
 from spurgekit.imagery.info import Blocks, Bounds, describe, format_info
+from tests.command import refuse, succeed
 from tests.imagery.photos import CAPE, photo
 
 RGBA = ("red", "green", "blue", "alpha")
@@ -322,6 +323,14 @@ class TestRealFiles:
         assert lines["valid"] == "39.2 % (1,101 m2), by alpha band"
         assert info.lonlat.left == pytest.approx(-119.8804, abs=1e-3)  # Coal Oil Point, California
         assert info.lonlat.top == pytest.approx(34.4087, abs=1e-3)
+
+    def test_a_photo_whose_ground_sample_distance_is_known(self, data):
+        photo = data / "copr" / "photos" / "IMG_0031.jpg"
+        assert "GSD        unknown: the image is not georeferenced" in succeed("info", photo)
+        printed = succeed("info", photo, "--image-gsd", 0.0033)
+        assert "4272 x 2848 px (14.1 x 9.4 m)" in printed
+        assert "lies nowhere on the globe, and is measured by the given GSD" in printed
+        assert "a ground sample distance of -1.0 m cannot be" in refuse("info", photo, "--image-gsd", -1)
 
     def test_a_drone_frame(self, data):
         info = describe(data / "brighton" / "DJI_0030.JPG")

@@ -5,7 +5,7 @@ from PIL import Image, ImageOps
 from rasterio.crs import CRS
 
 from spurgekit.imagery import PixelGrid, Window
-from spurgekit.imagery.orientation import stored_window, upright, upright_grid
+from spurgekit.imagery.orientation import stored_grid, stored_window, upright, upright_grid
 
 CODES = range(1, 9)
 STORED = np.arange(12).reshape(3, 4)
@@ -43,6 +43,9 @@ def test_a_window_of_the_upright_image_is_read_where_it_is_stored(code):
 def test_every_pixel_stays_where_it_lies_on_the_ground(code):
     stored = PixelGrid(4, 3, Affine(0.8, 0.6, 100, 0.6, -0.8, 200), CRS.from_epsg(32612))
     turned = upright_grid(stored, code)
+    back = stored_grid(turned, code)
+    assert (back.width, back.height) == (4, 3)
+    assert back.corners() == pytest.approx(stored.corners())
     values = upright(STORED, code)
     assert (turned.height, turned.width) == values.shape
     for (row, col), value in np.ndenumerate(values):
