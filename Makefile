@@ -17,7 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	touch $(READY)
 
-demo: $(READY) ## Run everything on a simulated site, offline (about two minutes)
+demo: $(READY) ## Run everything on a simulated site, offline (a few minutes)
 	$(BIN)/spurgekit demo --overwrite
 
 test: $(READY) ## Run the tests
