@@ -33,7 +33,5 @@ def test_in_its_own_it_is_the_grid_itself():
 
 def test_where_the_other_one_has_no_place_for_it_the_line_says_so():
     nowhere = PixelGrid(100, 100, Affine(1, 0, 4e9, 0, -1, 4e9), CRS.from_epsg(32612))
-    with pytest.raises(
-        ImageryError, match=r"what lies there cannot be brought to EPSG:32613"
-    ):
+    with pytest.raises(ImageryError, match=r"what lies there cannot be brought to EPSG:32613"):
         same_pixels_in(NAME, nowhere, CRS.from_epsg(32613))
