@@ -50,6 +50,9 @@ MAX_LOG10_FALSE_ALARMS = -3.0
 MIN_VISIBLE = 0.375
 """The least share of a lattice's markers that fixes it: 6 of 16."""
 
+FEWEST = 4
+"""Two markers are met by any similarity, and one may be wrong."""
+
 MIN_LOG_ODDS = np.log(100.0)
 """By how much a placement must be likelier than any other of the same markers."""
 
@@ -180,8 +183,8 @@ def fit_lattices(
 
 
 def fewest_markers(protocol: PlotProtocol) -> int:
-    """Return how many markers fix a lattice at least."""
-    return max(4, int(np.ceil(MIN_VISIBLE * len(protocol.nodes_m))))
+    """Return how many markers fix a lattice at least: fewer where their codes say which node each stands at."""
+    return FEWEST if protocol.marker_ids else max(FEWEST, int(np.ceil(MIN_VISIBLE * len(protocol.nodes_m))))
 
 
 def _by_id(protocol: PlotProtocol, ids: Sequence[int | None] | None) -> NDArray[np.bool_] | None:

@@ -127,6 +127,12 @@ class TestIds:
         assert fit.detections.tolist() == [-1] * 4 + list(range(12))
         assert fit.nodes_m == pytest.approx(NODES, abs=1e-6)
 
+    def test_four_that_say_which_they_are_fix_the_others(self):
+        seen = [0, 5, 6, 15]
+        assert fit_lattices(NODES[seen], SITE) == ()
+        fit = only(fit_lattices(NODES[seen], self.CODED, ids=[100 + node for node in seen]))
+        assert fit.nodes_m == pytest.approx(NODES, abs=1e-6)
+
     def test_a_marker_that_says_something_else_is_not_taken(self):
         ids = [100, 101, 102, 999, *range(104, 116)]
         fit = only(fit_lattices(NODES, self.CODED, ids=ids))
