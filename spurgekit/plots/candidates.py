@@ -116,14 +116,21 @@ def respond(grey: Array, template: Template) -> tuple[Array, Array, Array]:
     kernels = draw_kernels(template.name)
     side = (kernels.window_px, kernels.window_px)
     mean = cv2.boxFilter(grey, cv2.CV_32F, side, borderType=cv2.BORDER_REFLECT)
-    square = cv2.sqrBoxFilter(grey, cv2.CV_32F, side, borderType=cv2.BORDER_REFLECT)
-    spread = np.sqrt(np.maximum(square - mean * mean, LEAST_SPREAD**2))
-    answer, real, imaginary = (
-        cv2.filter2D(grey, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT) if kernel.any() else np.zeros_like(grey)
-        for kernel in (kernels.mean, kernels.real, kernels.imaginary)
-    )
-    response = (answer + cv2.magnitude(real, imaginary)) / (spread * np.float32(kernels.ideal))
-    return np.asarray(response, np.float32), np.asarray(cv2.phase(real, imaginary), np.float32), np.asarray(spread, np.float32)
+    spread = np.asarray(cv2.sqrBoxFilter(grey, cv2.CV_32F, side, borderType=cv2.BORDER_REFLECT), np.float32)
+    spread -= np.square(mean, out=mean)  # in place: of small markers these are as large as the piece of image
+    np.sqrt(np.maximum(spread, LEAST_SPREAD**2, out=spread), out=spread)
+    response = np.asarray(_correlate(grey, kernels.mean), np.float32)
+    phase = np.zeros_like(response)
+    if template.order:
+        real, imaginary = _correlate(grey, kernels.real), _correlate(grey, kernels.imaginary)
+        response += cv2.magnitude(real, imaginary, mean)
+        cv2.phase(real, imaginary, phase)
+    response /= np.multiply(spread, np.float32(kernels.ideal), out=mean)
+    return response, phase, spread
+
+
+def _correlate(grey: Array, kernel: Array) -> Array:
+    return np.asarray(cv2.filter2D(grey, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT), np.float32)
 
 
 @lru_cache(maxsize=16)

@@ -142,8 +142,10 @@ def _pieces(raster: Raster, margin: int, watch: Watcher | None, advance: Callabl
             core = Window(col, row, min(2 * PIECE_PX, width - col), rows)
             left, right = max(0, col - margin), min(width, core.stop_col + margin)
             window = Window(left, strip.row, right - left, strip.height)
-            yield _Piece(window, core, pixels[:, :, left:right], valid[:, left:right])
+            # Copies, so that pieces that wait do not keep their whole strip in memory.
+            yield _Piece(window, core, pixels[:, :, left:right].copy(), valid[:, left:right].copy())
             advance(core.width * core.height)
+        del pixels, valid  # before the next strip is read
 
 
 class _Stretch:
