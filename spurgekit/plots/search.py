@@ -24,6 +24,9 @@ LEAST_PX = 8.0
 PIECE_PX = 1024
 """Rows of a piece, without what it shares with its neighbours; its columns are twice as many."""
 
+STRIP_PIECES = 4
+"""Pieces that are read at once, where the image is stored in blocks."""
+
 OTHER_SIZES = 1 / 3, 1 / 2, 2 / 3, 3 / 2, 2.0, 3.0
 """Sizes that are tried, in units of the one that was looked for in vain."""
 
@@ -131,21 +134,32 @@ def find_other_size(raster: Raster, detector_of: Callable[[float], MarkerDetecto
 
 
 def _pieces(raster: Raster, margin: int, watch: Watcher | None, advance: Callable[[int], None]) -> Iterator[_Piece]:
-    width, height = raster.grid.width, raster.grid.height
-    for row in range(0, height, PIECE_PX):
-        rows = min(PIECE_PX, height - row)
-        strip = Window(0, max(0, row - margin), width, min(height, row + rows + margin) - max(0, row - margin))
-        pixels, valid = raster.read(strip)
-        if watch is not None:
-            watch(strip, pixels, valid)
-        for col in range(0, width, 2 * PIECE_PX):
-            core = Window(col, row, min(2 * PIECE_PX, width - col), rows)
-            left, right = max(0, col - margin), min(width, core.stop_col + margin)
-            window = Window(left, strip.row, right - left, strip.height)
-            # Copies, so that pieces that wait do not keep their whole strip in memory.
-            yield _Piece(window, core, pixels[:, :, left:right].copy(), valid[:, left:right].copy())
-            advance(core.width * core.height)
-        del pixels, valid  # before the next strip is read
+    """Yield the pieces of an image with their margins, read some at a time."""
+    image = raster.grid.window
+    # Rows that are stored whole are decoded whole, so that parts of them would be decoded again and again.
+    across = STRIP_PIECES * 2 * PIECE_PX if raster.block_shape[1] < image.width else image.width
+    for row in range(0, image.height, PIECE_PX):
+        for first in range(0, image.width, across):
+            core = Window(first, row, min(across, image.width - first), min(PIECE_PX, image.height - row))
+            strip = _padded(core, margin, image)
+            pixels, valid = raster.read(strip)
+            if watch is not None:
+                watch(strip, pixels, valid)
+            for col in range(first, core.stop_col, 2 * PIECE_PX):
+                own = Window(col, row, min(2 * PIECE_PX, core.stop_col - col), core.height)
+                window = _padded(own, margin, image)
+                at = window.shifted(-strip.col, -strip.row).slices
+                # Copies, so that pieces that wait do not keep their whole strip in memory.
+                yield _Piece(window, own, pixels[(slice(None), *at)].copy(), valid[at].copy())
+                advance(own.width * own.height)
+            del pixels, valid  # before the next strip is read
+
+
+def _padded(window: Window, margin: int, image: Window) -> Window:
+    """Return a window with a margin around it, as far as the image reaches."""
+    padded = Window(window.col - margin, window.row - margin, window.width + 2 * margin, window.height + 2 * margin) & image
+    assert padded is not None  # the window itself lies in the image
+    return padded
 
 
 class _Stretch:

@@ -24,8 +24,8 @@ from spurgekit.tiles.encode import Encoder
 from spurgekit.tiles.quarters import PlotTile
 from spurgekit.tiles.tile import Tile
 
-STRIP_PX = 32_768
-"""The widest strip that is read at once; with 250 px tiles of RGBA it holds 33 MB."""
+STRIP_PX = 8_192
+"""The widest strip that is read at once, so that memory does not grow with the image; 8 MB with 250 px tiles of RGBA."""
 
 CHUNK = 16
 """Tiles that are encoded as one unit: enough that handing them over costs nothing, few enough to share out evenly."""
