@@ -4,9 +4,9 @@
 
 Sites have 3 x 3 plots of 10 m at any rotation; markers are 12 to 40 px across at ground sample distances of 0.8 to 2.5 cm,
 0 to 30 % of them missing, up to a fifth of the others half hidden, among up to 20 rocks, buckets and stumps; the families
-take turns. Markers are laid with a tape, 3 cm off along each axis, and the mosaic bends by up to 10 cm, so that
-nothing in the image says better than that where the corner of an unseen marker is; with ``--exact`` there is neither. Sites without
-markers follow, with the same distractors: no plot may be found there.
+take turns. Markers are laid with a tape, 3 cm off along each axis, and the mosaic bends by up to 10 cm, so that nothing in the
+image says better than that where the corner of an unseen marker is; with ``--exact`` there is neither. Sites without markers
+follow, with the same distractors: no plot may be found there.
 """
 
 from __future__ import annotations
