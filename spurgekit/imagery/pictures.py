@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+from rasterio.crs import CRS
 
-from spurgekit.imagery.grid import name_crs
+from spurgekit.errors import ImageryError
+from spurgekit.imagery.grid import PixelGrid, name_crs
 from spurgekit.imagery.quicklook import QuickLook
 
 Colour = tuple[int, int, int]
@@ -27,6 +31,9 @@ MARGIN = 16
 INK: Colour = (30, 30, 30)
 PAPER: Colour = (255, 255, 255)
 SUBPIXEL_BITS = 4
+GRID_KEY = "spurgekit:grid"
+"""The text of a saved picture that says where its pixels lie."""
+
 LEAST_LETTER_PX = 12
 """Letters that would be smaller than this are drawn at this size."""
 
@@ -143,7 +150,7 @@ class SitePicture:
         self._legend.append(_Entry(text, colour, mark))
 
     def save(self, path: Path) -> None:
-        """Write the picture as a PNG."""
+        """Write the picture as a PNG that says where its pixels lie; see :func:`picture_grid`."""
         height, width = self._canvas.shape[:2]
         size = max(18, round(width / 64))
         font = ImageFont.load_default(size)
@@ -166,7 +173,14 @@ class SitePicture:
             self._draw_legend(draw, line, font, top + height + MARGIN // 2 + i * line_height, size)
         self._draw_scale_bar(draw, font, top, size)
         self._draw_north(draw, font, top, size)
-        page.save(path, compress_level=3)
+        page.save(path, compress_level=3, pnginfo=self._place(top))
+
+    def _place(self, top: int) -> PngImagePlugin.PngInfo:
+        transform = self._grid.transform @ Affine.scale(1 / self._zoom) @ Affine.translation(-MARGIN, -top)
+        crs = self._grid.crs.to_wkt() if self._grid.crs else None
+        said = PngImagePlugin.PngInfo()
+        said.add_text(GRID_KEY, json.dumps({"transform": list(transform)[:6], "crs": crs}))
+        return said
 
     def _enlarge(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return np.repeat(np.repeat(picture, self._zoom, axis=0), self._zoom, axis=1) if self._zoom > 1 else picture
@@ -227,6 +241,22 @@ class SitePicture:
         draw.text(
             (x - east * 1.55 * size, y - south * 1.55 * size), "N", INK, font.font_variant(size=round(size * 0.7)), anchor="mm"
         )
+
+
+def picture_grid(path: Path) -> PixelGrid:
+    """Return where the pixels of a saved picture lie, its margins included.
+
+    Raises
+    ------
+    ImageryError
+        If it is no picture of a site that spurgekit saved.
+    """
+    try:
+        with Image.open(path) as picture:
+            said = json.loads(picture.info[GRID_KEY])
+            return PixelGrid(*picture.size, Affine(*said["transform"]), CRS.from_wkt(said["crs"]) if said["crs"] else None)
+    except (OSError, KeyError, ValueError) as error:
+        raise ImageryError(f"{path} does not say where its pixels lie; make it again") from error
 
 
 def _wrap(entries: Sequence[_Entry], font: ImageFont.FreeTypeFont, width: int) -> list[list[_Entry]]:
