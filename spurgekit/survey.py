@@ -53,11 +53,15 @@ class TileTable(_Table):
         Ground sample distance to resample to, so that flights at different heights are comparable.
     points : pathlib.Path, optional
         Points to centre tiles on, instead of a grid.
+    context_px, unlabelled_px : int, optional
+        Sides of larger tiles around the same points, and of a grid over the whole site.
     """
 
     size_px: int = Field(default=250, ge=1)
     gsd_m: float | None = Field(default=None, gt=0)
     points: Path | None = None
+    context_px: int | None = Field(default=None, ge=1)
+    unlabelled_px: int | None = Field(default=None, ge=1)
 
 
 class PlotTable(_Table):
@@ -223,6 +227,9 @@ size_px = 250
 # gsd_m = 0.014
 # Tiles around points instead of a grid over the whole site:
 # points = "points.gpkg"
+# More of the ground around each point, and a grid of tiles over the whole site, for what is learned without labels:
+# context_px = 1024
+# unlabelled_px = 250
 
 # How the plots were laid out, and the markers at their corners. Without markers in an image it is tiled on a grid.
 [plots]

@@ -50,6 +50,10 @@ from spurgekit.tiles import TileOptions, TilesReport, make_tiles
 )
 @options.image_gsd
 @click.option("--overlap", "overlap_px", type=int, default=0, show_default=True, help="Pixels that neighbours share.")
+@click.option("--context", "context_px", type=int, metavar="PX", help="Also cut tiles of this side around the same points.")
+@click.option(
+    "--unlabelled", "unlabelled_px", type=int, metavar="PX", help="Also cut a grid of such tiles over the whole site."
+)
 @click.option("--min-valid", type=float, default=0.0, show_default=True, help="Least share of valid pixels of a tile to keep.")
 @click.option("--aoi", type=PATH, help="Polygons; grid tiles that do not touch them are left out.")
 @options.bands
@@ -97,6 +101,10 @@ def _take_from(survey: Survey, chosen: dict[str, Any]) -> None:
     around_points = chosen["layout"] == "points" or (chosen["layout"] == "auto" and not has_plots)
     if around_points and survey.tiles.points and not chosen["points"]:
         chosen["points"] = survey.path(survey.tiles.points)
+    views = {"context_px": bool(chosen["points"]), "unlabelled_px": chosen["layout"] != "grid"}
+    for name, goes_with in views.items():
+        if goes_with and chosen[name] is None:
+            chosen[name] = getattr(survey.tiles, name)
 
 
 def _print(report: TilesReport) -> None:
@@ -111,6 +119,9 @@ def _print(report: TilesReport) -> None:
         click.echo(text + (f"; left out: {site.left_out}" if site.left_out else ""))
         for note in site.notes:
             click.echo(f"{site.site}  note: {note}")
+    for name, view in report.views.items():
+        click.echo(f"{name}  {view.written:,} tiles")
     plots = "plots.gpkg, " if any(site.plots for site in report.sites) else ""
     overview = "overviews" if len(report.sites) > 1 else "overview.png"
-    click.echo(f"{report.folder}: tiles, tiles.parquet, tiles.gpkg, {plots}{overview}")
+    views = "".join(f", {name}/" for name in report.views)
+    click.echo(f"{report.folder}: tiles, tiles.parquet, tiles.gpkg, {plots}{overview}{views}")

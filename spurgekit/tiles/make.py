@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -93,6 +93,8 @@ class TilesReport:
 
     folder: Path
     sites: tuple[TiledSite, ...]
+    views: Mapping[str, TilesReport] = field(default_factory=dict)
+    """What became of the further tiles of the same images, by their folder inside this one."""
 
     @property
     def layout(self) -> str:
@@ -129,6 +131,8 @@ def make_tiles(
 ) -> TilesReport:
     """Tile images into a folder: the tiles, ``tiles.parquet``, ``tiles.gpkg`` and an overview of each site.
 
+    Where a context or unlabelled tiles are asked for, they come into tiles folders of their own inside it.
+
     Parameters
     ----------
     images : sequence of paths, or of (site name, path)
@@ -157,9 +161,10 @@ def make_tiles(
         write_index(_sorted(_join([table.tiles for table in tables])), folder)
         if plots := [table.plots for table in tables if table.plots is not None]:
             write_plots(_join(plots), _join([table.markers for table in tables if table.markers is not None]), folder)
+        views = {name: make_tiles(named, folder / name, view, progress=progress) for name, view in options.views.items()}
         parameters = {name: getattr(options, name) for name in options.__slots__} | {"plots": asdict(options.plots)}
         write_provenance(folder, parameters=parameters, inputs=inputs)
-    return TilesReport(Path(out), reports)
+    return TilesReport(Path(out), reports, views)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,9 @@ from spurgekit.plots.families import DEFAULT_FAMILY, DEFAULT_SIZE_M
 from spurgekit.tiles.quarters import Quarters
 
 Layout = Literal["auto", "plots", "grid", "points"]
+
+CONTEXT, UNLABELLED = "context", "unlabelled"
+"""Folders inside a tiles folder: larger tiles around the same points, and a grid over the whole site."""
 
 CLEAR_OF_MARKER = 0.75
 """Inset in sides of a marker: half of its diagonal is 0.71 of them, so that it stays outside however it is turned."""
@@ -132,6 +135,10 @@ class TileOptions:
         ``auto`` is PNG where the pixels fit into it, else GeoTIFF.
     plots : PlotOptions
         Where plots come from and how they are quartered.
+    context_px : int, optional
+        Side of a second, larger tile around each point, which shows what lies around it.
+    unlabelled_px : int, optional
+        Side of the tiles of a grid over the whole site, for what is learned without labels; only tiles without gaps.
     """
 
     layout: Layout = "auto"
@@ -147,6 +154,8 @@ class TileOptions:
     crs: str | None = None
     file_format: str = "auto"
     plots: PlotOptions = PlotOptions()
+    context_px: int | None = None
+    unlabelled_px: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_valid <= 1:
@@ -161,6 +170,14 @@ class TileOptions:
             raise InputError(f"--plots goes with --layout plots, not with {self.chosen_layout}; drop one of them")
         if self.chosen_layout in ("points", "plots") and (self.overlap_px or self.aoi):
             raise InputError("--overlap and --aoi go with --layout grid only")
+        if self.context_px is not None and self.chosen_layout != "points":
+            raise InputError("--context is what lies around points; it needs --points FILE")
+        if self.context_px is not None and self.context_px <= self.size_px:
+            raise InputError(
+                f"a context of {self.context_px} px shows no more than a tile of {self.size_px}; pass a larger one"
+            )
+        if self.unlabelled_px is not None and self.chosen_layout == "grid":
+            raise InputError("a grid covers the whole site already; --unlabelled goes with points and plots")
 
     @property
     def chosen_layout(self) -> Layout:
@@ -172,3 +189,19 @@ class TileOptions:
         if self.plots.file is not None:
             return "plots"
         return "grid" if self.overlap_px or self.aoi is not None else "auto"
+
+    @property
+    def views(self) -> dict[str, TileOptions]:
+        """How the further tiles of the same images are made, by the folder inside the tiles' own that they go to."""
+        alone = replace(self, context_px=None, unlabelled_px=None)
+        found = {}
+        if self.context_px is not None:
+            found[CONTEXT] = replace(alone, size_px=self.context_px)
+        if self.unlabelled_px is not None:
+            placed = PlotOptions(
+                family=self.plots.family, marker_size_m=self.plots.marker_size_m, gcp=self.plots.gcp, gcp_crs=self.plots.gcp_crs
+            )
+            found[UNLABELLED] = replace(
+                alone, layout="grid", points=None, size_px=self.unlabelled_px, min_valid=1.0, plots=placed
+            )
+        return found

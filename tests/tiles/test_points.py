@@ -245,3 +245,39 @@ def test_at_another_gsd_the_point_stays_the_centre(tmp_path, make_tif):
     _, index = tile(site, tmp_path / "p.gpkg", gsd_m=0.02)
     assert (index["col_off"].item(), index["row_off"].item()) == (15, 10)
     assert (read_tile(tmp_path / "tiles" / "site_p00000.png") == cut_out(ARRAY, Window(15, 10, 10, 10))).all()
+
+
+class TestViews:
+    @pytest.fixture
+    def tiles(self, make_tif, tmp_path):
+        image = make_tif(tmp_path / "site.tif", ramp(3, 30, 40))
+        at([(20, 15), (12, 8)]).to_file(tmp_path / "points.gpkg")
+        options = TileOptions(points=tmp_path / "points.gpkg", size_px=4, context_px=12, unlabelled_px=8)
+        report = make_tiles([image], tmp_path / "tiles", options)
+        assert {name: view.written for name, view in report.views.items()} == {"context": 2, "unlabelled": 3 * 5}
+        return tmp_path / "tiles"
+
+    def test_the_context_lies_around_the_same_point_under_the_same_id(self, tiles):
+        crop, context = read_index(tiles), read_index(tiles / "context")
+        assert crop["tile_id"].tolist() == context["tile_id"].tolist()
+        assert set(context["size_px"]) == {12}
+        assert context.geometry.centroid.geom_equals_exact(crop.geometry.centroid, 1e-6).all()
+        for name in crop["file_name"]:
+            assert (read_tile(tiles / "context" / name)[:, 4:8, 4:8] == read_tile(tiles / name)).all()
+
+    def test_unlabelled_tiles_are_a_grid_without_gaps(self, tiles):
+        unlabelled = read_index(tiles / "unlabelled")  # of 4 x 5 squares of 8 px the last row reaches outside
+        assert (unlabelled["valid_fraction"] == 1).all()
+        assert set(unlabelled["layout"]) == {"grid"}
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"context_px": 20}, "needs --points"),
+            ({"points": Path("p.gpkg"), "size_px": 20, "context_px": 20}, "shows no more than a tile of 20"),
+            ({"layout": "grid", "unlabelled_px": 20}, "covers the whole site already"),
+        ],
+    )
+    def test_what_makes_no_view(self, options, said):
+        with pytest.raises(InputError, match=said):
+            TileOptions(**options)
