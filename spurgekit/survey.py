@@ -123,6 +123,33 @@ class PlotTable(_Table):
         return self
 
 
+class DatasetTable(_Table):
+    """How the survey's dataset is labelled and split.
+
+    Attributes
+    ----------
+    record : pathlib.Path, optional
+        Table with what the botanists found in each plot, or in each quarter of it.
+    label_column : str, optional
+        Column of the class, in whatever the labels come from.
+    group_column : str, optional
+        Column whose groups are held out whole.
+    test_groups : tuple of str, optional
+        The groups to hold out.
+    buffer_m : float, optional
+        Training tiles within this distance of a test tile are left out.
+    licence : str, optional
+        Of the dataset, as the Hugging Face Hub names it, e.g. ``cc-by-4.0``.
+    """
+
+    record: Path | None = None
+    label_column: str | None = None
+    group_column: str | None = None
+    test_groups: tuple[str, ...] | None = None
+    buffer_m: float | None = Field(default=None, ge=0)
+    licence: str | None = None
+
+
 class Survey(_Table):
     """What ``survey.toml`` says, with the folder that it is in.
 
@@ -139,6 +166,7 @@ class Survey(_Table):
         Points or polygons with the class of the ground.
     tiles : TileTable
     plots : PlotTable
+    dataset : DatasetTable
     sites : tuple of Site
     """
 
@@ -151,6 +179,7 @@ class Survey(_Table):
     labels: Path | None = None
     tiles: TileTable = TileTable()
     plots: PlotTable = PlotTable()
+    dataset: DatasetTable = DatasetTable()
     sites: tuple[Site, ...] = ()
 
     @field_validator("classes")
@@ -251,6 +280,15 @@ columns = 3
 # Four tiles around the centre of each plot (crop), its four quarters (full), or a grid of tiles (grid):
 # quarters = "crop"
 # inset_m = 0.34
+
+[dataset]
+# What the botanists found: a table with a column "plot" (and "site", "quarter" where they differ) and "label".
+# record = "record.csv"
+# label_column = "label"
+# Which places are held out to test on: groups of a column of the tiles, such as site, plot or cluster.
+# group_column = "site"
+# test_groups = ["north-pasture"]
+# licence = "cc-by-4.0"
 
 # One entry for each orthomosaic. Paths are relative to this folder.
 # [[sites]]

@@ -9,16 +9,49 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
 from spurgekit.errors import InputError
 from spurgekit.imagery import slug
 
 DATASET = "dataset.json"
 METADATA = "metadata.csv"
+SPLITS = ("train", "test")
 FIELDS = (
     "file_name", "label", "idx", "longitude", "latitude", "easting", "northing", "elevation", "time", "cluster", "site",
-    "plot", "tile_id", "size_px", "gsd_m", "valid_fraction",
+    "plot", "quarter", "tile_id", "survey", "date", "source", "label_from", "reviewers", "accuracy_m", "size_px", "gsd_m",
+    "valid_fraction",
 )  # fmt: skip
-"""Columns of ``metadata.csv``: those of the Leafy Spurge Dataset first, then where the tile came from."""
+"""Columns of ``metadata.csv``: those of the Leafy Spurge Dataset first, then where tile and label came from."""
+
+TEXTS = dict.fromkeys(("label", "cluster", "site", "plot", "quarter", "tile_id", "survey", "source"), str)
+
+
+class SurveyInfo(BaseModel):
+    """A survey that tiles of a dataset are from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    date: str | None = None
+    tiles: int
+
+
+class Unlabelled(BaseModel):
+    """Tiles without labels that touch no labelled tile.
+
+    Attributes
+    ----------
+    folder : str
+        Relative to the dataset's.
+    tiles : int
+    size_px : int
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
+    tiles: int
+    size_px: int
 
 
 class DatasetInfo(BaseModel):
@@ -30,16 +63,29 @@ class DatasetInfo(BaseModel):
         Names in the order of their numbers.
     size_px : int
         Side of a tile.
-    gsd_m : float
-        Ground sample distance of the tiles, in metres.
-    crs : str
-        Of easting and northing: the authority's code, or WKT where there is none.
+    gsd_m : float or None
+        Ground sample distance of the tiles, in metres; None where nobody knows.
+    crs : str or None
+        Of easting and northing: the authority's code, or WKT where there is none; None where nobody knows where tiles lie.
     split : dict
         How train and test were told apart.
     counts : dict
         Tiles per split and class.
     left_out : dict
         Tiles that are in neither split, and why.
+    label_from : dict
+        Tiles by where their label came from.
+    surveys : tuple of SurveyInfo
+    shots : tuple of int
+        Numbers of shots that there are support sets of.
+    trials : int
+        Support sets of each.
+    unlabelled : Unlabelled or None
+    context : bool
+        Whether the tiles are the context of points, of which the label is that of the middle alone.
+    licence : str or None
+    notes : tuple of str
+        What is to be said of the labels and of the split.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,11 +94,19 @@ class DatasetInfo(BaseModel):
     name: str
     classes: tuple[str, ...]
     size_px: int
-    gsd_m: float
-    crs: str
+    gsd_m: float | None
+    crs: str | None
     split: dict[str, Any]
     counts: dict[str, dict[str, int]]
     left_out: dict[str, int]
+    label_from: dict[str, int] = {}
+    surveys: tuple[SurveyInfo, ...] = ()
+    shots: tuple[int, ...] = ()
+    trials: int = 0
+    unlabelled: Unlabelled | None = None
+    context: bool = False
+    licence: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +119,54 @@ class Dataset:
     def split(self, name: str) -> pd.DataFrame:
         """Return the rows of ``metadata.csv`` of a split, with ``path`` (of the image) and ``target`` (class number)."""
         folder = self.path / name
-        rows = pd.read_csv(folder / METADATA, dtype={"label": str, "site": str, "plot": str, "tile_id": str})
-        rows["path"] = [folder / file_name for file_name in rows["file_name"]]
+        rows = read_metadata(folder)
         rows["target"] = rows["label"].map({label: i for i, label in enumerate(self.info.classes)})
         if rows["target"].isna().any():
             bad = rows.loc[rows["target"].isna(), "label"].iloc[0]
             raise InputError(f"{folder / METADATA}: label {bad!r} is none of the classes {', '.join(self.info.classes)}")
         return rows
+
+    def unlabelled(self) -> pd.DataFrame:
+        """Return the rows of the unlabelled tiles, with ``path``.
+
+        Raises
+        ------
+        InputError
+            If there are none.
+        """
+        if self.info.unlabelled is None:
+            raise InputError(f"{self.path} has no unlabelled tiles; tile with --unlabelled, and build it again")
+        return read_metadata(self.path / self.info.unlabelled.folder)
+
+    def support_sets(self) -> pd.DataFrame:
+        """Return the few-shot support sets: columns trial, n, class and tile_id.
+
+        Raises
+        ------
+        InputError
+            If there is no ``few_shot.parquet``.
+        """
+        path = self.path / FEW_SHOT
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; build the dataset again")
+        return pd.read_parquet(path)
+
+
+def read_metadata(folder: Path) -> pd.DataFrame:
+    """Return the rows of the ``metadata.csv`` of a folder, with the ``path`` of each image.
+
+    Raises
+    ------
+    InputError
+        If it is missing or no such table.
+    """
+    path = folder / METADATA
+    try:
+        rows = pd.read_csv(path, dtype=TEXTS)
+        rows["path"] = [folder / file_name for file_name in rows["file_name"]]
+    except (OSError, ValueError, KeyError) as error:  # pandas' own are ValueErrors
+        raise InputError(f"{path} is missing or damaged; build the dataset again") from error
+    return rows
 
 
 def open_dataset(path: Path) -> Dataset:
@@ -85,7 +180,10 @@ def open_dataset(path: Path) -> Dataset:
     path = Path(path)
     file = path / DATASET
     if not file.is_file():
-        what = "holds no dataset.json" if path.is_dir() else "does not exist"
+        views = sorted(view.parent.name for view in path.glob(f"*/{DATASET}")) if path.is_dir() else []
+        if views:
+            raise InputError(f"{path} holds several datasets ({', '.join(views)}); name one of them, e.g. {path / views[0]}")
+        what = f"holds no {DATASET}" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {what}; make a dataset with 'spurgekit build-dataset'")
     try:
         return Dataset(path, DatasetInfo.model_validate_json(file.read_text(encoding="utf-8")))

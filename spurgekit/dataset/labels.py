@@ -1,38 +1,71 @@
-"""Labels for tiles: from a column of their index, from points, or from polygons drawn in QGIS."""
+"""Labels for tiles: from a column of their index, from points, or from polygons drawn in QGIS.
+
+What a botanist wrote down of plots is in :mod:`spurgekit.dataset.record`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spurgekit.errors import InputError
 
 DEFAULT_COLUMN = "label"
+ABSENT_WORDS = {"0", "no", "n", "false", "absent", "absence", "-"}
+PRESENT_WORDS = {"1", "yes", "y", "true", "present", "presence", "+", "x"}
+"""What botanists write for the first and for the second of two classes, beside the classes' own names."""
+
 BACKGROUND = "absent"
 """Name of the first class where nobody has given names."""
 SLIVER = 1e-6
 """Share of a tile that polygons along its edge may seem to cover by rounding."""
 
 
-def labels_from_column(index: gpd.GeoDataFrame, column: str | None, where: Path) -> pd.Series:
-    """Return the labels that the tiles' index holds; missing ones stay missing.
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """Labels of tiles and where they come from; on the rows of the tiles' index.
 
-    Returns
-    -------
-    pandas.Series of str
-        On the index's rows.
+    Attributes
+    ----------
+    names : pandas.Series of str
+        None where a tile has no label.
+    origin : pandas.Series of str
+        What says so: ``column``, ``points``, ``polygons``, or ``plot`` and ``quarter`` of a botanist's record.
+    disputed : ndarray of bool
+        Tiles that have no label because what is known of them disagrees.
     """
+
+    names: pd.Series
+    origin: pd.Series
+    disputed: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, names: pd.Series, origin: str | pd.Series, disputed: NDArray[np.bool_] | None = None) -> Labels:
+        """Return labels of one origin, or of one for each."""
+        known = names.notna()
+        origins = origin if isinstance(origin, pd.Series) else pd.Series(origin, names.index, dtype=object)
+        return cls(
+            names.where(known, None),
+            origins.where(known, None),
+            np.zeros(len(names), np.bool_) if disputed is None else disputed,
+        )
+
+
+def labels_from_column(index: gpd.GeoDataFrame, column: str | None, where: Path) -> Labels:
+    """Return the labels that the tiles' index holds; missing ones stay missing."""
     name = column or DEFAULT_COLUMN
     if name not in index:
         columns = ", ".join(str(c) for c in index.columns if c != index.geometry.name)
         raise InputError(
             f"{where} has no column {name!r} to take labels from ({columns}); pass --label-column, or --labels FILE"
         )
-    return _as_text(index[name])
+    return Labels.of(as_text(index[name]), "column")
 
 
 def labels_from_vector(
@@ -43,7 +76,7 @@ def labels_from_vector(
     classes: Sequence[str],
     min_cover: float,
     where: Path,
-) -> pd.Series:
+) -> Labels:
     """Return labels from points (the class of the points in a tile) or polygons (the class that covers enough of it).
 
     Parameters
@@ -63,20 +96,27 @@ def labels_from_vector(
         The file of the shapes, for messages.
     """
     if shapes.geom_type.isin(["Polygon", "MultiPolygon"]).all():
-        return _from_polygons(index, shapes, column, classes, min_cover, where)
+        return Labels.of(_from_polygons(index, shapes, column, classes, min_cover, where), "polygons")
     if (shapes.geom_type == "Point").all():
-        return _from_points(index, shapes, column, where)
+        return _from_points(index, shapes, column, classes, where)
     raise InputError(f"{where} mixes {' and '.join(sorted(set(shapes.geom_type)))}; labels come from points or from polygons")
 
 
-def _from_points(index: gpd.GeoDataFrame, points: gpd.GeoDataFrame, column: str | None, where: Path) -> pd.Series:
-    names = _class_column(points, column, where)
+def _from_points(
+    index: gpd.GeoDataFrame, points: gpd.GeoDataFrame, column: str | None, classes: Sequence[str], where: Path
+) -> Labels:
+    names = as_classes(class_column(points, column, where), classes)
     tile, point = points.sindex.query(index.geometry, predicate="contains")
     pairs = pd.DataFrame({"tile": tile, "name": names.to_numpy()[point]}).dropna()
-    agreed = pairs.groupby("tile")["name"].agg(lambda names: names.iloc[0] if len(set(names)) == 1 else None)
-    labels = pd.Series(np.nan, index=range(len(index)), dtype=object)
-    labels[agreed.index] = agreed
-    return labels.where(labels.notna(), None)
+    of_tile = pairs.groupby("tile")["name"].agg(set)
+    labels = pd.Series(None, index=range(len(index)), dtype=object)
+    disputed = np.zeros(len(index), np.bool_)
+    for number, said in of_tile.items():
+        if len(said) == 1:
+            labels[number] = next(iter(said))
+        else:
+            disputed[number] = True
+    return Labels.of(labels, "points", disputed)
 
 
 def _from_polygons(
@@ -94,7 +134,7 @@ def _from_polygons(
             )
         names = pd.Series(classes[1], index=polygons.index)
     else:
-        names = _class_column(polygons, column, where)
+        names = as_classes(class_column(polygons, column, where), classes)
     cover = pd.DataFrame({"tile": range(len(index))}).set_index("tile")
     area = index.geometry.area.to_numpy()
     if not names.notna().any():
@@ -110,15 +150,25 @@ def _from_polygons(
     return labels
 
 
-def _class_column(shapes: gpd.GeoDataFrame, column: str | None, where: Path) -> pd.Series:
+def class_column(table: pd.DataFrame, column: str | None, where: Path) -> pd.Series:
+    """Return the column of a table that holds classes, as text; missing ones are None."""
     name = column or DEFAULT_COLUMN
-    if name not in shapes:
-        columns = ", ".join(str(c) for c in shapes.columns if c != shapes.geometry.name)
+    if name not in table:
+        columns = ", ".join(str(c) for c in table.columns if c != "geometry")
         raise InputError(f"{where} has no column {name!r} ({columns or 'none at all'}); pass --label-column")
-    return _as_text(shapes[name])
+    return as_text(table[name])
 
 
-def _as_text(column: pd.Series) -> pd.Series:
+def as_classes(labels: pd.Series, classes: Sequence[str]) -> pd.Series:
+    """Return labels with what botanists write for absence and presence in place of the names of two classes."""
+    if len(classes) != 2:
+        return labels
+    words = {**dict.fromkeys(ABSENT_WORDS, classes[0]), **dict.fromkeys(PRESENT_WORDS, classes[1])}
+    known = labels.notna() & ~labels.isin(list(classes))
+    return labels.where(~known, labels[known].map(lambda label: words.get(label.lower(), label)))
+
+
+def as_text(column: pd.Series) -> pd.Series:
     """Return labels as text; whole numbers lose the decimals that missing values have given them."""
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
         column = column.astype("Int64")

@@ -94,12 +94,15 @@ def choose_groups(groups: pd.Series, wanted: Sequence[str], column: str) -> NDAr
     return np.asarray(held_out, dtype=np.bool_)
 
 
-def close_pairs(footprints: gpd.GeoSeries, is_test: NDArray[np.bool_], buffer_units: float = 0.0) -> NDArray[np.int64]:
+def close_pairs(
+    footprints: gpd.GeoSeries | NDArray[np.object_], is_test: NDArray[np.bool_], buffer_units: float = 0.0
+) -> NDArray[np.int64]:
     """Return pairs of (training tile, test tile) whose footprints touch, or lie within a distance of each other.
 
     Parameters
     ----------
-    footprints : geopandas.GeoSeries of polygons, length n
+    footprints : geopandas.GeoSeries or array of geometries, length n
+        Those that are missing touch nothing.
     is_test : ndarray of bool, shape (n,)
     buffer_units : float
         Distance in the units of the CRS; 0 finds what shares area, an edge or a corner.
@@ -109,7 +112,7 @@ def close_pairs(footprints: gpd.GeoSeries, is_test: NDArray[np.bool_], buffer_un
     ndarray of int, shape (pairs, 2)
         Row numbers.
     """
-    shapes = footprints.to_numpy()
+    shapes = np.asarray(footprints, dtype=object)
     train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
     # Neighbours of a grid share an edge up to rounding; with a micrometre "touch" and "within" mean what they say.
     i, j = shapely.STRtree(shapes[test]).query(shapes[train], predicate="dwithin", distance=buffer_units + 1e-6)

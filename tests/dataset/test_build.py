@@ -112,7 +112,7 @@ class TestLabelled:
         gpd.GeoDataFrame({"label": [name for *_, name in places]}, geometry=points, crs=32612).to_file(field / "points.gpkg")
         info = build(field, labels=field / "points.gpkg", **HALVES)
         assert info.counts == {"train": {"sand": 1, "weed": 2}, "test": {"sand": 1, "weed": 1}}
-        assert info.left_out == {"without a label": 24 - 5}
+        assert info.left_out == {"without a label": 24 - 6, "with labels that disagree": 1}
 
     def test_by_one_layer_of_several(self, field):
         polygons = gpd.read_file(field / "weed.gpkg")
@@ -133,7 +133,11 @@ class TestFolder:
     def test_metadata(self, field):
         build(field, classes=("weed", "sand"), **HALVES)
         rows = rows_of(field / "dataset")
-        assert list(rows["test"].columns) == list(FIELDS)
+        known = [name for name in FIELDS if name in rows["test"].columns]
+        assert list(rows["test"].columns) == list(rows["train"].columns) == known
+        assert set(FIELDS) - set(known) == {  # of which nothing is known here
+            "elevation", "time", "cluster", "plot", "quarter", "date", "reviewers", "accuracy_m",
+        }  # fmt: skip
         assert list(FIELDS[:10]) == [
             "file_name", "label", "idx", "longitude", "latitude", "easting", "northing", "elevation", "time", "cluster",
         ]  # fmt: skip
@@ -296,7 +300,7 @@ class TestDune:
 
 def test_a_tile_that_somebody_deleted(field):
     (field / "tiles" / "field_r00000_c00000.png").unlink()
-    with pytest.raises(InputError, match=r"field_r00000_c00000\.png is listed in tiles\.parquet but is not there"):
+    with pytest.raises(InputError, match=r"field_r00000_c00000\.png is in the tiles' table, but is not there"):
         build(field, **HALVES)
     assert sorted(path.name for path in field.iterdir()) == ["tiles", "weed.gpkg"]
 

@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -23,7 +24,8 @@ class TestPrinted:
             "weed       6      6",
             "held out: half east; no test tile touches a training tile",
             "left out: 3 training tiles too close to a test tile",
-            "dataset: train/, test/, dataset.json, tiles.parquet, README.md",
+            "support sets: 20 of 1, 2 tiles a class",
+            "dataset: train/, test/, dataset.json, few_shot.parquet, tiles.parquet, README.md",
         ]
 
     def test_blocks(self):
@@ -61,7 +63,7 @@ def shelf(drawn_field, tmp_path_factory):
     [
         (["nowhere"], "nowhere: no such folder; make one with 'spurgekit tile'"),
         (["tiles/overview.png"], "overview.png: no such folder"),
-        (["."], "holds no tiles.parquet; make it with 'spurgekit tile'"),
+        (["."], "holds no tiles.parquet, but odd, scales, sizes, tiles in it does; name that folder, e.g. odd"),
         (["odd"], "odd/tiles.parquet is not a GeoParquet file"),
         (["sizes"], "sizes holds tiles of 10 px and of 20 px; make them again with one --size"),
         (["scales"], "scales holds tiles of 1.00 cm and of 2.00 cm a pixel; tile with --gsd 0.0200"),
@@ -135,25 +137,25 @@ class TestOutput:
 
     @pytest.mark.usefixtures("field")
     def test_nor_are_the_tiles_themselves(self):
-        assert "from tiles/tiles.parquet in it" in refuse(*self.ARGUMENTS, "--out", "tiles", "--overwrite")
+        assert "from tiles in it" in refuse(*self.ARGUMENTS, "--out", "tiles", "--overwrite")
 
     @pytest.mark.usefixtures("field")
     def test_a_full_disk(self, monkeypatch):
-        copied = []
+        whole, copied = Path.write_bytes, []
 
-        def copyfile(source, target):
+        def write_bytes(target, data):
             if len(copied) == 5:
                 raise OSError(errno.ENOSPC, "No space left on device", str(target))
             copied.append(target)
-            target.write_bytes(source.read_bytes())
+            return whole(target, data)
 
-        monkeypatch.setattr("spurgekit.dataset.build.shutil.copyfile", copyfile)
+        monkeypatch.setattr(Path, "write_bytes", write_bytes)
         assert "the disk is full" in refuse(*self.ARGUMENTS, code=1)
         assert len(copied) == 5
 
     def test_a_tile_is_missing(self, field):
         (field / "tiles" / "field_r00002_c00007.png").unlink()
-        assert "field_r00002_c00007.png is listed in tiles.parquet but is not there" in refuse(*self.ARGUMENTS)
+        assert "field_r00002_c00007.png is in the tiles' table, but is not there" in refuse(*self.ARGUMENTS)
 
 
 def test_every_tile_is_tested_or_trained_on_or_left_out(field):

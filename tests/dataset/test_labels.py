@@ -19,17 +19,17 @@ def label(shapes, names=None, *, column=None, classes=("sand", "weed"), min_cove
     columns = {} if names is None else {called: names}
     shapes = gpd.GeoDataFrame(columns, geometry=shapes, crs="EPSG:32612")
     found = labels_from_vector(TILES, shapes, column=column, classes=classes, min_cover=min_cover, where=WHERE)
-    return [None if pd.isna(name) else name for name in found]
+    return [None if pd.isna(name) else name for name in found.names]
 
 
 class TestColumn:
     def test_as_it_is(self):
         index = TILES.assign(label=["weed", "sand", None])
-        assert labels_from_column(index, None, WHERE).tolist()[:2] == ["weed", "sand"]
-        assert labels_from_column(index, None, WHERE).isna().tolist() == [False, False, True]
+        assert labels_from_column(index, None, WHERE).names.tolist()[:2] == ["weed", "sand"]
+        assert labels_from_column(index, None, WHERE).names.isna().tolist() == [False, False, True]
 
     def test_under_another_name(self):
-        assert labels_from_column(TILES.assign(kind=list("aba")), "kind", WHERE).tolist() == list("aba")
+        assert labels_from_column(TILES.assign(kind=list("aba")), "kind", WHERE).names.tolist() == list("aba")
 
     @pytest.mark.parametrize(
         ("values", "expected"),
@@ -42,7 +42,7 @@ class TestColumn:
         ],
     )
     def test_as_text(self, values, expected):
-        found = labels_from_column(TILES.assign(label=values), None, WHERE)
+        found = labels_from_column(TILES.assign(label=values), None, WHERE).names
         assert [None if pd.isna(name) else name for name in found] == expected
 
     def test_missing(self):

@@ -1,0 +1,232 @@
+"""The tiles of several surveys as one table, labelled and reviewed; and why tiles are left out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+from rasterio.crs import CRS
+
+from spurgekit.dataset.labels import BACKGROUND, Labels, as_classes, labels_from_column, labels_from_vector, order_classes
+from spurgekit.dataset.options import DatasetOptions
+from spurgekit.dataset.record import labels_from_record
+from spurgekit.dataset.sources import IMAGE, Source, merged_classes
+from spurgekit.errors import InputError
+from spurgekit.imagery import slug
+from spurgekit.tiles.decisions import Outcome
+from spurgekit.vectors import read_table, read_vector
+
+DEFAULT_CLASSES = (BACKGROUND, "present")
+
+ACCURACY_COLUMNS = ("accuracy_m", "accuracy", "horizontal_accuracy", "h_accuracy", "hrms", "position_error")
+"""Columns of points that may hold how well GNSS knew their position, in metres; the first that is there."""
+
+OF_ONE_SURVEY = ("cluster", "plot", "group")
+"""Columns whose values mean something within a survey alone."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """The labelled tiles of all sources.
+
+    Attributes
+    ----------
+    index : geopandas.GeoDataFrame
+        A row a tile, with columns survey, date, label, label_from, accuracy_m, reviewers and image beside the tiles' own.
+    views : mapping of str to GeoDataFrame
+        Further tiles of the same ground, under the same ids.
+    classes : tuple of str
+    left_out : dict of int
+        Tiles that are not in the index, by reason.
+    notes : tuple of str
+        What is to be said of the labels.
+    """
+
+    index: gpd.GeoDataFrame
+    views: Mapping[str, gpd.GeoDataFrame]
+    classes: tuple[str, ...]
+    left_out: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def gather(sources: Sequence[Source], options: DatasetOptions) -> Gathered:
+    """Label the tiles of all sources, apply their reviews, and put them into one table in the CRS of the first.
+
+    Raises
+    ------
+    InputError
+        If labels are missing or unknown, or the surveys do not go together; see the message.
+    """
+    classes = options.classes or merged_classes(sources)
+    prefixes = _prefixes(sources)
+    frames = [_labelled(source, options, classes, prefix) for source, prefix in zip(sources, prefixes, strict=True)]
+    index = _stack(frames)
+    names = order_classes(index["label"].where(index["why"].isna()), classes)
+    left_out = {str(why): int(count) for why, count in index["why"].value_counts(sort=False).items()}
+    views = {
+        name: _stack(
+            [
+                _renamed(source.views[name], prefix)
+                for source, prefix in zip(sources, prefixes, strict=True)
+                if name in source.views
+            ],
+            index.crs,
+        )
+        for name in sorted({name for source in sources for name in source.views})
+    }
+    index = gpd.GeoDataFrame(index[index["why"].isna()].drop(columns="why").reset_index(drop=True), crs=index.crs)
+    return Gathered(index, views, names, left_out, _notes(index, names))
+
+
+# -- one source -------------------------------------------------------------------------------------------------------
+
+
+def _labelled(source: Source, options: DatasetOptions, classes: tuple[str, ...] | None, prefix: str) -> gpd.GeoDataFrame:
+    """Return a source's tiles with their labels, and in the column ``why`` why some of them are left out."""
+    index = source.index.drop(columns=["label_from", "reviewers"], errors="ignore")
+    labels = _labels(source, options, classes)
+    names, why = labels.names.copy(), pd.Series(None, index.index, dtype=object)
+    why[names.isna()] = "without a label"
+    why[labels.disputed] = "with labels that disagree"
+    origin = labels.origin.copy()
+    reviewers = pd.Series("", index.index, dtype=object)
+    for row, tile in enumerate(index["tile_id"]):
+        said = source.outcomes.get(tile)
+        if said is None:
+            why.iloc[row] = "not reviewed" if options.reviewed_only else why.iloc[row]
+            continue
+        reviewers.iloc[row] = " ".join(said.reviewers)
+        names.iloc[row], why.iloc[row] = _reviewed(said)
+        origin.iloc[row] = "review"
+    accuracy = _accuracy(index)
+    if options.max_accuracy_m is not None:
+        if accuracy.isna().all():
+            raise InputError(
+                f"{source.path} says nothing of the accuracy of its points (columns {', '.join(ACCURACY_COLUMNS)}); "
+                "leave out --max-accuracy"
+            )
+        poor = why.isna() & ~(accuracy <= options.max_accuracy_m)
+        why[poor] = f"with a position not known to {options.max_accuracy_m:g} m"
+    index = index.assign(
+        survey=index.get("survey", source.survey),  # a dataset knows it of each tile
+        date=index.get("date", source.date and source.date.isoformat()),
+        label=names,
+        label_from=origin,
+        accuracy_m=accuracy,
+        reviewers=reviewers,
+        why=why,
+    )
+    return _renamed(index, prefix)
+
+
+def _labels(source: Source, options: DatasetOptions, classes: tuple[str, ...] | None) -> Labels:
+    record = options.record or (None if options.labels else source.record)
+    shapes = options.labels or (None if record or options.label_column in source.index else source.labels)
+    if record is not None:
+        return labels_from_record(
+            source.index, read_table(record), column=options.label_column, classes=classes or DEFAULT_CLASSES, where=record
+        )
+    if shapes is not None:
+        return _from_file(source, shapes, options, classes)
+    where = source.inputs[0] if source.inputs else source.path
+    found = labels_from_column(source.index.drop(columns=IMAGE), options.label_column, where)
+    return Labels(as_classes(found.names, classes), found.origin, found.disputed) if classes else found
+
+
+def _from_file(source: Source, path: Path, options: DatasetOptions, classes: tuple[str, ...] | None) -> Labels:
+    index = source.index
+    if index.crs is None or index.geometry.isna().any():
+        raise InputError(f"{source.path} does not say where its tiles lie, so that {path} cannot label them")
+    shapes = read_vector(path, CRS.from_wkt(index.crs.to_wkt()), declared_crs=options.labels_crs, crs_option="--labels-crs")
+    labels = labels_from_vector(
+        index,
+        shapes,
+        column=options.label_column,
+        classes=classes or DEFAULT_CLASSES,
+        min_cover=options.min_cover,
+        where=path,
+    )
+    if not (labels.names.notna() | labels.disputed).any():
+        raise InputError(f"{path}: none of its {len(shapes)} shapes lies on a tile; check its CRS")
+    return labels
+
+
+def _reviewed(said: Outcome) -> tuple[str | None, str | None]:
+    """Return the label of a tile that was reviewed, and why it is left out."""
+    if said.status == "accepted":
+        return said.label, None
+    return None, {"rejected": "rejected in review", "unsure": "unsure in review", "disputed": "disputed in review"}[said.status]
+
+
+def _accuracy(index: gpd.GeoDataFrame) -> pd.Series:
+    names = {str(name).lower(): name for name in index.columns}
+    column = next((names[name] for name in ACCURACY_COLUMNS if name in names), None)
+    if column is None:
+        return pd.Series(np.nan, index.index)
+    return pd.to_numeric(index[column], errors="coerce")
+
+
+# -- all together -----------------------------------------------------------------------------------------------------
+
+
+def _prefixes(sources: Sequence[Source]) -> list[str]:
+    """Return what goes before the ids of each source's tiles: nothing, unless two sources have one in common."""
+    ids = [tile for source in sources for tile in source.index["tile_id"]]
+    if len(set(ids)) == len(ids):
+        return [""] * len(sources)
+    names = [slug(source.survey) for source in sources]
+    if len(set(names)) < len(names):
+        name = next(name for name in names if names.count(name) > 1)
+        raise InputError(
+            f"two of the folders hold tiles of the same names, and both are of the survey {name}; "
+            "give the surveys different names in their survey.toml"
+        )
+    return [f"{name}_" for name in names]
+
+
+def _renamed(index: gpd.GeoDataFrame, prefix: str) -> gpd.GeoDataFrame:
+    return index.assign(tile_id=[prefix + tile for tile in index["tile_id"]]) if prefix else index
+
+
+def _stack(frames: Sequence[gpd.GeoDataFrame], crs: object = None) -> gpd.GeoDataFrame:
+    """Return several tables as one, in the CRS of the first of them that has one."""
+    crs = crs or next((frame.crs for frame in frames if frame.crs is not None), None)
+    if len(frames) > 1:
+        frames = [_told_apart(frame) for frame in frames]
+    placed = [frame if frame.crs is None or frame.crs.equals(crs) else frame.to_crs(crs) for frame in frames]
+    joined = pd.concat([pd.DataFrame(frame) for frame in placed], ignore_index=True)
+    return gpd.GeoDataFrame(joined, geometry="geometry", crs=crs)
+
+
+def _told_apart(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return a table whose clusters, plots and groups are those of no other survey."""
+    if "survey" not in frame:
+        return frame
+    named = {
+        column: [
+            None if pd.isna(value) else f"{survey}:{int(value) if isinstance(value, float) and value.is_integer() else value}"
+            for survey, value in zip(frame["survey"], frame[column], strict=True)
+        ]
+        for column in OF_ONE_SURVEY
+        if column in frame
+    }
+    return frame.assign(**named)
+
+
+def _notes(index: gpd.GeoDataFrame, classes: Sequence[str]) -> tuple[str, ...]:
+    notes = []
+    if (doubtful := (index["label_from"] == "plot") & (index["label"] != classes[0])).any():
+        notes.append(
+            f"{int(doubtful.sum()):,} labels are those of whole plots; what is in a plot need not be in each of its tiles: "
+            "review them"
+        )
+    half_m = index["size_px"] * index["gsd_m"] / 2
+    if (poor := index["accuracy_m"] > half_m).any():
+        notes.append(
+            f"{int(poor.sum()):,} points are known worse than half of their tile's side; --max-accuracy leaves them out"
+        )
+    return tuple(notes)

@@ -1,0 +1,162 @@
+"""Folders of images that spurgekit did not make: a folder for each class, or a table beside the images, or both.
+
+``metadata.csv`` beside the images (as Hugging Face's imagefolder has it, with a column ``file_name``) adds columns, a label
+among them; else the class of an image is the name of its folder. Folders called train and test on the way to it say its split.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from PIL import Image
+
+from spurgekit.errors import InputError
+from spurgekit.imagery import parse_crs, slug
+from spurgekit.imagery.grid import utm_code
+from spurgekit.vectors import DEGREE_COLUMNS, MAP_COLUMNS, read_table
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
+TABLE = "metadata.csv"
+GROUP = "group"
+"""The column that holds what a pattern finds in the names of files."""
+
+
+def read_imagefolder(
+    folder: Path, *, gsd_m: float | None = None, crs: str | None = None, group_pattern: str | None = None
+) -> gpd.GeoDataFrame:
+    """Return an index of the images in a folder, like that of a tiles folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    gsd_m : float, optional
+        What a pixel measures on the ground, in metres. With it and coordinates in the table (easting and northing, or longitude
+        and latitude) of an image's centre, images have footprints.
+    crs : str, optional
+        CRS of easting and northing. Default: the UTM zone of longitude and latitude.
+    group_pattern : str, optional
+        Regular expression; the column ``group`` is the part of a file's name that it matches (its first parentheses, if it has
+        some), such as the flight or the photo that a tile was cut from.
+
+    Returns
+    -------
+    geopandas.GeoDataFrame
+        Columns tile_id, file_name (relative to the folder), label, split (missing where a folder does not say it), size_px,
+        gsd_m, the table's own; the geometry is missing where nothing says where an image lies.
+
+    Raises
+    ------
+    InputError
+        If there are no images, one cannot be read or is no square, or the table does not fit them.
+    """
+    files = sorted(
+        path.relative_to(folder)
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not files:
+        raise InputError(f"{folder} holds neither {', '.join(SUFFIXES)} images nor tiles.parquet; pass a folder of tiles")
+    index = pd.DataFrame(
+        {
+            "tile_id": _ids(files),
+            "file_name": [path.as_posix() for path in files],
+            "label": [_class_of(path) for path in files],
+            "split": [next((SPLITS[part] for part in path.parts[:-1] if part in SPLITS), None) for path in files],
+            "size_px": [_side(folder / path) for path in files],
+            "gsd_m": gsd_m,
+        }
+    )
+    index = _with_table(index, folder)
+    if group_pattern is not None:
+        index[GROUP] = [_match(group_pattern, path.stem) for path in files]
+    return _placed(index, folder, gsd_m, crs)
+
+
+def _class_of(path: Path) -> str | None:
+    parents = [part for part in path.parts[:-1] if part not in SPLITS]
+    return parents[-1] if parents else None
+
+
+def _ids(files: list[Path]) -> list[str]:
+    """Return ids: the names of files where they differ, else with the folders before them."""
+    names = [slug(path.stem) for path in files]
+    twice = {name for name, count in Counter(names).items() if count > 1}
+    return [
+        slug("_".join(path.with_suffix("").parts)) if name in twice else name for path, name in zip(files, names, strict=True)
+    ]
+
+
+def _side(path: Path) -> int:
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except (OSError, SyntaxError) as error:  # Pillow raises both
+        raise InputError(f"{path} cannot be read as an image; it is damaged, or of another kind: take it out") from error
+    if width != height:
+        raise InputError(f"{path} is {width} x {height} px, and tiles are squares; crop the images first")
+    return int(width)
+
+
+def _match(pattern: str, stem: str) -> str:
+    try:
+        found = re.search(pattern, stem)
+    except re.error as error:
+        raise InputError(f"--group-pattern {pattern!r} is no regular expression: {error}") from error
+    if found is None:
+        raise InputError(f"--group-pattern {pattern!r} matches nothing in {stem!r}; change it")
+    return found[1] if found.re.groups else found[0]
+
+
+def _with_table(index: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Add the columns of the tables beside the images."""
+    tables = []
+    for path in sorted(folder.rglob(TABLE)):
+        table = read_table(path)
+        if "file_name" not in table:
+            raise InputError(f"{path} has no column file_name, which says which image a row is of; add it")
+        inside = path.parent.relative_to(folder)
+        table["file_name"] = [(inside / str(name)).as_posix() for name in table["file_name"]]
+        tables.append(table)
+    if not tables:
+        return index
+    known = pd.concat(tables, ignore_index=True)
+    if (twice := known["file_name"].duplicated()).any():
+        raise InputError(f"{folder}: {TABLE} names {known['file_name'][twice].iloc[0]} twice; take one of them out")
+    if absent := sorted(set(known["file_name"]) - set(index["file_name"])):
+        raise InputError(f"{folder}: {TABLE} names {absent[0]}, which is not there; {len(absent)} such rows, take them out")
+    own = [name for name in index.columns if name not in ("file_name", "label")]
+    joined = index.merge(known.drop(columns=own, errors="ignore"), on="file_name", how="left", suffixes=("_of_folder", ""))
+    if "label_of_folder" in joined:
+        joined["label"] = joined["label"].where(joined["label"].notna(), joined["label_of_folder"])
+    return joined.drop(columns="label_of_folder", errors="ignore")
+
+
+def _placed(index: pd.DataFrame, folder: Path, gsd_m: float | None, crs: str | None) -> gpd.GeoDataFrame:
+    """Return the index with footprints, where there are coordinates and a ground sample distance."""
+    names = {str(name).lower(): name for name in index.columns}
+    degrees, metres = (
+        next((tuple(names[name] for name in pair) for pair in pairs if set(pair) <= set(names)), None)
+        for pairs in (DEGREE_COLUMNS, MAP_COLUMNS)
+    )
+    if gsd_m is None or (degrees is None and (metres is None or crs is None)):
+        if gsd_m is not None and metres is not None and crs is None:
+            raise InputError(f"{folder}: pass the CRS of {' and '.join(metres)} with --crs, e.g. --crs EPSG:32612")
+        return gpd.GeoDataFrame(index, geometry=gpd.GeoSeries([None] * len(index)), crs=None)
+    if metres is not None and (crs is not None or degrees is not None):
+        target = crs or utm_code(*(float(np.nanmean(pd.to_numeric(index[name]))) for name in degrees or ()))
+        centres = gpd.points_from_xy(*(pd.to_numeric(index[name]) for name in metres), crs=parse_crs(target).to_wkt())
+    else:
+        assert degrees is not None
+        lon, lat = (pd.to_numeric(index[name]) for name in degrees)
+        target = crs or utm_code(float(np.nanmean(lon)), float(np.nanmean(lat)))
+        centres = gpd.GeoSeries.from_xy(lon, lat, crs="EPSG:4326").to_crs(parse_crs(target).to_wkt()).array
+    half = index["size_px"].to_numpy() * gsd_m / 2
+    x, y = np.asarray(centres.x), np.asarray(centres.y)
+    return gpd.GeoDataFrame(index, geometry=shapely.box(x - half, y - half, x + half, y + half), crs=centres.crs)
