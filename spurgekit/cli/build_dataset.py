@@ -80,7 +80,8 @@ def _print(info: DatasetInfo, out: Path) -> None:
     click.echo(f"{'class':<{width}}  train   test")
     for name in info.classes:
         click.echo(f"{name:<{width}}  {info.counts['train'][name]:5d}  {info.counts['test'][name]:5d}")
-    click.echo(f"held out: {_held_out(info.split)}; no test tile touches a training tile")
+    sure = "no test tile touches a training tile" if info.crs else "no image is in both splits"
+    click.echo(f"held out: {_held_out(info.split)}; {sure}")
     for why, count in info.left_out.items():
         click.echo(f"left out: {count:,} {why}")
     if info.unlabelled is not None:

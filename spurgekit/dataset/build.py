@@ -75,7 +75,7 @@ def build_dataset(
     shown = gathered.index if context is None else context
     split = choose_split(gathered.index, reach, options, float((shown["size_px"] * shown["gsd_m"]).max()))
     plan = _plan(gathered, split, Path(out).resolve().name)
-    unlabelled = _free(gathered.views.get(UNLABELLED), (reach, gathered.index.geometry))
+    unlabelled = _free(gathered.views.get(UNLABELLED), (gathered.index.geometry, reach[split.is_test]))
     inputs = _inputs(sources, options)
     with output_folder(out, overwrite=overwrite, inputs=[*folders, *inputs]) as folder:
         total = len(plan.index) * (1 if context is None else 2) + (0 if unlabelled is None else len(unlabelled))
@@ -153,7 +153,7 @@ def _of_the_same_places(index: gpd.GeoDataFrame, view: gpd.GeoDataFrame) -> gpd.
 
 
 def _free(unlabelled: gpd.GeoDataFrame | None, taken: Sequence[gpd.GeoSeries]) -> gpd.GeoDataFrame | None:
-    """Return the tiles that touch no labelled tile; None where there are no others."""
+    """Return the unlabelled tiles that touch none of some shapes; None where there are no unlabelled tiles."""
     if unlabelled is None:
         return None
     touching = np.zeros(len(unlabelled), np.bool_)

@@ -31,9 +31,10 @@ ORIGINS = {
 """Where labels come from, in words."""
 
 CHECKED = (
-    "Checked when it was built: no test tile's footprint touches a training tile's; no image is in both splits, byte for byte; "
-    "every image is whole; all are of one size on the ground. `spurgekit dataset validate` checks it again."
+    "Checked when it was built: {leakage}; every image is whole; all are of one size. `spurgekit dataset validate` looks again."
 )
+BY_PLACE = "no test tile's footprint touches a training tile's"
+BY_CONTENT = "no image is in both splits, byte for byte (nobody knows where the ground lies that they show)"
 
 FILES = (
     "`train/` and `test/` hold a folder of images for each class and `metadata.csv`; "
@@ -66,7 +67,7 @@ def write_card(folder: Path, info: DatasetInfo, index: gpd.GeoDataFrame) -> None
     lines = [*_header(info, configs, total), f"# {info.name}", "", _what(info, index), "", *_counts(info, index)]
     lines += ["## Labels", "", _labels(info), "", f"![Tiles of each class]({SHEET})", ""]
     lines += ["## Split", "", describe_split(info.split), "", *_places(info, index)]
-    lines += [CHECKED, ""]
+    lines += [CHECKED.format(leakage=BY_PLACE if index.crs is not None else BY_CONTENT), ""]
     if info.left_out:
         lines += ["Left out: " + "; ".join(f"{count:,} {why}" for why, count in info.left_out.items()) + ".", ""]
     if info.notes:
@@ -174,9 +175,9 @@ def _counts(info: DatasetInfo, index: gpd.GeoDataFrame) -> list[str]:
 
 
 def _places(info: DatasetInfo, index: gpd.GeoDataFrame) -> list[str]:
-    if "cluster" not in index or index["cluster"].isna().all() or info.split["by"] == "blocks":
-        return []
-    return _table(index, "cluster", info)
+    """Return a table of the groups that are held out or not; blocks are too many to mean anything."""
+    column = next((name for name in (info.split["by"], "cluster") if name in index and index[name].notna().all()), None)
+    return [] if column is None or info.split["by"] == "blocks" else _table(index, column, info)
 
 
 def _table(index: gpd.GeoDataFrame, column: str, info: DatasetInfo) -> list[str]:

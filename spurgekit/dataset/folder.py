@@ -17,13 +17,14 @@ DATASET = "dataset.json"
 METADATA = "metadata.csv"
 SPLITS = ("train", "test")
 FIELDS = (
-    "file_name", "label", "idx", "longitude", "latitude", "easting", "northing", "elevation", "time", "cluster", "site",
-    "plot", "quarter", "tile_id", "survey", "date", "source", "label_from", "reviewers", "accuracy_m", "size_px", "gsd_m",
-    "valid_fraction",
+    "file_name", "label", "idx", "longitude", "latitude", "easting", "northing", "elevation", "time", "cluster", "class",
+    "site", "plot", "quarter", "group", "tile_id", "survey", "date", "source", "label_from", "reviewers", "accuracy_m", "size_px",
+    "gsd_m", "valid_fraction",
 )  # fmt: skip
-"""Columns of ``metadata.csv``: those of the Leafy Spurge Dataset first, then where tile and label came from."""
+"""Columns of ``metadata.csv``: those of the Leafy Spurge Dataset first (its label is the number of the class), then the class's
+name, and where tile and label came from."""
 
-TEXTS = dict.fromkeys(("label", "cluster", "site", "plot", "quarter", "tile_id", "survey", "source"), str)
+TEXTS = dict.fromkeys(("class", "cluster", "site", "plot", "quarter", "group", "tile_id", "survey", "source"), str)
 
 
 class SurveyInfo(BaseModel):
@@ -117,13 +118,27 @@ class Dataset:
     info: DatasetInfo
 
     def split(self, name: str) -> pd.DataFrame:
-        """Return the rows of ``metadata.csv`` of a split, with ``path`` (of the image) and ``target`` (class number)."""
+        """Return the rows of a split, in the order of its ``metadata.csv``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With ``path`` (of the image), ``label`` (name of the class) and ``target`` (its number).
+
+        Raises
+        ------
+        InputError
+            If the table is missing or damaged, or names a class that the dataset does not have.
+        """
         folder = self.path / name
-        rows = read_metadata(folder)
-        rows["target"] = rows["label"].map({label: i for i, label in enumerate(self.info.classes)})
-        if rows["target"].isna().any():
-            bad = rows.loc[rows["target"].isna(), "label"].iloc[0]
-            raise InputError(f"{folder / METADATA}: label {bad!r} is none of the classes {', '.join(self.info.classes)}")
+        rows = read_metadata(folder).rename(columns={"label": "target", "class": "label"})
+        number = {label: i for i, label in enumerate(self.info.classes)}
+        if (wrong := rows["label"].map(number) != rows["target"]).any():
+            row = rows[wrong].iloc[0]
+            raise InputError(
+                f"{folder / METADATA}: class {row['label']!r} of number {row['target']} is none of the classes "
+                f"{', '.join(f'{i}: {label}' for i, label in enumerate(self.info.classes))}"
+            )
         return rows
 
     def unlabelled(self) -> pd.DataFrame:

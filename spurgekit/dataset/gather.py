@@ -87,7 +87,7 @@ def gather(sources: Sequence[Source], options: DatasetOptions) -> Gathered:
 
 def _labelled(source: Source, options: DatasetOptions, classes: tuple[str, ...] | None, prefix: str) -> gpd.GeoDataFrame:
     """Return a source's tiles with their labels, and in the column ``why`` why some of them are left out."""
-    index = source.index.drop(columns=["label_from", "reviewers"], errors="ignore")
+    index = source.index
     labels = _labels(source, options, classes)
     names, why = labels.names.copy(), pd.Series(None, index.index, dtype=object)
     why[names.isna()] = "without a label"
@@ -134,7 +134,9 @@ def _labels(source: Source, options: DatasetOptions, classes: tuple[str, ...] | 
         return _from_file(source, shapes, options, classes)
     where = source.inputs[0] if source.inputs else source.path
     found = labels_from_column(source.index.drop(columns=IMAGE), options.label_column, where)
-    return Labels(as_classes(found.names, classes), found.origin, found.disputed) if classes else found
+    names = as_classes(found.names, classes) if classes else found.names
+    of_points = "layout" in source.index and (source.index["layout"] == "points").all()
+    return Labels.of(names, "points" if of_points else source.label_from, found.disputed)
 
 
 def _from_file(source: Source, path: Path, options: DatasetOptions, classes: tuple[str, ...] | None) -> Labels:
@@ -224,7 +226,7 @@ def _notes(index: gpd.GeoDataFrame, classes: Sequence[str]) -> tuple[str, ...]:
             f"{int(doubtful.sum()):,} labels are those of whole plots; what is in a plot need not be in each of its tiles: "
             "review them"
         )
-    half_m = index["size_px"] * index["gsd_m"] / 2
+    half_m = (index["size_px"] * index["gsd_m"] / 2).astype(float)
     if (poor := index["accuracy_m"] > half_m).any():
         notes.append(
             f"{int(poor.sum()):,} points are known worse than half of their tile's side; --max-accuracy leaves them out"

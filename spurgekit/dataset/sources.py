@@ -40,6 +40,8 @@ class Source:
         The survey's classes in order.
     labels, record : pathlib.Path, optional
         Where the survey says its labels are.
+    label_from : str
+        Where labels in the index come from, as :class:`spurgekit.dataset.labels.Labels` names it.
     outcomes : mapping of str to Outcome
         What people decided about tiles when they reviewed them, by tile id.
     views : mapping of str to GeoDataFrame
@@ -55,6 +57,7 @@ class Source:
     classes: tuple[str, ...] | None = None
     labels: Path | None = None
     record: Path | None = None
+    label_from: str = "column"
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     views: Mapping[str, gpd.GeoDataFrame] = field(default_factory=dict)
     inputs: tuple[Path, ...] = ()
@@ -87,7 +90,8 @@ def read_source(path: Path, *, gsd_m: float | None = None, crs: str | None = Non
             f"{path} holds no {PARQUET}, but {', '.join(inside)} in it does; name that folder, e.g. {path / inside[0]}"
         )
     index = read_imagefolder(path, gsd_m=gsd_m, crs=crs, group_pattern=group_pattern)
-    return Source(path, path.resolve().name, _with_images(index, path).assign(site=path.resolve().name))
+    name = path.resolve().name
+    return Source(path, name, _with_images(index, path).assign(site=index.get("site", name)), label_from="folder")
 
 
 def merged_classes(sources: Sequence[Source]) -> tuple[str, ...] | None:

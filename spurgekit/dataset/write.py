@@ -24,7 +24,8 @@ def metadata_rows(index: gpd.GeoDataFrame, classes: Sequence[str]) -> pd.DataFra
     """Return the rows of ``metadata.csv`` of labelled tiles, in their order."""
     number = {label: i for i, label in enumerate(classes)}
     rows = pd.DataFrame(index.drop(columns=index.geometry.name))
-    folders = [class_folder(number[label], label) for label in rows["label"]]
+    rows["class"], rows["label"] = rows["label"], rows["label"].map(number)
+    folders = [class_folder(label, name) for label, name in zip(rows["label"], rows["class"], strict=True)]
     rows["file_name"] = [f"{folder}/{name}" for folder, name in zip(folders, _file_names(rows), strict=True)]
     return _with_places(rows, index).reindex(columns=list(FIELDS))
 
@@ -33,7 +34,7 @@ def unlabelled_rows(index: gpd.GeoDataFrame) -> pd.DataFrame:
     """Return the rows of ``metadata.csv`` of tiles without labels, in their order."""
     rows = pd.DataFrame(index.drop(columns=index.geometry.name))
     rows["file_name"] = _file_names(rows)
-    fields = [name for name in FIELDS if name not in ("label", "label_from", "reviewers")]
+    fields = [name for name in FIELDS if name not in ("label", "class", "label_from", "reviewers")]
     return _with_places(rows, index).reindex(columns=fields)
 
 

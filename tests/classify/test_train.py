@@ -71,11 +71,12 @@ class TestModelFolder:
     def test_scores_of_a_model_that_errs(self, copy, tmp_path):
         # Labels of three test tiles of each class are swapped: no model can know.
         metadata = pd.read_csv(copy / "test" / "metadata.csv")
-        wrong = [i for name in CLASSES for i in metadata.index[metadata["label"] == name][:3]]
-        metadata.loc[wrong, "label"] = metadata.loc[wrong, "label"].map(dict(zip(CLASSES, CLASSES[::-1], strict=True)))
+        wrong = [i for name in CLASSES for i in metadata.index[metadata["class"] == name][:3]]
+        metadata.loc[wrong, "class"] = metadata.loc[wrong, "class"].map(dict(zip(CLASSES, CLASSES[::-1], strict=True)))
+        metadata.loc[wrong, "label"] = 1 - metadata.loc[wrong, "label"]
         metadata.to_csv(copy / "test" / "metadata.csv", index=False)
         info = train_model(copy, tmp_path / "model", OPTIONS)
-        sand, weed = (metadata["label"] == name for name in CLASSES)
+        sand, weed = (metadata["class"] == name for name in CLASSES)
         assert info.held_out.confusion_matrix == ((sand.sum() - 3, 3), (3, weed.sum() - 3))
         recognised = [1 - 3 / sand.sum(), 1 - 3 / weed.sum()]
         assert info.held_out.balanced_accuracy == pytest.approx(np.mean(recognised))
@@ -195,7 +196,7 @@ class TestDatasetsThatDoNotServe:
     @pytest.mark.parametrize("split", ["train", "test"])
     def test_a_split_without_a_class(self, copy, tmp_path, split):
         metadata = pd.read_csv(copy / split / "metadata.csv")
-        metadata[metadata["label"] == "sand"].to_csv(copy / split / "metadata.csv", index=False)
+        metadata[metadata["class"] == "sand"].to_csv(copy / split / "metadata.csv", index=False)
         refused(copy, tmp_path, InputError, f"holds no tile of class 'weed' in its {split} split")
 
     @pytest.mark.parametrize(

@@ -136,14 +136,15 @@ class TestFolder:
         known = [name for name in FIELDS if name in rows["test"].columns]
         assert list(rows["test"].columns) == list(rows["train"].columns) == known
         assert set(FIELDS) - set(known) == {  # of which nothing is known here
-            "elevation", "time", "cluster", "plot", "quarter", "date", "reviewers", "accuracy_m",
+            "elevation", "time", "cluster", "plot", "quarter", "group", "date", "reviewers", "accuracy_m",
         }  # fmt: skip
         assert list(FIELDS[:10]) == [
             "file_name", "label", "idx", "longitude", "latitude", "easting", "northing", "elevation", "time", "cluster",
         ]  # fmt: skip
         first = rows["train"].iloc[0]  # row 0, column 0
-        assert (first["file_name"], first["label"], first["tile_id"]) == (
+        assert (first["file_name"], first["label"], first["class"], first["tile_id"]) == (
             "1-sand/field_r00000_c00000.png",
+            1,
             "sand",
             "field_r00000_c00000",
         )
@@ -211,7 +212,9 @@ class TestFolder:
         build(field, **HALVES)
         metadata = field / "dataset" / "test" / "metadata.csv"
         metadata.write_text(metadata.read_text().replace(",weed,", ",wheat,", 1))
-        with pytest.raises(InputError, match=r"metadata\.csv: label 'wheat' is none of the classes sand, weed"):
+        with pytest.raises(
+            InputError, match=r"metadata\.csv: class 'wheat' of number 1 is none of the classes 0: sand, 1: weed"
+        ):
             open_dataset(field / "dataset").split("test")
 
 
@@ -232,7 +235,7 @@ def test_hugging_face_loads_it(field, monkeypatch):
             assert row["image"].size == (10, 10)
             path = field / "tiles" / f"{row['tile_id']}.png"
             assert (np.asarray(row["image"]) == np.asarray(Image.open(path))).all()
-        assert set(split["label"]) == {"sand", "weed"}, name
+        assert set(zip(split["label"], split["class"], strict=True)) == {(0, "sand"), (1, "weed")}, name
 
 
 class TestSeveralSites:
@@ -283,7 +286,7 @@ class TestDune:
         assert sorted(pd.concat(rows.values())["idx"]) == list(range(294))
         loaded = load(plants / "dataset", plants / "cache", monkeypatch)
         assert loaded["test"][0]["image"].size == (50, 50)
-        assert loaded["train"]["label"].count("present") == 117
+        assert loaded["train"]["label"].count(1) == 117
 
     def test_blocks(self, plants):
         info = build(plants, "blocks", test_share=0.3)
