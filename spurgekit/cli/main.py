@@ -16,6 +16,7 @@ COMMANDS = {
     "info": "Show what an image is: size, CRS, ground sample distance, valid share.",
     "markers": "List the ground markers in an image.",
     "tile": "Cut orthomosaics into georeferenced tiles.",
+    "review": "Verify tiles on a local web page, and report agreement.",
     "build-dataset": "Label tiles and split them by place.",
     "train": "Train a classifier and test it on held-out places.",
     "map": "Map a whole site with a trained model.",

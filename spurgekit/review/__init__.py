@@ -1,0 +1,16 @@
+"""Review: a local page on which people verify tiles, and a report of how far they are and how far they agree."""
+
+from spurgekit.review.folder import ReviewFolder, ReviewTile, open_folder
+from spurgekit.review.report import Report, format_report, summarise
+from spurgekit.review.serve import ServeOptions, serve_review
+
+__all__ = [
+    "Report",
+    "ReviewFolder",
+    "ReviewTile",
+    "ServeOptions",
+    "format_report",
+    "open_folder",
+    "serve_review",
+    "summarise",
+]

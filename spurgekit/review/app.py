@@ -1,0 +1,198 @@
+"""What the server answers: the page, its pictures, and the log."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import PurePath
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import FastAPI, HTTPException, Query, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.responses import PlainTextResponse, Response
+
+from spurgekit.errors import InputError
+from spurgekit.review.folder import ReviewFolder, ReviewTile
+from spurgekit.review.journal import Entry, Journal, as_name
+from spurgekit.review.messages import describe_report, list_opinions, list_tiles, others
+from spurgekit.review.render import TilePictures
+from spurgekit.review.report import summarise
+from spurgekit.review.sitemap import draw_site_maps
+from spurgekit.review.surroundings import Surroundings
+
+MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+PICTURES = {"cache-control": "private, max-age=86400"}
+"""The browser may keep pictures: the page asks for them under new addresses after each start of the server."""
+
+MOST_ENTRIES = 1000
+
+Who = Annotated[str, Query(max_length=100)]
+Side = Annotated[int, Query(ge=32, le=512)]
+
+
+class Sent(BaseModel):
+    """Decisions as a page sends them.
+
+    Attributes
+    ----------
+    folder : str
+        Key of the folder that they are about: another one may be served by now.
+    entries : list of dict
+        See :class:`spurgekit.review.journal.Entry`. Each is looked at by itself, so that one that cannot be taken holds up no
+        other.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
+    entries: list[dict[str, Any]] = Field(max_length=MOST_ENTRIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """All that the server works with.
+
+    Attributes
+    ----------
+    folder : ReviewFolder
+    journal : Journal
+    pictures : TilePictures
+    surroundings : Surroundings
+    reviewer : str
+        Who is at the page, until it is told otherwise.
+    """
+
+    folder: ReviewFolder
+    journal: Journal
+    pictures: TilePictures
+    surroundings: Surroundings
+    reviewer: str
+
+    @property
+    def key(self) -> str:
+        """A name of the folder for the browser, which keeps decisions under it until they are saved."""
+        return hashlib.sha256(str(self.folder.path).encode()).hexdigest()[:16]
+
+
+def make_app(review: Review) -> FastAPI:
+    """Return the application, which is to run behind a :class:`spurgekit.review.guard.Guard`."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.add_exception_handler(InputError, lambda _, error: PlainTextResponse(str(error), 422))
+    app.add_exception_handler(HTTPException, _say_what)
+    _add_files(app)
+    _add_log(app, review)
+    _add_pictures(app, review)
+    return app
+
+
+def _say_what(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    assert isinstance(error, HTTPException)
+    return PlainTextResponse(str(error.detail), error.status_code)
+
+
+def _add_files(app: FastAPI) -> None:
+    """Answer the page's own files, which are read here: no path that comes from outside ever reaches a file system."""
+    for file in resources.files("spurgekit.review").joinpath("static").iterdir():
+        if (media_type := MEDIA_TYPES.get(PurePath(file.name).suffix)) is not None:
+            path = "/" if file.name == "index.html" else f"/{file.name}"
+            app.add_api_route(path, _answer(file.read_bytes(), media_type))
+
+
+def _answer(data: bytes, media_type: str) -> Callable[[], Awaitable[Response]]:
+    async def answer() -> Response:
+        return Response(data, media_type=media_type)
+
+    return answer
+
+
+def _add_log(app: FastAPI, review: Review) -> None:
+    folder, journal = review.folder, review.journal
+
+    @app.post("/api/decisions")
+    def decide(sent: Sent) -> Response:
+        if sent.folder != review.key:
+            raise HTTPException(409, f"the server shows another folder now, {folder.path.name}")
+        taken = [entry for sent_entry in sent.entries if (entry := _as_entry(sent_entry, folder)) is not None]
+        try:
+            journal.record(taken)
+        except OSError as error:
+            raise HTTPException(507, f"{journal.path.name} cannot be written: {error.strerror or error}") from error
+        ids, everybody = {entry.id for entry in taken}, journal.opinions()
+        decided = {entry.who: [e.tile for e in taken if e.who == entry.who and e.after.verdict] for entry in taken}
+        return _json(
+            {
+                "saved": sorted(ids),
+                "refused": [entry.get("id") for entry in sent.entries if entry.get("id") not in ids],
+                "others": {who: others(everybody, who, tiles) for who, tiles in decided.items()},
+                "revision": journal.revision,
+            }
+        )
+
+    @app.get("/api/opinions")
+    def opinions(who: Who) -> Response:
+        return _json(list_opinions(journal, as_name(who)))
+
+    @app.get("/api/pulse")
+    def pulse() -> Response:
+        return _json({"folder": review.key, "revision": journal.revision})
+
+    @app.get("/api/report")
+    def report() -> Response:
+        return _json(describe_report(summarise(folder, journal.decisions())))
+
+
+def _add_pictures(app: FastAPI, review: Review) -> None:
+    maps = draw_site_maps(review.folder)
+    by_site = {site: drawn for site, drawn in zip(review.folder.sites, maps, strict=True) if drawn is not None}
+    run = secrets.token_hex(4)
+    listing = _json({"key": review.key, "run": run, "reviewer": review.reviewer, **list_tiles(review.folder, maps)}).body
+
+    def find(tile: str) -> ReviewTile:
+        if tile not in review.folder.by_id:
+            raise HTTPException(404, "there is no such tile in this folder")
+        return review.folder.by_id[tile]
+
+    @app.get("/api/folder")
+    async def folder() -> Response:
+        return Response(listing, media_type="application/json")
+
+    @app.get("/api/picture")
+    def picture(tile: str) -> Response:
+        made = review.pictures.picture(find(tile))
+        return Response(made.data, media_type=made.media_type, headers=PICTURES)
+
+    @app.get("/api/thumbnail")
+    def thumbnail(tile: str, px: Side) -> Response:
+        made = review.pictures.thumbnail(find(tile), px)
+        return Response(made.data, media_type=made.media_type, headers=PICTURES)
+
+    @app.get("/api/surroundings")
+    def surroundings(tile: str) -> Response:
+        view = review.surroundings.view(find(tile))
+        return Response(view.jpeg, media_type="image/jpeg", headers={**PICTURES, "x-made-from": quote(view.origin)})
+
+    @app.get("/api/map")
+    def site_map(site: str) -> Response:
+        if site not in by_site:
+            raise HTTPException(404, "there is no map of this site")
+        return Response(by_site[site].png, media_type="image/png", headers=PICTURES)
+
+
+def _as_entry(sent: dict[str, Any], folder: ReviewFolder) -> Entry | None:
+    """Return what a page sent as an entry of the log, or None if it is none, or not about a tile and a class of the folder."""
+    try:
+        entry = Entry.model_validate(sent)
+    except ValidationError:
+        return None
+    label = entry.after.label
+    return entry if entry.tile in folder.by_id and (label is None or label in folder.classes) else None
+
+
+def _json(content: Any) -> Response:
+    # Not FastAPI's encoder, which takes a second for ten thousand tiles.
+    return Response(json.dumps(content, separators=(",", ":"), allow_nan=False), media_type="application/json")

@@ -1,0 +1,145 @@
+"""Running the server of a review: a socket on the loopback interface, the link to open, and an orderly end."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spurgekit.errors import InputError
+from spurgekit.review.folder import ReviewFolder
+from spurgekit.review.journal import Journal, as_name
+from spurgekit.review.render import TilePictures
+from spurgekit.review.sources import find_sources
+from spurgekit.review.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 8765
+"""The same each time: what a page has not been able to save it keeps for the address that it was opened under."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How to serve a review.
+
+    Attributes
+    ----------
+    reviewer : str, optional
+        The login name by default.
+    imagery : pathlib.Path, optional
+        Where the images are that the tiles were cut from.
+    port : int
+        0 takes a free one.
+    browser : bool
+        Open the page in the browser.
+    """
+
+    reviewer: str | None = None
+    imagery: Path | None = None
+    port: int = DEFAULT_PORT
+    browser: bool = True
+
+
+def serve_review(folder: ReviewFolder, options: ServeOptions = ServeOptions(), say: Callable[[str], None] = print) -> None:
+    """Serve the page of a review until Ctrl+C.
+
+    Parameters
+    ----------
+    folder : ReviewFolder
+    options : ServeOptions
+    say : callable
+        Is given the lines for the user.
+
+    Raises
+    ------
+    InputError
+        If the ``review`` extra is not installed, the port is taken, the folder cannot be written to, ...
+    """
+    _check_installed()
+    from spurgekit.review.app import Review, make_app
+    from spurgekit.review.guard import Guard
+
+    if not os.access(folder.path, os.W_OK):
+        raise InputError(f"{folder.path} cannot be written to, and decisions are kept in it; review a copy of it")
+    reviewer = as_name(options.reviewer) if options.reviewer is not None else login_name()
+    journal = Journal(folder.path)
+    pictures = TilePictures(folder)
+    with _listen(options.port) as listener:
+        surroundings = Surroundings(folder, pictures, find_sources(folder, options.imagery))
+        review = Review(folder, journal, pictures, surroundings, reviewer)
+        guard = Guard(make_app(review), listener.getsockname()[1])
+        for line in (*_greeting(review.folder, journal, reviewer), guard.link):
+            say(line)
+        if options.browser:
+            # In a thread, since a browser in the terminal would keep the server from starting.
+            threading.Thread(target=webbrowser.open, args=(guard.link,), daemon=True).start()
+        try:
+            _server(guard).run(sockets=[listener])
+        except KeyboardInterrupt:
+            pass
+        finally:
+            surroundings.close()
+    say(f"{journal.saved:,} decision{'' if journal.saved == 1 else 's'} saved in {journal.path}")
+
+
+def login_name() -> str:
+    """Return the name of who runs this, or ``reviewer`` where the system does not know."""
+    try:
+        return as_name(getpass.getuser())
+    except (OSError, KeyError, InputError):  # KeyError before Python 3.13
+        return "reviewer"
+
+
+def _check_installed() -> None:
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            "the review page needs FastAPI and uvicorn, which are not installed; pip install 'spurgekit[review]'"
+        ) from error
+
+
+def _greeting(folder: ReviewFolder, journal: Journal, reviewer: str) -> list[str]:
+    reviewed = sum(said.verdict is not None and tile in folder.by_id for tile, said in journal.of_reviewer(reviewer).items())
+    lines = [f"note: {journal.damage}"] if journal.damage else []
+    lines.append(f"{folder.path}: {len(folder.tiles):,} tiles, {reviewed:,} of them reviewed by {reviewer}")
+    return [*lines, "Open this link, which works once; Ctrl+C ends the review:"]
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere it would let two servers have one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(128)  # from here on a browser waits for the server
+    except OSError as error:
+        listener.close()
+        raise InputError(f"port {port} cannot be had ({error.strerror}); end what uses it, or pass another --port") from error
+    return listener
+
+
+def _server(guard: Callable[..., object]) -> uvicorn.Server:
+    import uvicorn
+
+    return uvicorn.Server(
+        uvicorn.Config(
+            guard,
+            http="h11",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )

@@ -1,0 +1,111 @@
+// Questions to the reviewer, the list of keys, and the report.
+
+import { helpTable } from "./commands.js";
+import { byId, count, make } from "./dom.js";
+
+/** Open a dialog and wait; returns what it was closed with, "" where it was left. */
+export function ask(id) {
+  const dialog = byId(id);
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue), { once: true });
+  });
+}
+
+export async function confirm(text) {
+  byId("confirm-text").textContent = text;
+  return (await ask("confirm-dialog")) === "yes";
+}
+
+/** Ask for a note; null where it is to stay as it is. */
+export async function askNote(text, title) {
+  const field = byId("note-text");
+  byId("note-title").textContent = title;
+  field.value = text;
+  const answer = ask("note-dialog");
+  field.select();
+  return (await answer) === "save" ? field.value.trim() : null;
+}
+
+/** Ask who reviews; null where nobody else does. */
+export async function askReviewer(who, known) {
+  const field = byId("reviewer-name");
+  field.value = who;
+  byId("reviewers").replaceChildren(...known.map((name) => make("option", { value: name })));
+  const answer = ask("reviewer-dialog");
+  field.select();
+  const isAnother = (await answer) === "save" && field.value.trim() && field.value.trim() !== who;
+  return isAnother ? field.value.trim().replace(/\s+/g, " ") : null;
+}
+
+export function listen() {
+  byId("note-text").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    byId("note-dialog").close("save");
+  });
+  for (const dialog of document.querySelectorAll("dialog")) {
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // beside it
+  }
+}
+
+export function showHelp() {
+  byId("help-keys").replaceChildren(
+    ...helpTable().map(([title, rows]) =>
+      make("section", {}, make("h3", { textContent: title }), make("dl", {}, ...rows.flatMap(([keys, text]) => [
+        make("dt", {}, make("kbd", { textContent: keys })),
+        make("dd", { textContent: text }),
+      ]))),
+    ),
+  );
+  ask("help-dialog");
+}
+
+/** Show a report, or why there is none; returns whether the disputed tiles are to be shown. */
+export function showReport(report, classes, trouble) {
+  const body = byId("progress-report");
+  body.replaceChildren(...(report ? describe(report, classes) : [make("p", { textContent: trouble })]));
+  return ask("progress-dialog").then((answer) => answer === "disputed");
+}
+
+function describe(report, classes) {
+  const { accepted, rejected, unsure, disputed } = report.outcomes;
+  const parts = [`${accepted} accepted`, `${rejected} rejected`, `${unsure} unsure`, `${disputed} disputed`];
+  const summary = `${report.reviewed.toLocaleString("en")} of ${count(report.tiles, "tile")} reviewed by anybody: ${parts.join(", ")}.`;
+  const names = [...new Set([...classes, ...report.reviewers.flatMap((one) => Object.keys(one.accepted))])];
+  const rows = report.reviewers.map((one) => [
+    one.reviewer, one.reviewed, ...names.map((name) => one.accepted[name] ?? 0), one.rejected, one.unsure,
+  ]);
+  const pairs = report.pairs.map((pair) => [
+    pair.reviewers.join(" and "), pair.tiles, `${pair.agreed} (${Math.round((100 * pair.agreed) / pair.tiles)} %)`,
+    pair.kappa === null ? "not defined" : pair.kappa.toFixed(2),
+  ]);
+  const found = [make("p", { textContent: summary })];
+  if (rows.length) found.push(table(["Reviewer", "reviewed", ...names, "rejected", "unsure"], rows));
+  if (pairs.length) {
+    found.push(
+      make("h3", { textContent: "Agreement" }),
+      table(["Reviewers", "tiles of both", "agree", "Cohen’s kappa"], pairs),
+      make("p", { className: "hint", textContent:
+        "By what each said before seeing the other’s decision; tiles that one is unsure of are left out. " +
+        "Kappa is 1 where they always agree and 0 where no more than by chance." }),
+    );
+  } else {
+    found.push(make("p", { className: "hint", textContent: "Once two reviewers have decided the same tiles, their agreement shows here." }));
+  }
+  if (disputed) {
+    const button = make("button", { type: "button", textContent: `Show ${disputed === 1 ? "the disputed tile" : `the ${disputed} disputed tiles`}` });
+    button.addEventListener("click", () => byId("progress-dialog").close("disputed"));
+    found.push(button);
+  }
+  return found;
+}
+
+function table(titles, rows) {
+  const head = make("tr", {}, ...titles.map((title) => make("th", { textContent: title, scope: "col" })));
+  const body = rows.map(([name, ...cells]) =>
+    make("tr", {}, make("th", { textContent: name, scope: "row" }), ...cells.map((cell) => make("td", { textContent: cell }))),
+  );
+  return make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
+}
