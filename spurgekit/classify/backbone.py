@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
-from urllib.request import getproxies
 
 import timm
 import torch
-from huggingface_hub import constants
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from spurgekit.errors import ModelError
+from spurgekit.hub import quick_offline
 
 SHOWN_KEYS = 4
-CONNECT_S = 5.0
 
 
 def make_backbone(
@@ -64,7 +59,7 @@ def make_backbone(
     torch.manual_seed(seed)
     arguments: dict[str, Any] = dict(options or {})
     try:
-        with _quick_offline():
+        with quick_offline():
             try:
                 model = timm.create_model(
                     name, pretrained=pretrained, num_classes=num_classes, img_size=image_size_px, **arguments
@@ -88,28 +83,6 @@ def make_backbone(
     if weights is not None:
         load_backbone_weights(model, weights)
     return model.eval()
-
-
-@contextmanager
-def _quick_offline() -> Iterator[None]:
-    """Without a connection, look into the Hub's cache at once instead of after a minute of retries."""
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or not _reaches(constants.ENDPOINT)
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
-def _reaches(address: str) -> bool:
-    if getproxies():  # only the proxy could tell
-        return True
-    url = urlparse(address)
-    try:
-        socket.create_connection((url.hostname or "", url.port or 443), CONNECT_S).close()
-    except OSError:
-        return False
-    return True
 
 
 def load_backbone_weights(model: nn.Module, path: Path) -> None:

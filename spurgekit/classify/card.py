@@ -11,14 +11,13 @@ from spurgekit.dataset.card import describe_split
 
 def write_card(folder: Path, info: ModelInfo, *, weights: str) -> None:
     """Write ``README.md`` of a model folder, with the YAML header that the Hugging Face Hub reads."""
-    tile_m = info.tile_size_px * info.gsd_m
     header = {"library_name": "timm", "pipeline_tag": "image-classification", "tags": ["drone", "vegetation", "spurgekit"]}
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in header.items()), "---", ""]
     lines += [
         f"# {' / '.join(info.classes)} from drone tiles",
         "",
         f"A frozen `{info.backbone}` (weights {weights}) with a logistic regression on its features. It looks at tiles of "
-        f"{info.tile_size_px} px = {tile_m:.2f} m at {100 * info.gsd_m:.2f} cm a pixel, resized to {info.image_size_px} px.",
+        f"{info.tile_size_px} px{_on_the_ground(info)}, resized to {info.image_size_px} px.",
         "",
         "## Held-out test",
         "",
@@ -47,6 +46,10 @@ def write_card(folder: Path, info: ModelInfo, *, weights: str) -> None:
         "",
     ]
     (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _on_the_ground(info: ModelInfo) -> str:
+    return "" if info.gsd_m is None else f" = {info.tile_size_px * info.gsd_m:.2f} m at {100 * info.gsd_m:.2f} cm a pixel"
 
 
 def _shares(info: ModelInfo) -> str:

@@ -55,8 +55,8 @@ class ModelInfo(BaseModel):
         Side of what the backbone is shown; tiles are resized to it.
     tile_size_px : int
         Side of a tile at ``gsd_m``.
-    gsd_m : float
-        Ground sample distance that the model was trained on, in metres.
+    gsd_m : float or None
+        Ground sample distance that the model was trained on, in metres; None where nobody knew it.
     mean, std : tuple of float
         Per band, of values from 0 to 1.
     temperature : float
@@ -74,7 +74,7 @@ class ModelInfo(BaseModel):
     classes: tuple[str, ...]
     image_size_px: int
     tile_size_px: int
-    gsd_m: float
+    gsd_m: float | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
     temperature: float = 1.0

@@ -63,7 +63,7 @@ def command(tiles: tuple[Path, ...], out: Path | None, overwrite: bool, **chosen
         tiles = (Path("tiles"),)
     out = out or Path("dataset")
     info = build_dataset(tiles, out, DatasetOptions(**chosen), overwrite=overwrite, progress=bar)
-    _print(info, out)
+    echo_built(info, out)
 
 
 def _take_from(survey: Survey, chosen: dict[str, Any]) -> None:
@@ -75,7 +75,8 @@ def _take_from(survey: Survey, chosen: dict[str, Any]) -> None:
             chosen[name] = getattr(survey.dataset, name)
 
 
-def _print(info: DatasetInfo, out: Path) -> None:
+def echo_built(info: DatasetInfo, out: Path) -> None:
+    """Say what a dataset that was built holds."""
     width = max(len(name) for name in ("class", *info.classes))
     click.echo(f"{'class':<{width}}  train   test")
     for name in info.classes:

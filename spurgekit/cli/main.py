@@ -18,6 +18,8 @@ COMMANDS = {
     "tile": "Cut orthomosaics into georeferenced tiles.",
     "review": "Verify tiles on a local web page, and report agreement.",
     "build-dataset": "Label tiles and split them by place.",
+    "dataset": "Look at datasets, check them, push them to the Hugging Face Hub.",
+    "preview": "Draw contact sheets of tiles or datasets.",
     "train": "Train a classifier and test it on held-out places.",
     "map": "Map a whole site with a trained model.",
     "simulate": "Make up a survey with known truth.",

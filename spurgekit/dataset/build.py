@@ -14,7 +14,7 @@ from spurgekit.dataset.card import write_card, write_cards_together
 from spurgekit.dataset.choose import TOO_CLOSE, Split, choose_split
 from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
 from spurgekit.dataset.few_shot import possible_shots, support_sets
-from spurgekit.dataset.folder import DATASET, SPLITS, DatasetInfo, SurveyInfo, Unlabelled
+from spurgekit.dataset.folder import CROP, DATASET, SPLITS, DatasetInfo, SurveyInfo, Unlabelled
 from spurgekit.dataset.gather import Gathered, gather
 from spurgekit.dataset.options import DatasetOptions
 from spurgekit.dataset.sources import IMAGE, Source, read_source
@@ -27,14 +27,11 @@ from spurgekit.tiles.index import PARQUET
 from spurgekit.tiles.options import CONTEXT, UNLABELLED
 from spurgekit.vectors import split_layer
 
-CROP = "crop"
-"""Folder of the labelled tiles themselves, where their context is a dataset beside them."""
-
 GSD_TOLERANCE = 0.02
 
 
 def build_dataset(
-    tiles: Path | Sequence[Path],
+    tiles: Path | Source | Sequence[Path | Source],
     out: Path,
     options: DatasetOptions | None = None,
     *,
@@ -47,7 +44,7 @@ def build_dataset(
 
     Parameters
     ----------
-    tiles : pathlib.Path or sequence of pathlib.Path
+    tiles : pathlib.Path or Source, or a sequence of them
         Folders that ``spurgekit tile`` made; datasets; folders of images. Of several surveys, one dataset is made.
     out : pathlib.Path
         Folder to make.
@@ -65,8 +62,10 @@ def build_dataset(
         If a test tile touches a training tile.
     """
     options = options or DatasetOptions()
-    folders = [Path(tiles)] if isinstance(tiles, (str, Path)) else [Path(path) for path in tiles]
-    sources = [read_source(path, gsd_m=options.gsd_m, crs=options.crs, group_pattern=options.group_pattern) for path in folders]
+    several = [tiles] if isinstance(tiles, (str, Path, Source)) else tiles
+    how = {"gsd_m": options.gsd_m, "crs": options.crs, "group_pattern": options.group_pattern}
+    sources = [one if isinstance(one, Source) else read_source(one, **how) for one in several]  # type: ignore[arg-type]
+    folders = [source.path for source in sources]
     gathered = gather(sources, options)
     where = " and ".join(str(path) for path in folders)
     _one_size(gathered.index, where)

@@ -17,13 +17,18 @@ from spurgekit.imagery.pictures import INK, PAPER
 COLUMNS, ROWS = 8, 5
 SIDE_PX = 128
 GAP_PX = 6
-LETTERS_PX = 18
+LETTERS_PX, NAME_PX = 18, 11
 LEAST_SMOOTH = 64
 """Smaller tiles are enlarged without smoothing, so that their pixels can be seen."""
 
 
 def draw_contact_sheet(
-    groups: Sequence[tuple[str, Sequence[Path]]], path: Path, *, rows: int = ROWS, columns: int = COLUMNS
+    groups: Sequence[tuple[str, Sequence[Path]]],
+    path: Path,
+    *,
+    rows: int = ROWS,
+    columns: int = COLUMNS,
+    named: bool = False,
 ) -> None:
     """Draw tiles in groups below each other, each under its title.
 
@@ -36,11 +41,14 @@ def draw_contact_sheet(
         PNG to write.
     rows, columns : int
         At most, of each group.
+    named : bool
+        Write the name of its file below each tile, the end of it where it is long.
     """
     chosen = [(title, choose_shown(paths, rows * columns)) for title, paths in groups]
     widest = max((min(columns, len(paths)) for _, paths in chosen), default=1)
-    heights = [LETTERS_PX + 2 * GAP_PX + -(-len(paths) // columns) * (SIDE_PX + GAP_PX) for _, paths in chosen]
-    font = ImageFont.load_default(LETTERS_PX)
+    row_px = SIDE_PX + GAP_PX + (NAME_PX + GAP_PX if named else 0)
+    heights = [LETTERS_PX + 2 * GAP_PX + -(-len(paths) // columns) * row_px for _, paths in chosen]
+    font, small = ImageFont.load_default(LETTERS_PX), ImageFont.load_default(NAME_PX)
     width = max(widest * (SIDE_PX + GAP_PX) + GAP_PX, *(int(font.getlength(title)) + 2 * GAP_PX for title, _ in chosen))
     page = Image.new("RGB", (width, sum(heights) + GAP_PX), PAPER)
     draw = ImageDraw.Draw(page)
@@ -50,8 +58,10 @@ def draw_contact_sheet(
         for number, image in enumerate(paths):
             row, column = divmod(number, columns)
             x = GAP_PX + column * (SIDE_PX + GAP_PX)
-            y = top + LETTERS_PX + 2 * GAP_PX + row * (SIDE_PX + GAP_PX)
+            y = top + LETTERS_PX + 2 * GAP_PX + row * row_px
             page.paste(Image.fromarray(thumbnail(image, SIDE_PX)), (x, y))
+            if named:
+                draw.text((x, y + SIDE_PX + GAP_PX // 2), _fitting(image.stem, small), INK, small)
         top += height
     page.save(path)
 
@@ -59,6 +69,14 @@ def draw_contact_sheet(
 def choose_shown(paths: Sequence[Path], most: int) -> list[Path]:
     """Return which of many images are shown: always the same ones."""
     return sorted(paths, key=lambda path: hashlib.sha256(path.name.encode()).digest())[:most]
+
+
+def _fitting(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """Return the end of a name that fits below a tile: the beginning, the site, is the same for many."""
+    if font.getlength(name) <= SIDE_PX:
+        return name
+    start = next(start for start in range(1, len(name) + 1) if font.getlength("…" + name[start:]) <= SIDE_PX)
+    return "…" + name[start:]
 
 
 def thumbnail(path: Path, side_px: int) -> NDArray[np.uint8]:

@@ -15,11 +15,14 @@ from spurgekit.imagery import slug
 
 DATASET = "dataset.json"
 METADATA = "metadata.csv"
+CROP = "crop"
+"""Folder of the labelled tiles themselves, where their context is a dataset beside them."""
+
 SPLITS = ("train", "test")
 FIELDS = (
     "file_name", "label", "idx", "longitude", "latitude", "easting", "northing", "elevation", "time", "cluster", "class",
-    "site", "plot", "quarter", "group", "tile_id", "survey", "date", "source", "label_from", "reviewers", "accuracy_m", "size_px",
-    "gsd_m", "valid_fraction",
+    "site", "plot", "quarter", "group", "tile_id", "survey", "date", "source", "label_from", "reviewers", "accuracy_m",
+    "size_px", "gsd_m", "valid_fraction",
 )  # fmt: skip
 """Columns of ``metadata.csv``: those of the Leafy Spurge Dataset first (its label is the number of the class), then the class's
 name, and where tile and label came from."""
@@ -195,9 +198,9 @@ def open_dataset(path: Path) -> Dataset:
     path = Path(path)
     file = path / DATASET
     if not file.is_file():
-        views = sorted(view.parent.name for view in path.glob(f"*/{DATASET}")) if path.is_dir() else []
-        if views:
-            raise InputError(f"{path} holds several datasets ({', '.join(views)}); name one of them, e.g. {path / views[0]}")
+        if views := datasets_in(path):
+            names = ", ".join(view.name for view in views)
+            raise InputError(f"{path} holds several datasets ({names}); name one of them, e.g. {views[0]}")
         what = f"holds no {DATASET}" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {what}; make a dataset with 'spurgekit build-dataset'")
     try:
@@ -205,6 +208,14 @@ def open_dataset(path: Path) -> Dataset:
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"{file}: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from error
+
+
+def datasets_in(path: Path) -> list[Path]:
+    """Return a folder itself where it is a dataset, else the datasets in it, its crops first; none where there are none."""
+    path = Path(path)
+    if (path / DATASET).is_file():
+        return [path]
+    return sorted((file.parent for file in path.glob(f"*/{DATASET}")), key=lambda view: (view.name != CROP, view.name))
 
 
 def class_folder(number: int, name: str) -> str:

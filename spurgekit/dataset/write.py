@@ -129,7 +129,7 @@ def copy_images(sources: Sequence[Path], targets: Sequence[Path], advance: Calla
             raise InputError(f"{source} is in the tiles' table, but is not there; make the tiles again") from error
         check_image(source, data)
         target.write_bytes(data)
-        return hashlib.blake2b(data, digest_size=16).hexdigest()
+        return digest_of(data)
 
     digests = []
     with ThreadPoolExecutor(cores()) as threads:
@@ -137,6 +137,11 @@ def copy_images(sources: Sequence[Path], targets: Sequence[Path], advance: Calla
             digests.append(digest)
             advance(1)
     return digests
+
+
+def digest_of(data: bytes) -> str:
+    """Return what tells the bytes of one image from those of any other."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def check_image(path: Path, data: bytes) -> tuple[int, int]:

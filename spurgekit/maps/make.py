@@ -106,6 +106,11 @@ def make_map(
     """
     classifier = model if isinstance(model, TileClassifier) else load_model(model, options.device)
     info = classifier.info
+    if info.gsd_m is None:
+        raise InputError(
+            f"{classifier.folder or 'the model'} was trained on images of which nobody says what a pixel measures on the ground; "
+            "build its dataset with --gsd, and train again"
+        )
     with open_raster(image, crs=options.crs, gsd_m=info.gsd_m, bands=options.bands, threads=cores()) as raster:
         _check_bands(raster, classifier)
         sliding = Sliding(raster.grid, info.tile_size_px, options.stride_px or info.tile_size_px)

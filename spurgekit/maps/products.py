@@ -65,6 +65,7 @@ def write_products(
 
 
 def _write_summary(folder: Path, cells: Cells, areas: dict[str, ClassArea], polygons: int, model: ModelInfo) -> None:
+    assert model.gsd_m is not None  # else it could not have been slid over an image
     summary = {
         "schema_version": 1,
         "image": cells.image,

@@ -1,5 +1,4 @@
 import pickle
-import socket
 import time
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
-from spurgekit.classify import backbone
+from spurgekit import hub
 from spurgekit.classify.backbone import make_backbone
 from spurgekit.errors import ModelError
 
@@ -144,7 +143,7 @@ class TestLocalWeights:
 class TestWithoutAConnection:
     @pytest.fixture(autouse=True)
     def offline(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(backbone, "_reaches", lambda _: False)
+        monkeypatch.setattr(hub, "_reaches", lambda _: False)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
 
     # One whose weights the Hub has, and one for which timm names none.
@@ -160,19 +159,3 @@ class TestWithoutAConnection:
             "pass a local file with --weights FILE, or --no-pretrained for random ones"
         )
         assert before == constants.HF_HUB_OFFLINE
-
-
-class TestReaching:
-    @pytest.fixture(autouse=True)
-    def no_proxy(self, monkeypatch):
-        monkeypatch.setattr(backbone, "getproxies", dict)
-
-    def test_a_port_that_listens_and_one_that_does_not(self):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
-            assert backbone._reaches(f"http://127.0.0.1:{port}")
-        assert not backbone._reaches(f"http://127.0.0.1:{port}")
-
-    def test_behind_a_proxy_only_the_proxy_knows(self, monkeypatch):
-        monkeypatch.setattr(backbone, "getproxies", lambda: {"https": "http://proxy:3128"})
-        assert backbone._reaches("https://nowhere.invalid")

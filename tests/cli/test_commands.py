@@ -127,9 +127,9 @@ class TestTrain:
     def test_weights_that_cannot_be_had(self, chain, tmp_path, monkeypatch):
         from huggingface_hub import constants
 
-        from spurgekit.classify import backbone
+        from spurgekit import hub
 
-        monkeypatch.setattr(backbone, "_reaches", lambda _: False)
+        monkeypatch.setattr(hub, "_reaches", lambda _: False)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
         line = refuse("train", chain.dataset, "--out", tmp_path / "m")
         assert "pass a local file with --weights FILE, or --no-pretrained for random ones" in line

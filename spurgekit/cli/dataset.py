@@ -1,0 +1,70 @@
+"""``spurgekit dataset``: look at datasets, check them, send them to the Hugging Face Hub and fetch one from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from spurgekit.cli import options
+from spurgekit.cli.options import PATH, NameList
+from spurgekit.progress import bar
+
+
+@click.group("dataset")
+def command() -> None:
+    """Look at datasets, check them, send them to the Hugging Face Hub."""
+
+
+@command.command("info")
+@click.argument("folder", type=PATH, default=Path("dataset"))
+@click.option("--json", "as_json", is_flag=True, help="Print what dataset.json says.")
+def info(folder: Path, as_json: bool) -> None:
+    """Say what is in a dataset FOLDER: tiles per class, split and place."""
+    from spurgekit.dataset.folder import datasets_in, open_dataset
+    from spurgekit.dataset.tell import tell
+
+    for one in datasets_in(folder) or [folder]:
+        dataset = open_dataset(one)
+        click.echo(dataset.info.model_dump_json(indent=2) if as_json else "\n".join(tell(dataset)))
+
+
+@command.command("validate")
+@click.argument("folder", type=PATH, default=Path("dataset"))
+def validate(folder: Path) -> None:
+    """Check a dataset FOLDER: tables, images, leakage between its splits, support sets; exit 1 if anything is wrong."""
+    from spurgekit.dataset.validate import validate_dataset
+
+    problems = validate_dataset(folder, progress=bar)
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        raise click.exceptions.Exit(1)
+    click.echo(f"{folder} is valid")
+
+
+@command.command("push")
+@click.argument("folder", type=PATH)
+@click.argument("repository", metavar="OWNER/NAME")
+@click.option("--private", is_flag=True, help="Make the repository private.")
+@click.option("--revision", help="Branch.  [default: main]")
+@click.option("--token", help="Of your account.  [default: that of 'hf auth login']")
+def push(folder: Path, repository: str, private: bool, revision: str | None, token: str | None) -> None:
+    """Upload a valid dataset FOLDER to the Hugging Face Hub, without its provenance and its review."""
+    from spurgekit.dataset.hub import push_dataset
+
+    click.echo(push_dataset(folder, repository, private=private, revision=revision, token=token, progress=bar))
+
+
+@command.command("fetch")
+@click.argument("source", default="mpg-ranch/leafy_spurge")
+@click.option("--views", type=NameList(), default=("crop",), help="Of crop, context and unlabelled.  [default: crop]")
+@click.option("--revision", help="Of the repository.")
+@click.option("--out", type=PATH, default=Path("leafy-spurge"), show_default=True, help="Folder to make.")
+@options.overwrite
+def fetch(source: str, views: tuple[str, ...], revision: str | None, out: Path, overwrite: bool) -> None:
+    """Make a dataset of the published Leafy Spurge Dataset: its repository on the Hub, or a folder that is a copy of it."""
+    from spurgekit.cli.build_dataset import echo_built
+    from spurgekit.dataset.published import fetch_leafy_spurge
+
+    echo_built(fetch_leafy_spurge(source, out, views=views, revision=revision, overwrite=overwrite, progress=bar), out)

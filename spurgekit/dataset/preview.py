@@ -1,0 +1,66 @@
+"""``spurgekit preview``: contact sheets of whatever folder of tiles there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spurgekit.dataset.contact import choose_shown, draw_contact_sheet
+from spurgekit.dataset.folder import SPLITS, class_folder, datasets_in, open_dataset
+from spurgekit.dataset.labels import as_text
+from spurgekit.dataset.sources import IMAGE, read_source
+from spurgekit.imagery import slug
+from spurgekit.outputs import output_folder, write_provenance
+
+
+def draw_previews(folder: Path, out: Path, *, rows: int, columns: int, overwrite: bool = False) -> list[tuple[Path, int, int]]:
+    """Draw a contact sheet for each class and split of a dataset, each class of a tiles folder or a folder of images.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of a folder that holds several datasets, all of them.
+    out : pathlib.Path
+        Folder to make.
+    rows, columns : int
+        Tiles on a sheet, at most.
+
+    Returns
+    -------
+    list of (path of the PNG, tiles shown, tiles there are)
+    """
+    drawn = []
+    with output_folder(out, overwrite=overwrite, inputs=[folder]) as made:
+        for name, title, paths in _sheets(folder):
+            shown = choose_shown(paths, rows * columns)
+            draw_contact_sheet(
+                [(f"{title}: {len(shown):,} of {len(paths):,}", paths)],
+                made / f"{name}.png",
+                rows=rows,
+                columns=columns,
+                named=True,
+            )
+            drawn.append((Path(out) / f"{name}.png", len(shown), len(paths)))
+        write_provenance(made, parameters={"rows": rows, "columns": columns}, inputs=[folder])
+    return drawn
+
+
+def _sheets(folder: Path) -> list[tuple[str, str, list[Path]]]:
+    """Return name of the file, title and images of each sheet."""
+    sheets = []
+    views = datasets_in(folder)
+    for view in views:
+        dataset = open_dataset(view)
+        before = "" if view == Path(folder) else f"{view.name}_"
+        for side in SPLITS:
+            table = dataset.split(side)
+            for number, label in enumerate(dataset.info.classes):
+                paths = table["path"][table["target"] == number].tolist()
+                sheets.append((f"{before}{side}_{class_folder(number, label)}", f"{before}{side}, {label}", paths))
+    if views:
+        return sheets
+    index = read_source(folder).index
+    labels = as_text(index["label"]) if "label" in index else index["tile_id"].map(lambda _: None)
+    sheets += [(slug(name), name, index[IMAGE][labels == name].tolist()) for name in sorted(set(labels.dropna()))]
+    if labels.isna().any():
+        sheets.append(("without-label", "without a label", index[IMAGE][labels.isna()].tolist()))
+    return sheets
