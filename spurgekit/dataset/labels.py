@@ -164,16 +164,16 @@ def as_classes(labels: pd.Series, classes: Sequence[str]) -> pd.Series:
     if len(classes) != 2:
         return labels
     words = {**dict.fromkeys(ABSENT_WORDS, classes[0]), **dict.fromkeys(PRESENT_WORDS, classes[1])}
-    known = labels.notna() & ~labels.isin(list(classes))
-    return labels.where(~known, labels[known].map(lambda label: words.get(label.lower(), label)))
+    named = [label if pd.isna(label) or label in classes else words.get(label.lower(), label) for label in labels]
+    return pd.Series(named, labels.index, dtype=object)
 
 
 def as_text(column: pd.Series) -> pd.Series:
     """Return labels as text; whole numbers lose the decimals that missing values have given them."""
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
         column = column.astype("Int64")
-    text = column.astype(object).where(column.notna(), None)
-    return text.map(lambda value: None if value is None or not str(value).strip() else str(value).strip())
+    text = [None if pd.isna(value) or not str(value).strip() else str(value).strip() for value in column]
+    return pd.Series(text, column.index, dtype=object)
 
 
 def order_classes(labels: pd.Series, classes: Sequence[str] | None) -> tuple[str, ...]:

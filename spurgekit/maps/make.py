@@ -108,7 +108,7 @@ def make_map(
     info = classifier.info
     if info.gsd_m is None:
         raise InputError(
-            f"{classifier.folder or 'the model'} was trained on images of which nobody says what a pixel measures on the ground; "
+            f"{classifier.folder or 'the model'} knows nothing of what a pixel measured on the ground in training; "
             "build its dataset with --gsd, and train again"
         )
     with open_raster(image, crs=options.crs, gsd_m=info.gsd_m, bands=options.bands, threads=cores()) as raster:

@@ -1,0 +1,153 @@
+"""Folders of images that others made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
+from spurgekit.dataset.imagefolder import read_imagefolder
+from spurgekit.errors import InputError, LeakageError
+
+
+@pytest.fixture
+def weeds(tmp_path):
+    """Folders of two species with eight images each, of four photos."""
+    rng = np.random.default_rng(0)
+    for name in ("thistle", "spurge"):
+        (tmp_path / "weeds" / name).mkdir(parents=True)
+        for number in range(8):
+            image = Image.fromarray(rng.integers(0, 256, (12, 12, 3), np.uint8))
+            image.save(tmp_path / "weeds" / name / f"IMG_{number // 2}_{name[0]}{number}.png")
+    return tmp_path / "weeds"
+
+
+class TestRead:
+    def test_the_class_is_the_name_of_the_folder(self, weeds):
+        index = read_imagefolder(weeds)
+        assert index["label"].value_counts().to_dict() == {"spurge": 8, "thistle": 8}
+        assert set(index["size_px"]) == {12}
+        assert index.geometry.isna().all()
+        assert index["tile_id"].iloc[0] == "IMG_0_s0"
+
+    def test_groups_by_a_pattern(self, weeds):
+        assert set(read_imagefolder(weeds, group_pattern=r"IMG_(\d)")["group"]) == set("0123")
+        assert set(read_imagefolder(weeds, group_pattern=r"IMG_\d")["group"]) == {f"IMG_{i}" for i in range(4)}
+
+    def test_files_of_one_name_in_two_folders(self, weeds):
+        for name in ("thistle", "spurge"):
+            (weeds / name / f"IMG_0_{name[0]}0.png").rename(weeds / name / "0.png")
+        assert {"thistle_0", "spurge_0"} < set(read_imagefolder(weeds)["tile_id"])
+
+    def test_a_table_beside_the_images(self, weeds):
+        rows = {"file_name": ["spurge/IMG_0_s0.png"], "label": ["toadflax"], "height_m": [30]}
+        pd.DataFrame(rows).to_csv(weeds / "metadata.csv", index=False)
+        index = read_imagefolder(weeds).set_index("tile_id")
+        assert (index.loc["IMG_0_s0", "label"], index.loc["IMG_0_s1", "label"]) == ("toadflax", "spurge")
+        assert index["height_m"].notna().sum() == 1
+
+    def test_splits_that_folders_name(self, weeds):
+        for side in ("train", "test"):
+            (weeds / side).mkdir()
+        (weeds / "thistle").rename(weeds / "train" / "thistle")
+        (weeds / "spurge").rename(weeds / "test" / "spurge")
+        index = read_imagefolder(weeds)
+        assert set(zip(index["label"], index["split"], strict=True)) == {("thistle", "train"), ("spurge", "test")}
+
+    def test_places_in_the_table(self, weeds):
+        files = sorted(path.relative_to(weeds).as_posix() for path in weeds.rglob("*.png"))
+        places = {"easting": 500_000.0 + np.arange(16), "northing": 5_000_000.0}
+        pd.DataFrame({"file_name": files, **places}).to_csv(weeds / "metadata.csv", index=False)
+        index = read_imagefolder(weeds, gsd_m=0.05, crs="EPSG:32612")
+        assert index.crs.to_epsg() == 32612
+        assert index.geometry.iloc[0].bounds == pytest.approx((499_999.7, 4_999_999.7, 500_000.3, 5_000_000.3))
+        with pytest.raises(InputError, match="pass the CRS of easting and northing with --crs"):
+            read_imagefolder(weeds, gsd_m=0.05)
+
+    def test_places_in_degrees_come_into_their_utm_zone(self, weeds):
+        files = sorted(path.relative_to(weeds).as_posix() for path in weeds.rglob("*.png"))
+        pd.DataFrame({"file_name": files, "longitude": -111.0, "latitude": 45.0}).to_csv(weeds / "metadata.csv", index=False)
+        index = read_imagefolder(weeds, gsd_m=0.05)
+        assert index.crs.to_epsg() == 32612
+        assert index.geometry.iloc[0].centroid.coords[0] == pytest.approx((500_000, 4_982_950.4), abs=0.1)
+
+    @pytest.mark.parametrize(
+        ("spoil", "said"),
+        [
+            (lambda folder: (folder / "spurge" / "x.png").write_text("hello"), r"x\.png cannot be read as an image"),
+            (
+                lambda folder: Image.new("RGB", (5, 6)).save(folder / "spurge" / "x.png"),
+                r"x\.png is 5 x 6 px, and tiles are sq",
+            ),
+            (lambda folder: (folder / "metadata.csv").write_text("a,b\n1,2\n"), r"metadata\.csv has no column file_name"),
+            (lambda folder: (folder / "metadata.csv").write_text("file_name\nno.png\n"), r"names no\.png, which is not there"),
+            (
+                lambda folder: (folder / "metadata.csv").write_text("file_name\nspurge/IMG_0_s0.png\nspurge/IMG_0_s0.png\n"),
+                "names spurge/IMG_0_s0.png twice",
+            ),
+        ],
+    )
+    def test_what_does_not_serve(self, weeds, spoil, said):
+        spoil(weeds)
+        with pytest.raises(InputError, match=said):
+            read_imagefolder(weeds)
+
+    def test_an_empty_folder(self, tmp_path):
+        with pytest.raises(InputError, match=r"holds neither \.png, \.jpg, \.jpeg, \.tif, \.tiff images nor tiles\.parquet"):
+            read_imagefolder(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("pattern", "said"), [("(", "is no regular expression"), ("DSC", "'DSC' matches nothing in 'IMG_0_s0'")]
+    )
+    def test_patterns_that_do_not_serve(self, weeds, pattern, said):
+        with pytest.raises(InputError, match=said):
+            read_imagefolder(weeds, group_pattern=pattern)
+
+
+class TestBuilt:
+    OPTIONS = DatasetOptions(group_pattern=r"IMG_\d", test_groups=("IMG_3",))
+
+    def test_photos_are_held_out_whole(self, weeds, tmp_path):
+        info = build_dataset(weeds, tmp_path / "dataset", self.OPTIONS)
+        assert info.counts == {"train": {"spurge": 6, "thistle": 6}, "test": {"spurge": 2, "thistle": 2}}
+        assert (info.gsd_m, info.crs, info.label_from) == (None, None, {"folder": 16})
+        rows = open_dataset(tmp_path / "dataset").split("test")
+        assert set(rows["group"]) == {"IMG_3"}
+        card = (tmp_path / "dataset" / "README.md").read_text()
+        assert "no image is in both splits, byte for byte" in card
+        assert "| IMG_3 | 2 | 2 | test |" in card
+
+    def test_an_image_on_both_sides_is_leakage(self, weeds, tmp_path):
+        (weeds / "spurge" / "IMG_3_again.png").write_bytes((weeds / "spurge" / "IMG_0_s0.png").read_bytes())
+        with pytest.raises(
+            LeakageError, match=r"1 image is both in train and in test, e.g. IMG_0_s0 and IMG_3_again; take one"
+        ):
+            build_dataset(weeds, tmp_path / "dataset", self.OPTIONS)
+        assert not (tmp_path / "dataset").exists()
+
+    def test_without_any_group_nothing_can_be_held_out(self, weeds, tmp_path):
+        with pytest.raises(InputError, match=r"16 tiles do not say where they lie, .* pass --group-column"):
+            build_dataset(weeds, tmp_path / "dataset")
+
+    def test_labels_from_a_file_need_places(self, weeds, tmp_path):
+        with pytest.raises(InputError, match=r"does not say where its tiles lie, so that .*weed.gpkg cannot label them"):
+            build_dataset(weeds, tmp_path / "dataset", DatasetOptions(labels=tmp_path / "weed.gpkg"))
+
+    def test_the_split_that_there_is(self, weeds, tmp_path):
+        for side, numbers in (("train", (0, 1, 2)), ("test", (3,))):
+            for name in ("thistle", "spurge"):
+                (weeds / side / name).mkdir(parents=True)
+                for number in numbers:
+                    for path in (weeds / name).glob(f"IMG_{number}_*"):
+                        path.rename(weeds / side / name / path.name)
+        info = build_dataset(weeds, tmp_path / "dataset", DatasetOptions(split_column="split"))
+        assert info.counts == {"train": {"spurge": 6, "thistle": 6}, "test": {"spurge": 2, "thistle": 2}}
+        assert info.split["given"]
+
+    def test_a_split_column_that_says_something_else(self, weeds, tmp_path):
+        files = sorted(path.relative_to(weeds).as_posix() for path in weeds.rglob("*.png"))
+        pd.DataFrame({"file_name": files, "fold": ["a", "b"] * 8}).to_csv(weeds / "metadata.csv", index=False)
+        with pytest.raises(InputError, match="column 'fold' says 'a'; it has to say train or test"):
+            build_dataset(weeds, tmp_path / "dataset", DatasetOptions(split_column="fold"))
