@@ -221,14 +221,15 @@ def _told_apart(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 def _notes(index: gpd.GeoDataFrame, classes: Sequence[str]) -> tuple[str, ...]:
     notes = []
-    if (doubtful := (index["label_from"] == "plot") & (index["label"] != classes[0])).any():
+    if count := int(((index["label_from"] == "plot") & (index["label"] != classes[0])).sum()):
         notes.append(
-            f"{int(doubtful.sum()):,} labels are those of whole plots; what is in a plot need not be in each of its tiles: "
-            "review them"
+            f"{count:,} label{'s are' if count > 1 else ' is'} that of a whole plot, and what is in a plot need not be in each "
+            "of its tiles: review them"
         )
     half_m = (index["size_px"] * index["gsd_m"] / 2).astype(float)
-    if (poor := index["accuracy_m"] > half_m).any():
+    if count := int((index["accuracy_m"] > half_m).sum()):
         notes.append(
-            f"{int(poor.sum()):,} points are known worse than half of their tile's side; --max-accuracy leaves them out"
+            f"{count:,} point{'s are' if count > 1 else ' is'} known worse than half a tile's side; "
+            "--max-accuracy leaves such points out"
         )
     return tuple(notes)
