@@ -36,6 +36,8 @@ bench: $(READY) ## Measure speed and memory, as ratios, and how well plots are f
 	$(BIN)/python -m tests.benchmarks.bench_lattice
 	$(BIN)/python -m tests.benchmarks.bench_frames
 	$(BIN)/python -m tests.benchmarks.bench_markers
+	$(BIN)/python -m tests.benchmarks.bench_dataset
+	$(BIN)/python -m tests.benchmarks.bench_review
 
 clean: ## Remove .venv and what the demo made
 	rm -rf $(VENV) spurgekit-demo
