@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spurgekit.dataset.few_shot import SHOTS, TRIALS
+from spurgekit.dataset.imagefolder import GROUP
 from spurgekit.errors import InputError
 
 
@@ -123,6 +124,4 @@ class DatasetOptions:
     @property
     def grouped_by(self) -> str | None:
         """The column whose groups are held out, where it was named or is made by a pattern."""
-        from spurgekit.dataset.imagefolder import GROUP
-
         return self.group_column or (GROUP if self.group_pattern else None)

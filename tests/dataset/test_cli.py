@@ -36,6 +36,20 @@ class TestPrinted:
         (field / "survey.toml").write_text(survey)
         assert "weed       6      6" in succeed("build-dataset", *HALVES, "--buffer", 0)
 
+    def test_a_survey_says_how_to_label_and_split(self, field):
+        add_columns(field / "tiles", plot=np.repeat(["a", "b", "c"], COLUMNS), quarter=np.tile(list("12345678"), ROWS))
+        rows = [f"{plot},{quarter},{'yes' if quarter in '2367' else 'no'}" for plot in "abc" for quarter in "12345678"]
+        (field / "record.csv").write_text("\n".join(["plot,quarter,presence", *rows]) + "\n")
+        (field / "survey.toml").write_text(
+            'name = "field"\nclasses = ["sand", "weed"]\n[dataset]\nrecord = "record.csv"\ngroup_column = "half"\n'
+            'test_groups = ["east"]\nbuffer_m = 0.0\nlicence = "cc0-1.0"\n'
+        )
+        printed = succeed("build-dataset")
+        assert "weed       6      6" in printed
+        assert "held out: half east" in printed
+        assert 'license: "cc0-1.0"' in (field / "dataset" / "README.md").read_text()
+        assert "held out: blocks of 0.2 m" in succeed("build-dataset", "--block", 0.2, "--out", "blocks")
+
 
 @pytest.fixture(scope="module")
 def shelf(drawn_field, tmp_path_factory):
@@ -69,6 +83,10 @@ def shelf(drawn_field, tmp_path_factory):
         (["scales"], "scales holds tiles of 1.00 cm and of 2.00 cm a pixel; tile with --gsd 0.0200"),
         (["tiles", "--label-column", "species"], "tiles/tiles.parquet has no column 'species' to take labels from (tile_id, "),
         (["tiles", "--label-column", "one"], "the labels are all 'all'; a dataset needs tiles of two classes"),
+        (["tiles", "--labels", "weed.gpkg", "--record", "r.csv"], "--labels and --record are two sources of labels"),
+        (["tiles", "--group-column", "half", "--block", "1"], "--group-column and --block are two ways to split"),
+        (["tiles", "--trials", "0"], "--shots and --trials are numbers of tiles and of support sets; pass positive ones"),
+        (["tiles", "--record", "nowhere.csv"], "nowhere.csv: no such file"),
         (["tiles", "--classes", "sand,wheat"], "label 'weed' is none of the classes sand, wheat"),
         (["tiles", "--classes", "sand,weed,wheat"], "class 'wheat' has no tile (found: sand, weed)"),
         (["tiles", "--labels", "nowhere.gpkg"], "nowhere.gpkg: no such file"),
@@ -156,6 +174,13 @@ class TestOutput:
     def test_a_tile_is_missing(self, field):
         (field / "tiles" / "field_r00002_c00007.png").unlink()
         assert "field_r00002_c00007.png is in the tiles' table, but is not there" in refuse(*self.ARGUMENTS)
+
+
+@pytest.mark.parametrize("damage", [lambda png: png[:-30], lambda png: png[:60] + b"weed" + png[64:], lambda _: b""])
+def test_a_tile_is_damaged(field, damage):
+    tile = field / "tiles" / "field_r00002_c00007.png"
+    tile.write_bytes(damage(tile.read_bytes()))
+    assert "field_r00002_c00007.png is damaged or was cut off" in refuse("build-dataset", "tiles", *HALVES, "--buffer", 0)
 
 
 def test_every_tile_is_tested_or_trained_on_or_left_out(field):
