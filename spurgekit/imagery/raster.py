@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 
 import numpy as np
@@ -38,6 +39,9 @@ os.environ.setdefault("GDAL_CACHEMAX", "64")
 os.environ.setdefault("GDAL_PNG_WHOLE_IMAGE_OPTIM", "NO")
 
 DATA_TYPES = ("uint8", "uint16", "float32")
+_WARNINGS = Lock()
+"""Held while a file is opened without a warning: filters of warnings are one for all threads."""
+
 EXACT = 1e-9
 """Tolerance of the warper's transform, in pixels. (rasterio 1.4 fails on an exact 0.)"""
 
@@ -289,7 +293,7 @@ def _open(path: Path, threads: int) -> DatasetReader:
     if path.is_dir():
         raise ImageryError(f"{path} is a folder; name an image in it")
     try:
-        with warnings.catch_warnings():
+        with _WARNINGS, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # said in our own words where it matters
             dataset = rasterio.open(path, num_threads=threads)
     except RasterioError as error:
