@@ -9,8 +9,8 @@ import click
 from spurgekit.cli import options
 from spurgekit.cli.options import PATH, NameList
 from spurgekit.review import ServeOptions, format_report, open_folder, serve_review, summarise
+from spurgekit.review.journal import Journal
 from spurgekit.review.serve import DEFAULT_PORT
-from spurgekit.tiles.decisions import LOG, read_decisions
 
 
 @click.command("review")
@@ -42,7 +42,8 @@ def command(
         folder = Path("tiles")
     opened = open_folder(folder, classes=classes, predictions=predictions)
     if report:
-        for line in format_report(summarise(opened, read_decisions(opened.path / LOG)), str(folder)):
-            click.echo(line)
+        journal = Journal(opened.path)
+        lines = format_report(summarise(opened, journal.decisions()), str(folder))
+        click.echo("\n".join([*lines, *([f"note: {journal.damage}"] if journal.damage else [])]))
         return
     serve_review(opened, ServeOptions(reviewer, imagery, port, browser), click.echo)

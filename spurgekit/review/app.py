@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from spurgekit.errors import InputError
 from spurgekit.review.folder import ReviewFolder, ReviewTile
 from spurgekit.review.journal import Entry, Journal, as_name
-from spurgekit.review.messages import describe_report, list_opinions, list_tiles, others
+from spurgekit.review.messages import describe_report, is_disputed, list_opinions, list_tiles, others
 from spurgekit.review.render import TilePictures
 from spurgekit.review.report import summarise
 from spurgekit.review.sitemap import draw_site_maps
@@ -123,12 +123,13 @@ def _add_log(app: FastAPI, review: Review) -> None:
         except OSError as error:
             raise HTTPException(507, f"{journal.path.name} cannot be written: {error.strerror or error}") from error
         ids, everybody = {entry.id for entry in taken}, journal.opinions()
-        decided = {entry.who: [e.tile for e in taken if e.who == entry.who and e.after.verdict] for entry in taken}
+        decided = {who: [e.tile for e in taken if e.who == who and e.after.verdict] for who in {e.who for e in taken}}
         return _json(
             {
                 "saved": sorted(ids),
                 "refused": [entry.get("id") for entry in sent.entries if entry.get("id") not in ids],
                 "others": {who: others(everybody, who, tiles) for who, tiles in decided.items()},
+                "disputed": {entry.tile: entry.tile in everybody and is_disputed(everybody[entry.tile]) for entry in taken},
                 "revision": journal.revision,
             }
         )

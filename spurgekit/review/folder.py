@@ -208,7 +208,7 @@ def _classes_nearby(path: Path, table: gpd.GeoDataFrame) -> Sequence[str]:
     for folder in (path.resolve().parent, Path()):
         if (survey := find_survey(folder)) is not None:
             return survey.classes
-    found = sorted({as_id(label) for label in table["label"].dropna()}, key=lambda name: (name != BACKGROUND, name))
+    found = sorted({as_id(label) for label in table["label"]} - {""}, key=lambda name: (name != BACKGROUND, name))
     if set(found) <= set(DEFAULT_CLASSES):
         return DEFAULT_CLASSES
     if len(found) < 2:

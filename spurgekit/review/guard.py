@@ -66,7 +66,9 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if scope["type"] != "http":  # there are no websockets here, and nothing to do at start and end
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        if scope["type"] != "http":  # there is nothing to do at start and end
             return
 
         async def send_guarded(message: Message) -> None:

@@ -48,7 +48,7 @@ def list_opinions(journal: Journal, who: str) -> dict[str, Any]:
         "revision": revision,
         "own": {tile: _as_list(said) for tile, said in own.items()},
         "others": others(everybody, who, decided),
-        "disputed": [tile for tile, of in everybody.items() if outcome(of).status == "disputed"],
+        "disputed": [tile for tile, of in everybody.items() if is_disputed(of)],
         "reviewers": sorted({name for of in everybody.values() for name in of}),
     }
 
@@ -57,6 +57,11 @@ def others(everybody: Mapping[str, Mapping[str, Opinion]], who: str, tiles: Iter
     """Return what others have said of tiles, where they have said anything."""
     found = {tile: {name: _as_list(said) for name, said in everybody.get(tile, {}).items() if name != who} for tile in tiles}
     return {tile: said for tile, said in found.items() if said}
+
+
+def is_disputed(of_tile: Mapping[str, Opinion]) -> bool:
+    """Whether those who are sure of a tile say different things."""
+    return outcome(of_tile).status == "disputed"
 
 
 def describe_report(report: Report) -> dict[str, Any]:

@@ -164,12 +164,17 @@ def format_report(report: Report, name: str) -> list[str]:
         kappa = "is not defined, as both say the same of all of them" if pair.kappa is None else f"{pair.kappa:.2f}"
         lines.append(f"{' and '.join(pair.reviewers)}: kappa {kappa}; they agree on {pair.agreed:,} of {pair.tiles:,} tiles")
     if report.disputed:
-        lines.append(f"disputed: {len(report.disputed):,} tiles")
+        lines.append(f"disputed: {_tiles(len(report.disputed))}")
     for tile, of in report.disputed.items():
         lines.append(f"  {tile}  " + ", ".join(f"{who}: {said}" for who, said in of.items()))
     if report.elsewhere:
-        lines.append(f"note: the log speaks of {report.elsewhere:,} tiles that are not in this folder")
+        are = "is" if report.elsewhere == 1 else "are"
+        lines.append(f"note: the log speaks of {_tiles(report.elsewhere)} that {are} not in this folder")
     return lines
+
+
+def _tiles(count: int) -> str:
+    return f"{count:,} tile{'' if count == 1 else 's'}"
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -73,7 +73,7 @@ def serve_review(folder: ReviewFolder, options: ServeOptions = ServeOptions(), s
     reviewer = as_name(options.reviewer) if options.reviewer is not None else login_name()
     journal = Journal(folder.path)
     pictures = TilePictures(folder)
-    with _listen(options.port) as listener:
+    with listen(options.port) as listener:
         surroundings = Surroundings(folder, pictures, find_sources(folder, options.imagery))
         review = Review(folder, journal, pictures, surroundings, reviewer)
         guard = Guard(make_app(review), listener.getsockname()[1])
@@ -83,7 +83,7 @@ def serve_review(folder: ReviewFolder, options: ServeOptions = ServeOptions(), s
             # In a thread, since a browser in the terminal would keep the server from starting.
             threading.Thread(target=webbrowser.open, args=(guard.link,), daemon=True).start()
         try:
-            _server(guard).run(sockets=[listener])
+            make_server(guard).run(sockets=[listener])
         except KeyboardInterrupt:
             pass
         finally:
@@ -116,7 +116,14 @@ def _greeting(folder: ReviewFolder, journal: Journal, reviewer: str) -> list[str
     return [*lines, "Open this link, which works once; Ctrl+C ends the review:"]
 
 
-def _listen(port: int) -> socket.socket:
+def listen(port: int) -> socket.socket:
+    """Return a socket that listens on a port of the loopback interface, on any that is free for 0.
+
+    Raises
+    ------
+    InputError
+        If the port is taken, or may not be had.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         if os.name == "posix":  # elsewhere it would let two servers have one port
@@ -129,7 +136,8 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _server(guard: Callable[..., object]) -> uvicorn.Server:
+def make_server(guard: Callable[..., object]) -> uvicorn.Server:
+    """Return a server that writes nothing but errors, to run with ``run(sockets=[listener])``."""
     import uvicorn
 
     return uvicorn.Server(

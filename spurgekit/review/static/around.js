@@ -36,7 +36,8 @@ export class Around {
       this.#show(true, `from ${decodeURIComponent(answer.headers.get("x-made-from"))}`);
       if (idAfter) await ask(this.#address(idAfter), { signal: abort.signal, priority: "low" }); // into the browser's cache
     } catch (error) {
-      if (!abort.signal.aborted && this.#image.classList.contains("stale")) this.#show(false, `No surroundings: ${error.message}`);
+      const isMissed = !abort.signal.aborted && this.#image.classList.contains("stale");
+      if (isMissed) this.#show(false, `No surroundings: ${error.message}`);
     }
   }
 

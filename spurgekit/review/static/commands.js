@@ -21,6 +21,7 @@ const TABLE = [
     ["zoom", ["x"], "X", "closer, or the whole tile; the wheel does it, too"],
     ["around", ["c"], "C", "what lies around the tile, large"],
     ["map", ["m"], "M", "the site, large"],
+    ["bright", ["b"], "B", "brighter, for tiles in the shade"],
     ["sharp", ["s"], "S", "smooth pixels, or sharp ones"],
     ["theme", ["d"], "D", "light, dark, or as the system has it"],
   ]],
@@ -50,4 +51,7 @@ export function commandOf({ key, code, altKey, ctrlKey, metaKey, shiftKey, repea
   return [BY_KEY.get(key.length === 1 ? key.toLowerCase() : key)];
 }
 
-export const helpTable = () => TABLE.map(([title, rows]) => [title, rows.filter(([, , keys]) => keys).map(([, , keys, text]) => [keys, text])]);
+/** The keys as they are written and what they do, under titles. */
+export function helpTable() {
+  return TABLE.map(([title, rows]) => [title, rows.filter(([, , keys]) => keys).map(([, , keys, text]) => [keys, text])]);
+}

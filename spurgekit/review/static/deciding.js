@@ -22,8 +22,8 @@ export class Deciding {
     const chosen = this.#desk.chosen;
     const missing = chosen.filter((i) => this.#review.acceptable(i) === null).length;
     if (missing) {
-      const which = chosen.length === 1 ? "This tile has" : `${count(missing, "tile")} of these ${missing === 1 ? "has" : "have"}`;
-      this.#status.tell(`${which} no label to accept: say with a number key what it shows.`);
+      const which = chosen.length === 1 ? "This tile has" : `${missing.toLocaleString("en")} of these tiles have`;
+      this.#status.tell(`${which} no label to accept: say with a number key what is to be seen.`);
       return undefined;
     }
     const label = (i) => this.#review.acceptable(i);
@@ -72,7 +72,8 @@ export class Deciding {
       return dialogs.confirm(`${count(unseen, "tile")} of ${chosen.length.toLocaleString("en")} \
 ${unseen === 1 ? "has" : "have"} not been on the screen. Decide all the same?`);
     }
-    this.#status.tell(single.isDamaged ? "A tile that cannot be shown can only be rejected." : "Wait for the picture of the tile.");
+    const wait = "Wait for the picture of the tile.";
+    this.#status.tell(single.isDamaged ? "A tile that cannot be shown can only be rejected." : wait);
     return false;
   }
 

@@ -167,9 +167,9 @@ export class Desk {
 
   #refreshKeys() {
     const labels = new Set(this.chosen.map((i) => this.#review.acceptable(i)));
-    const [label] = labels;
-    document.querySelector("footer [data-command=accept]").disabled = labels.size === 0 || (labels.size === 1 && label === null);
-    byId("accept-text").textContent = labels.size === 1 && label !== null ? `Accept: ${label}` : "Accept";
+    const [only] = labels.size === 1 ? labels : [null];
+    document.querySelector("footer [data-command=accept]").disabled = labels.size < 2 && only === null;
+    byId("accept-text").textContent = only === null ? "Accept" : `Accept: ${only}`;
     document.querySelector("nav [data-command=grid]").setAttribute("aria-pressed", String(this.isMany));
   }
 }

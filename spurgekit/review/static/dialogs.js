@@ -1,7 +1,7 @@
 // Questions to the reviewer, the list of keys, and the report.
 
 import { helpTable } from "./commands.js";
-import { byId, count, make } from "./dom.js";
+import { byId, count, make, say } from "./dom.js";
 
 /** Open a dialog and wait; returns what it was closed with, "" where it was left. */
 export function ask(id) {
@@ -66,40 +66,40 @@ export function showHelp() {
 export function showReport(report, classes, trouble) {
   const body = byId("progress-report");
   body.replaceChildren(...(report ? describe(report, classes) : [make("p", { textContent: trouble })]));
+  const disputed = report?.outcomes.disputed ?? 0;
+  say(byId("show-disputed"), disputed ? `Show ${disputed === 1 ? "the disputed tile" : `the ${disputed} disputed tiles`}` : "");
   return ask("progress-dialog").then((answer) => answer === "disputed");
 }
 
 function describe(report, classes) {
-  const { accepted, rejected, unsure, disputed } = report.outcomes;
-  const parts = [`${accepted} accepted`, `${rejected} rejected`, `${unsure} unsure`, `${disputed} disputed`];
-  const summary = `${report.reviewed.toLocaleString("en")} of ${count(report.tiles, "tile")} reviewed by anybody: ${parts.join(", ")}.`;
-  const names = [...new Set([...classes, ...report.reviewers.flatMap((one) => Object.keys(one.accepted))])];
-  const rows = report.reviewers.map((one) => [
-    one.reviewer, one.reviewed, ...names.map((name) => one.accepted[name] ?? 0), one.rejected, one.unsure,
-  ]);
-  const pairs = report.pairs.map((pair) => [
-    pair.reviewers.join(" and "), pair.tiles, `${pair.agreed} (${Math.round((100 * pair.agreed) / pair.tiles)} %)`,
-    pair.kappa === null ? "not defined" : pair.kappa.toFixed(2),
-  ]);
-  const found = [make("p", { textContent: summary })];
-  if (rows.length) found.push(table(["Reviewer", "reviewed", ...names, "rejected", "unsure"], rows));
-  if (pairs.length) {
-    found.push(
-      make("h3", { textContent: "Agreement" }),
-      table(["Reviewers", "tiles of both", "agree", "Cohen’s kappa"], pairs),
-      make("p", { className: "hint", textContent:
-        "By what each said before seeing the other’s decision; tiles that one is unsure of are left out. " +
-        "Kappa is 1 where they always agree and 0 where no more than by chance." }),
-    );
-  } else {
-    found.push(make("p", { className: "hint", textContent: "Once two reviewers have decided the same tiles, their agreement shows here." }));
-  }
-  if (disputed) {
-    const button = make("button", { type: "button", textContent: `Show ${disputed === 1 ? "the disputed tile" : `the ${disputed} disputed tiles`}` });
-    button.addEventListener("click", () => byId("progress-dialog").close("disputed"));
-    found.push(button);
-  }
-  return found;
+  const outcomes = Object.entries(report.outcomes).map(([name, number]) => `${number.toLocaleString("en")} ${name}`);
+  const reviewed = `${report.reviewed.toLocaleString("en")} of ${count(report.tiles, "tile")} reviewed by anybody`;
+  const found = [make("p", { textContent: `${reviewed}: ${outcomes.join(", ")}.` })];
+  if (report.reviewers.length) found.push(reviewerTable(report.reviewers, classes));
+  if (report.pairs.length) found.push(make("h3", { textContent: "Agreement" }), pairTable(report.pairs));
+  const text = report.pairs.length
+    ? "By what each said before seeing the other’s decision; tiles that one is unsure of are left out. " +
+      "Kappa is 1 where they always agree and 0 where no more than by chance."
+    : "Once two reviewers have decided the same tiles, their agreement shows here.";
+  return [...found, make("p", { className: "hint", textContent: text })];
+}
+
+function reviewerTable(reviewers, classes) {
+  const names = [...new Set([...classes, ...reviewers.flatMap((one) => Object.keys(one.accepted))])];
+  const counts = (one) => [one.reviewed, ...names.map((name) => one.accepted[name] ?? 0), one.rejected, one.unsure];
+  return table(
+    ["Reviewer", "reviewed", ...names, "rejected", "unsure"],
+    reviewers.map((one) => [one.reviewer, ...counts(one)]),
+  );
+}
+
+function pairTable(pairs) {
+  const share = ({ agreed, tiles }) => `${agreed} (${Math.round((100 * agreed) / tiles)} %)`;
+  const kappa = (pair) => (pair.kappa === null ? "not defined" : pair.kappa.toFixed(2));
+  return table(
+    ["Reviewers", "tiles of both", "agree", "Cohen’s kappa"],
+    pairs.map((pair) => [pair.reviewers.join(" and "), pair.tiles, share(pair), kappa(pair)]),
+  );
 }
 
 function table(titles, rows) {

@@ -63,7 +63,8 @@ export class FilterBar {
     const { show, label, site, group, order } = this.#form.elements;
     const labels = [...new Set(tiles.label.filter((name) => name !== null))].sort(byClass(folder.classes));
     fill(show, Object.entries(SHOWN).map(([name, [text]]) => [name, text]));
-    fill(label, [["", "any"], ...labels.map((name) => [name, name]), ...(tiles.label.includes(null) ? [[UNLABELLED, "none"]] : [])]);
+    const unlabelled = tiles.label.includes(null) ? [[UNLABELLED, "none"]] : [];
+    fill(label, [["", "any"], ...labels.map((name) => [name, name]), ...unlabelled]);
     fill(site, [["", "any"], ...folder.sites.map(({ name }) => [name, name])]);
     fill(group, [["", "any"], ...[...new Set(tiles.group)].filter(Boolean).sort(byNumber).map((name) => [name, name])]);
     fill(order, Object.entries(ORDERS));

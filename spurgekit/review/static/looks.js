@@ -2,6 +2,7 @@
 
 import { byId, make } from "./dom.js";
 
+const BRIGHTNESS = [1, 1.6, 2.4];
 const THEMES = { auto: "Auto", light: "Light", dark: "Dark" };
 
 export class Looks {
@@ -19,6 +20,7 @@ export class Looks {
     document.documentElement.dataset.theme = theme;
     byId("theme").replaceChildren(`◐ ${THEMES[theme]} `, make("kbd", { textContent: "D" }));
     document.documentElement.classList.toggle("sharp", this.isSharp);
+    document.documentElement.style.setProperty("--brightness", this.#memory.get("brightness", 1));
     this.#enlarge(this.#memory.get("large", "tile"));
     this.#changed();
   }
@@ -26,6 +28,12 @@ export class Looks {
   nextTheme() {
     const names = Object.keys(THEMES);
     this.#memory.set("theme", names[(names.indexOf(this.#memory.get("theme", "auto")) + 1) % names.length]);
+    this.apply();
+  }
+
+  nextBrightness() {
+    const now = BRIGHTNESS.indexOf(this.#memory.get("brightness", 1));
+    this.#memory.set("brightness", BRIGHTNESS[(now + 1) % BRIGHTNESS.length]);
     this.apply();
   }
 

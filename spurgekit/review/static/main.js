@@ -39,6 +39,7 @@ class Page {
     this.listen();
     this.outbox.flush();
     setInterval(() => this.pulse(), PULSE_MS);
+    addEventListener("focus", () => this.pulse());
   }
 
   makeCommands() {
@@ -65,6 +66,7 @@ class Page {
       around: () => !desk.isMany && looks.toggleLarge("around"),
       map: () => !desk.isMany && looks.toggleLarge("map"),
       sharp: () => looks.toggleSharp(),
+      bright: () => looks.nextBrightness(),
       theme: () => looks.nextTheme(),
       progress: () => this.showReport(),
       help: () => dialogs.showHelp(),
@@ -90,6 +92,11 @@ class Page {
     addEventListener("click", ({ target, detail }) => detail > 0 && target.closest("button")?.blur());
     byId("reviewer").addEventListener("click", () => this.changeReviewer());
     addEventListener("beforeunload", (event) => this.outbox.isFragile && event.preventDefault());
+    let wasStuck = false;
+    this.outbox.addEventListener("change", () => {
+      if (wasStuck && !this.outbox.isStuck) this.desk.show(); // what was away is asked for again
+      wasStuck = this.outbox.isStuck;
+    });
     this.outbox.addEventListener("refused", ({ detail }) => {
       const lost = detail.map(({ tile, after }) => `${tile} ${inWords(after) || "taken back"}`).join("; ");
       this.status.tell(`${count(detail.length, "decision")} on an earlier state of this folder no longer fit it: ${lost}`);
@@ -115,16 +122,10 @@ class Page {
     try {
       const { folder, revision } = await askJson("/api/pulse");
       if (folder === this.folder.key) await this.review.catchUp(revision);
-      this.reach("saved");
+      this.outbox.become("saved");
     } catch (error) {
-      this.reach(...stateOf(error));
+      this.outbox.become(...stateOf(error));
     }
-  }
-
-  reach(state, text = "") {
-    const wasAway = this.outbox.state !== "saved";
-    this.outbox.become(state, text);
-    if (state === "saved" && wasAway) this.desk.show(); // what was away is asked for again
   }
 
   rememberedReviewer() {
@@ -153,7 +154,9 @@ class Page {
     } catch (error) {
       trouble = `There is no report now: ${error.message}.`;
     }
-    if (await dialogs.showReport(report, this.folder.classes, trouble)) this.desk.showDisputed();
+    if (!(await dialogs.showReport(report, this.folder.classes, trouble))) return;
+    await this.pulse();
+    this.desk.showDisputed();
   }
 }
 

@@ -88,7 +88,7 @@ export class Many {
     this.#toggle(this.focus);
   }
 
-  /** Move the focus: "left", "right", "up", "down", "pageup", "pagedown", "home" or "end"; select what lies between if asked. */
+  /** Move the focus: "left", "right", "up", "down", "pageup", "pagedown", "home" or "end"; select on the way if asked. */
   move(where, isSelecting) {
     const page = Math.max(1, Math.floor(this.#box.clientHeight / this.#rowPx)) * this.#columns;
     const steps = { left: -1, right: 1, up: -this.#columns, down: this.#columns, pageup: -page, pagedown: page };
@@ -108,7 +108,9 @@ export class Many {
   changeSize(size) {
     if (!(size in SIZES)) return;
     this.#size = size;
-    for (const button of byId("cell-sizes").children) button.setAttribute("aria-pressed", String(button.textContent === size));
+    for (const button of byId("cell-sizes").children) {
+      button.setAttribute("aria-pressed", String(button.textContent === size));
+    }
     this.#forget();
     this.#layOut();
     this.#scrollToFocus();
@@ -164,11 +166,13 @@ export class Many {
     const width = this.#box.clientWidth - GAP_PX;
     const columns = Math.max(1, Math.round(width / (SIZES[this.#size] + GAP_PX)));
     const side = Math.floor(width / columns) - GAP_PX;
-    if (columns !== this.#columns || side !== this.#side) this.#forget();
+    const isOther = columns !== this.#columns || side !== this.#side;
+    if (isOther) this.#forget();
     [this.#columns, this.#side] = [columns, side];
     this.#room.style.height = `${Math.ceil(this.#list.length / columns) * this.#rowPx + GAP_PX}px`;
     this.#box.style.setProperty("--side", `${side}px`);
-    this.#render();
+    if (isOther) this.#scrollToFocus();
+    else this.#render();
   }
 
   #render() {

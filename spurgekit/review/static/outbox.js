@@ -4,7 +4,7 @@
 import { Closed, sendJson, Unreachable } from "./server.js";
 
 const BATCH = 200;
-const RETRY_MS = 2000;
+const RETRY_MS = 1000;
 
 /**
  * States: "saved", "saving", and where it does not go on, "unreachable", "closed" or "trouble" (with a text).
@@ -32,6 +32,11 @@ export class Outbox extends EventTarget {
 
   get waiting() {
     return this.#keys().length;
+  }
+
+  /** Whether it does not go on, for now. */
+  get isStuck() {
+    return !["saved", "saving"].includes(this.state);
   }
 
   /** Whether something would be lost if the page were closed now. */

@@ -18,13 +18,13 @@ export class Pictures extends EventTarget {
   }
 
   /**
-   * Return what is there of a tile: `state` is "loading", "ready" (with an `image`), "damaged" or "away" (with a `why`).
-   * What is away, since the server is, is asked for again.
+   * Return what is there of a tile, and ask for it if it never was: `state` is "loading", "ready" (with an `image`), "damaged"
+   * (with a `why`), or "away", as the server was.
    */
   get(i) {
     let entry = this.#entries.get(i);
     this.#entries.delete(i);
-    if (!entry || entry.state === "away") {
+    if (!entry) {
       entry = { state: "loading", image: new Image(), why: "" };
       this.#load(i, entry);
     }
@@ -36,17 +36,20 @@ export class Pictures extends EventTarget {
     return entry;
   }
 
-  /** Whether a tile's picture is there, without asking for it. */
-  isReady = (i) => this.#entries.get(i)?.state === "ready";
+  /** Ask once more for what was away. */
+  askAgain(i) {
+    if (this.#entries.get(i)?.state === "away") this.#entries.delete(i);
+    this.get(i);
+  }
 
   /** Ask for pictures in this order when nothing more urgent is under way; what was asked for before is forgotten. */
   ahead(tiles) {
-    this.#queue = tiles.filter((i) => !["ready", "loading", "damaged"].includes(this.#entries.get(i)?.state));
+    this.#queue = tiles.filter((i) => !this.#entries.has(i) || this.#entries.get(i).state === "away");
     this.#next();
   }
 
   #next() {
-    while (this.#queue.length && this.#loading < AT_ONCE) this.get(this.#queue.shift());
+    while (this.#queue.length && this.#loading < AT_ONCE) this.askAgain(this.#queue.shift());
   }
 
   async #load(i, entry) {

@@ -17,6 +17,7 @@ export class Review extends EventTarget {
   #others = new Map();
   #steps = [];
   #revision = 0;
+  #said = 0;
 
   constructor(folder, outbox) {
     super();
@@ -64,9 +65,11 @@ export class Review extends EventTarget {
   /** Learn what has been said meanwhile, if anything has; a number says so. */
   async catchUp(revision) {
     if (revision === this.#revision) return;
-    const who = this.who;
+    const { who } = this;
+    const said = this.#said;
     const found = await askJson(`/api/opinions?${new URLSearchParams({ who })}`);
-    if (who === this.who) this.#replace(found);
+    // What was said meanwhile is not in the answer; the next time it will be.
+    if (who === this.who && said === this.#said) this.#replace(found);
   }
 
   /** Say something of tiles: `change(opinion, tile)` returns the new opinion. It can be undone in one step. */
@@ -102,6 +105,7 @@ export class Review extends EventTarget {
   }
 
   #say(i, after) {
+    this.#said++;
     this.#set(i, after);
     this.#outbox.add({
       id: crypto.randomUUID(),
@@ -135,10 +139,11 @@ export class Review extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  #takeIn({ revision, others }) {
+  #takeIn({ revision, others, disputed }) {
     // One more than before: nothing but this page's own decisions has come in.
     if (revision === this.#revision + 1) this.#revision = revision;
     for (const [i, said] of this.#byNumber(others[this.who] ?? {}, asNamed)) this.#others.set(i, said);
+    for (const [i, isSo] of this.#byNumber(disputed, Boolean)) this.disputed[isSo ? "add" : "delete"](i);
     this.dispatchEvent(new Event("change"));
   }
 

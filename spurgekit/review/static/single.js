@@ -3,7 +3,8 @@
 import { byId, make, say } from "./dom.js";
 import { classColour, colour, isSameVerdict, metres, niceLength, withSign } from "./words.js";
 
-const AHEAD = 30;
+const AHEAD = 30; // tiles whose pictures are got beforehand
+const SOON = 6; // the first of them, before those behind
 const BEHIND = 4;
 const BESIDE = 4; // tiles in the strip before and after
 const STRIP_PX = 128;
@@ -34,15 +35,17 @@ export class Single {
   /** Show the tile at a place of a list. */
   show(list, place) {
     const i = list[place];
-    if (i !== this.#current) {
+    if (i !== this.#current) this.#setZoom({ scale: 1, x: 0, y: 0 });
+    if (i !== this.#current || !this.isSeen) {
       this.#current = i;
-      this.#setZoom({ scale: 1, x: 0, y: 0 });
+      this.#pictures.askAgain(i);
       this.#showPicture();
     }
     this.#showStrip(list, place);
     this.refresh(list, place);
-    const ahead = list.slice(place + 1, place + 1 + AHEAD);
-    this.#pictures.ahead([...ahead.slice(0, 6), ...list.slice(Math.max(0, place - BEHIND), place).reverse(), ...ahead.slice(6)]);
+    const after = list.slice(place + 1, place + 1 + AHEAD);
+    const before = list.slice(Math.max(0, place - BEHIND), place).reverse();
+    this.#pictures.ahead([...after.slice(0, SOON), ...before, ...after.slice(SOON)]);
   }
 
   /** Show what has been said of the tile and of those beside it. */
@@ -111,7 +114,9 @@ export class Single {
   #makeItem(i) {
     const id = this.#review.tiles.id[i];
     const image = make("img", { src: this.#thumbnail(id, STRIP_PX), alt: "", draggable: false });
-    return make("li", { title: id }, image, make("span", { className: "mark" }));
+    const item = make("li", { title: id }, image, make("span", { className: "mark" }));
+    image.addEventListener("error", () => item.classList.add("damaged"));
+    return item;
   }
 
   #mark(item, i) {

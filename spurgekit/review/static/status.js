@@ -31,18 +31,19 @@ export class Status {
   }
 
   refreshSaving() {
-    const { state, text, waiting } = this.#outbox;
-    const isStuck = !["saved", "saving"].includes(state);
+    const { state, text, waiting, isStuck } = this.#outbox;
     byId("saving").dataset.state = isStuck ? "stuck" : state;
     const stuck = waiting ? `⚠ ${waiting.toLocaleString("en")} not saved yet` : "⚠ No server";
     byId("saving").textContent = { saved: "✓ All saved", saving: "Saving …" }[state] ?? stuck;
     const kept = waiting
-      ? `${count(waiting, "decision")} ${waiting === 1 ? "is" : "are"} kept in this browser and saved when it is back; go on if you like. `
+      ? `${count(waiting, "decision")} ${waiting === 1 ? "is" : "are"} kept in this browser, and saved when it is back: go on. `
       : "";
-    say(byId("notice"), {
-      unreachable: `The server does not answer. ${kept}Start 'spurgekit review' for ${this.#review.folder.name} again, and open its link in this browser.`,
-      closed: `The server was started again. ${kept}Open the link that it has printed in this browser; then this page goes on, too.`,
+    const start = `Start 'spurgekit review' for ${this.#review.folder.name} again`;
+    const notices = {
+      unreachable: `The server does not answer. ${kept}${start}, and open its link in this browser.`,
+      closed: `The server was started again. ${kept}Open the link that it has printed in this browser; this page goes on then.`,
       trouble: `Decisions cannot be saved: ${text}. ${kept}`,
-    }[state] ?? "");
+    };
+    say(byId("notice"), notices[state] ?? "");
   }
 }
