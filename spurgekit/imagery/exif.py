@@ -6,7 +6,6 @@ import io
 import math
 import re
 import struct
-import warnings
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 
 from PIL import ExifTags, Image
 from pydantic import BaseModel, ConfigDict, Field
+
+from spurgekit.imagery.quiet import without_warnings
 
 MAX_PX = 150_000_000
 """Images with more pixels are no photos; Pillow would refuse them as decompression bombs."""
@@ -62,14 +63,12 @@ def read_exif(path: Path) -> Exif | None:
         JPEG, TIFF or any other format in which Pillow finds EXIF.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about damaged EXIF and large images
-            with Image.open(path) as image:
-                if image.width * image.height > MAX_PX:
-                    return None
-                tags = image.getexif()
-                photo, gps = dict(tags.get_ifd(ExifTags.IFD.Exif)), dict(tags.get_ifd(ExifTags.IFD.GPSInfo))
-                thumbnail = _thumbnail_size(image.info.get("exif"), tags.get_ifd(ExifTags.IFD.IFD1))
+        with without_warnings(Warning), Image.open(path) as image:  # about damaged EXIF and large images
+            if image.width * image.height > MAX_PX:
+                return None
+            tags = image.getexif()
+            photo, gps = dict(tags.get_ifd(ExifTags.IFD.Exif)), dict(tags.get_ifd(ExifTags.IFD.GPSInfo))
+            thumbnail = _thumbnail_size(image.info.get("exif"), tags.get_ifd(ExifTags.IFD.IFD1))
     except (OSError, SyntaxError, ValueError, TypeError, struct.error, Image.DecompressionBombError):
         return None  # whether the pixels can be read is GDAL's to say
     make, model = _text(tags.get(ExifTags.Base.Make)), _text(tags.get(ExifTags.Base.Model))

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 
 import numpy as np
@@ -29,6 +27,7 @@ from spurgekit.imagery.exif import read_exif
 from spurgekit.imagery.frame import FramePose, Placement, place_photo
 from spurgekit.imagery.grid import PixelGrid, Window, name_crs
 from spurgekit.imagery.orientation import AS_STORED, stored_grid, stored_window, swaps_sides, upright, upright_grid
+from spurgekit.imagery.quiet import without_warnings
 from spurgekit.imagery.target import at_gsd, check_gsd, in_crs
 
 # GDAL's default block cache is 5 % of the machine's memory for as long as the process lives, which is more than the rest of
@@ -39,9 +38,6 @@ os.environ.setdefault("GDAL_CACHEMAX", "64")
 os.environ.setdefault("GDAL_PNG_WHOLE_IMAGE_OPTIM", "NO")
 
 DATA_TYPES = ("uint8", "uint16", "float32")
-_WARNINGS = Lock()
-"""Held while a file is opened without a warning: filters of warnings are one for all threads."""
-
 EXACT = 1e-9
 """Tolerance of the warper's transform, in pixels. (rasterio 1.4 fails on an exact 0.)"""
 
@@ -293,8 +289,7 @@ def _open(path: Path, threads: int) -> DatasetReader:
     if path.is_dir():
         raise ImageryError(f"{path} is a folder; name an image in it")
     try:
-        with _WARNINGS, warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # said in our own words where it matters
+        with without_warnings(NotGeoreferencedWarning):
             dataset = rasterio.open(path, num_threads=threads)
     except RasterioError as error:
         raise ImageryError(
