@@ -122,7 +122,7 @@ def _add_log(app: FastAPI, review: Review) -> None:
             journal.record(taken)
         except OSError as error:
             raise HTTPException(507, f"{journal.path.name} cannot be written: {error.strerror or error}") from error
-        ids, everybody = {entry.id for entry in taken}, journal.opinions()
+        ids, everybody = {entry.id for entry in taken}, journal.opinions(entry.tile for entry in taken)
         decided = {who: [e.tile for e in taken if e.who == who and e.after.verdict] for who in {e.who for e in taken}}
         return _json(
             {

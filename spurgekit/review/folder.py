@@ -139,8 +139,7 @@ def open_folder(path: Path, *, classes: Sequence[str] | None = None, predictions
     elif (path / PARQUET).is_file():
         kind, table, known = "tiles", _read_tiles(path), None
     else:
-        what = f"holds neither {PARQUET} nor {DATASET}" if path.is_dir() else "is not a folder"
-        raise InputError(f"{path} {what}; make tiles with 'spurgekit tile', or a dataset with 'spurgekit build-dataset'")
+        raise InputError(_why_not(path))
     if table.empty:
         raise InputError(f"{path} lists no tiles; make it again")
     if "label" not in table:
@@ -155,6 +154,14 @@ def open_folder(path: Path, *, classes: Sequence[str] | None = None, predictions
         tiles = [replace(tile, confidence=confidence.get(tile.id)) for tile in tiles]
     crs = CRS.from_wkt(table.crs.to_wkt()) if table.crs else None
     return ReviewFolder(path.resolve(), kind, names, tuple(tiles), crs, group_name)
+
+
+def _why_not(path: Path) -> str:
+    inner = sorted(file.parent for name in (PARQUET, DATASET) for file in path.glob(f"*/{name}"))
+    if inner:
+        return f"{path} is itself neither tiles nor a dataset; name a folder in it, e.g. {inner[0]}"
+    what = f"holds neither {PARQUET} nor {DATASET}" if path.is_dir() else "is not a folder"
+    return f"{path} {what}; make tiles with 'spurgekit tile', or a dataset with 'spurgekit build-dataset'"
 
 
 def _read_tiles(path: Path) -> gpd.GeoDataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
@@ -17,7 +17,6 @@ from spurgekit.tiles.decisions import (
     Decision,
     Opinion,
     append_decisions,
-    opinions,
     read_decisions,
 )
 
@@ -93,7 +92,7 @@ class Journal:
         self._lock = threading.Lock()
         self._decisions: list[Decision] = []
         self._ids: set[str] = set()
-        self._latest: dict[tuple[str, str], Opinion] = {}
+        self._latest: dict[str, dict[str, Opinion]] = {}
         self._size = 0
         self._revision = time.time_ns() // 1_000_000  # larger than any that a page knows from an earlier start
         with warnings.catch_warnings(record=True) as said:
@@ -118,11 +117,15 @@ class Journal:
         """Return a reviewer's opinions by tile; those without a verdict only where they have a note."""
         with self._lock:
             self._catch_up()
-            return {tile: said for (tile, name), said in self._latest.items() if name == who and said != NO_OPINION}
+            return {tile: of[who] for tile, of in self._latest.items() if of.get(who, NO_OPINION) != NO_OPINION}
 
-    def opinions(self) -> dict[str, dict[str, Opinion]]:
-        """Return what each reviewer thinks of each tile; see :func:`spurgekit.tiles.decisions.opinions`."""
-        return opinions(self.decisions())
+    def opinions(self, tiles: Iterable[str] | None = None) -> dict[str, dict[str, Opinion]]:
+        """Return what each reviewer thinks of each tile, or of some, as :func:`spurgekit.tiles.decisions.opinions` does."""
+        with self._lock:
+            self._catch_up()
+            asked = self._latest if tiles is None else {tile: self._latest.get(tile, {}) for tile in tiles}
+            held = {tile: {who: said for who, said in of.items() if said.verdict} for tile, of in asked.items()}
+        return {tile: of for tile, of in held.items() if of}
 
     def record(self, entries: Sequence[Entry]) -> None:
         """Add entries to the log, except those that are in it; when it returns they are on the disk.
@@ -134,17 +137,15 @@ class Journal:
         """
         with self._lock:
             self._catch_up()
-            latest: dict[tuple[str, str], Opinion] = {}
             added: dict[str, Decision] = {}
+            latest: dict[tuple[str, str], Opinion] = {}  # of the entries themselves
             for entry in entries:
                 if entry.id in self._ids or entry.id in added:
                     continue
-                key = (entry.tile, entry.who)
-                before = latest.get(key, self._latest.get(key, NO_OPINION))
-                added[entry.id] = Decision(
-                    id=entry.id, when=entry.when, who=entry.who, tile=entry.tile, before=before, after=entry.after
-                )
-                latest[key] = entry.after
+                said = self._latest.get(entry.tile, {}).get(entry.who, NO_OPINION)
+                before = latest.get((entry.tile, entry.who), said)
+                added[entry.id] = Decision(**dict(entry), before=before)
+                latest[entry.tile, entry.who] = entry.after
             if not added:
                 return
             append_decisions(self.path, added.values())
@@ -168,4 +169,4 @@ class Journal:
     def _take_in(self, decision: Decision) -> None:
         self._decisions.append(decision)
         self._ids.add(decision.id)
-        self._latest[decision.tile, decision.who] = decision.after
+        self._latest.setdefault(decision.tile, {})[decision.who] = decision.after

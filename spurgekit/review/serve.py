@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import socket
 import threading
@@ -10,6 +11,7 @@ import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from spurgekit.errors import InputError
@@ -140,7 +142,13 @@ def make_server(guard: Callable[..., object]) -> uvicorn.Server:
     """Return a server that writes nothing but errors, to run with ``run(sockets=[listener])``."""
     import uvicorn
 
-    return uvicorn.Server(
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # What is cut off now is no error: pages keep what they have not sent.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            super().handle_exit(sig, frame)
+
+    return Server(
         uvicorn.Config(
             guard,
             http="h11",
@@ -148,6 +156,6 @@ def make_server(guard: Callable[..., object]) -> uvicorn.Server:
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=1,
         )
     )

@@ -19,6 +19,7 @@ import numpy as np
 import shapely
 
 from spurgekit.parallel import cores
+from spurgekit.tiles.decisions import LOG, Decision, Opinion, append_decisions
 from spurgekit.tiles.index import PARQUET
 from spurgekit.tiles.png import encode_png
 from tests.review.served import find_chromium, launch_chromium, serve
@@ -64,7 +65,10 @@ WATCH = """
 
 
 def make_tiles_folder(folder: Path, count: int) -> Path:
-    """Write a tiles folder of a square grid of tiles, without the image that it would have been cut from."""
+    """Write a tiles folder of a square grid of tiles, without the image that it would have been cut from.
+
+    One reviewer has decided all of it, and ada the second half.
+    """
     folder.mkdir()
     rng = np.random.default_rng(0)
     ground = cv2.GaussianBlur(rng.normal(110, 60, (2000, 2000, 3)).astype(np.float32), (0, 0), 1.2)
@@ -94,6 +98,10 @@ def make_tiles_folder(folder: Path, count: int) -> Path:
         crs="EPSG:32612",
     )  # fmt: skip
     index.to_parquet(folder / PARQUET)
+    said = {label: Opinion(verdict="accepted", label=label) for label in ("absent", "present")}
+    others = [Decision(who="bo", tile=name, after=said[label]) for name, label in zip(names, index["label"], strict=True)]
+    own = [decision.model_copy(update={"id": f"ada{i}", "who": "ada"}) for i, decision in enumerate(others[count // 2 :])]
+    append_decisions(folder / LOG, [*others, *own])
     return folder
 
 
@@ -122,7 +130,7 @@ def main() -> None:
         folder = make_tiles_folder(Path(name) / "tiles", options.tiles)
         print(f"{options.tiles:,} PNG tiles of {TILE_PX} px; headless Chromium without a GPU, {cores()} cores", flush=True)
         begun = time.perf_counter()
-        with serve(folder) as served:
+        with serve(folder, "--reviewer", "ada") as served:
             print(f"server started           {1000 * (time.perf_counter() - begun):7.0f} ms", flush=True)
             page = browser.new_page(viewport={"width": 1920, "height": 1080})
             begun = time.perf_counter()

@@ -137,6 +137,9 @@ class TestRefused:
     def test_an_empty_folder(self, tmp_path):
         self.refused(tmp_path, r"holds neither tiles\.parquet nor dataset\.json; make tiles with 'spurgekit tile'")
 
+    def test_a_folder_around_it(self, dune):
+        self.refused(dune, "is itself neither tiles nor a dataset; name a folder in it, e.g. .*/tiles$")
+
     def test_no_folder(self, tmp_path):
         self.refused(tmp_path / "nowhere", "nowhere is not a folder; make tiles")
 
