@@ -14,7 +14,7 @@ from spurgekit.review.serve import DEFAULT_PORT
 
 
 @click.command("review")
-@click.argument("folder", metavar="DIR", type=PATH, required=False)
+@click.argument("folder", metavar="[DIR]", type=PATH, required=False)
 @click.option("--reviewer", help="Who reviews.  [default: the login name]")
 @click.option("--classes", type=NameList(), help="Class names in the order of their keys, 1 to 9.")
 @click.option("--predictions", type=PATH, help="A model's test_predictions.csv, to find labels that it doubts.")

@@ -25,6 +25,7 @@ CLOSED = (
     "This page is opened by the link that 'spurgekit review' prints, which works once and in one browser.\n"
     "Start the command again for a new link; what was decided is kept."
 )
+FOREIGN = "Requests of other sites are not accepted."
 HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -91,11 +92,12 @@ class Guard:
         if not self._has_session(headers):
             return _refuse(CLOSED)
         if method in READING:
-            return None
+            # Pages of other ports of this machine are of the same site, which cookies go by.
+            return None if headers.get("sec-fetch-site") in (None, "none", "same-origin") else _refuse(FOREIGN)
         if method != "POST":
             return PlainTextResponse("Only GET and POST are known here.", 405)
         if not _is_from_page(headers):
-            return _refuse("Requests of other sites are not accepted.")
+            return _refuse(FOREIGN)
         if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
             return PlainTextResponse("Send JSON.", 415)
         return None

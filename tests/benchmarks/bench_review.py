@@ -159,7 +159,7 @@ def main() -> None:
             page.wait_for_timeout(500)
             times = [measure(page, "grid", key) for key in ["PageDown"] * 10 + ["End", "Home"]]
             print(f"grid, another page       {describe(times)}", flush=True)
-            page.wait_for_function("document.getElementById('saving').dataset.state === 'saved'")
+            page.wait_for_selector("#saving[data-state=saved]")
             print(served.interrupt().strip().split(" in ")[0])
 
 

@@ -79,6 +79,10 @@ class TestSession:
     def test_everything_is_with_it(self, guard, cookie):
         assert request(guard, "/api/folder", headers=cookie).text == "GET /api/folder"
 
+    @pytest.mark.parametrize(("site", "status"), [("same-origin", 200), ("none", 200), ("same-site", 403), ("cross-site", 403)])
+    def test_pages_of_other_sites_do_not_share_it(self, guard, cookie, site, status):
+        assert request(guard, "/api/picture", headers={**cookie, "sec-fetch-site": site}).status == status
+
     @pytest.mark.parametrize(
         "value", ["", "x", "spurgekit-review-8765", "spurgekit-review-8765=", "spurgekit-review-8765=None", "a=b; =; c", "ü=1"]
     )

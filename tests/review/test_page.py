@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -73,9 +75,21 @@ def served_here(folder, reviewer="ada"):
 def desk(context, dune):
     """Open the page of the dune's tiles, for ada unless somebody else is named."""
     with served_here(open_folder(dune / "tiles")) as link:
-        page = context.new_page()
-        page.goto(link)
+        page = open_page(context, link)
         yield Desk(page)
+
+
+def open_page(context, address):
+    page = context.new_page()
+    page.goto(address)
+    return page
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files and writes nothing about it."""
+
+    def log_message(self, *arguments):
+        pass
 
 
 class Desk:
@@ -177,13 +191,11 @@ class TestServerDies:
 
     def test_mid_way(self, context, dune, port):
         with serve(dune / "tiles", "--reviewer", "ada", port=port) as served:
-            page = context.new_page()
-            page.goto(served.link)
+            page = open_page(context, served.link)
             desk = Desk(page)
             desk.press("1 1 1 1 1")
             desk.saved()
-            page.wait_for_function("document.querySelectorAll('#strip img').length > 0")
-            page.wait_for_timeout(500)  # pictures ahead come in
+            page.wait_for_load_state("networkidle")  # pictures ahead come in
             served.kill()
         desk.press("2 2 2")
         expect(page.locator("#saving")).to_have_text("⚠ 3 not saved yet")
@@ -193,8 +205,7 @@ class TestServerDies:
         assert len(log_of(dune)) == 5
         with serve(dune / "tiles", "--reviewer", "ada", port=port) as served:
             expect(page.locator("#notice")).to_contain_text("The server was started again. 4 decisions are kept")
-            other = context.new_page()
-            other.goto(served.link)
+            other = open_page(context, served.link)
             again = Desk(other)
             again.saved()
             expect(other.locator("#progress-text")).to_have_text("9 of 30 reviewed")
@@ -204,8 +215,7 @@ class TestServerDies:
 
     def test_and_the_browser_is_closed_before_it_is_back(self, context, dune, port):
         with serve(dune / "tiles", "--reviewer", "ada", port=port) as served:
-            page = context.new_page()
-            page.goto(served.link)
+            page = open_page(context, served.link)
             desk = Desk(page)
             desk.wait_for_picture()
             served.kill()
@@ -214,8 +224,7 @@ class TestServerDies:
         page.close()
         (dune / "tiles" / LOG).write_bytes(b'{"id": "cut off')  # as the crash left it
         with serve(dune / "tiles", "--reviewer", "ada", port=port) as served:
-            page = context.new_page()
-            page.goto(served.link)
+            page = open_page(context, served.link)
             Desk(page).saved()
         with pytest.warns(UserWarning, match="line 1 is cut off"):
             assert log_of(dune) == [("ada", tile_id(0), WEED)]
@@ -239,8 +248,7 @@ class TestServerDies:
     def test_pictures_that_did_not_come_are_asked_for_again(self, context, dune):
         context.route(re.compile(f"/api/picture.*{tile_id(1)}"), lambda route: route.abort())
         with served_here(open_folder(dune / "tiles")) as link:
-            page = context.new_page()
-            page.goto(link)
+            page = open_page(context, link)
             desk = Desk(page)
             context.route("**/api/pulse", lambda route: route.abort())
             desk.press("ArrowRight")
@@ -291,6 +299,22 @@ class TestGrid:
         desk.saved()
         assert log_of(dune) == [("ada", tile_id(0), SAND), ("ada", tile_id(1), WEED)]
 
+    def test_goes_on_where_it_was_when_the_server_is_back(self, context, dune):
+        context.route(re.compile(f"/api/thumbnail.*{tile_id(2)}"), lambda route: route.abort())
+        with served_here(open_folder(dune / "tiles")) as link:
+            page = open_page(context, link)
+            desk = Desk(page)
+            desk.press("g ArrowRight ArrowRight")
+            expect(page.locator(".cell.damaged")).to_have_attribute("data-tile", tile_id(2))
+            context.route("**/api/pulse", lambda route: route.abort())
+            page.evaluate("window.dispatchEvent(new Event('focus'))")
+            expect(page.locator("#saving")).to_have_text("⚠ No server")
+            context.unroute_all()
+            page.evaluate("window.dispatchEvent(new Event('focus'))")
+            desk.saved()
+            expect(page.locator(".cell.damaged")).to_have_count(0)
+            expect(page.locator(".cell.focused")).to_have_attribute("data-tile", tile_id(2))
+
     def test_asks_before_it_decides_what_nobody_has_seen(self, desk, dune):
         desk.page.set_viewport_size({"width": 700, "height": 420})
         desk.press("g")
@@ -308,8 +332,7 @@ class TestTrouble:
     def test_a_missing_tile_is_shown_as_such_and_can_only_be_rejected(self, context, dune):
         (dune / "tiles" / f"{tile_id(0)}.png").unlink()
         with served_here(open_folder(dune / "tiles")) as link:
-            page = context.new_page()
-            page.goto(link)
+            page = open_page(context, link)
             desk = Desk(page)
             expect(page.locator("#tile-trouble")).to_contain_text(f"{tile_id(0)}.png is missing; make the tiles again")
             desk.press("2 a")
@@ -323,16 +346,14 @@ class TestTrouble:
         path = dune / "tiles" / f"{tile_id(3)}.png"
         path.write_bytes(path.read_bytes()[:200])
         with served_here(open_folder(dune / "tiles")) as link:
-            page = context.new_page()
-            page.goto(link)
+            page = open_page(context, link)
             Desk(page).press("g")
             expect(page.locator(".cell.damaged")).to_have_attribute("data-tile", tile_id(3))
 
     def test_a_tile_without_a_label_is_not_accepted(self, context, dune):
         add_columns(dune / "tiles", label=[None, "stone", *["sand", "weed"] * 14])
         with served_here(open_folder(dune / "tiles", classes=("sand", "weed"))) as link:
-            page = context.new_page()
-            page.goto(link)
+            page = open_page(context, link)
             desk = Desk(page)
             assert desk.fact("Label") == "none yet"
             expect(page.get_by_role("button", name="A Accept")).to_be_disabled()
@@ -352,12 +373,72 @@ class TestTrouble:
             assert "works once" in page.inner_text("body")
 
 
+class TestOtherPages:
+    """A page that another program of this machine serves is of the same site, so that the browser sends the cookie along."""
+
+    @pytest.fixture
+    def elsewhere(self, tmp_path):
+        (tmp_path / "www").mkdir()
+        (tmp_path / "www" / "index.html").write_text("<!doctype html><title>elsewhere</title>")
+        handler = partial(QuietHandler, directory=tmp_path / "www")
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            yield f"http://127.0.0.1:{server.server_port}/"
+            server.shutdown()
+            thread.join()
+
+    @pytest.fixture
+    def stranger(self, browser, dune, elsewhere):
+        """A page of elsewhere in a browser that has the review open, too, and the review's address."""
+        with served_here(open_folder(dune / "tiles")) as link:
+            context = browser.new_context()
+            Desk(open_page(context, link))
+            yield open_page(context, elsewhere), link.split("/open")[0]
+            context.close()
+
+    def test_cannot_decide(self, stranger, dune):
+        page, address = stranger
+        script = """([address, type]) => {
+          const options = { method: "POST", mode: "no-cors", credentials: "include", body: "{}" };
+          options.headers = { "Content-Type": type };
+          return fetch(`${address}/api/decisions`, options).then((answer) => answer.type, () => "failed");
+        }"""
+        for content_type in ("application/json", "text/plain"):
+            assert page.evaluate(script, [address, content_type]) in ("opaque", "failed")
+        assert not (dune / "tiles" / LOG).exists()
+
+    def test_cannot_see(self, stranger):
+        page, address = stranger
+        script = """(address) => {
+          const image = new Image();
+          image.src = `${address}/api/map?site=dune`;
+          return image.decode().then(() => "a picture", () => "nothing");
+        }"""
+        assert page.evaluate(script, address) == "nothing"
+        script = """(address) => fetch(`${address}/api/folder`, { credentials: "include" })
+          .then((answer) => answer.text(), () => "nothing")"""
+        assert page.evaluate(script, address) == "nothing"
+
+    def test_cannot_frame_it(self, stranger):
+        page, address = stranger
+        page.evaluate(
+            """(address) => new Promise((done) => {
+              const frame = document.createElement("iframe");
+              frame.src = address;
+              frame.onload = done;
+              document.body.append(frame);
+            })""",
+            address,
+        )
+        assert page.frames[1].url.startswith("chrome-error:")
+
+
 class TestReviewers:
     def test_do_not_see_what_others_said_before_they_have_decided(self, context, dune):
         append_decisions(dune / "tiles" / LOG, [decided("bo", 0, SAND), decided("bo", 1, WEED)])
         with served_here(open_folder(dune / "tiles")) as link:
-            page = context.new_page()
-            page.goto(link)
+            page = open_page(context, link)
             desk = Desk(page)
             assert "bo" not in page.locator("#facts").inner_text()
             desk.press("2")

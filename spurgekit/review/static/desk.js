@@ -42,7 +42,7 @@ export class Desk {
   }
 
   /** Make the list of tiles anew, and stay at a tile if it is still there; else begin at the first that is not reviewed. */
-  renew(id = this.#review.tiles.id[this.tiles[this.place]]) {
+  renew(id = this.#review.tiles.id[this.tiles[this.isMany ? this.many.focus : this.place]]) {
     this.#memory.set("criteria", this.filters.criteria);
     this.tiles = list(this.#review, this.filters.criteria);
     const stayed = this.tiles.indexOf(this.#review.number.get(id));
@@ -71,6 +71,17 @@ export class Desk {
       this.go(this.place);
     }
     this.refresh();
+  }
+
+  /** Ask again for pictures that did not come while the server was away. */
+  reload() {
+    if (!this.tiles.length) return;
+    if (this.isMany) {
+      this.many.reload();
+    } else {
+      this.single.reload();
+      this.go(this.place);
+    }
   }
 
   refresh() {

@@ -9,8 +9,16 @@ export function ask(id) {
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue), { once: true });
+    dialog.onclose = () => resolve(dialog.returnValue);
   });
+}
+
+/** Close a dialog from its field. The browser would tell of it, and take the focus away, only after the next key perhaps. */
+function leave(field, answer) {
+  const dialog = field.closest("dialog");
+  field.blur();
+  dialog.close(answer);
+  dialog.onclose();
 }
 
 export async function confirm(text) {
@@ -43,7 +51,7 @@ export function listen() {
   byId("note-text").addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
-    byId("note-dialog").close("save");
+    leave(event.target, "save");
   });
   for (const dialog of document.querySelectorAll("dialog")) {
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // beside it

@@ -94,7 +94,7 @@ class Page {
     addEventListener("beforeunload", (event) => this.outbox.isFragile && event.preventDefault());
     let wasStuck = false;
     this.outbox.addEventListener("change", () => {
-      if (wasStuck && !this.outbox.isStuck) this.desk.show(); // what was away is asked for again
+      if (wasStuck && !this.outbox.isStuck) this.desk.reload();
       wasStuck = this.outbox.isStuck;
     });
     this.outbox.addEventListener("refused", ({ detail }) => {

@@ -53,6 +53,12 @@ export class Many {
     this.#scrollToFocus();
   }
 
+  /** Ask again for pictures that did not come. */
+  reload() {
+    this.#forget();
+    this.#render();
+  }
+
   /** Show what has been said of the tiles. */
   refresh() {
     for (const [place, cell] of this.#cells) this.#mark(cell, place);

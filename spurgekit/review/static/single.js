@@ -48,6 +48,11 @@ export class Single {
     this.#pictures.ahead([...after.slice(0, SOON), ...before, ...after.slice(SOON)]);
   }
 
+  /** Ask again for pictures that did not come, with the next tile that is shown. */
+  reload() {
+    this.#items.clear();
+  }
+
   /** Show what has been said of the tile and of those beside it. */
   refresh(list, place) {
     if (this.#current === null) return;
