@@ -21,6 +21,7 @@ from spurgekit.tiles.decisions import (
 )
 
 NO_OPINION = Opinion()
+LONGEST_NAME = 100
 
 
 class Entry(BaseModel):
@@ -43,7 +44,7 @@ class Entry(BaseModel):
 
     id: str = Field(min_length=1, max_length=100)
     when: AwareDatetime
-    who: str = Field(max_length=100)
+    who: str
     tile: str = Field(min_length=1)
     after: Opinion
 
@@ -59,11 +60,11 @@ def as_name(who: str) -> str:
     Raises
     ------
     InputError
-        If nothing is left of it.
+        If nothing is left of it, or too much.
     """
     name = " ".join(who.split())
-    if not name:
-        raise InputError("a reviewer needs a name; pass --reviewer NAME")
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise InputError(f"a reviewer needs a name of up to {LONGEST_NAME} letters; pass --reviewer NAME")
     return name
 
 

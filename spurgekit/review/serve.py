@@ -79,13 +79,16 @@ def serve_review(folder: ReviewFolder, options: ServeOptions = ServeOptions(), s
         surroundings = Surroundings(folder, pictures, find_sources(folder, options.imagery))
         review = Review(folder, journal, pictures, surroundings, reviewer)
         guard = Guard(make_app(review), listener.getsockname()[1])
-        for line in (*_greeting(review.folder, journal, reviewer), guard.link):
-            say(line)
-        if options.browser:
-            # In a thread, since a browser in the terminal would keep the server from starting.
-            threading.Thread(target=webbrowser.open, args=(guard.link,), daemon=True).start()
+
+        def greet() -> None:
+            for line in (*_greeting(review.folder, journal, reviewer), guard.link):
+                say(line)
+            if options.browser:
+                # In a thread, since a browser in the terminal would keep the server from answering.
+                threading.Thread(target=webbrowser.open, args=(guard.link,), daemon=True).start()
+
         try:
-            make_server(guard).run(sockets=[listener])
+            make_server(guard, greet).run(sockets=[listener])
         except KeyboardInterrupt:
             pass
         finally:
@@ -138,11 +141,18 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-def make_server(guard: Callable[..., object]) -> uvicorn.Server:
-    """Return a server that writes nothing but errors, to run with ``run(sockets=[listener])``."""
+def make_server(guard: Callable[..., object], started: Callable[[], None] = lambda: None) -> uvicorn.Server:
+    """Return a server to run with ``run(sockets=[listener])``, which writes nothing but errors.
+
+    ``started`` is called when it answers, and Ctrl+C ends it in good order.
+    """
     import uvicorn
 
     class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started()
+
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             # What is cut off now is no error: pages keep what they have not sent.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)

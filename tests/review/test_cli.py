@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import sys
+from queue import Queue
 
 import pytest
 
@@ -82,7 +83,9 @@ class TestRefused:
         assert "tiles cannot be written to, and decisions are kept in it; review a copy of it" in refuse("review", "tiles")
 
     def test_a_reviewer_without_a_name(self):
-        assert "a reviewer needs a name; pass --reviewer NAME" in refuse("review", "tiles", "--reviewer", " ")
+        assert "a reviewer needs a name of up to 100 letters; pass --reviewer NAME" in refuse(
+            "review", "tiles", "--reviewer", " "
+        )
 
     def test_imagery_that_is_not_there(self):
         line = refuse("review", "tiles", "--imagery", "nowhere")
@@ -125,14 +128,18 @@ def test_the_browser_is_opened(dune, monkeypatch):
     from spurgekit.review import ServeOptions, open_folder, serve_review
 
     class Ends:
+        def __init__(self, _, started):
+            self.started = started
+
         def run(self, **_):
+            self.started()
             raise KeyboardInterrupt
 
-    opened, said = [], []
-    monkeypatch.setattr("spurgekit.review.serve.make_server", lambda _: Ends())
-    monkeypatch.setattr("spurgekit.review.serve.webbrowser.open", opened.append)
+    opened, said = Queue(), []
+    monkeypatch.setattr("spurgekit.review.serve.make_server", Ends)
+    monkeypatch.setattr("spurgekit.review.serve.webbrowser.open", opened.put)
     serve_review(open_folder(dune / "tiles"), ServeOptions(port=0), said.append)
-    assert opened == [said[-2]]
+    assert opened.get(timeout=10) == said[-2]  # the link
     assert said[-1].startswith("0 decisions saved in ")
 
 
