@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from pyarrow.lib import ArrowException
 from rasterio.crs import CRS
 
 from spurgekit.dataset import open_dataset
@@ -26,10 +27,9 @@ from spurgekit.tiles.index import PARQUET, read_index
 
 Point = tuple[float, float]
 Corners = tuple[Point, Point, Point, Point]
-Kind = Literal["tiles", "dataset"]
 
 DEFAULT_CLASSES = (BACKGROUND, "present")
-GROUPS = ("plot", "cluster")
+GROUPS = ("plot", "cluster", "group")
 """Columns that say which tiles lie together; the first one that says anything is used."""
 
 
@@ -46,7 +46,7 @@ class ReviewTile:
         The class that it is said to show.
     site : str
     group : str
-        The plot or cluster that it lies in; empty where that is not known.
+        The plot, cluster or other group that it belongs to; empty where that is not known.
     source : str
         Name of the image that it was cut from; empty where that is not known.
     size_px : int
@@ -81,7 +81,6 @@ class ReviewFolder:
     ----------
     path : pathlib.Path
         Absolute, without links.
-    kind : {"tiles", "dataset"}
     classes : tuple of str
         In the order of their keys.
     tiles : tuple of ReviewTile
@@ -89,13 +88,12 @@ class ReviewFolder:
     crs : rasterio.crs.CRS or None
         Of centres and corners.
     group_name : str
-        What the tiles' groups are: ``plot``, ``cluster``, or nothing.
+        What the tiles' groups are: one of :data:`GROUPS`, or nothing.
     by_id : mapping
         The tiles by their ids.
     """
 
     path: Path
-    kind: Kind
     classes: tuple[str, ...]
     tiles: tuple[ReviewTile, ...]
     crs: CRS | None
@@ -134,10 +132,11 @@ def open_folder(path: Path, *, classes: Sequence[str] | None = None, predictions
         If it is neither, holds no tiles, or the classes cannot be told.
     """
     path = Path(path)
+    known: Sequence[str] | None = None
     if (path / DATASET).is_file():
-        kind, table, known = _read_dataset(path)
+        table, known = _read_dataset(path)
     elif (path / PARQUET).is_file():
-        kind, table, known = "tiles", _read_tiles(path), None
+        table = _read_tiles(path)
     else:
         raise InputError(_why_not(path))
     if table.empty:
@@ -153,7 +152,7 @@ def open_folder(path: Path, *, classes: Sequence[str] | None = None, predictions
         confidence = read_confidence(predictions, {tile.id: tile.label for tile in tiles})
         tiles = [replace(tile, confidence=confidence.get(tile.id)) for tile in tiles]
     crs = CRS.from_wkt(table.crs.to_wkt()) if table.crs else None
-    return ReviewFolder(path.resolve(), kind, names, tuple(tiles), crs, group_name)
+    return ReviewFolder(path.resolve(), names, tuple(tiles), crs, group_name)
 
 
 def _why_not(path: Path) -> str:
@@ -169,31 +168,34 @@ def _read_tiles(path: Path) -> gpd.GeoDataFrame:
     return index.assign(path=[path / str(name) for name in index["file_name"]])
 
 
-def _read_dataset(path: Path) -> tuple[Kind, gpd.GeoDataFrame, tuple[str, ...]]:
+def _read_dataset(path: Path) -> tuple[gpd.GeoDataFrame, tuple[str, ...]]:
     dataset = open_dataset(path)
     rows = pd.concat([dataset.split(name) for name in ("train", "test")], ignore_index=True)
-    if (path / PARQUET).is_file():  # it knows the ground that each tile covers, and the image that it was cut from
-        index = read_index(path).set_index("tile_id")
-        index = index.loc[~index.index.duplicated(), [c for c in index if c == "geometry" or c not in rows]]
-        joined = rows.join(index, on="tile_id")
-        table = gpd.GeoDataFrame(joined, geometry=index.geometry.name, crs=index.crs)
+    if (path / PARQUET).is_file():  # it knows the ground that each tile covers, where that is known
+        try:
+            index = gpd.read_parquet(path / PARQUET).drop_duplicates("tile_id").set_index("tile_id")
+        except (ArrowException, ValueError, KeyError) as error:
+            raise InputError(f"{path / PARQUET} is damaged; build the dataset again, or delete it") from error
+        more = [name for name in index if name == index.geometry.name or name not in rows]
+        table = gpd.GeoDataFrame(rows.join(index[more], on="tile_id"), geometry=index.geometry.name, crs=index.crs)
     else:
         crs = parse_crs(dataset.info.crs).to_wkt() if dataset.info.crs else None
-        table = gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(rows["easting"], rows["northing"]), crs=crs)
-    return "dataset", table, dataset.info.classes
+        places = [rows.get(name, pd.Series(np.nan, rows.index)) for name in ("easting", "northing")]
+        table = gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(*places), crs=crs)
+    return table, dataset.info.classes
 
 
 def _tile(record: Mapping[str, Any], group_name: str) -> ReviewTile:
-    confidence = pd.to_numeric(record.get("confidence"), errors="coerce")
+    confidence, gsd_m = (pd.to_numeric(record.get(name), errors="coerce") for name in ("confidence", "gsd_m"))
     return ReviewTile(
         id=str(record["tile_id"]),
         path=record["path"],
         label=as_id(record["label"]) or None,
-        site=as_id(record["site"]),
+        site=as_id(record.get("site")),
         group=as_id(record[group_name]) if group_name else "",
         source=as_id(record.get("source")),
         size_px=int(record["size_px"]),
-        gsd_m=None if pd.isna(record["gsd_m"]) else float(record["gsd_m"]),
+        gsd_m=None if pd.isna(gsd_m) else float(gsd_m),
         confidence=None if pd.isna(confidence) else float(confidence),
     )
 

@@ -22,7 +22,6 @@ def list_tiles(folder: ReviewFolder, maps: Sequence[SiteMap | None]) -> dict[str
     places = {tile: place for drawn in maps if drawn for tile, place in drawn.places.items()}
     return {
         "name": f"{folder.path.parent.name}/{folder.path.name}",  # the latter alone is "tiles" or "dataset", as a rule
-        "kind": folder.kind,
         "classes": folder.classes,
         "group": folder.group_name,
         "sites": [_describe(site, drawn) for site, drawn in zip(sites, maps, strict=True)],

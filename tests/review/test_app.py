@@ -80,12 +80,7 @@ class TestPage:
 class TestFolder:
     def test_tiles_in_columns(self, client):
         found = client.get("/api/folder").json()
-        assert (found["classes"], found["group"], found["reviewer"], found["kind"]) == (
-            ["sand", "weed"],
-            "plot",
-            "ada",
-            "tiles",
-        )
+        assert (found["classes"], found["group"], found["reviewer"]) == (["sand", "weed"], "plot", "ada")
         assert {name: len(column) for name, column in found["tiles"].items()} == dict.fromkeys(
             ["id", "label", "site", "group", "confidence", "size_px", "gsd_m", "place"], 30
         )
@@ -115,9 +110,7 @@ class TestDecisions:
     @pytest.mark.parametrize(
         "spoiled",
         [
-            {"tile": "nowhere"},
-            {"tile": "../../etc/passwd"},
-            {"after": {"verdict": "accepted", "label": "stone"}},
+            {"tile": ""},
             {"after": {"verdict": "accepted"}},
             {"after": {"verdict": "perhaps"}},
             {"after": None},
@@ -131,6 +124,14 @@ class TestDecisions:
         assert answer["saved"] == ["ada-1"]
         assert len(answer["refused"]) == 1
         assert [decision.tile for decision in read_decisions(dune / "tiles" / LOG)] == [tile_id(1)]
+
+    def test_about_what_the_folder_no_longer_has_are_kept_all_the_same(self, client, dune):
+        gone, other = entry(99, WEED), entry(0, {"verdict": "accepted", "label": "stone", "note": ""})
+        assert client.decide(gone, other)["refused"] == []
+        assert [(d.tile, d.after.label) for d in read_decisions(dune / "tiles" / LOG)] == [
+            (tile_id(99), "weed"), (tile_id(0), "stone"),
+        ]  # fmt: skip
+        assert client.get("/api/report").json()["elsewhere"] == 1
 
     def test_about_another_folder(self, client, dune):
         answer = client.post({"folder": "0" * 16, "entries": [entry(0, WEED)]})

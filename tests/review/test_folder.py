@@ -7,6 +7,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from spurgekit.dataset import DatasetOptions, build_dataset
 from spurgekit.errors import InputError
@@ -29,7 +30,7 @@ class TestTiles:
         assert tile.centre == pytest.approx((X + 0.48, Y - 0.16))
 
     def test_the_folder(self, folder, dune):
-        assert (folder.kind, folder.path, folder.group_name) == ("tiles", (dune / "tiles").resolve(), "plot")
+        assert (folder.path, folder.classes, folder.group_name) == ((dune / "tiles").resolve(), ("sand", "weed"), "plot")
         assert folder.crs.to_epsg() == 32612
         assert len(folder.tiles) == ROWS * COLUMNS
         assert folder.by_id[tile_id(7)] is folder.tiles[7]
@@ -57,7 +58,7 @@ class TestDataset:
 
     def test_both_splits_with_the_ground_that_tiles_cover(self, dataset, folder):
         opened = open_folder(dataset)
-        assert (opened.kind, opened.classes, opened.group_name) == ("dataset", ("sand", "weed"), "plot")
+        assert (opened.classes, opened.group_name) == (("sand", "weed"), "plot")
         of_tiles = folder.by_id[tile_id(0)]
         tile = opened.by_id[tile_id(0)]
         assert tile.path.is_file()
@@ -69,6 +70,24 @@ class TestDataset:
         tile = open_folder(dataset).by_id[tile_id(0)]
         assert tile.centre == pytest.approx((X + 0.16, Y - 0.16))
         assert tile.corners is None
+
+    def test_of_images_that_lie_nowhere(self, tmp_path):
+        for i in range(12):
+            path = tmp_path / "photos" / ("sand", "weed")[i % 2] / f"{'ab'[i // 6]}_{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (i, i, i)).save(path)
+        build_dataset(tmp_path / "photos", tmp_path / "dataset", DatasetOptions(group_pattern="([ab])_"))
+        opened = open_folder(tmp_path / "dataset")
+        tile = opened.by_id["a_0"]
+        assert (tile.label, tile.group, tile.centre, tile.gsd_m) == ("sand", "a", None, None)
+        assert (opened.crs, opened.group_name) == (None, "group")
+        (tmp_path / "dataset" / "tiles.parquet").unlink()
+        assert open_folder(tmp_path / "dataset").by_id["a_0"].centre is None
+
+    def test_a_damaged_index(self, dataset):
+        (dataset / "tiles.parquet").write_text("hello")
+        with pytest.raises(InputError, match=r"tiles\.parquet is damaged; build the dataset again, or delete it"):
+            open_folder(dataset)
 
 
 class TestClasses:

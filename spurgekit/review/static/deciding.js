@@ -28,7 +28,7 @@ export class Deciding {
     }
     const label = (i) => this.#review.acceptable(i);
     const text = new Set(chosen.map(label)).size === 1 ? label(chosen[0]) : "accepted";
-    return this.#decide(chosen, text, (_, i) => ({ verdict: "accepted", label: label(i) }));
+    return this.#decide(chosen, text, (i) => ({ verdict: "accepted", label: label(i) }));
   }
 
   reject() {
@@ -54,9 +54,10 @@ export class Deciding {
 
   async #decide(chosen, text, change) {
     if (!chosen.length) return;
-    if (change(null, chosen[0]).verdict === "accepted" && !this.#areSeen(chosen) && !(await this.#isConfirmed(chosen))) return;
+    const isAboutContent = change(chosen[0]).verdict === "accepted";
+    if (isAboutContent && !this.#areSeen(chosen) && !(await this.#isConfirmed(chosen))) return;
     const changed = this.#review.decide(chosen, change);
-    this.#status.tell(`${this.#name(chosen)}: ${text}${changed ? "" : ", as before"}. Z takes it back.`);
+    this.#status.tell(`${this.#name(chosen)}: ${text}${changed ? ". Z takes it back." : ", as before."}`);
     this.#desk.moveOn();
   }
 

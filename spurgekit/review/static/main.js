@@ -99,7 +99,7 @@ class Page {
     });
     this.outbox.addEventListener("refused", ({ detail }) => {
       const lost = detail.map(({ tile, after }) => `${tile} ${inWords(after) || "taken back"}`).join("; ");
-      this.status.tell(`${count(detail.length, "decision")} on an earlier state of this folder no longer fit it: ${lost}`);
+      this.status.tell(`The server cannot read ${count(detail.length, "decision")}: ${lost}`);
     });
   }
 
@@ -122,9 +122,9 @@ class Page {
     try {
       const { folder, revision } = await askJson("/api/pulse");
       if (folder === this.folder.key) await this.review.catchUp(revision);
-      this.outbox.become("saved");
+      this.outbox.noteServer("saved");
     } catch (error) {
-      this.outbox.become(...stateOf(error));
+      this.outbox.noteServer(...stateOf(error));
     }
   }
 

@@ -61,18 +61,18 @@ export class Outbox extends EventTarget {
     this.#sending = true;
     let keys;
     while ((keys = this.#keys().slice(0, BATCH)).length) {
-      if (this.state === "saved") this.become("saving");
+      if (this.state === "saved") this.#become("saving");
       const entries = this.#read(keys);
       try {
         const answer = await sendJson("/api/decisions", { folder: this.#folder, entries });
         this.#settle(keys, entries, answer);
       } catch (error) {
-        this.become(...stateOf(error));
+        this.#become(...stateOf(error));
         await new Promise((wake) => setTimeout(wake, RETRY_MS));
       }
     }
     this.#sending = false;
-    this.become("saved");
+    this.#become("saved");
   }
 
   #settle(keys, entries, answer) {
@@ -80,14 +80,18 @@ export class Outbox extends EventTarget {
       this.#homeless.delete(key);
       localStorage.removeItem(key);
     }
-    this.become("saving");
+    this.#become("saving");
     this.dispatchEvent(new CustomEvent("saved", { detail: answer }));
     const refused = entries.filter((entry) => answer.refused.includes(entry.id));
     if (refused.length) this.dispatchEvent(new CustomEvent("refused", { detail: refused }));
   }
 
-  /** Say how it goes, as sending or somebody else has found out. */
-  become(state, text = "") {
+  /** Take note of how the server is, as somebody else has found out; while something is sent, sending knows better. */
+  noteServer(state, text = "") {
+    if (!this.#sending) this.#become(state, text);
+  }
+
+  #become(state, text = "") {
     this.state = state;
     this.text = text;
     this.dispatchEvent(new Event("change"));

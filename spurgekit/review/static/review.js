@@ -2,7 +2,7 @@
 
 import { askJson } from "./server.js";
 
-export const NONE = Object.freeze({ verdict: null, label: null, note: "" });
+const NONE = Object.freeze({ verdict: null, label: null, note: "" });
 
 const MOST_STEPS = 200;
 const MOST_STORED = 200_000; // characters of steps that the browser is given to keep
@@ -72,12 +72,12 @@ export class Review extends EventTarget {
     if (who === this.who && said === this.#said) this.#replace(found);
   }
 
-  /** Say something of tiles: `change(opinion, tile)` returns the new opinion. It can be undone in one step. */
+  /** Say something of tiles: `change(tile)` returns what is new about their opinions. It can be undone in one step. */
   decide(tiles, change) {
     const step = [];
     for (const i of tiles) {
       const before = this.opinion(i);
-      const after = Object.freeze({ ...before, ...change(before, i) });
+      const after = Object.freeze({ ...before, ...change(i) });
       if (isSame(before, after)) continue;
       step.push([this.tiles.id[i], before]);
       this.#say(i, after);
@@ -159,10 +159,16 @@ export class Review extends EventTarget {
   }
 
   #storeSteps() {
-    let text = JSON.stringify(this.#steps);
-    for (let kept = this.#steps; text.length > MOST_STORED; text = JSON.stringify(kept)) kept = kept.slice(1);
+    const kept = [];
+    let room = MOST_STORED;
+    for (const step of [...this.#steps].reverse()) {
+      const text = JSON.stringify(step);
+      room -= text.length;
+      if (room < 0) break; // a step of very many tiles, and those before it, can be undone until the page is closed
+      kept.unshift(text);
+    }
     try {
-      localStorage.setItem(this.#stepsKey, text);
+      localStorage.setItem(this.#stepsKey, `[${kept}]`);
     } catch {
       // Then undo works until the page is closed.
     }
