@@ -19,6 +19,7 @@ export class Single {
   #strip = byId("strip");
   #items = new Map(); // what is in the strip, by number of the tile
   #zoom = { scale: 1, x: 0, y: 0 };
+  #pointer = null;
   #current = null;
   #go;
 
@@ -79,8 +80,6 @@ export class Single {
     if (this.#zoom.scale > 1) this.#setZoom({ scale: 1, x: 0, y: 0 });
     else this.#zoomAt(CLOSER, this.#pointer ?? [width / 2, height / 2]);
   }
-
-  #pointer = null;
 
   #showPicture() {
     const { state, image, why } = this.#pictures.get(this.#current);
