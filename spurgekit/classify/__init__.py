@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from spurgekit.classify.model import ModelInfo, TileClassifier, load_model, read_model_info
+from spurgekit.classify.info import ModelInfo
+from spurgekit.classify.model import TileClassifier, load_model, read_model_info
 
 if TYPE_CHECKING:
     from spurgekit.classify.train import TrainOptions, train_model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from spurgekit.classify.model import ModelInfo
+from spurgekit.classify.info import ModelInfo
 from spurgekit.dataset.card import describe_split
 
 

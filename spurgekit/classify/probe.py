@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from spurgekit.classify.model import Preprocess
+from spurgekit.classify.preprocess import Preprocess
 from spurgekit.errors import ModelError
 
 C = 0.1

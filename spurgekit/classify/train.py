@@ -16,7 +16,9 @@ from torch import nn
 
 from spurgekit.classify.backbone import make_backbone
 from spurgekit.classify.card import write_card
-from spurgekit.classify.model import HeldOut, ModelInfo, Preprocess, TileClassifier, choose_device, save_model
+from spurgekit.classify.info import HeldOut, ModelInfo
+from spurgekit.classify.model import TileClassifier, choose_device, save_model
+from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.probe import extract_features, fit_head
 from spurgekit.classify.tiles import batches
 from spurgekit.dataset import Dataset, open_dataset

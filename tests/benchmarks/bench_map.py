@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from spurgekit.classify.backbone import make_backbone
-from spurgekit.classify.model import HeldOut, ModelInfo, load_model, save_model
+from spurgekit.classify.info import HeldOut, ModelInfo
+from spurgekit.classify.model import load_model, save_model
 from spurgekit.maps import MapOptions, make_map
 from spurgekit.parallel import cores
 from tests.benchmarks.sites import make_orthomosaic

@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from spurgekit.classify.model import Preprocess
+from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.probe import C, extract_features, fit_head
 from spurgekit.errors import ModelError
 

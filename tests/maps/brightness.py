@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from spurgekit.classify import ModelInfo, TileClassifier
-from spurgekit.classify.model import HeldOut
+from spurgekit.classify.info import HeldOut
 
 SLOPE = 0.05
 

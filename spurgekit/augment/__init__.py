@@ -1,0 +1,1 @@
+"""More training tiles than there are: turned, recoloured, mixed, or made by a diffusion model."""

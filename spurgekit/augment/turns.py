@@ -1,0 +1,32 @@
+"""The 8 ways to turn and mirror a square tile: seen from above, none of them is the right one."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+TURNS = 8
+
+
+def turned(images: Tensor, view: int) -> Tensor:
+    """Turn and mirror images.
+
+    Parameters
+    ----------
+    images : Tensor, shape (..., side, side)
+    view : int
+        0 to 7: quarter turns to the left, 4 to 7 mirrored left to right after them; 0 changes nothing.
+
+    Examples
+    --------
+    >>> import torch
+    >>> turned(torch.tensor([[1, 2], [3, 4]]), 1).tolist()
+    [[2, 4], [1, 3]]
+    >>> turned(torch.tensor([[1, 2], [3, 4]]), 4).tolist()
+    [[2, 1], [4, 3]]
+    """
+    if not 0 <= view < TURNS:
+        raise ValueError(f"there is no view {view} of {TURNS}")
+    quarters, mirrored = view % 4, view >= 4
+    if quarters:
+        images = images.rot90(quarters, dims=(-2, -1))
+    return images.flip(-1) if mirrored else images
