@@ -21,6 +21,7 @@ COMMANDS = {
     "dataset": "Look at datasets, check them, push them to the Hugging Face Hub.",
     "preview": "Draw contact sheets of tiles or datasets.",
     "train": "Train a classifier and test it on held-out places.",
+    "model": "Look at models, export them to ONNX.",
     "map": "Map a whole site with a trained model.",
     "simulate": "Make up a survey with known truth.",
     "demo": "Run everything on a simulated site, offline.",

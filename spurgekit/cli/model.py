@@ -1,0 +1,96 @@
+"""``spurgekit model``: look at trained models, write them as ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from spurgekit.cli import options
+from spurgekit.cli.options import PATH
+
+if TYPE_CHECKING:
+    from spurgekit.classify.info import ModelInfo
+
+
+@click.group("model")
+def command() -> None:
+    """Look at trained models, write them as ONNX."""
+
+
+@command.command("info")
+@click.argument("folder", type=PATH)
+@click.option("--json", "as_json", is_flag=True, help="Print what model.json says.")
+def info(folder: Path, as_json: bool) -> None:
+    """Say what a model FOLDER holds: recipe, classes, tiles, calibration, and how it did on held-out places."""
+    from spurgekit.classify.model import read_model_info
+
+    found = read_model_info(folder)
+    click.echo(found.model_dump_json(indent=2) if as_json else "\n".join(tell_model(folder, found)))
+
+
+@command.command("export")
+@click.argument("folder", type=PATH)
+@click.option("--out", type=PATH, metavar="FILE.onnx", help="File to write.  [default: model.onnx in FOLDER]")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+def export(folder: Path, out: Path | None, overwrite: bool) -> None:
+    """Write the model of a FOLDER as ONNX, with normalisation and calibration, and check that it gives the same.
+
+    Its input are tiles resized to the model's image size, as float32 in their own units (0 to 255 where they are of uint8);
+    its output is a probability per class.
+    """
+    from spurgekit.classify.export import export_onnx
+
+    click.echo(export_onnx(folder, out or folder / "model.onnx", overwrite=overwrite))
+
+
+def tell_model(folder: Path, info: ModelInfo) -> Iterator[str]:
+    """Yield what ``spurgekit model info`` prints."""
+    from spurgekit.dataset.card import describe_split
+
+    settings = "".join(f", {key}={value!r}" for key, value in info.backbone_options.items())
+    yield f"model       {folder}"
+    yield f"recipe      {info.recipe}"
+    yield f"backbone    {info.backbone}{settings}, shown {info.image_size_px} x {info.image_size_px} px"
+    yield f"classes     {', '.join(f'{name} ({info.training_counts.get(name, 0):,} to train)' for name in info.classes)}"
+    yield f"tiles       {_tiles(info)}"
+    yield f"views       {'mean over the 8 ways to turn and mirror a tile' if info.views == 8 else 'one, as it lies'}"
+    yield f"calibration {_calibration(info)}"
+    yield f"tested      {describe_split(info.held_out.split)}"
+    yield ""
+    yield f"held-out balanced accuracy {info.held_out.balanced_accuracy:.3f}{_metrics(info)}"
+    yield from confusion_lines(info)
+
+
+def confusion_lines(info: ModelInfo) -> Iterator[str]:
+    """Yield the confusion matrix of the held-out test as aligned lines."""
+    corner = "true \\ predicted"
+    width = max(len(name) for name in (corner, *info.classes))
+    columns = [max(7, len(name)) for name in info.classes]
+    yield "  ".join([f"{corner:<{width}}", *(f"{name:>{c}}" for name, c in zip(info.classes, columns, strict=True))])
+    for name, row in zip(info.classes, info.held_out.confusion_matrix, strict=True):
+        yield "  ".join([f"{name:<{width}}", *(f"{count:>{c}d}" for count, c in zip(row, columns, strict=True))])
+
+
+def _tiles(info: ModelInfo) -> str:
+    ground = f", {info.tile_size_px * info.gsd_m:.2f} m at {100 * info.gsd_m:.2f} cm a pixel" if info.gsd_m else ""
+    return f"{info.tile_size_px} x {info.tile_size_px} px{ground}, {info.bands} bands of {info.dtype}"
+
+
+def _calibration(info: ModelInfo) -> str:
+    found = info.calibration
+    if found is None:
+        return "none: the probabilities are as the training left them"
+    how = f"{found.method} {info.temperature:.2f}" if found.method == "temperature" else found.method
+    held_out = f" in {found.groups} groups" if found.groups else ""
+    return (
+        f"{how}, fitted to {found.tiles:,} predictions{held_out}; "
+        f"expected calibration error {found.ece_before:.3f} -> {found.ece_after:.3f}"
+    )
+
+
+def _metrics(info: ModelInfo) -> str:
+    words = {"auroc": "AUROC", "f1": "F1", "brier": "Brier", "ece": "ECE"}
+    return "".join(f", {words.get(name, name)} {value:.3f}" for name, value in info.held_out.metrics.items())
