@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TURNS = 8
+
+FLIPS = (0, 2, 4, 6)
+"""Views that keep rows rows: as it is, mirrored both ways, left to right, top to bottom."""
 
 
 def turned(images: Tensor, view: int) -> Tensor:

@@ -1,0 +1,183 @@
+"""Synthetic tiles: reading an ``augmented/`` folder, choosing what belongs to a support set, keeping leaks out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from spurgekit.errors import InputError, LeakageError
+
+MANIFEST = "manifest.parquet"
+COLUMNS = (
+    "id", "file_name", "tile_id", "method", "backbone", "strength", "prompt", "seed", "trial", "n", "class", "weight",
+)  # fmt: skip
+"""Columns of ``manifest.parquet``, a row for each image: ``tile_id`` is the real tile that it was made from, ``trial`` and
+``n`` are those of the support set that it was made for (null: for any)."""
+
+NEEDED = ("id", "file_name", "tile_id", "trial", "n", "class", "weight")
+"""Columns without which images cannot be used; the others are the record of how they were made."""
+
+SCHEDULE = ((1, 0.7), (5, 0.5), (10, 0.3))
+"""Shots per class, and the best probability of a synthetic sample that was reported for them (*second-hand*)."""
+
+
+def read_manifest(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
+    """Read the table of an ``augmented/`` folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    classes : sequence of str
+        Of the dataset, in order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each image, in the order of the file: its columns, and ``path`` (of the image) and ``target`` (number of the
+        class). ``trial`` and ``n`` are of pandas' Int64.
+
+    Raises
+    ------
+    InputError
+        If the folder, its table or an image is missing, or the table says what cannot be.
+    """
+    folder = Path(folder)
+    file = folder / MANIFEST
+    if not file.is_file():
+        what = f"holds no {MANIFEST}" if folder.is_dir() else "does not exist"
+        raise InputError(f"{folder} {what}; pass a folder of synthetic tiles")
+    try:
+        rows = pd.read_parquet(file).reset_index(drop=True)
+    except (OSError, ValueError) as error:  # pyarrow's own are either
+        raise InputError(f"{file} is damaged; make the synthetic tiles again") from error
+    if missing := [name for name in NEEDED if name not in rows]:
+        raise InputError(f"{file} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
+    if rows.empty:
+        raise InputError(f"{file} lists no images")
+    _check_texts(file, rows, classes)
+    number = {name: i for i, name in enumerate(classes)}
+    rows = rows.assign(
+        trial=_counts(file, rows, "trial", least=0),
+        n=_counts(file, rows, "n", least=1),
+        weight=_weights(file, rows),
+        path=[folder / name for name in rows["file_name"]],
+        target=[number[name] for name in rows["class"]],
+    )
+    if absent := [path for path in rows["path"] if not path.is_file()]:
+        more = f", nor {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise InputError(f"{absent[0]}: no such file{more}; {MANIFEST} lists it: make the synthetic tiles again")
+    return rows
+
+
+def select_synthetic(manifest: pd.DataFrame, *, trial: int, n: int) -> pd.DataFrame:
+    """Return the synthetic tiles that were made for a support set.
+
+    Rows whose trial or number of shots is null belong to every one.
+
+    Parameters
+    ----------
+    manifest : pandas.DataFrame
+        From :func:`read_manifest`.
+    trial, n : int
+        Of the support set.
+
+    Raises
+    ------
+    InputError
+        If there are none, or none of a positive weight.
+
+    Examples
+    --------
+    >>> tiles = pd.DataFrame({"id": list("abc"), "trial": [0, 1, None], "n": [4, 4, None], "weight": 1.0})
+    >>> select_synthetic(tiles, trial=1, n=4)["id"].tolist()
+    ['b', 'c']
+    """
+    of_trial, of_n = (manifest[name].isna() | manifest[name].eq(value) for name, value in (("trial", trial), ("n", n)))
+    rows = manifest[(of_trial & of_n).to_numpy(dtype=bool)]
+    if not (rows["weight"] > 0).any():
+        what = "synthetic tiles of a positive weight" if len(rows) else "synthetic tiles"
+        raise InputError(
+            f"there are no {what} for trial {trial} of {n} shot{'s' if n > 1 else ''}; make some, or leave that support set out"
+        )
+    return rows
+
+
+def check_sources(rows: pd.DataFrame, support_ids: Iterable[str]) -> None:
+    """Make sure that synthetic tiles know of no other real tiles than the ones that they are used with.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Synthetic tiles, from :func:`select_synthetic` or :func:`read_manifest`.
+    support_ids : iterable of str
+        Ids of the real tiles that are trained on.
+
+    Raises
+    ------
+    LeakageError
+        If one was made from a tile that is not among them, which may be a test tile.
+    """
+    foreign = rows[~rows["tile_id"].isin(list(support_ids))]
+    if len(foreign):
+        first = foreign.iloc[0]
+        what = "synthetic tiles were" if len(foreign) > 1 else "synthetic tile was"
+        raise LeakageError(
+            f"{len(foreign)} {what} made from tiles outside of the support set, e.g. {first['id']} from {first['tile_id']}; "
+            "use those that were made for this support set"
+        )
+
+
+def mixing_probability(n: int) -> float:
+    """Return how probable a synthetic sample should be at ``n`` shots per class, unless one knows better.
+
+    0.7 / 0.5 / 0.3 at 1 / 5 / 10 shots, linear in the logarithm of n between them, constant beyond: the more real tiles there
+    are, the less synthetic ones add.
+
+    Examples
+    --------
+    >>> [round(mixing_probability(n), 3) for n in (1, 2, 4, 8, 16)]
+    [0.7, 0.614, 0.528, 0.364, 0.3]
+    """
+    if n < 1:
+        raise ValueError(f"there is no set of {n} shots")
+    shots, probabilities = zip(*SCHEDULE, strict=True)
+    return float(np.interp(math.log(n), np.log(shots), probabilities))
+
+
+def _check_texts(file: Path, rows: pd.DataFrame, classes: Sequence[str]) -> None:
+    """Raise an InputError if an id, a name or a class is missing, an id is there twice, or a class is none of the dataset's."""
+    for name in ("id", "file_name", "tile_id", "class"):
+        text = rows[name].map(lambda value: isinstance(value, str) and value != "")
+        if not text.all():
+            raise InputError(f"{file}: row {int(np.argmin(text))} has {rows[name][~text].iloc[0]!r} for {name}, not a text")
+    if (twice := rows["id"].duplicated()).any():
+        raise InputError(f"{file} lists {rows['id'][twice].iloc[0]} twice; make the synthetic tiles again")
+    if unknown := sorted(set(rows["class"]) - set(classes)):
+        raise InputError(f"{file}: class {unknown[0]!r} is none of the dataset's: {', '.join(classes)}")
+
+
+def _counts(file: Path, rows: pd.DataFrame, name: str, *, least: int) -> pd.Series:
+    """Return a column of whole numbers or nulls."""
+    numbers = pd.to_numeric(rows[name], errors="coerce").astype("float64")
+    wrong = (rows[name].notna() & numbers.isna()) | numbers.lt(least) | (numbers.notna() & (numbers % 1 != 0))
+    if wrong.any():
+        raise InputError(_wrong(file, rows, name, wrong, f"pass whole numbers from {least}, or null"))
+    return numbers.astype("Int64")
+
+
+def _weights(file: Path, rows: pd.DataFrame) -> pd.Series:
+    """Return the weights as floats."""
+    weights = pd.to_numeric(rows["weight"], errors="coerce").astype("float64")
+    wrong = ~(np.isfinite(weights) & weights.ge(0))
+    if wrong.any():
+        raise InputError(_wrong(file, rows, "weight", wrong, "weights are finite and 0 or more"))
+    return weights
+
+
+def _wrong(file: Path, rows: pd.DataFrame, name: str, wrong: pd.Series, hint: str) -> str:
+    first = rows[wrong].iloc[0]
+    return f"{file}: {first['id']} has the {name} {first[name]}; {hint}"
