@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spurgekit.cli import options
 from spurgekit.cli.options import PATH
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def command() -> None:
 
 
 @command.command("info")
-@click.argument("folder", type=PATH)
+@click.argument("folder", type=PATH, default=Path("models/probe"))
 @click.option("--json", "as_json", is_flag=True, help="Print what model.json says.")
 def info(folder: Path, as_json: bool) -> None:
     """Say what a model FOLDER holds: recipe, classes, tiles, calibration, and how it did on held-out places."""
@@ -32,7 +31,7 @@ def info(folder: Path, as_json: bool) -> None:
 
 
 @command.command("export")
-@click.argument("folder", type=PATH)
+@click.argument("folder", type=PATH, default=Path("models/probe"))
 @click.option("--out", type=PATH, metavar="FILE.onnx", help="File to write.  [default: model.onnx in FOLDER]")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 def export(folder: Path, out: Path | None, overwrite: bool) -> None:
