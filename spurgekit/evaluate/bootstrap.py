@@ -1,0 +1,164 @@
+"""Metrics of redrawn trials and places, the same draws for all arms and shots, so that their differences are paired.
+
+Two things would be others in another survey: the support set of a trial, and the places that are tested. Both are drawn with
+replacement, each by itself (the pigeonhole bootstrap: Owen, Annals of Applied Statistics 1, 2007). Tiles are not drawn:
+those of a place stand or fall together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spurgekit.evaluate.metrics import METRICS, Floats, PlaceSums
+from spurgekit.evaluate.predictions import Predictions, in_words
+from spurgekit.seeds import seed_of
+
+REPLICATES = 2000
+ROUNDS = 10
+"""How often places are drawn anew for the draws that lacked a class."""
+
+FEW_PLACES = 5
+"""A class that was tested in fewer places is worth a note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """Metrics of each trial, of all places and of redrawn places; made by :func:`resample`.
+
+    Attributes
+    ----------
+    arms, metrics : tuple of str
+    shots : tuple of int
+    observed : numpy.ndarray, shape (arms, shots, trials, metrics)
+        NaN where an arm has no such trial, or the metric is not defined.
+    redrawn : numpy.ndarray, shape (arms, shots, trials, metrics, replicates)
+        The same with the places of each replicate.
+    trial_draws : numpy.ndarray, shape (shots, replicates, trials)
+        How often each replicate draws a trial.
+    places : int
+        That test tiles are of.
+    places_by_class : tuple of int
+        Those that hold tiles of each class.
+    notes : tuple of str
+        What could not be drawn, and other things to know, a sentence each.
+    """
+
+    arms: tuple[str, ...]
+    shots: tuple[int, ...]
+    metrics: tuple[str, ...]
+    observed: Floats
+    redrawn: Floats
+    trial_draws: Floats
+    places: int
+    places_by_class: tuple[int, ...]
+    notes: tuple[str, ...]
+
+    def independent_places(self, metric: str) -> int:
+        """Return how many places a metric rests on: where it averages classes, those of the class that is in the fewest.
+
+        A class that is in one place only counts as two: that the others vary is known still.
+        """
+        return max(min(self.places_by_class), min(2, self.places)) if METRICS[metric].by_class else self.places
+
+
+def resample(predictions: Predictions, *, replicates: int = REPLICATES, seed: int = 0) -> Bootstrap:
+    """Compute the metrics of each trial again for redrawn places.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Of each trial, the tiles of all its folds are taken together.
+    replicates : int
+    seed : int
+        Of the draws.
+
+    Notes
+    -----
+    Places are drawn anew for replicates that lack a class, so that all metrics have the same ones. Should most draws lack one,
+    as where each of many classes is in one place only, there are fewer replicates. Where there is nothing to draw, as with one
+    place or one trial, replicates differ in the other alone. Notes say so.
+    """
+    rng = np.random.default_rng(seed_of("bootstrap", seed))
+    held = _held_by_class(predictions)
+    drawn = _draw_places(rng, held, replicates)
+    weights = drawn if len(drawn) else np.ones((replicates, held.shape[1]))
+    trials = {n: sorted({cell.trial for cell in predictions.cells if cell.n == n}) for n in predictions.shots}
+    names = sorted({trial for of in trials.values() for trial in of})
+    position = {trial: number for number, trial in enumerate(names)}
+    uniform = rng.random((len(weights), len(names)))
+    draws = np.stack([_draw_trials(uniform, [position[trial] for trial in trials[n]]) for n in predictions.shots])
+
+    observed = np.full((len(predictions.arms), len(predictions.shots), len(names), len(METRICS)), np.nan)
+    redrawn = np.full((*observed.shape, len(weights)), np.nan)
+    with_all = np.vstack([np.ones(len(predictions.places)), weights])
+    for cell in predictions.whole_trials():
+        at = predictions.arms.index(cell.arm), predictions.shots.index(cell.n), position[cell.trial]
+        place, target = predictions.place[cell.rows], predictions.target[cell.rows]
+        sums = PlaceSums.of(place, target, predictions.probabilities[cell.rows], len(predictions.places))
+        for number, metric in enumerate(METRICS.values()):
+            found = metric.value(sums, with_all)
+            observed[(*at, number)], redrawn[(*at, number)] = found[0], found[1:]
+    return Bootstrap(
+        arms=predictions.arms,
+        shots=predictions.shots,
+        metrics=tuple(METRICS),
+        observed=observed,
+        redrawn=redrawn,
+        trial_draws=draws,
+        places=len(predictions.places),
+        places_by_class=tuple(int(count) for count in held.sum(axis=1)),
+        notes=(*predictions.notes(), *_notes(predictions, trials, len(drawn), replicates)),
+    )
+
+
+def _held_by_class(predictions: Predictions) -> NDArray[np.bool_]:
+    """Return whether there are tiles of a class in a place, shape (classes that are tested, places)."""
+    held = np.zeros((len(predictions.classes), len(predictions.places)), bool)
+    held[predictions.target, predictions.place] = True
+    return held[held.any(axis=1)]
+
+
+def _draw_places(rng: np.random.Generator, held: NDArray[np.bool_], replicates: int) -> Floats:
+    """Return how often each replicate draws each place, shape (replicates or fewer, places); each has tiles of all classes."""
+    places = held.shape[1]
+    found = np.empty((0, places))
+    for _ in range(ROUNDS):
+        draws = rng.multinomial(places, np.full(places, 1 / places), size=replicates).astype(np.float64)
+        found = np.vstack([found, draws[(draws @ held.T > 0).all(axis=1)]])
+        if len(found) >= replicates:
+            break
+    return found[:replicates]
+
+
+def _draw_trials(uniform: Floats, positions: list[int]) -> Floats:
+    """Return how often each replicate draws each trial of a number of shots; shots of the same trials draw the same."""
+    draws = np.zeros(uniform.shape)
+    picks = np.asarray(positions)[(uniform[:, : len(positions)] * len(positions)).astype(np.intp)]
+    np.add.at(draws, (np.arange(len(uniform))[:, None], picks), 1)
+    return draws
+
+
+def _notes(predictions: Predictions, trials: dict[int, list[int]], drawn: int, replicates: int) -> list[str]:
+    notes = []
+    places = len(predictions.places)
+    if places == 1:
+        notes.append("All test tiles are of one place: intervals show the scatter of trials alone, not that of places.")
+    elif not drawn:
+        notes.append(f"No draw of the {places} test places has all classes: intervals show the scatter of trials alone.")
+    elif drawn < replicates:
+        notes.append(f"Most draws of the {places} test places lack a class: intervals are of {drawn} draws, not {replicates}.")
+    if alone := [in_words(n) for n in predictions.shots if len(trials[n]) == 1]:
+        notes.append(
+            f"There is one trial at n = {', '.join(alone)}: intervals there show the scatter of places alone, "
+            "not that of support sets or of training."
+        )
+    for number, name in enumerate(predictions.classes):
+        count = len(np.unique(predictions.place[predictions.target == number]))
+        if not count:
+            notes.append(f"No test tile is {name}.")
+        elif count < min(FEW_PLACES, places):
+            notes.append(f"{name} was tested in {count} of {places} places: what is said of it stands on little ground.")
+    return notes

@@ -1,0 +1,194 @@
+"""Means and paired differences with their intervals, from redrawn trials and places.
+
+How an interval is made
+-----------------------
+A replicate is the mean over its trials of the metric at its places. The percentiles of replicates alone are no good interval
+here: drawing two crossed factors counts what is peculiar to a trial *and* a place three times (McCullagh, Bernoulli 6, 2000;
+Owen, 2007), and they are too narrow for few places or trials (Hesterberg, The American Statistician 69, 2015). So they give an
+interval its shape, and its size comes from the two parts of the variance of a mean over T trials at P places,
+
+- V_t = s^2 / T, with s the standard deviation of the trials' values: it shrinks with more trials;
+- V_p = the covariance of two trials over redrawn places, averaged over the pairs of trials, times P / (P - 1): what the test
+  places have in common for all trials, which stays however many trials there are.
+
+The distances of the replicates' percentiles from their mean are stretched by t / z * sqrt((V_t + V_p) / their variance), with
+t of Satterthwaite's degrees of freedom (Biometrics Bulletin 2, 1946), and laid about the value itself: resampling shifts
+metrics such as ECE, which chance can only raise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from spurgekit.errors import InputError
+from spurgekit.evaluate.bootstrap import Bootstrap
+from spurgekit.evaluate.metrics import Floats
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over trials and how sure it is.
+
+    Attributes
+    ----------
+    mean : float
+    trials : int
+        That it averages.
+    sd_trials : float
+        Standard deviation of the trials' values; NaN for one.
+    se : float
+        Standard error, for other trials and other places.
+    places_share : float
+        Share of the squared standard error that more trials cannot remove; NaN for one trial, and where there is no error.
+    degrees_of_freedom : float
+    below, above : float
+        How far the percentiles of the replicates lie from their mean, sized as if degrees of freedom were without end.
+    confidence : float
+        Of these percentiles.
+    """
+
+    mean: float
+    trials: int
+    sd_trials: float
+    se: float
+    places_share: float
+    degrees_of_freedom: float
+    below: float
+    above: float
+    confidence: float
+
+    def interval(self, comparisons: int = 1) -> tuple[float, float]:
+        """Return low and high; of several comparisons those that hold for all of them together (Bonferroni)."""
+        tail = (1 - self.confidence) / 2
+        stretch = stats.t.isf(tail / comparisons, self.degrees_of_freedom) / stats.norm.isf(tail)
+        return self.mean - stretch * self.below, self.mean + stretch * self.above
+
+
+def estimate(values: Floats, redrawn: Floats, draws: Floats, places: int, *, confidence: float = CONFIDENCE) -> Estimate | None:
+    """Estimate a mean over trials.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (trials,)
+        With all places; trials that are NaN are left out.
+    redrawn : numpy.ndarray, shape (trials, replicates)
+        The same with redrawn places.
+    draws : numpy.ndarray, shape (replicates, trials)
+        How often each replicate draws each trial.
+    places : int
+        Independent ones.
+    confidence : float
+
+    Returns
+    -------
+    Estimate or None
+        None where there is no trial.
+    """
+    there = np.isfinite(values)
+    values, redrawn, draws = values[there], redrawn[there], draws[:, there]
+    trials = len(values)
+    if not trials:
+        return None
+    usable = (draws.sum(axis=1) > 0) & np.isfinite(redrawn).all(axis=0)
+    redrawn, draws = redrawn[:, usable], draws[usable]
+    of_trials = float(values.var(ddof=1) / trials) if trials > 1 else 0.0
+    of_places = max(_common_variance(redrawn), 0.0) * places / (places - 1) if places > 1 and usable.sum() > 1 else 0.0
+    variance = of_trials + of_places
+    sd_trials = float(values.std(ddof=1)) if trials > 1 else np.nan
+    unknown = (trials == 1 and places == 1) or usable.sum() < 2
+    se = np.nan if unknown else float(np.sqrt(variance))
+    if unknown or variance == 0:
+        return Estimate(float(values.mean()), trials, sd_trials, se, np.nan, np.inf, se, se, confidence)
+    freedom = variance**2 / (of_trials**2 / max(trials - 1, 1) + of_places**2 / max(places - 1, 1))
+    replicates = (draws * redrawn.T).sum(axis=1) / draws.sum(axis=1)
+    tail = (1 - confidence) / 2
+    below, above = np.abs(np.quantile(replicates, [tail, 1 - tail]) - replicates.mean()) * se / replicates.std(ddof=1)
+    share = of_places / variance if trials > 1 else np.nan
+    return Estimate(float(values.mean()), trials, sd_trials, se, share, freedom, float(below), float(above), confidence)
+
+
+def summarise(bootstrap: Bootstrap, *, confidence: float = CONFIDENCE) -> pd.DataFrame:
+    """Return the mean over trials of each metric with its interval.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns arm, n, metric, mean, low, high, se, sd_trials, trials and places.
+
+    Raises
+    ------
+    InputError
+        If the confidence does not lie between 0 and 1.
+    """
+    rows = []
+    for arm, n, metric, one in _estimates(bootstrap, confidence):
+        low, high = np.clip(one.interval(), 0, 1)  # as all metrics are
+        rows.append((arm, n, metric, one.mean, low, high, one.se, one.sd_trials, one.trials, bootstrap.places))
+    return pd.DataFrame(rows, columns=["arm", "n", "metric", "mean", "low", "high", "se", "sd_trials", "trials", "places"])
+
+
+def paired_differences(bootstrap: Bootstrap, baseline: str, *, confidence: float = CONFIDENCE) -> pd.DataFrame:
+    """Return how each arm differs from a baseline in the same trials and places.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns arm, baseline, n, metric, difference (arm less baseline, over the trials that both have), low, high,
+        simultaneous_low and simultaneous_high (of the interval that holds for all arms and shots of the metric together), real
+        (whether that excludes 0), se, places_share (of the squared standard error, what more trials cannot remove), trials and
+        places.
+
+    Raises
+    ------
+    InputError
+        If there is no such arm, or the confidence does not lie between 0 and 1.
+    """
+    if baseline not in bootstrap.arms:
+        raise InputError(f"there is no arm {baseline!r} to compare with; there are {', '.join(bootstrap.arms)}")
+    found = list(_estimates(bootstrap, confidence, baseline))
+    comparisons = Counter(metric for _, _, metric, one in found if np.isfinite(one.se))
+    rows = []
+    for arm, n, metric, one in found:
+        low, high = one.interval(max(comparisons[metric], 1))
+        real = bool(low > 0 or high < 0)
+        size = one.se, one.places_share, one.trials, bootstrap.places
+        rows.append((arm, baseline, n, metric, one.mean, *one.interval(), low, high, real, *size))
+    columns = ["arm", "baseline", "n", "metric", "difference", "low", "high", "simultaneous_low", "simultaneous_high", "real"]
+    return pd.DataFrame(rows, columns=[*columns, "se", "places_share", "trials", "places"]).astype({"real": bool})
+
+
+def _estimates(
+    bootstrap: Bootstrap, confidence: float, baseline: str | None = None
+) -> Iterator[tuple[str, int, str, Estimate]]:
+    """Yield arm, shots, metric and what is to be estimated of it: its mean, or that of its difference from a baseline."""
+    if not 0 < confidence < 1:
+        raise InputError(f"a confidence of {confidence:g} cannot be; pass one between 0 and 1, such as 0.95")
+    for a, s, m in product(*(range(len(of)) for of in (bootstrap.arms, bootstrap.shots, bootstrap.metrics))):
+        if bootstrap.arms[a] == baseline:
+            continue
+        observed, redrawn = bootstrap.observed[a, s, :, m], bootstrap.redrawn[a, s, :, m]
+        if baseline is not None:
+            base = bootstrap.arms.index(baseline)
+            observed, redrawn = observed - bootstrap.observed[base, s, :, m], redrawn - bootstrap.redrawn[base, s, :, m]
+        places = bootstrap.independent_places(bootstrap.metrics[m])
+        one = estimate(observed, redrawn, bootstrap.trial_draws[s], places, confidence=confidence)
+        if one is not None:
+            yield bootstrap.arms[a], bootstrap.shots[s], bootstrap.metrics[m], one
+
+
+def _common_variance(redrawn: Floats) -> float:
+    """Return the covariance of two trials over replicates of places, averaged over all pairs; of one trial its variance."""
+    trials = len(redrawn)
+    of_mean = redrawn.mean(axis=0).var(ddof=1)
+    if trials == 1:
+        return float(of_mean)
+    return float((trials**2 * of_mean - redrawn.var(axis=1, ddof=1).sum()) / (trials * (trials - 1)))
