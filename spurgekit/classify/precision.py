@@ -1,0 +1,48 @@
+"""In which numbers networks count: bfloat16 where the hardware multiplies them, float32 elsewhere."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def pick_precision(device: torch.device, precision: Precision = "auto") -> torch.dtype | None:
+    """Return the type that autocast takes on a device.
+
+    Parameters
+    ----------
+    device : torch.device
+    precision : {"auto", "float32", "bfloat16"}
+        ``auto`` is bfloat16 on GPUs that have it and on CPUs with AMX or AVX512-BF16, and float32 elsewhere: other CPUs have
+        to emulate bfloat16, which is slower than float32.
+
+    Returns
+    -------
+    torch.dtype or None
+        ``torch.bfloat16``, or None for float32 all through.
+    """
+    if precision == "auto":
+        return torch.bfloat16 if _multiplies_bfloat16(device) else None
+    return torch.bfloat16 if precision == "bfloat16" else None
+
+
+def autocast(device: torch.device, dtype: torch.dtype | None) -> torch.autocast:
+    """Return the context in which networks count in what :func:`pick_precision` picked."""
+    return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    """Tell whether a device has instructions for products of bfloat16."""
+    if device.type == "cuda":
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)  # since Ampere
+    if device.type != "cpu" or torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return False  # nor does oneDNN use them where ATEN_CPU_CAPABILITY holds torch back
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # older torch tells by private functions only
+    if capabilities is not None:
+        found = capabilities()
+        return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
+    asked = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+    return any(bool(ask()) for ask in asked if ask is not None)
