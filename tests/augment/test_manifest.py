@@ -1,0 +1,192 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spurgekit.augment import check_sources, mixing_probability, read_manifest, select_synthetic
+from spurgekit.augment.manifest import COLUMNS, MANIFEST
+from spurgekit.errors import InputError, LeakageError
+from tests.augment.manifests import synthetic, write_augmented
+
+CLASSES = ("sand", "weed")
+
+
+def fails(call, *parts):
+    """The message of an InputError: one line that holds each part."""
+    with pytest.raises(InputError) as caught:
+        call()
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+    return message
+
+
+class TestRead:
+    def test_rows_in_the_order_of_the_file(self, tmp_path):
+        rows = [
+            synthetic("b", weight=0.25, trial=3, n=16),
+            synthetic("a", **{"class": "sand"}, weight=0, trial=None, n=None),
+        ]
+        folder = write_augmented(tmp_path / "augmented", rows)
+        read = read_manifest(folder, CLASSES)
+        assert list(read) == [*COLUMNS, "path", "target"]
+        assert read["id"].tolist() == ["b", "a"]
+        assert read["path"].tolist() == [folder / "b.png", folder / "a.png"]
+        assert read["target"].tolist() == [1, 0]
+        assert read["weight"].tolist() == [0.25, 0]
+        assert read["trial"].tolist() == [3, pd.NA]
+        assert read["n"].tolist() == [16, pd.NA]
+        assert read["strength"].tolist() == [0.5, 0.5]
+
+    def test_the_record_of_how_they_were_made_may_be_absent(self, tmp_path):
+        folder = write_augmented(tmp_path / "augmented", [synthetic("a")])
+        table = pd.read_parquet(folder / MANIFEST)
+        table.drop(columns=["method", "backbone", "strength", "prompt", "seed"]).to_parquet(folder / MANIFEST)
+        assert read_manifest(folder, CLASSES)["id"].tolist() == ["a"]
+
+    @pytest.mark.parametrize("dtype", ["Int64", "int32", "float64", "object"])
+    def test_whole_numbers_of_any_type(self, tmp_path, dtype):
+        folder = write_augmented(tmp_path / "augmented", [synthetic("a"), synthetic("b", trial=7)])
+        pd.read_parquet(folder / MANIFEST).astype({"trial": dtype, "n": dtype}).to_parquet(folder / MANIFEST)
+        read = read_manifest(folder, CLASSES)
+        assert (read["trial"].tolist(), read["n"].tolist()) == ([0, 7], [4, 4])
+
+    def test_an_index_of_its_own_does_not_matter(self, tmp_path):
+        folder = write_augmented(tmp_path / "augmented", [synthetic("a"), synthetic("b")])
+        pd.read_parquet(folder / MANIFEST).set_axis([5, 5]).to_parquet(folder / MANIFEST)
+        assert read_manifest(folder, CLASSES)["target"].to_dict() == {0: 1, 1: 1}
+
+    def test_no_folder(self, tmp_path):
+        fails(lambda: read_manifest(tmp_path / "nowhere", CLASSES), f"{tmp_path / 'nowhere'} does not exist; pass a folder")
+
+    def test_a_folder_without_a_table(self, tmp_path):
+        fails(lambda: read_manifest(tmp_path, CLASSES), f"{tmp_path} holds no manifest.parquet; pass a folder")
+
+    def test_a_damaged_table(self, tmp_path):
+        (tmp_path / MANIFEST).write_bytes(b"PAR1 and no more")
+        fails(lambda: read_manifest(tmp_path, CLASSES), f"{tmp_path / MANIFEST} is damaged; make the synthetic tiles again")
+
+    @pytest.mark.parametrize(
+        ("dropped", "message"), [(["weight"], "lacks the column weight"), (["n", "tile_id"], "lacks the columns tile_id, n")]
+    )
+    def test_missing_columns(self, tmp_path, dropped, message):
+        folder = write_augmented(tmp_path / "augmented", [synthetic("a")])
+        pd.read_parquet(folder / MANIFEST).drop(columns=dropped).to_parquet(folder / MANIFEST)
+        assert fails(lambda: read_manifest(folder, CLASSES)).endswith(message)
+
+    @pytest.mark.parametrize(
+        ("rows", "message"),
+        [
+            ([], "lists no images"),
+            ([synthetic("a"), synthetic("b", tile_id=None)], "row 1 has None for tile_id, not a text"),
+            ([synthetic("a", **{"class": ""})], "row 0 has '' for class, not a text"),
+            ([synthetic("a"), synthetic("a")], "lists a twice; make the synthetic tiles again"),
+            ([synthetic("a", **{"class": "gravel"})], "class 'gravel' is none of the dataset's: sand, weed"),
+            ([synthetic("a"), synthetic("b", weight=-0.5)], "b has the weight -0.5; weights are finite and 0 or more"),
+            ([synthetic("a", weight=float("nan"))], "a has the weight nan; weights are finite"),
+            ([synthetic("a", weight=float("inf"))], "a has the weight inf; weights are finite"),
+            ([synthetic("a", weight="much")], "a has the weight much; weights are finite"),
+            ([synthetic("a", trial=-1)], "a has the trial -1; pass whole numbers from 0, or null"),
+            ([synthetic("a", trial="first")], "a has the trial first; pass whole numbers from 0, or null"),
+            ([synthetic("a", n=0)], "a has the n 0; pass whole numbers from 1, or null"),
+            ([synthetic("a", n=1.5)], "a has the n 1.5; pass whole numbers from 1, or null"),
+            ([synthetic("a", n=float("inf"))], "a has the n inf; pass whole numbers from 1, or null"),
+        ],
+    )
+    def test_what_cannot_be(self, tmp_path, rows, message):
+        folder = write_augmented(tmp_path / "augmented", rows)
+        fails(lambda: read_manifest(folder, CLASSES), str(folder / MANIFEST), message)
+
+    @pytest.mark.parametrize(
+        ("gone", "message"),
+        [
+            (["b"], "b.png: no such file; manifest.parquet lists it: make the synthetic tiles again"),
+            (["b", "c"], "b.png: no such file, nor 1 more; manifest.parquet lists it"),
+        ],
+    )
+    def test_a_missing_image(self, tmp_path, gone, message):
+        folder = write_augmented(tmp_path / "augmented", [synthetic(name) for name in "abc"])
+        for name in gone:
+            (folder / f"{name}.png").unlink()
+        fails(lambda: read_manifest(folder, CLASSES), str(folder), message)
+
+
+class TestSelect:
+    @pytest.fixture
+    def manifest(self, tmp_path):
+        rows = [
+            synthetic("trial0_n4"),
+            synthetic("trial1_n4", trial=1),
+            synthetic("trial1_n8", trial=1, n=8),
+            synthetic("any_n4", trial=None),
+            synthetic("nothing", trial=9, n=9, weight=0.0),
+            synthetic("nought", trial=0, n=2),
+        ]
+        return read_manifest(write_augmented(tmp_path / "augmented", rows), CLASSES)
+
+    @pytest.mark.parametrize(
+        ("trial", "n", "ids"),
+        [
+            (0, 4, ["trial0_n4", "any_n4"]),
+            (1, 4, ["trial1_n4", "any_n4"]),
+            (1, 8, ["trial1_n8"]),
+            (0, 2, ["nought"]),
+            (5, 4, ["any_n4"]),
+        ],
+    )
+    def test_a_support_sets_own_and_those_of_any(self, manifest, trial, n, ids):
+        assert select_synthetic(manifest, trial=trial, n=n)["id"].tolist() == ids
+
+    def test_made_for_the_whole_training_split(self, tmp_path):
+        rows = [synthetic(name, trial=None, n=None) for name in "ab"]
+        manifest = read_manifest(write_augmented(tmp_path / "augmented", rows), CLASSES)
+        assert select_synthetic(manifest, trial=3, n=16)["id"].tolist() == ["a", "b"]
+
+    def test_none(self, manifest):
+        fails(lambda: select_synthetic(manifest, trial=1, n=1), "there are no synthetic tiles for trial 1 of 1 shot; make some")
+
+    def test_none_that_weighs_anything(self, manifest):
+        fails(
+            lambda: select_synthetic(manifest, trial=9, n=9), "no synthetic tiles of a positive weight for trial 9 of 9 shots"
+        )
+
+
+class TestSources:
+    def test_from_the_support_set(self):
+        check_sources(pd.DataFrame([synthetic("a", tile_id="one"), synthetic("b", tile_id="two")]), ["one", "two", "three"])
+
+    @pytest.mark.parametrize(
+        ("sources", "message"),
+        [
+            (["one", "two"], "1 synthetic tile was made from tiles outside of the support set, e.g. id1 from two;"),
+            (["two", "one", "six"], "2 synthetic tiles were made from tiles outside of the support set, e.g. id0 from two;"),
+        ],
+    )
+    def test_from_elsewhere(self, sources, message):
+        rows = pd.DataFrame([synthetic(f"id{i}", tile_id=source) for i, source in enumerate(sources)])
+        with pytest.raises(LeakageError) as caught:
+            check_sources(rows, {"one"})
+        assert message in str(caught.value)
+
+    def test_a_support_set_may_be_read_once_only(self):
+        check_sources(pd.DataFrame([synthetic("a", tile_id="one")] * 3), (name for name in ["one"]))
+
+
+class TestMixingProbability:
+    @pytest.mark.parametrize(("n", "probability"), [(1, 0.7), (5, 0.5), (10, 0.3), (16, 0.3), (5000, 0.3)])
+    def test_of_the_schedule(self, n, probability):
+        assert mixing_probability(n) == pytest.approx(probability, abs=1e-12)
+
+    def test_between_linear_in_the_logarithm(self):
+        assert mixing_probability(2) == pytest.approx(0.7 - 0.2 * np.log(2) / np.log(5))
+        assert mixing_probability(8) == pytest.approx(0.5 - 0.2 * np.log(8 / 5) / np.log(2))
+
+    @given(st.integers(1, 100))
+    def test_never_rises(self, n):
+        assert 0.3 <= mixing_probability(n + 1) <= mixing_probability(n) <= 0.7
+
+    def test_of_no_shots(self):
+        with pytest.raises(ValueError, match="there is no set of 0 shots"):
+            mixing_probability(0)
