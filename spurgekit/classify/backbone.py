@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from timm.models import adapt_input_conv
+from torch import Tensor, nn
 
 from spurgekit.errors import ModelError
 from spurgekit.hub import quick_offline
 
 SHOWN_KEYS = 4
+
+RGB = 3
+"""Bands that published weights are made for."""
 
 
 def make_backbone(
@@ -26,6 +31,7 @@ def make_backbone(
     options: Mapping[str, Any] | None = None,
     image_size_px: int | None = None,
     num_classes: int = 0,
+    bands: int = RGB,
     seed: int = 0,
 ) -> nn.Module:
     """Make a timm model.
@@ -44,20 +50,28 @@ def make_backbone(
         For backbones that must know it, such as vision transformers.
     num_classes : int
         0 gives features.
+    bands : int
+        That tiles have. Weights for RGB are adapted to other numbers of bands as timm does it: those of the first layer are
+        repeated, or summed for one band, and scaled so that its output stays about as large.
     seed : int
         Of the random weights, where there are no others.
 
     Raises
     ------
     ModelError
-        If timm has no such model, or weights cannot be had or do not fit.
+        If timm has no such model, weights cannot be had or do not fit, or the image size is no whole number of a vision
+        transformer's patches.
     """
     if name.split(".")[0] not in timm.list_models():
         close = timm.list_models(f"*{name.split('.')[0][:6]}*")[:4]
         hint = f"; near it are {', '.join(close)}" if close else ""
         raise ModelError(f"timm has no backbone {name!r}{hint}; see timm.list_models()")
-    torch.manual_seed(seed)
     arguments: dict[str, Any] = dict(options or {})
+    if arguments.setdefault("in_chans", bands) != bands:
+        raise ModelError(
+            f"--backbone-option in_chans={arguments['in_chans']} does not go with the tiles, which have {bands}; leave it out"
+        )
+    torch.manual_seed(seed)
     try:
         with quick_offline():
             try:
@@ -80,13 +94,31 @@ def make_backbone(
             f"the pretrained weights of {name!r} can be neither downloaded nor found in the Hub's cache; "
             "pass a local file with --weights FILE, or --no-pretrained for random ones"
         ) from error
+    if image_size_px is not None:
+        _check_patches(name, model, image_size_px)
     if weights is not None:
-        load_backbone_weights(model, weights)
+        load_backbone_weights(model, weights, bands=bands)
     return model.eval()
 
 
-def load_backbone_weights(model: nn.Module, path: Path) -> None:
+def _check_patches(name: str, model: nn.Module, image_size_px: int) -> None:
+    """Refuse an image size of which a vision transformer would see the left and upper part only, without a word."""
+    patches = getattr(model, "patch_embed", None)
+    layer = getattr(patches, "proj", None)
+    if not isinstance(layer, nn.Conv2d) or layer.stride != layer.kernel_size or getattr(patches, "dynamic_img_pad", False):
+        return  # convolutions that overlap take any size
+    side = layer.stride[0]
+    if rest := image_size_px % side:
+        raise ModelError(
+            f"{name!r} sees images in patches of {side} px, and of {image_size_px} px they would leave out {rest}; "
+            f"pass --image-size {side * max(1, round(image_size_px / side))}"
+        )
+
+
+def load_backbone_weights(model: nn.Module, path: Path, *, bands: int = RGB) -> None:
     """Load a safetensors file into a backbone, strictly but for a classifier that it does not have.
+
+    Weights for RGB are adapted where the backbone is made for other bands, as timm adapts those that it fetches.
 
     Raises
     ------
@@ -103,6 +135,7 @@ def load_backbone_weights(model: nn.Module, path: Path) -> None:
             f"{file} is not a safetensors file ({_first_line(error)}); pickled weights must be converted first"
         ) from error
     own = model.state_dict()
+    _adapt_first_layer(model, tensors, bands)
     classifier = model.pretrained_cfg.get("classifier") or "classifier"  # type: ignore[union-attr,operator]
     heads = tuple(f"{name}." for name in ((classifier,) if isinstance(classifier, str) else classifier))
     unknown = [key for key in tensors if key not in own and not key.startswith(heads)]
@@ -113,6 +146,21 @@ def load_backbone_weights(model: nn.Module, path: Path) -> None:
             listed = ", ".join(keys[:SHOWN_KEYS]) + (f" and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else "")
             raise ModelError(f"{file} does not fit the backbone: it {what} {listed}; pass the --backbone that it was made for")
     model.load_state_dict({key: tensors[key] for key in own})
+
+
+def _adapt_first_layer(model: nn.Module, tensors: dict[str, Tensor], bands: int) -> None:
+    """Adapt weights for RGB in place; others are left as they are."""
+    first: str | tuple[str, ...] = model.pretrained_cfg.get("first_conv") or ()  # type: ignore[union-attr,operator]
+    own = model.state_dict()
+    for name in (first,) if isinstance(first, str) else first:
+        key = f"{name}.weight"
+        if key not in tensors or key not in own or tensors[key].ndim != 4 or tensors[key].shape == own[key].shape:
+            continue
+        # A stem may see each band several times (space to depth), or in groups.
+        made_for = tensors[key].shape[1] * bands / own[key].shape[1]
+        if made_for == RGB:
+            with suppress(NotImplementedError):
+                tensors[key] = adapt_input_conv(bands, tensors[key])
 
 
 def _first_line(error: BaseException) -> str:

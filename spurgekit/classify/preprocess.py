@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as nnf
-from numpy.typing import NDArray
 from torch import Tensor
+
+from spurgekit.classify.tiles import DType, Pixels, TileKind
+from spurgekit.errors import InputError
 
 
 class Preprocess:
@@ -17,50 +18,96 @@ class Preprocess:
     size_px : int
         Side to resize to.
     mean, std : sequence of float
-        Per band, of values from 0 to 1.
+        Per band: of values from 0 to 1 where tiles are of uint8, else in the tiles' own units.
     device : torch.device
+    dtype : {"uint8", "uint16", "float32"}
+        Of the tiles.
+
+    Attributes
+    ----------
+    kind : TileKind
+        Of the tiles that it takes.
     """
 
-    def __init__(self, size_px: int, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> None:
+    def __init__(
+        self, size_px: int, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device, dtype: DType = "uint8"
+    ) -> None:
         self.size_px = size_px
         self.device = device
-        # One value for each byte of an image's row: broadcasting along rows is ten times as fast as along bands.
-        self._scale = (1 / (255 * torch.tensor(std))).repeat(size_px).to(device)
+        self.kind = TileKind(len(mean), dtype)
+        white = 255 if dtype == "uint8" else 1
+        self._mean = white * torch.tensor(mean).to(device).view(1, -1, 1, 1)
+        # One value for each number of an image's row: broadcasting along rows is ten times as fast as along bands.
+        self._scale = (1 / (white * torch.tensor(std))).repeat(size_px).to(device)
         self._shift = (torch.tensor(mean) / torch.tensor(std)).repeat(size_px).to(device)
         self._buffer: Tensor | None = None
 
-    def __call__(self, tiles: NDArray[np.uint8]) -> Tensor:
-        """Return float32 [n, bands, size, size] in channels-last order, from uint8 [n, bands, h, w].
+    def __call__(self, tiles: Pixels) -> Tensor:
+        """Return float32 [n, bands, size, size] in channels-last order, from tiles [n, bands, h, w].
 
-        The bytes travel to the device and become floats there; the result holds until the next call. Pixels without data
-        (0 in all bands, as everything here writes them) take the mean colour of the rest of their tile, since black would
-        look like shadow to the model.
+        The tiles travel to the device as they are and become floats there; the result holds until the next call. Pixels
+        without data (see :mod:`spurgekit.classify.tiles`) take the mean colour of the rest of their tile, since black would
+        look like shadow to the model, and NaN would be all that it sees. A tile without any data takes the model's mean colour.
+
+        Raises
+        ------
+        InputError
+            If the tiles have other bands than the model reads, or are of another type.
         """
-        images = _fill_no_data(torch.from_numpy(tiles).to(self.device))
-        if images.shape[-1] != self.size_px:
-            images = _resize(images, self.size_px)
+        if TileKind.of(tiles) != self.kind:
+            raise InputError(
+                f"tiles have {TileKind.of(tiles)}, the model reads {self.kind}: "
+                "tile the image with the bands that it was trained on, or train a model on these"
+            )
+        images = self._bytes(tiles) if self.kind.dtype == "uint8" else self._floats(tiles)
+        return images.view(len(tiles), self.size_px, self.size_px, -1).permute(0, 3, 1, 2)
+
+    def _bytes(self, tiles: Pixels) -> Tensor:
+        """Normalise bytes, which stay bytes for as long as they can: rows of pixels, [n * size, size * bands]."""
+        images = torch.from_numpy(tiles).to(self.device)
+        missing = images.amax(dim=1, keepdim=True) == 0
+        if missing.any():
+            images = torch.where(missing, _means(images, missing, self._mean).round().to(torch.uint8), images)
+        return self._rows(_resize_bytes(images, self.size_px)).mul_(self._scale).sub_(self._shift)
+
+    def _floats(self, tiles: Pixels) -> Tensor:
+        """Normalise numbers of any size; the same rows."""
+        images = torch.from_numpy(tiles).to(self.device).float()
+        no_data = images.isfinite().logical_not_() if self.kind.dtype == "float32" else images == 0
+        missing = no_data.any(dim=1, keepdim=True) if self.kind.dtype == "float32" else no_data.all(dim=1, keepdim=True)
+        images = images - self._mean  # first of all, since near 0 float32 is fine: hills of 1,000 m differ by centimetres
+        if missing.any():
+            images = images.masked_fill_(missing, 0)
+            images = torch.where(missing, _means(images, missing, torch.zeros_like(self._mean)), images)
+        return self._rows(_resize(images, self.size_px)).mul_(self._scale)
+
+    def _rows(self, images: Tensor) -> Tensor:
+        """Copy images, in channels-last order, into the rows of a buffer of floats."""
         rows = images.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).flatten(2).flatten(0, 1)
         # Large blocks of memory are slow to get anew (page faults), so one is kept.
         if self._buffer is None or self._buffer.shape != rows.shape:
             self._buffer = torch.empty(rows.shape, device=self.device)
-        normalised = self._buffer.copy_(rows).mul_(self._scale).sub_(self._shift)
-        return normalised.view(len(images), self.size_px, self.size_px, -1).permute(0, 3, 1, 2)
+        return self._buffer.copy_(rows)
 
 
-def _fill_no_data(images: Tensor) -> Tensor:
-    """Give pixels that are 0 in all bands the mean colour of the rest of their image; uint8 in and out, [n, bands, h, w]."""
-    missing = images.amax(dim=1, keepdim=True) == 0
-    if not missing.any():
-        return images
-    seen = (~missing).sum(dim=(2, 3), keepdim=True).clamp(min=1)
-    mean = (images.sum(dim=(2, 3), keepdim=True) / seen).round().to(torch.uint8)
-    return torch.where(missing, mean, images)
+def _means(images: Tensor, missing: Tensor, otherwise: Tensor) -> Tensor:
+    """Return the mean colour of each image [n, bands, 1, 1], whose missing pixels are 0; of those without data another one."""
+    seen = (~missing).sum(dim=(2, 3), keepdim=True)
+    return torch.where(seen > 0, images.sum(dim=(2, 3), keepdim=True) / seen.clamp(min=1), otherwise)
 
 
 def _resize(images: Tensor, size_px: int) -> Tensor:
-    """Resize with antialiasing. On a CPU, bytes in channels-last order take a path that is twenty times as fast as floats."""
+    """Resize floats with antialiasing."""
+    if images.shape[-2:] == (size_px, size_px):
+        return images
+    return nnf.interpolate(images, size=(size_px, size_px), mode="bilinear", antialias=True)
+
+
+def _resize_bytes(images: Tensor, size_px: int) -> Tensor:
+    """Resize bytes. On a CPU, bytes of 3 bands in channels-last order take a path that is much faster than that of floats."""
+    if images.shape[-2:] == (size_px, size_px):
+        return images
     if images.device.type == "cpu":
         images = images.contiguous(memory_format=torch.channels_last)
         return nnf.interpolate(images, size=(size_px, size_px), mode="bilinear", antialias=True)
-    resized = nnf.interpolate(images.float(), size=(size_px, size_px), mode="bilinear", antialias=True)
-    return resized.round_()  # to bytes, as on a CPU
+    return _resize(images.float(), size_px).round_()  # to bytes, as on a CPU

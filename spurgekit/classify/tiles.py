@@ -1,76 +1,171 @@
-"""Tile images of a dataset as arrays for a model, decoded on all cores ahead of it."""
+"""Tile images of a dataset as arrays for a model, decoded on all cores ahead of it.
+
+Any number of bands goes the same way: of uint8 (photographs), uint16 (most multispectral cameras) or float32 (reflectance,
+elevation). Pixels without data are marked by one rule: whole numbers are 0 in all bands, as :mod:`spurgekit.tiles` writes
+them; floats are NaN in all bands, since an elevation of 0 is data.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from spurgekit.errors import InputError
+from spurgekit.errors import ImageryError, InputError
 from spurgekit.imagery import open_raster
+from spurgekit.imagery.quiet import without_warnings
 from spurgekit.parallel import cores, stream_map
 
 # OpenCV would write about damaged files itself, beside the one line that says what to do.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
+DType = Literal["uint8", "uint16", "float32"]
+"""What tiles that a model is shown are made of."""
 
-def read_tile(path: Path) -> NDArray[np.uint8]:
-    """Read an RGB tile.
+Pixels = NDArray[np.uint8 | np.uint16 | np.float32]
+"""Tiles of such a type, shape (..., bands, height, width)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileKind:
+    """How many bands tiles have and what they are made of.
+
+    >>> str(TileKind(5, "float32")), str(TileKind(1, "uint8"))
+    ('5 bands of float32', '1 band of uint8')
+    """
+
+    bands: int
+    dtype: DType
+
+    def __str__(self) -> str:
+        return f"{self.bands} band{'' if self.bands == 1 else 's'} of {self.dtype}"
+
+    @classmethod
+    def of(cls, pixels: NDArray[Any]) -> TileKind:
+        """Return the kind of pixels of shape (..., bands, height, width)."""
+        return cls(pixels.shape[-3], pixels.dtype.name)  # type: ignore[arg-type]
+
+
+def read_tile(path: Path) -> Pixels:
+    """Read a tile.
+
+    An alpha band is no band: it says which pixels are data. GeoTIFFs of other types become float32, where their values survive
+    it: int8 and int16 always do, int32 and uint32 up to 2**24; float64 is rounded.
 
     Returns
     -------
-    ndarray of uint8, shape (3, height, width)
+    ndarray of uint8, uint16 or float32, shape (bands, height, width)
+        Pixels without data are 0 in all bands; NaN in all bands in float32.
 
     Raises
     ------
     InputError
-        If the file is missing or damaged, or is not RGB of uint8.
+        If the file is missing, damaged, or of a type that cannot be converted.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; the dataset lists it: build it again")
-    tile = _read_geotiff(path) if path.suffix == ".tif" else _decode(path)
-    if len(tile) != 3 or tile.dtype != np.uint8:
+    return _read_geotiff(path) if path.suffix.lower() in (".tif", ".tiff") else _decode(path)
+
+
+def mark_missing(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+    """Mark pixels without data, in place, by the rule above.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (bands, height, width)
+    valid : ndarray of bool, shape (height, width)
+    """
+    if not valid.all():
+        np.copyto(pixels, np.nan if pixels.dtype.kind == "f" else 0, where=~valid)
+
+
+def _read_geotiff(path: Path) -> Pixels:
+    try:
+        with open_raster(path) as raster:  # OpenCV knows neither more than four bands nor masks
+            pixels, valid = raster.read(raster.grid.window)
+    except ImageryError:
+        other = _read_other_type(path)
+        if other is None:
+            raise
+        pixels, valid = other
+    mark_missing(pixels, valid)
+    return pixels  # type: ignore[return-value]
+
+
+def _read_other_type(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
+    """Read a GeoTIFF of a type that :func:`open_raster` refuses; None where its type is not what is wrong with it."""
+    try:
+        with without_warnings(NotGeoreferencedWarning), rasterio.open(path) as file:
+            if set(file.dtypes) <= set(get_args(DType)):
+                return None
+            bands = [band for band, colour in zip(file.indexes, file.colorinterp, strict=True) if colour != ColorInterp.alpha]
+            stored, valid = file.read(bands), file.dataset_mask() > 0
+    except RasterioError:
+        return None
+    pixels = stored.real.astype(np.float32)
+    if stored.dtype.kind not in "fiu" or (stored.dtype.kind in "iu" and (pixels != stored)[:, valid].any()):
         raise InputError(
-            f"{path} has {len(tile)} band{'s' if len(tile) > 1 else ''} of {tile.dtype}; this recipe reads 3 of uint8: "
-            "tile again with --bands 1,2,3"
+            f"{path} holds {stored.dtype} with values that float32 cannot hold; convert it to uint8, uint16 or float32"
         )
-    return np.ascontiguousarray(tile, dtype=np.uint8)
+    return pixels, valid & np.isfinite(pixels).all(axis=0)
 
 
-def _read_geotiff(path: Path) -> NDArray[np.generic]:
-    with open_raster(path) as raster:  # OpenCV knows neither more than four bands nor masks
-        return raster.read(raster.grid.window)[0]
-
-
-def _decode(path: Path) -> NDArray[np.generic]:
+def _decode(path: Path) -> Pixels:
     data = np.fromfile(path, np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if image is None:
         raise InputError(f"{path} cannot be decoded; it is damaged or was cut off: make the tiles again")
-    return image[None] if image.ndim == 2 else np.asarray(image[..., ::-1].transpose(2, 0, 1))
+    if image.ndim == 2:
+        return image[None]  # type: ignore[return-value]
+    pixels = np.ascontiguousarray(image[..., 2::-1].transpose(2, 0, 1))
+    if image.shape[2] == 4:
+        mark_missing(pixels, image[..., 3] > 0)
+    return pixels  # type: ignore[return-value]
 
 
-def batches(paths: Sequence[Path], size: int) -> Iterator[NDArray[np.uint8]]:
+def batches(paths: Sequence[Path], size: int) -> Iterator[Pixels]:
     """Yield the tiles in batches.
 
     Returns
     -------
-    iterator of ndarray of uint8, shape (up to size, 3, height, width)
+    iterator of ndarray of uint8, uint16 or float32, shape (up to size, bands, height, width)
+
+    Raises
+    ------
+    InputError
+        If a tile cannot be read, or has another size, number of bands or type than the first one.
     """
     with ThreadPoolExecutor(cores()) as threads:
-        batch: list[NDArray[np.uint8]] = []
+        first: Pixels | None = None
+        batch: list[Pixels] = []
         for path, tile in zip(paths, stream_map(threads, read_tile, paths, in_flight=2 * size), strict=True):
-            if batch and tile.shape != batch[0].shape:
-                raise InputError(
-                    f"{path} is {tile.shape[2]} x {tile.shape[1]} px, others {batch[0].shape[2]} x {batch[0].shape[1]}"
-                )
+            first = tile if first is None else first
+            _check_alike(path, tile, paths[0], first)
             batch.append(tile)
             if len(batch) == size:
                 yield np.stack(batch)
                 batch = []
         if batch:
             yield np.stack(batch)
+
+
+def _check_alike(path: Path, tile: Pixels, first_path: Path, first: Pixels) -> None:
+    if tile.shape[1:] != first.shape[1:]:
+        raise InputError(
+            f"{path} is {tile.shape[2]} x {tile.shape[1]} px, others {first.shape[2]} x {first.shape[1]} "
+            f"(such as {first_path.name}); tile all images with one size"
+        )
+    if TileKind.of(tile) != TileKind.of(first):
+        raise InputError(
+            f"{path} has {TileKind.of(tile)}, others {TileKind.of(first)} (such as {first_path.name}); "
+            "tile all images with the same --bands"
+        )

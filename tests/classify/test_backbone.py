@@ -40,7 +40,7 @@ class TestNames:
             make_backbone(NAME, options={"colour": "green"})
 
     def test_an_option_that_it_takes(self):
-        assert make_backbone(NAME, options={"in_chans": 5}).state_dict()["conv1.0.weight"].shape[1] == 5
+        assert make_backbone(NAME, bands=5).state_dict()["conv1.0.weight"].shape[1] == 5
 
     def test_a_transformer_is_told_the_size(self):
         features = make_backbone("vit_tiny_patch16_224", image_size_px=64)(torch.zeros(1, 3, 64, 64))
