@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rasterio.io import DatasetWriter
 
 from spurgekit.classify import TileClassifier, load_model
+from spurgekit.classify.tiles import TileKind
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, Window, open_raster
 from spurgekit.imagery.quicklook import QuickLook
@@ -145,11 +146,13 @@ def make_map(
 
 
 def _check_bands(raster: Raster, model: TileClassifier) -> None:
-    wanted = len(model.info.mean)
-    if len(raster.bands) != wanted or raster.dtype != np.uint8:
+    # Types are not converted: where whole numbers stand for what the training tiles had in floats, they are of other units.
+    has = TileKind(len(raster.bands), raster.dtype.name)
+    wanted = TileKind(model.info.bands, model.info.dtype)
+    if has != wanted:
         raise InputError(
-            f"{raster.path} has {len(raster.bands)} band{'s' if len(raster.bands) > 1 else ''} of {raster.dtype}, "
-            f"the model reads {wanted} of uint8; choose them with --bands, or convert the image as the training tiles were"
+            f"{raster.path} has {has}, the model reads {wanted}; choose them with --bands, "
+            "or convert the image as the training tiles were"
         )
 
 

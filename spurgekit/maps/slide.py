@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spurgekit.classify import TileClassifier
+from spurgekit.classify.tiles import mark_missing
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, Window
 from spurgekit.imagery.quicklook import Watcher
@@ -17,7 +18,7 @@ from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
 
 STRIP_BYTES = 8 << 20
-"""The most pixels that are read at once (two strips are held: one being looked at, one being read)."""
+"""The most bytes of pixels that are read at once (two strips are held: one being looked at, one being read)."""
 
 NO_CLASS = 255
 """Class number of a cell without data."""
@@ -126,7 +127,7 @@ def slide(
     Parameters
     ----------
     raster : Raster
-        At the model's ground sample distance.
+        At the model's ground sample distance, with its bands and of its type.
     model : TileClassifier
     sliding : Sliding
     min_valid : float
@@ -144,7 +145,8 @@ def slide(
         NaN where there is no data.
     """
     cells = sliding.cells
-    row_bytes = cells.width * sliding.stride_px * sliding.stride_px * (len(raster.bands) + 1)
+    pixel_bytes = len(raster.bands) * raster.dtype.itemsize + 1
+    row_bytes = cells.width * sliding.stride_px * sliding.stride_px * pixel_bytes
     rows_at_once = max(1, STRIP_BYTES // row_bytes)
     starts = list(range(0, cells.height, rows_at_once))
     strips = [(start, sliding.strip(start, min(rows_at_once, cells.height - start))) for start in starts]
@@ -154,6 +156,7 @@ def slide(
         for (start, window), (pixels, valid) in zip(strips, read, strict=True):
             if watch is not None:
                 watch(window, pixels, valid)
+            mark_missing(pixels, valid)
             rows = min(rows_at_once, cells.height - start)
             found = np.full((len(model.info.classes), rows, cells.width), np.nan, np.float32)
             share = _cell_shares(valid, sliding, rows, cells.width)
