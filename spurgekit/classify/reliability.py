@@ -55,16 +55,19 @@ def write_reliability(
         raise InputError(f"there are {len(classes)} names for probabilities of {probabilities.shape[1]} classes")
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     shown = range(1, len(classes))
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
     with rc_context({"font.family": "DejaVu Sans", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(3.7 * columns + 0.3, 4.8 * rows + 0.3), dpi=130, layout="constrained")
+        figure = Figure(figsize=(3.7 * columns + 0.3, 5.0 * rows + 0.3), dpi=130, layout=ConstrainedLayoutEngine(w_pad=0.1))
         parts = figure.subfigures(rows, columns, squeeze=False).ravel()
         for number, part in zip(shown, parts, strict=False):  # the last row may have room for more
             upper, lower = part.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-            _draw(upper, lower, probabilities[:, number], targets == number, classes[number])
+            _draw(upper, lower, probabilities[:, number], targets == number, classes[number].replace("$", r"\$"))
+            if number == 1:
+                upper.legend(loc="upper left", frameon=False, fontsize=8)
         figure.suptitle(f"ECE {error:.3f}, Brier {score:.3f}, {len(targets):,} tiles", fontsize=10)
         with output_file(path) as file:
             figure.savefig(file, format="png", metadata={"Software": None})
@@ -113,13 +116,13 @@ def _draw(upper: Axes, lower: Axes, probability: NDArray[np.floating[Any]], pres
     upper.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="calibrated")
     upper.errorbar(
         predicted[filled], share[filled], yerr=whiskers, color=BLUE, marker="o", markersize=4.5, linewidth=1.2,
-        elinewidth=1, capsize=2.5, label="held-out tiles, 95 % intervals", clip_on=False, zorder=3,
+        elinewidth=1, capsize=2.5, label="tiles, 95 % intervals", clip_on=False, zorder=3,
     )  # fmt: skip
-    upper.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", ylabel="share of tiles where it is")
-    upper.legend(loc="upper left", frameon=False, fontsize=8)
-    upper.set_title(name)
+    # Boxes of one width, lest the bars lie beside the points that they count.
+    upper.set(xlim=(0, 1), ylim=(0, 1), box_aspect=1, ylabel=f"share of tiles with {name}")
     centres = (np.arange(BINS) + 0.5) / BINS
     lower.bar(centres, counts, width=0.92 / BINS, color=BLUE, alpha=0.35)
     for centre, count in zip(centres[filled], counts[filled], strict=True):
         lower.annotate(f"{count:,}", (centre, count), (0, 1.5), textcoords="offset points", ha="center", fontsize=7)
-    lower.set(xlabel=f"predicted probability of {name}", ylabel="tiles", ylim=(0, 1.25 * counts.max()))
+    lower.set(xlabel=f"predicted probability of {name}", ylabel="tiles", ylim=(0, 1.3 * counts.max()), box_aspect=0.22)
+    lower.set_yticks([])  # the counts are written on the bars

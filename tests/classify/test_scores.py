@@ -1,6 +1,4 @@
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -122,8 +120,3 @@ class TestBadInput:
 
 def test_the_rounding_of_float32_is_no_error():
     assert ece(np.array([[1.0000001, 0]], np.float32), np.array([0])) == pytest.approx(0, abs=1e-6)
-
-
-def test_scikit_learn_is_imported_only_to_score():
-    code = "import sys, spurgekit.classify.scores; sys.exit('sklearn' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
