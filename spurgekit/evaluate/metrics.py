@@ -128,7 +128,8 @@ class Metric:
 
     Attributes
     ----------
-    title : str
+    title, words : str
+        Its name at the head of a line and within a sentence.
     higher_is_better : bool
     by_class : bool
         Whether it needs tiles of each class.
@@ -137,17 +138,18 @@ class Metric:
     """
 
     title: str
+    words: str
     higher_is_better: bool
     by_class: bool
     value: Callable[[PlaceSums, Floats], Floats]
 
 
 METRICS: Mapping[str, Metric] = {
-    "balanced_accuracy": Metric("Balanced accuracy", True, True, balanced_accuracy),
-    "auroc": Metric("AUROC", True, True, auroc),
-    "f1": Metric("F1", True, True, f1),
-    "brier": Metric("Brier score", False, False, brier),
-    "ece": Metric("Calibration error (ECE)", False, False, ece),
+    "balanced_accuracy": Metric("Balanced accuracy", "balanced accuracy", True, True, balanced_accuracy),
+    "auroc": Metric("AUROC", "AUROC", True, True, auroc),
+    "f1": Metric("F1", "F1", True, True, f1),
+    "brier": Metric("Brier score", "the Brier score", False, False, brier),
+    "ece": Metric("Calibration error (ECE)", "calibration error (ECE)", False, False, ece),
 }
 
 
