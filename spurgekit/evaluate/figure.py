@@ -96,7 +96,7 @@ def draw_curves(summary: pd.DataFrame, *, metric: str, baseline: str | None = No
         FigureCanvasAgg(figure)
         axes = figure.add_axes((0.6 / width, 0.62 / height, AXES_IN / width, 1 - 1.37 / height))
         others = [arm for arm in arms if arm != baseline]
-        paleness = min(0.14, 0.35 / len(arms))  # many bands that overlap would hide the lines
+        paleness = min(0.1, 0.35 / len(arms))  # many bands that overlap would hide the lines
         ends = []
         for number, arm in enumerate(arms):
             rank = others.index(arm) if arm != baseline else 0

@@ -19,12 +19,13 @@ MOST_RECALLS = 3
 """Classes whose recalls are shown beside a balanced accuracy."""
 
 HOW_TO_READ = (
-    "The interval of a mean says where it would lie with other support sets and other places to test on; that two of them overlap "
-    "says little, as arms share what is hard about a trial and a place. Differences are paired by trial and place, and called real "
-    "where the interval that holds for all comparisons together excludes 0; one that is not real has not been shown to be nothing. "
-    "What counts is trials and places, not tiles: those of one place are not independent, and no number of them makes up for few "
-    "places."
+    "The interval of a mean says where it would lie with other support sets and other places to test on; that two of them "
+    "overlap says little, as arms share what is hard about a trial and a place. Differences are paired by trial and place, and "
+    "called real where the interval that holds for all comparisons together excludes 0; one that is not real has not been shown "
+    "to be nothing. What counts is trials and places, not tiles: those of one place are not independent, and no number of them "
+    "makes up for few places."
 )
+FILES = "`results.parquet` has every cell; `summary.csv`, `differences.csv` and `places.csv` have all metrics and places."
 
 
 def report_lines(found: Evaluation) -> list[str]:
@@ -42,14 +43,11 @@ def report_lines(found: Evaluation) -> list[str]:
         lines += [*_arms_by_shots(differences, lambda row: _resolvable(row, found.resolve)), ""]
     if found.warnings:
         lines += ["## To keep in mind", "", *(f"- {warning}" for warning in found.warnings), ""]
-    if found.folds["fold"].nunique() > 1:
+    if len(set(found.folds["fold"])) > 1:
         lines += ["## Fold by fold", "", *_folds(found), ""]
     lines += ["## Other metrics", "", *_other_metrics(found), ""]
     lines += ["## How to read it", "", HOW_TO_READ, ""]
-    lines += [
-        "`results.parquet` has every cell; `summary.csv`, `differences.csv` and `places.csv` have these tables for all metrics."
-    ]
-    return lines
+    return [*lines, FILES]
 
 
 def _what_means_are(summary: pd.DataFrame, confidence: float) -> str:

@@ -106,7 +106,7 @@ def power_warnings(table: pd.DataFrame, *, metric: str, resolve: float = RESOLVE
         if len(short):
             arms = ", ".join(short["arm"]) if len(short) < len(rows) else "any arm" if len(rows) > 1 else rows["arm"].iloc[0]
             found.append(
-                f"At n = {in_words(int(str(n)))} this design is likely to miss a true difference of {resolve:g} in {words} for "
+                f"At n = {in_words(int(str(n)))} this design may well miss a true difference of {resolve:g} in {words} for "
                 f"{arms}: with 80 % probability it finds one of {_range(short['resolvable'])}. {_what_helps(short)}"
             )
     return found

@@ -101,9 +101,7 @@ def analyse(
     power = resolvable(differences, resolve=resolve)
     summary = summarise(bootstrap, confidence=confidence)
     if not (summary["metric"] == metric).any():
-        raise InputError(
-            f"{METRICS[metric].words} is defined for no trial: test tiles of every class are needed, and every fold"
-        )
+        raise InputError(f"{METRICS[metric].title} is defined for no trial: test tiles of every class are needed")
     return Evaluation(
         baseline=baseline,
         metric=metric,
