@@ -153,7 +153,7 @@ def _check_texts(file: Path, rows: pd.DataFrame, classes: Sequence[str]) -> None
     for name in ("id", "file_name", "tile_id", "class"):
         text = rows[name].map(lambda value: isinstance(value, str) and value != "")
         if not text.all():
-            raise InputError(f"{file}: row {int(np.argmin(text))} has {rows[name][~text].iloc[0]!r} for {name}, not a text")
+            raise InputError(f"{file}: row {int(np.argmin(text))} has no text for {name}")
     if (twice := rows["id"].duplicated()).any():
         raise InputError(f"{file} lists {rows['id'][twice].iloc[0]} twice; make the synthetic tiles again")
     if unknown := sorted(set(rows["class"]) - set(classes)):

@@ -13,6 +13,9 @@ from spurgekit.seeds import seed_of, seeded
 POLICY = "rand-m9-mstd0.5-inc1"
 """The one that most of timm's own recipes use: two operations, magnitude 9 of 10 give or take 0.5."""
 
+STRONGEST = 9.99
+"""At a magnitude of 10 timm's posterize would keep no bit of a colour, which Pillow refuses."""
+
 
 def randaugmented(image: Tensor, seed: int) -> Tensor:
     """Apply two random operations to an image: colour, contrast, sharpness, shear, shift, rotation and the like.
@@ -37,7 +40,7 @@ def randaugmented(image: Tensor, seed: int) -> Tensor:
     seen = pixels.any(axis=2, keepdims=True)
     # The image's own colour, not the set's: an image's change must not depend on others.
     colour = (pixels.sum(axis=(0, 1)) / max(1, seen.sum())).round().astype(np.uint8)
-    operations = rand_augment_transform(POLICY, {"img_mean": tuple(map(int, colour))})
+    operations = rand_augment_transform(POLICY, {"img_mean": tuple(map(int, colour)), "magnitude_max": STRONGEST})
     with seeded(seed_of(seed, "randaugment")):
         picture = operations(Image.fromarray(np.where(seen, pixels, colour)))
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).to(image.device)

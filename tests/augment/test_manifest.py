@@ -80,8 +80,9 @@ class TestRead:
         ("rows", "message"),
         [
             ([], "lists no images"),
-            ([synthetic("a"), synthetic("b", tile_id=None)], "row 1 has None for tile_id, not a text"),
-            ([synthetic("a", **{"class": ""})], "row 0 has '' for class, not a text"),
+            ([synthetic("a"), synthetic("b", tile_id=None)], "row 1 has no text for tile_id"),
+            ([synthetic("a", tile_id=7)], "row 0 has no text for tile_id"),
+            ([synthetic("a", **{"class": ""})], "row 0 has no text for class"),
             ([synthetic("a"), synthetic("a")], "lists a twice; make the synthetic tiles again"),
             ([synthetic("a", **{"class": "gravel"})], "class 'gravel' is none of the dataset's: sand, weed"),
             ([synthetic("a"), synthetic("b", weight=-0.5)], "b has the weight -0.5; weights are finite and 0 or more"),

@@ -112,6 +112,13 @@ class TestEither:
                 expected = shares[i, i] * soft[i] + shares[i, j] * soft[j]
                 assert labels[i].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
 
+    @pytest.mark.parametrize("text", MIXING)
+    @pytest.mark.parametrize("n", [2, 3, 8, 9])
+    def test_each_is_mixed_with_another_and_none_with_itself(self, text, n):
+        found = sum(parse_augmentation(text).mix(flat(range(n)), torch.eye(n), seed)[1] for seed in range(10))
+        expected = {(i, i) for i in range(n)} | set(enumerate(partners(n)))
+        assert set(zip(*(at.tolist() for at in found.nonzero(as_tuple=True)), strict=True)) == expected
+
     @given(st.sampled_from(MIXING), st.integers(1, 9), st.integers(1, 4), st.integers(0, 2**64))
     def test_labels_have_sum_1(self, text, n, classes, seed):
         targets = torch.eye(classes)[torch.arange(n) % classes]
