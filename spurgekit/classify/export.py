@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import warnings
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +19,7 @@ from spurgekit.augment.turns import turned
 from spurgekit.classify.info import ModelInfo
 from spurgekit.classify.model import load_model
 from spurgekit.errors import ModelError, OutputExistsError
+from spurgekit.imagery.quiet import without_warnings
 from spurgekit.outputs import output_file
 
 if TYPE_CHECKING:
@@ -76,9 +79,9 @@ def export_onnx(
 
     The graph has one input, ``tiles``: float32 [n, bands, size, size] with any n, in the tiles' own units (0 to 255 where they
     are of uint8), and one output, ``probabilities``: float32 [n, classes]. Normalisation, the network, the average over views,
-    temperature and softmax are inside. Left to its user are what :class:`spurgekit.classify.preprocess.Preprocess` does ahead
-    of normalisation: giving pixels without data (0 in all bands) the mean of the rest of their tile, and resizing to
-    ``size`` (bilinear, antialiased). The file's metadata hold what is needed for that, and the classes (JSON).
+    temperature and softmax are inside. Left to its user is what :class:`spurgekit.classify.preprocess.Preprocess` does ahead of
+    that: pixels without data (0 in all bands; NaN in tiles of float32) take the mean of the rest of their tile, then tiles are
+    resized to ``size`` (bilinear, antialiased). The file's metadata say what is needed for that, and name the classes (JSON).
 
     Parameters
     ----------
@@ -137,17 +140,18 @@ def _write(whole: WholeModel, info: ModelInfo, file: Path, opset: int) -> None:
 
     example = torch.from_numpy(_random_tiles(info, 2))  # of 1, the batch would be taken for fixed
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch.export, about its own parts
+        with torch.no_grad(), _quiet():
             program = torch.onnx.export(
                 whole, (example,), dynamo=True, dynamic_shapes=({0: torch.export.Dim("n")},),
                 input_names=[INPUT], output_names=[OUTPUT], opset_version=opset, verbose=False,
             )  # fmt: skip
-    except (torch.onnx.OnnxExporterError, ValueError) as error:  # an opset that torch does not know is a ValueError
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise ModelError(f"{info.backbone} cannot be written as ONNX (opset {opset}): {first}") from error
-    assert program is not None
-    proto = program.model_proto
+            assert program is not None
+            proto = program.model_proto
+    except (torch.onnx.OnnxExporterError, ValueError) as error:
+        raise ModelError(f"{info.backbone} cannot be written as ONNX (opset {opset}): {_first_line(error)}") from error
+    written = next(entry.version for entry in proto.opset_import if not entry.domain)
+    if written != opset:  # onnxscript gives up a conversion without an error
+        raise ModelError(f"{info.backbone} cannot be written as ONNX (opset {opset}), but as opset {written}; ask for that")
     _forget_origin(proto)
     proto.doc_string = (
         f"{INPUT}: resized to {info.image_size_px} x {info.image_size_px} px (bilinear, antialiased), float32 in the units of "
@@ -155,6 +159,21 @@ def _write(whole: WholeModel, info: ModelInfo, file: Path, opset: int) -> None:
     )
     onnx.helper.set_model_props(proto, _metadata(info, whole.views))
     file.write_bytes(proto.SerializeToString(deterministic=True))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what torch and onnxscript say of their own parts off the terminal."""
+    loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx")]
+    levels = [logger.level for logger in loggers]
+    with without_warnings(Warning):
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def _metadata(info: ModelInfo, views: int) -> dict[str, str]:
@@ -191,8 +210,7 @@ def _check_equal(whole: WholeModel, info: ModelInfo, file: Path) -> None:
     try:
         session = onnxruntime.InferenceSession(str(file), settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no root of their own
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise ModelError(f"ONNX Runtime cannot load the export of {info.backbone}: {first}") from error
+        raise ModelError(f"ONNX Runtime cannot load the export of {info.backbone}: {_first_line(error)}") from error
     for count in (1, 3):
         tiles = _random_tiles(info, count)
         with torch.inference_mode():
@@ -215,3 +233,7 @@ def _random_tiles(info: ModelInfo, count: int) -> NDArray[np.float32]:
     if info.dtype != "float32":
         tiles = tiles.round().clip(0, np.iinfo(info.dtype).max)
     return tiles.astype(np.float32)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
