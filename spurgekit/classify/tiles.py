@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -33,6 +34,8 @@ DType = Literal["uint8", "uint16", "float32"]
 
 Pixels = NDArray[np.uint8 | np.uint16 | np.float32]
 """Tiles of such a type, shape (..., bands, height, width)."""
+
+DAMAGED = "cannot be decoded; it is damaged or was cut off: make the tiles again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +106,19 @@ def _read_geotiff(path: Path) -> Pixels:
 
 def _read_other_type(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
     """Read a GeoTIFF of a type that :func:`open_raster` refuses; None where its type is not what is wrong with it."""
-    try:
-        with without_warnings(NotGeoreferencedWarning), rasterio.open(path) as file:
-            if set(file.dtypes) <= set(get_args(DType)):
-                return None
-            bands = [band for band, colour in zip(file.indexes, file.colorinterp, strict=True) if colour != ColorInterp.alpha]
+    with ExitStack() as stack:
+        try:
+            with without_warnings(NotGeoreferencedWarning):
+                file = stack.enter_context(rasterio.open(path))
+        except RasterioError:
+            return None
+        if set(file.dtypes) <= set(get_args(DType)):
+            return None
+        bands = [band for band, colour in zip(file.indexes, file.colorinterp, strict=True) if colour != ColorInterp.alpha]
+        try:
             stored, valid = file.read(bands), file.dataset_mask() > 0
-    except RasterioError:
-        return None
+        except RasterioError as error:
+            raise InputError(f"{path} {DAMAGED}") from error
     pixels = stored.real.astype(np.float32)
     if stored.dtype.kind not in "fiu" or (stored.dtype.kind in "iu" and (pixels != stored)[:, valid].any()):
         raise InputError(
@@ -123,7 +131,7 @@ def _decode(path: Path) -> Pixels:
     data = np.fromfile(path, np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if image is None:
-        raise InputError(f"{path} cannot be decoded; it is damaged or was cut off: make the tiles again")
+        raise InputError(f"{path} {DAMAGED}")
     if image.ndim == 2:
         return image[None]  # type: ignore[return-value]
     pixels = np.ascontiguousarray(image[..., 2::-1].transpose(2, 0, 1))
@@ -164,8 +172,9 @@ def _check_alike(path: Path, tile: Pixels, first_path: Path, first: Pixels) -> N
             f"{path} is {tile.shape[2]} x {tile.shape[1]} px, others {first.shape[2]} x {first.shape[1]} "
             f"(such as {first_path.name}); tile all images with one size"
         )
-    if TileKind.of(tile) != TileKind.of(first):
+    has, wanted = TileKind.of(tile), TileKind.of(first)
+    if has != wanted:
         raise InputError(
-            f"{path} has {TileKind.of(tile)}, others {TileKind.of(first)} (such as {first_path.name}); "
+            f"{path} has {has}, others {wanted.bands} of {wanted.dtype} (such as {first_path.name}); "
             "tile all images with the same --bands"
         )

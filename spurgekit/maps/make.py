@@ -151,7 +151,7 @@ def _check_bands(raster: Raster, model: TileClassifier) -> None:
     wanted = TileKind(model.info.bands, model.info.dtype)
     if has != wanted:
         raise InputError(
-            f"{raster.path} has {has}, the model reads {wanted}; choose them with --bands, "
+            f"{raster.path} has {has}, the model reads {wanted.bands} of {wanted.dtype}; choose them with --bands, "
             "or convert the image as the training tiles were"
         )
 
