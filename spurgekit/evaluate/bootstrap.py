@@ -42,6 +42,8 @@ class Bootstrap:
         That test tiles are of.
     places_by_class : tuple of int
         Those that hold tiles of each class.
+    places_drawn : bool
+        Whether replicates differ in their places.
     notes : tuple of str
         What could not be drawn, and other things to know, a sentence each.
     """
@@ -54,14 +56,18 @@ class Bootstrap:
     trial_draws: Floats
     places: int
     places_by_class: tuple[int, ...]
+    places_drawn: bool
     notes: tuple[str, ...]
 
     def independent_places(self, metric: str) -> int:
         """Return how many places a metric rests on: where it averages classes, those of the class that is in the fewest.
 
-        A class that is in one place only counts as two: that the others vary is known still.
+        A class that is in one place only counts as two: that the others vary is known still. It is 1 where places were not
+        drawn, and say nothing of how they vary.
         """
-        return max(min(self.places_by_class), min(2, self.places)) if METRICS[metric].by_class else self.places
+        if not self.places_drawn:
+            return 1
+        return max(min(self.places_by_class), 2) if METRICS[metric].by_class else self.places
 
 
 def resample(predictions: Predictions, *, replicates: int = REPLICATES, seed: int = 0) -> Bootstrap:
@@ -110,6 +116,7 @@ def resample(predictions: Predictions, *, replicates: int = REPLICATES, seed: in
         trial_draws=draws,
         places=len(predictions.places),
         places_by_class=tuple(int(count) for count in held.sum(axis=1)),
+        places_drawn=len(predictions.places) > 1 and len(drawn) > 0,
         notes=(*predictions.notes(), *_notes(predictions, trials, len(drawn), replicates)),
     )
 

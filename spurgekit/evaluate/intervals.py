@@ -111,7 +111,10 @@ def estimate(values: Floats, redrawn: Floats, draws: Floats, places: int, *, con
     freedom = variance**2 / (of_trials**2 / max(trials - 1, 1) + of_places**2 / max(places - 1, 1))
     replicates = (draws * redrawn.T).sum(axis=1) / draws.sum(axis=1)
     tail = (1 - confidence) / 2
-    below, above = np.abs(np.quantile(replicates, [tail, 1 - tail]) - replicates.mean()) * se / replicates.std(ddof=1)
+    reach = np.array([1.0, 1.0]) * stats.norm.isf(tail)
+    if (spread := replicates.std(ddof=1)) > 0:  # a handful of replicates may be all the same
+        reach = np.abs(np.quantile(replicates, [tail, 1 - tail]) - replicates.mean()) / spread
+    below, above = se * reach
     share = of_places / variance if trials > 1 else np.nan
     return Estimate(float(values.mean()), trials, sd_trials, se, share, freedom, float(below), float(above), confidence)
 

@@ -109,6 +109,7 @@ class TestResample:
         found = bootstrap_of(rows, [f"class {c}" for c in range(classes)])
         assert any(note.startswith(says) for note in found.notes)
         assert np.isfinite(found.redrawn).all()
+        assert summarise(found)["se"].isna().all() == says.startswith("No"), "one trial and no places show no scatter"
 
     def test_one_place_shows_trials_alone(self):
         rows = pd.concat([table([("a", 1, p), ("a", 1, 0.9), ("a", 0, 0.1)], trial=t) for t, p in enumerate((0.9, 0.1, 0.9))])
