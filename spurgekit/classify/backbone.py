@@ -135,7 +135,7 @@ def load_backbone_weights(model: nn.Module, path: Path, *, bands: int = RGB) -> 
             f"{file} is not a safetensors file ({_first_line(error)}); pickled weights must be converted first"
         ) from error
     own = model.state_dict()
-    _adapt_first_layer(model, tensors, bands)
+    _adapt_first_layer(model, tensors, bands, file)
     classifier = model.pretrained_cfg.get("classifier") or "classifier"  # type: ignore[union-attr,operator]
     heads = tuple(f"{name}." for name in ((classifier,) if isinstance(classifier, str) else classifier))
     unknown = [key for key in tensors if key not in own and not key.startswith(heads)]
@@ -148,12 +148,11 @@ def load_backbone_weights(model: nn.Module, path: Path, *, bands: int = RGB) -> 
     model.load_state_dict({key: tensors[key] for key in own})
 
 
-def _adapt_first_layer(model: nn.Module, tensors: dict[str, Tensor], bands: int) -> None:
-    """Adapt weights for RGB in place; others are left as they are."""
+def _adapt_first_layer(model: nn.Module, tensors: dict[str, Tensor], bands: int, file: Path) -> None:
+    """Adapt weights for RGB in place; those for other bands fit only as many."""
     first: str | tuple[str, ...] = model.pretrained_cfg.get("first_conv") or ()  # type: ignore[union-attr,operator]
     own = model.state_dict()
-    for name in (first,) if isinstance(first, str) else first:
-        key = f"{name}.weight"
+    for key in (f"{name}.weight" for name in ((first,) if isinstance(first, str) else first)):
         if key not in tensors or key not in own or tensors[key].ndim != 4 or tensors[key].shape == own[key].shape:
             continue
         # A stem may see each band several times (space to depth), or in groups.
@@ -161,6 +160,11 @@ def _adapt_first_layer(model: nn.Module, tensors: dict[str, Tensor], bands: int)
         if made_for == RGB:
             with suppress(NotImplementedError):
                 tensors[key] = adapt_input_conv(bands, tensors[key])
+        elif made_for != bands:
+            raise ModelError(
+                f"{file} has weights for {made_for:g} bands in {key}, and the tiles have {bands}; "
+                "pass weights for as many, or for RGB"
+            )
 
 
 def _first_line(error: BaseException) -> str:

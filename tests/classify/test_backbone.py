@@ -40,11 +40,108 @@ class TestNames:
             make_backbone(NAME, options={"colour": "green"})
 
     def test_an_option_that_it_takes(self):
-        assert make_backbone(NAME, bands=5).state_dict()["conv1.0.weight"].shape[1] == 5
+        assert "conv1.weight" in make_backbone(NAME, options={"stem_type": ""}).state_dict()
 
     def test_a_transformer_is_told_the_size(self):
         features = make_backbone("vit_tiny_patch16_224", image_size_px=64)(torch.zeros(1, 3, 64, 64))
         assert features.shape == (1, 192)
+
+
+class TestImageSize:
+    @pytest.mark.parametrize(
+        ("name", "size_px", "says"),
+        [
+            (
+                "vit_small_patch14_reg4_dinov2",
+                250,
+                "in patches of 14 px, and of 250 px they would leave out 12; pass --image-size 252",
+            ),
+            ("vit_tiny_patch16_224", 65, "in patches of 16 px, and of 65 px they would leave out 1; pass --image-size 64"),
+            (
+                "swin_tiny_patch4_window7_224",
+                226,
+                "in patches of 4 px, and of 226 px they would leave out 2; pass --image-size 224",
+            ),
+        ],
+    )
+    def test_that_patches_do_not_fill(self, name, size_px, says):
+        with torch.device("meta"), pytest.raises(ModelError) as caught:
+            make_backbone(name, image_size_px=size_px)
+        assert one_line(caught) == f"'{name}' sees images {says}"
+
+    @pytest.mark.parametrize("name", [NAME, "test_convnext", "pvt_v2_b0"])
+    def test_convolutions_take_any(self, name):
+        features = make_backbone(name, image_size_px=67)(torch.zeros(1, 3, 67, 67))
+        assert features.isfinite().all()
+
+
+class TestBands:
+    @pytest.mark.parametrize("name", [NAME, "test_vit", "test_convnext", "mobilenetv2_035"])
+    @pytest.mark.parametrize("bands", [1, 5])
+    def test_any_number(self, name, bands):
+        features = make_backbone(name, bands=bands, image_size_px=32)(torch.rand(2, bands, 32, 32))
+        assert len(features) == 2
+        assert features.isfinite().all()
+
+    def test_an_option_that_says_otherwise(self):
+        with pytest.raises(
+            ModelError, match=r"^--backbone-option in_chans=4 does not go with the tiles, which have 5; leave it out"
+        ):
+            make_backbone(NAME, options={"in_chans": 4}, bands=5)
+
+    def test_an_option_that_says_the_same(self):
+        assert make_backbone(NAME, options={"in_chans": 5}, bands=5).state_dict()["conv1.0.weight"].shape[1] == 5
+
+    def test_weights_for_rgb_by_hand(self, tmp_path, trained):
+        """Red, green, blue, red, green: each less, so that five bands add up to as much as three did."""
+        save_file(tensors_of(trained), tmp_path / "w.safetensors")
+        made = make_backbone(NAME, weights=tmp_path / "w.safetensors", bands=5).state_dict()
+        rgb = trained.state_dict()["conv1.0.weight"]
+        assert torch.allclose(made["conv1.0.weight"], 3 / 5 * rgb[:, [0, 1, 2, 0, 1]])
+        assert torch.equal(made["layer1.0.conv1.weight"], trained.state_dict()["layer1.0.conv1.weight"])
+
+    def test_weights_for_rgb_see_grey_as_before(self, tmp_path, trained):
+        save_file(tensors_of(trained), tmp_path / "w.safetensors")
+        one, three = (make_backbone(NAME, weights=tmp_path / "w.safetensors", bands=bands) for bands in (1, 3))
+        grey = torch.rand(1, 1, 32, 32)
+        with torch.inference_mode():
+            assert torch.allclose(one(grey), three(grey.repeat(1, 3, 1, 1)), atol=1e-5)
+
+    # crossvit has two first layers.
+    @pytest.mark.parametrize(("name", "bands"), [(NAME, 1), (NAME, 5), ("test_vit", 4), ("crossvit_9_240", 2)])
+    def test_as_timm_adapts_what_it_fetches(self, tmp_path, name, bands):
+        torch.manual_seed(7)
+        source = tensors_of(timm.create_model(name))
+        save_file(source, tmp_path / "w.safetensors")
+        config = {"file": str(tmp_path / "w.safetensors"), "hf_hub_id": None, "url": ""}
+        expected = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=config, in_chans=bands, num_classes=0)
+        made = make_backbone(name, weights=tmp_path / "w.safetensors", bands=bands)
+        for key, value in expected.state_dict().items():
+            assert torch.equal(made.state_dict()[key], value), key
+
+    def test_weights_for_as_many_bands_are_taken_as_they_are(self, tmp_path):
+        source = make_backbone(NAME, bands=5, seed=3)
+        save_file(tensors_of(source), tmp_path / "w.safetensors")
+        made = make_backbone(NAME, weights=tmp_path / "w.safetensors", bands=5)
+        assert all(torch.equal(value, source.state_dict()[key]) for key, value in made.state_dict().items())
+
+    @pytest.mark.parametrize("bands", [3, 4])
+    def test_weights_for_other_bands_than_rgb_fit_no_others(self, tmp_path, bands):
+        save_file(tensors_of(make_backbone(NAME, bands=5)), tmp_path / "w.safetensors")
+        with pytest.raises(ModelError, match=r"w\.safetensors has weights for 5 bands in conv1\.0\.weight") as caught:
+            make_backbone(NAME, weights=tmp_path / "w.safetensors", bands=bands)
+        assert one_line(caught).endswith(f", and the tiles have {bands}; pass weights for as many, or for RGB")
+
+    def test_real_ones(self, data):
+        made = make_backbone(
+            "mobilenetv2_035",
+            weights=data / "weights" / "mobilenetv2_035" / "model.safetensors",
+            options={"pad_type": "same", "bn_eps": 1e-3},
+            bands=5,
+        )
+        assert made.state_dict()["conv_stem.weight"].shape[1] == 5
+        with torch.inference_mode():
+            assert made(torch.rand(1, 5, 64, 64)).isfinite().all()
 
 
 class TestRandomWeights:
