@@ -77,7 +77,7 @@ class Loop:
         """Do the steps from one on and yield the loss of each; a thread fetches tiles ahead."""
         if stopped:
             return
-        _set_learning(self.network)
+        set_learning(self.network)
         steps = range(start, self.options.steps)
         with ThreadPoolExecutor(1) as thread:
             for step, (rows, pixels) in zip(steps, stream_map(thread, self._fetch, steps, in_flight=2), strict=True):
@@ -136,7 +136,7 @@ class Loop:
         for start in range(0, len(rows), self.options.batch_size):
             batch = validation.pixels[rows[start : start + self.options.batch_size]]
             found.append(-self._logits(torch.from_numpy(batch)).log_softmax(dim=1).double().cpu().numpy())
-        _set_learning(self.network)
+        set_learning(self.network)
         shares = weights[rows, None] * validation.targets[rows]
         total = shares.sum(axis=0)
         there = total > 0
@@ -154,7 +154,7 @@ class Loop:
         )
 
 
-def _set_learning(network: Network) -> None:
+def set_learning(network: Network) -> None:
     """Set a network to learn, all but the running statistics of its norms."""
     network.train()
     for module in network.modules():

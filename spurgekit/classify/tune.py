@@ -179,8 +179,10 @@ def _stamp(
 ) -> Stamp:
     """Return what a training is made from."""
     told = replace(options, precision="float32" if dtype is None else "bfloat16", early_stopping=validation is not None)
+    tile = tiles.pixels[np.array([0])]
+    ramp = (np.arange(tile.size) % 255 + 1).reshape(tile.shape).astype(tile.dtype)
     with torch.inference_mode():
-        sample = preprocess(tiles.pixels[np.array([0])]).double()
+        sample = preprocess(ramp).double()
     return {
         "options": stamp_of_text(repr(told)),
         "tiles": stamp_of_tiles(tiles),

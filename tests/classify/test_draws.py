@@ -174,7 +174,7 @@ class TestTiles:
             tiles([0, 1], weights=np.array([1, weight]))
 
     def test_mixing_is_a_share(self):
-        with pytest.raises(InputError, match="a mixing probability of 1.5 cannot be"):
+        with pytest.raises(InputError, match=r"a mixing probability of 1\.5 cannot be"):
             tiles([0], mixing=1.5)
 
 
