@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from spurgekit.classify import ModelInfo, TileClassifier
 from spurgekit.classify.info import HeldOut
+from spurgekit.classify.tiles import DType
 
 SLOPE = 0.05
 
@@ -27,17 +28,23 @@ def p_bright(mean: ArrayLike) -> NDArray[np.float64]:
 
 
 def brightness_model(
-    tile_px: int, *, bands: int = 1, gsd_m: float = 0.01, confusion: tuple[tuple[int, ...], ...] = ((50, 0), (0, 50))
+    tile_px: int,
+    *,
+    bands: int = 1,
+    dtype: DType = "uint8",
+    gsd_m: float = 0.01,
+    confusion: tuple[tuple[int, ...], ...] = ((50, 0), (0, 50)),
 ) -> TileClassifier:
-    """Return the classifier for tiles of a size."""
+    """Return the classifier for tiles of a size. Of all types, it takes 255 for white."""
     info = ModelInfo(
         backbone="brightness",
         classes=("dark", "bright"),
         image_size_px=tile_px,
         tile_size_px=tile_px,
         gsd_m=gsd_m,
+        dtype=dtype,
         mean=(0.0,) * bands,
-        std=(1.0,) * bands,
+        std=(1.0 if dtype == "uint8" else 255.0,) * bands,
         training_counts={"dark": 1, "bright": 1},
         held_out=HeldOut(balanced_accuracy=1, confusion_matrix=confusion, split={}),
     )

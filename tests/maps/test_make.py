@@ -136,6 +136,35 @@ class TestGeometry:
         assert profile["transform"].a == pytest.approx(0.02)
 
 
+class TestOtherBands:
+    """Multispectral and elevation: more bands, other types, holes that are no number."""
+
+    @pytest.mark.parametrize(("dtype", "nodata"), [("uint16", 65535), ("float32", -10_000), ("float32", np.nan)])
+    def test_a_map_of_five(self, tmp_path, make_tif, dtype, nodata):
+        bright = np.kron(MEANS, np.ones((4, 4)))
+        # The bands differ, and their mean is that of the field.
+        image = np.where(bright > 0, bright + np.array([-10, -5, 0, 5, 10])[:, None, None], nodata).astype(dtype)
+        site = make_tif(tmp_path / "site.tif", image, nodata=nodata)
+        made = make_map(site, brightness_model(4, bands=5, dtype=dtype), tmp_path / "map")
+        profile, bands, _ = read(made.folder / "presence.tif")
+        assert profile["transform"] == Affine(0.04, 0, 500_000, 0, -0.04, 5_000_000)
+        seen = MEANS > 0
+        np.testing.assert_array_equal(np.isfinite(bands), np.broadcast_to(seen, (3, 2, 3)))
+        assert bands[1][seen] == pytest.approx(p_bright(MEANS[seen]), abs=1e-5)
+        assert made.mapped_m2 == pytest.approx(5 * 0.0016)
+        with Image.open(made.folder / "presence.png") as picture:
+            assert len(picture.convert("RGB").getcolors(1 << 24)) > 4
+
+    def test_resampling_does_not_smear_holes(self, tmp_path, make_tif):
+        """At half the image's resolution, the declared value of missing pixels would pull their neighbours down."""
+        image = np.full((2, 8, 8), 140, np.float32)
+        image[:, :3, :3] = -10_000
+        site = make_tif(tmp_path / "site.tif", image, gsd=0.005, nodata=-10_000)
+        made = make_map(site, brightness_model(2, bands=2, dtype="float32"), tmp_path / "map", MapOptions(min_valid=0.25))
+        _, bands, _ = read(made.folder / "presence.tif")
+        assert bands[1] == pytest.approx(np.full((2, 2), p_bright(140)), abs=1e-5)
+
+
 class TestProvenance:
     @pytest.mark.parametrize("loaded", [False, True])
     def test_names_image_and_model(self, chain, tmp_path, loaded):
@@ -165,11 +194,21 @@ class TestWhatCannotBeMapped:
         site = make_tif(tmp_path / "site.tif", np.zeros((4, 8, 8), np.uint8), colours=RGBA)
         self.refused(tmp_path, site, r"site\.tif has no cell with data to map; look at its alpha band")
 
-    @pytest.mark.parametrize(("bands", "dtype"), [(1, np.uint8), (3, np.uint16), (5, np.float32)])
+    @pytest.mark.parametrize(
+        ("bands", "dtype"), [(1, np.uint8), (4, np.uint8), (3, np.uint16), (3, np.float32), (5, np.float32)]
+    )
     def test_other_bands_than_the_model_reads(self, tmp_path, make_tif, bands, dtype):
-        site = make_tif(tmp_path / "site.tif", np.ones((bands, 8, 8), dtype))
+        site = make_tif(tmp_path / "site.tif", np.ones((bands, 8, 8), dtype), photometric="minisblack")
         s = "s" if bands > 1 else ""
         self.refused(tmp_path, site, rf"has {bands} band{s} of {np.dtype(dtype)}, the model reads 3 of uint8; choose them with")
+
+    @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+    def test_whole_numbers_are_not_taken_for_the_floats_of_the_model(self, tmp_path, make_tif, dtype):
+        site = make_tif(tmp_path / "site.tif", np.ones((3, 8, 8), dtype))
+        with pytest.raises(
+            InputError, match=rf"site\.tif has 3 bands of {dtype}, the model reads 3 of float32; choose them with"
+        ):
+            make_map(site, brightness_model(4, bands=3, dtype="float32"), tmp_path / "map")
 
     def test_but_bands_can_be_chosen(self, tmp_path, make_tif):
         pixels = np.stack([np.full((4, 4), value, np.uint8) for value in (1, 30, 90, 240, 7)])

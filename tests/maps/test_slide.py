@@ -17,7 +17,7 @@ def run(path, sliding_px, **options):
     tile_px, stride_px = sliding_px
     with open_raster(path) as raster:
         sliding = Sliding(raster.grid, tile_px, stride_px)
-        model = brightness_model(tile_px, bands=len(raster.bands))
+        model = brightness_model(tile_px, bands=len(raster.bands), dtype=raster.dtype.name)
         runs = list(slide(raster, model, sliding, **options))
         whole = np.full((2, sliding.cells.height, sliding.cells.width), -1, np.float32)
         for row, found in runs:
@@ -118,6 +118,66 @@ class TestProbabilities:
         run(make_tif(tmp_path / "a.tif", self.FIELDS), (4, 4), watch=lambda window, *_: seen.append(window), progress=Count)
         assert seen == [Window(0, 0, 12, 4), Window(0, 4, 12, 4)]
         assert sum(done) == 6
+
+
+class TestTypes:
+    """uint16 and float32 go the way of bytes; what differs is how pixels without data are marked."""
+
+    FIELDS = TestProbabilities.FIELDS
+
+    @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+    @pytest.mark.parametrize("bands", [1, 4, 5])
+    def test_one_for_each_field(self, tmp_path, make_tif, bands, dtype):
+        image = np.repeat(self.FIELDS, bands, axis=0).astype(dtype)
+        found = run(make_tif(tmp_path / "a.tif", image, photometric="minisblack"), (4, 4))
+        assert found[1] == pytest.approx(p_bright([[60, 100, 140], [180, 20, 90]]), abs=1e-5)
+
+    @pytest.mark.parametrize("dtype", ["uint16", "float32"])
+    def test_numbers_beyond_bytes(self, tmp_path, make_tif, dtype):
+        image = np.array([[[60_000, 100]], [[60_000, 101]], [[0, 99]]], dtype)
+        assert run(make_tif(tmp_path / "a.tif", image), (1, 1))[1, 0] == pytest.approx([1, 0.5], abs=1e-5)
+
+    def test_an_elevation_of_0_is_data_and_what_is_missing_is_not_0(self, tmp_path, make_tif):
+        # Tiles of 2 x 2 px: all sea level; half of one missing; half at sea level; below it.
+        elevation = np.array([[0, 0, 120, -9999, 120, 0, -120, -120], [0, 0, 120, -9999, 120, 0, -120, -120]], np.float32)
+        found = run(make_tif(tmp_path / "a.tif", elevation[None], nodata=-9999), (2, 2))
+        assert found[1, 0] == pytest.approx(p_bright([0, 120, 60, -120]), abs=1e-5)
+
+    def test_no_data_for_whole_numbers(self, tmp_path, make_tif):
+        mask = np.ones((2, 4), bool)
+        mask[:, 1] = False
+        image = np.array([[[120, 9, 120, 0], [120, 9, 120, 0]], [[80, 9, 80, 200], [80, 9, 80, 200]]], np.uint16)
+        found = run(make_tif(tmp_path / "a.tif", image, mask=mask), (2, 2))
+        assert found[1, 0] == pytest.approx(p_bright([100, 100]), abs=1e-5)
+
+    def test_what_lies_around_the_image_is_no_elevation(self, tmp_path, make_tif):
+        found = run(make_tif(tmp_path / "a.tif", np.full((1, 3, 3), 130, np.float32)), (2, 2), min_valid=0)
+        assert found[1] == pytest.approx(np.full((2, 2), p_bright(130)), abs=1e-5)
+
+    def test_the_picture_is_shown_no_holes_as_nan(self, tmp_path, make_tif):
+        seen = []
+        image = np.full((1, 4, 4), 130, np.float32)
+        image[:, 1] = np.nan
+        run(make_tif(tmp_path / "a.tif", image), (2, 2), watch=lambda _window, pixels, _valid: seen.append(pixels.copy()))
+        assert np.isfinite(np.concatenate(seen)).all()
+
+    @pytest.mark.parametrize("strip_bytes", [1, 10_000, 1 << 30])
+    def test_strips_do_not_show(self, tmp_path, make_tif, monkeypatch, strip_bytes):
+        rng = np.random.default_rng(1)
+        image = rng.normal(100, 30, (5, 61, 83)).astype(np.float32)
+        image[:, rng.random((61, 83)) < 0.4] = np.nan
+        path = make_tif(tmp_path / "a.tif", image, tiled=True, blockxsize=16, blockysize=16)
+        whole = run(path, (12, 8))
+        monkeypatch.setattr(importlib.import_module("spurgekit.maps.slide"), "STRIP_BYTES", strip_bytes)
+        np.testing.assert_array_equal(run(path, (12, 8), batch_size=3), whole)
+
+    @pytest.mark.parametrize(("dtype", "strips"), [("uint8", 2), ("uint16", 3), ("float32", 6)])
+    def test_a_strip_is_so_many_bytes_whatever_they_mean(self, tmp_path, make_tif, monkeypatch, dtype, strips):
+        # A row of cells, 2 x 20 px of five numbers and a mask, is 240, 440 or 840 bytes: three, two or one of the six fit.
+        monkeypatch.setattr(importlib.import_module("spurgekit.maps.slide"), "STRIP_BYTES", 900)
+        image, seen = np.ones((5, 12, 20), dtype), []
+        run(make_tif(tmp_path / "a.tif", image, photometric="minisblack"), (2, 2), watch=lambda *strip: seen.append(strip))
+        assert len(seen) == strips
 
 
 class TestShareOfDataInACell:
