@@ -62,6 +62,7 @@ class Loop:
         self.dtype = dtype
         self.learning = learning
         self.draws = Draws(tiles, options.batch_size, options.seed)
+        self._buffer: Tensor | None = None
         self.check_steps = max(1, options.steps // CHECKS)
         head = {id(parameter) for parameter in network.classifier.parameters()}
         self.optimiser = make_optimiser(
@@ -120,11 +121,17 @@ class Loop:
     def _logits(self, images: Tensor) -> Tensor:
         with torch.inference_mode():
             ready = self.preprocess(images.numpy())
-        # The preprocessor's buffer may have been made in inference mode, by who used it before, and nothing is learned through
-        # such tensors; copies are as others.
+        if torch.is_grad_enabled():
+            ready = self._copied(ready)
         with autocast(self.preprocess.device, self.dtype):
-            logits: Tensor = self.network(ready.clone())
+            logits: Tensor = self.network(ready)
         return logits.float()
+
+    def _copied(self, images: Tensor) -> Tensor:
+        """Copy images into a buffer of the loop: nothing is learned through those that were made in inference mode."""
+        if self._buffer is None:
+            self._buffer = images.clone()
+        return self._buffer.copy_(images)
 
     @torch.inference_mode()
     def _validation_loss(self, validation: TuneTiles) -> float:
