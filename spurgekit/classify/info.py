@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spurgekit.errors import ModelError
+
+DESCRIPTION = "model.json"
 
 
 class HeldOut(BaseModel):
@@ -112,3 +117,16 @@ class ModelInfo(BaseModel):
     def bands(self) -> int:
         """How many bands a tile has."""
         return len(self.mean)
+
+
+def read_model_info(folder: Path) -> ModelInfo:
+    """Read ``model.json`` of a model folder."""
+    file = Path(folder) / DESCRIPTION
+    if not file.is_file():
+        what = "holds no model.json" if Path(folder).is_dir() else "does not exist"
+        raise ModelError(f"{folder} {what}; make a model with 'spurgekit train'")
+    try:
+        return ModelInfo.model_validate_json(file.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ModelError(f"{file}: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from error

@@ -70,7 +70,7 @@ class Loop:
             learning_rate=options.full_rate,
             weight_decay=options.weight_decay,
             head=frozenset(name for name, parameter in learning.items() if id(parameter) in head),
-            head_multiplier=options.head_multiplier,
+            head_learning_rate=options.head_learning_rate,
             undecayed=frozenset(f"model.{name}" for name in getattr(network.model, "no_weight_decay", set)()),
         )
 

@@ -7,20 +7,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from spurgekit.augment.turns import turned
 from spurgekit.classify.backbone import make_backbone
-from spurgekit.classify.info import ModelInfo
+from spurgekit.classify.info import DESCRIPTION, ModelInfo, read_model_info
 from spurgekit.classify.network import Network
 from spurgekit.classify.preprocess import Preprocess
+from spurgekit.classify.tiles import Pixels
 from spurgekit.errors import ModelError
 
 WEIGHTS = "model.safetensors"
-DESCRIPTION = "model.json"
 
 
 class TileClassifier:
@@ -37,24 +35,23 @@ class TileClassifier:
         self.info = info
         self.folder = folder
         self._network = Network(network, unit_features=info.unit_features).to_device(device).eval()
-        self._preprocess = Preprocess(info.image_size_px, info.mean, info.std, device)
+        self._preprocess = Preprocess(info.image_size_px, info.mean, info.std, device, info.dtype)
 
     @torch.inference_mode()
-    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict(self, tiles: Pixels) -> NDArray[np.float32]:
         """Return class probabilities.
 
         Parameters
         ----------
-        tiles : ndarray of uint8, shape (n, bands, height, width)
-            At the model's ground sample distance; 0 where there is no data.
+        tiles : ndarray, shape (n, bands, height, width)
+            Of the model's dtype, at its ground sample distance; see :mod:`spurgekit.classify.tiles` for pixels without data.
 
         Returns
         -------
         ndarray of float32, shape (n, classes)
         """
-        images = self._preprocess(tiles)
-        logits = torch.stack([self._network(turned(images, view)) for view in range(self.info.views)]).mean(dim=0)
-        return np.asarray((logits.float() / self.info.temperature).softmax(dim=1).cpu().numpy(), dtype=np.float32)
+        logits = self._network.averaged(self._preprocess(tiles), self.info.views)
+        return np.asarray((logits / self.info.temperature).softmax(dim=1).cpu().numpy(), dtype=np.float32)
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -87,7 +84,11 @@ def load_model(folder: Path, device: str = "auto") -> TileClassifier:
     folder = Path(folder)
     info = read_model_info(folder)
     network = make_backbone(
-        info.backbone, options=info.backbone_options, image_size_px=info.image_size_px, num_classes=len(info.classes)
+        info.backbone,
+        options=info.backbone_options,
+        image_size_px=info.image_size_px,
+        num_classes=len(info.classes),
+        bands=info.bands,
     )
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
@@ -96,16 +97,3 @@ def load_model(folder: Path, device: str = "auto") -> TileClassifier:
             f"{folder / WEIGHTS} is missing, damaged, or does not fit {DESCRIPTION}; train the model again"
         ) from error
     return TileClassifier(info, network, choose_device(device), folder)
-
-
-def read_model_info(folder: Path) -> ModelInfo:
-    """Read ``model.json`` of a model folder."""
-    file = Path(folder) / DESCRIPTION
-    if not file.is_file():
-        what = "holds no model.json" if Path(folder).is_dir() else "does not exist"
-        raise ModelError(f"{folder} {what}; make a model with 'spurgekit train'")
-    try:
-        return ModelInfo.model_validate_json(file.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ModelError(f"{file}: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from error

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
+from spurgekit.augment.turns import turned
 from spurgekit.errors import ModelError
 
 
@@ -46,6 +47,11 @@ class Network(nn.Module):
         if not self.unit_features:
             return cast(Tensor, self.model(images))
         return cast(Tensor, self.classifier(self.features(images)))
+
+    def averaged(self, images: Tensor, views: int) -> Tensor:
+        """Return logits averaged over the first ``views`` turns of images, [n, classes]."""
+        turns = (turned(images, view).contiguous(memory_format=torch.channels_last) for view in range(views))
+        return torch.stack([self(turn).float() for turn in turns]).mean(dim=0)
 
     def to_device(self, device: torch.device) -> Network:
         """Move it, its convolutions in channels-last order, which is the faster one on CPUs and GPUs alike."""

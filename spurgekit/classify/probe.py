@@ -1,69 +1,222 @@
-"""The first recipe: features of a frozen backbone, and a logistic regression on them."""
+"""The recipe ``probe``: a linear classifier on the features of a frozen backbone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
+from sklearn.metrics import log_loss
+from sklearn.model_selection import LeaveOneOut, StratifiedGroupKFold, StratifiedKFold
 from torch import nn
 
-from spurgekit.classify.preprocess import Preprocess
-from spurgekit.errors import ModelError
+PENALTIES = (1.0, 10.0, 100.0, 1e3, 1e4)
+"""Inverse strengths C of the L2 penalty to choose from, for features of length 1."""
 
-C = 0.1
-"""Inverse strength of the L2 penalty, on standardised features. Fixed, so that nothing is selected on the test side."""
+LEAVE_ONE_OUT = 64
+"""Up to so many tiles each is left out in turn; of more, whole groups are."""
+
+FOLDS = 5
+ITERATIONS = 5000
+TOLERANCE = 1e-5
+"""At scikit-learn's own of 1e-4 weakly penalised fits stop at probabilities that are 0.04 off."""
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
 
 
-@torch.inference_mode()
-def extract_features(
-    backbone: nn.Module, preprocess: Preprocess, batches: Iterable[NDArray[np.uint8]]
-) -> Iterable[NDArray[np.float32]]:
-    """Yield a backbone's features, batch by batch.
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """What a linear classifier learns from: features of tiles, or of altered and mixed copies of them.
 
-    Parameters
+    Attributes
     ----------
-    backbone : torch.nn.Module
-        In evaluation mode (batch normalisation included), without a classifier.
-    batches : iterable of ndarray of uint8, shape (n, bands, height, width)
-
-    Yields
-    ------
-    ndarray of float32, shape (n, features)
+    features : ndarray, shape (samples, d)
+    targets : ndarray, shape (samples, classes)
+        Weights of the classes, with sum 1.
+    weights : ndarray, shape (samples,)
+    owners : ndarray of bool, shape (samples, tiles)
+        Which tiles a sample was made of; it must not be seen where one of them is left out.
     """
-    for batch in batches:
-        features = backbone(preprocess(batch)).float().cpu().numpy()
-        if not np.isfinite(features).all():
-            raise ModelError(
-                "the backbone's features are not finite; its weights are damaged, or --image-size does not suit it"
-            )
-        yield features
+
+    features: Array
+    targets: Array
+    weights: Array
+    owners: NDArray[np.bool_]
+
+    @classmethod
+    def of_tiles(cls, features: NDArray[np.floating], targets: NDArray[np.integer], classes: int) -> Samples:
+        """Return a sample for each tile, of its features [n, d] and its class [n]."""
+        n = len(features)
+        return cls(features.astype(np.float64), np.eye(classes)[targets], np.ones(n), np.eye(n, dtype=np.bool_))
+
+    @property
+    def has_all_classes(self) -> bool:
+        """Whether each class has some weight."""
+        return bool((self.weights @ self.targets > 0).all())
+
+    def without(self, tiles: Rows) -> Samples:
+        """Return the samples that no part of some tiles went into."""
+        keep = ~self.owners[:, tiles].any(axis=1)
+        return Samples(self.features[keep], self.targets[keep], self.weights[keep], self.owners[keep])
 
 
-def fit_head(features: NDArray[np.float32], targets: NDArray[np.int64], classes: int) -> nn.Linear:
-    """Fit a logistic regression and return it as a linear layer whose softmax gives its probabilities.
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A linear classifier.
 
-    Features are standardised for the fit, and the standardisation is folded into the layer.
+    Attributes
+    ----------
+    weight : ndarray, shape (classes, d)
+    bias : ndarray, shape (classes,)
+    penalty : float or None
+        The C that was chosen; None for the nearest mean.
+    left_out : ndarray, shape (tiles, classes)
+        Logits of each training tile by a classifier that had not seen it; NaN where that cannot be had.
+    by_group : bool
+        Whether whole groups were left out for them, rather than single tiles.
+    """
+
+    weight: Array
+    bias: Array
+    penalty: float | None
+    left_out: Array
+    by_group: bool
+
+    def logits(self, features: NDArray[np.floating]) -> Array:
+        """Return logits [n, classes] of features [n, d]."""
+        return np.asarray(features @ self.weight.T + self.bias)
+
+    def layer(self) -> nn.Linear:
+        """Return the classifier as a layer of torch."""
+        layer = nn.Linear(self.weight.shape[1], len(self.weight))
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(self.weight))
+            layer.bias.copy_(torch.from_numpy(self.bias))
+        return layer
+
+
+def fit_probe(
+    samples: Samples,
+    tiles: NDArray[np.floating],
+    targets: NDArray[np.integer],
+    *,
+    groups: Sequence[object] | NDArray[np.generic] | None = None,
+    penalties: Sequence[float] = PENALTIES,
+    seed: int = 0,
+) -> Probe:
+    """Fit a logistic regression whose penalty is the one that predicts tiles best that are left out.
+
+    With one tile of some class nothing can be left out, and the classifier is the nearest mean.
 
     Parameters
     ----------
-    features : ndarray, shape (n, d)
+    samples : Samples
+    tiles : ndarray, shape (n, d)
+        Features of the training tiles, described as those will be that the classifier is to predict.
     targets : ndarray of int, shape (n,)
-        Class numbers; each class occurs.
-    classes : int
+        Their classes; each class occurs.
+    groups : sequence, length n, optional
+        The place of each tile: of more than ``LEAVE_ONE_OUT`` tiles, places are left out in turn.
+    penalties : sequence of float
+        Values of C to choose from; of those that do as well, the first. With one there is nothing to choose.
+    seed : int
+        Of the folds.
+
+    Returns
+    -------
+    Probe
     """
-    scaler = StandardScaler().fit(features.astype(np.float64))
-    fitted = LogisticRegression(C=C, max_iter=5000).fit(scaler.transform(features.astype(np.float64)), targets)
-    weight, bias = fitted.coef_, fitted.intercept_
+    classes = samples.targets.shape[1]
+    nothing = np.full((len(tiles), classes), np.nan)
+    if np.bincount(targets, minlength=classes).min() == 1 and len(penalties) > 1:
+        return Probe(*_nearest_mean(samples), None, nothing, by_group=False)
+    folds, by_group = left_out_folds(targets, groups, seed)
+    basis = _basis(samples.features)
+    turned = Samples(samples.features @ basis, samples.targets, samples.weights, samples.owners)
+    seen = tiles @ basis
+    found: list[tuple[float, float, Array]] = []
+    parts = [turned.without(fold) for fold in folds]
+    for penalty in penalties:
+        logits = nothing.copy()
+        for fold, part in zip(folds, parts, strict=True):
+            if part.has_all_classes:
+                weight, bias = _regress(part, penalty)
+                logits[fold] = seen[fold] @ weight.T + bias
+        found.append((_log_loss(logits, targets), penalty, logits))
+    best = min(loss for loss, _, _ in found)
+    _, penalty, logits = next(entry for entry in found if entry[0] <= best + 1e-9)
+    weight, bias = _regress(turned, penalty)
+    return Probe(weight @ basis.T, bias, penalty, logits, by_group)
+
+
+def left_out_folds(targets: NDArray[np.integer], groups: object, seed: int = 0) -> tuple[list[Rows], bool]:
+    """Return which tiles are left out together: each by itself where they are few, else whole groups.
+
+    Returns
+    -------
+    folds : list of ndarray of int
+        Each tile is in one of them. Empty where a class has one tile only, and nothing can be left out.
+    by_group : bool
+        Whether they are made of whole groups. Where there are none, or a class grows in one of them only, they are not.
+    """
+    counts = np.bincount(targets)
+    fewest = int(counts[counts > 0].min())
+    if fewest < 2:
+        return [], False
+    if len(targets) <= LEAVE_ONE_OUT:
+        return [test for _, test in LeaveOneOut().split(targets)], False
+    if groups is not None and (parts := min(FOLDS, len(np.unique(np.asarray(groups))))) > 1:
+        splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+        folds = [test for _, test in splitter.split(targets, targets, np.asarray(groups)) if len(test)]
+        left = [counts - np.bincount(targets[fold], minlength=len(counts)) for fold in folds]
+        if len(folds) > 1 and all((some[counts > 0] > 0).all() for some in left):
+            return folds, True
+    splitter = StratifiedKFold(min(FOLDS, fewest), shuffle=True, random_state=seed)
+    return [test for _, test in splitter.split(targets, targets)], False
+
+
+def _basis(features: Array) -> Array:
+    """Return an orthonormal basis of the features' span [d, rank]: solutions lie in it, and there are fewer samples than d."""
+    if len(features) >= features.shape[1]:
+        return np.eye(features.shape[1])
+    _, lengths, basis = np.linalg.svd(features, full_matrices=False)
+    return np.asarray(basis[lengths > 1e-10 * lengths[0]].T)
+
+
+def _regress(samples: Samples, penalty: float) -> tuple[Array, Array]:
+    """Fit a logistic regression; a soft label counts as a hard one of each class, of its weight."""
+    classes = samples.targets.shape[1]
+    row, label = np.nonzero(samples.targets)
+    weights = samples.weights[row] * samples.targets[row, label]
+    regression = LogisticRegression(C=penalty, solver="newton-cg", tol=TOLERANCE, max_iter=ITERATIONS)
+    fitted = regression.fit(samples.features[row], label, sample_weight=weights)
     if classes == 2:  # scikit-learn keeps the second class's logit alone; the first's is 0
-        weight, bias = np.vstack([np.zeros_like(weight), weight]), np.concatenate([[0.0], bias])
-    weight = weight / scaler.scale_
-    bias = bias - weight @ scaler.mean_
-    head = nn.Linear(weight.shape[1], classes)
-    with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(weight))
-        head.bias.copy_(torch.from_numpy(bias))
-    return head
+        return np.vstack([0 * fitted.coef_, fitted.coef_]), np.append(0.0, fitted.intercept_)
+    return fitted.coef_, fitted.intercept_
+
+
+def _nearest_mean(samples: Samples) -> tuple[Array, Array]:
+    """Return the linear classifier of the nearest class mean.
+
+    Logits are -|x - mean|^2 / (2 s^2), less what all classes have in common. Of s nothing can be known from one tile a
+    class; half the root mean square distance between means gives each mean itself 0.88 of two classes.
+    """
+    weights = samples.targets * samples.weights[:, None]
+    means = weights.T @ samples.features / weights.sum(axis=0)[:, None]
+    between = ((means[:, None] - means[None]) ** 2).sum(axis=2)
+    k = len(means)
+    variance = between.sum() / (k * (k - 1)) / 4 or 1.0  # means that are equal tell nothing apart
+    return means / variance, -(means**2).sum(axis=1) / (2 * variance)
+
+
+def _log_loss(logits: Array, targets: NDArray[np.integer]) -> float:
+    """Return the mean negative log-likelihood of the tiles that there are logits of; 0 where there are none."""
+    known = np.isfinite(logits).all(axis=1)
+    if not known.any():
+        return 0.0
+    return float(log_loss(targets[known], softmax(logits[known], axis=1), labels=range(logits.shape[1])))

@@ -38,7 +38,7 @@ def make_optimiser(
     learning_rate: float,
     weight_decay: float,
     head: frozenset[str],
-    head_multiplier: float,
+    head_learning_rate: float,
     undecayed: frozenset[str],
 ) -> torch.optim.AdamW:
     """Make AdamW over what learns.
@@ -50,7 +50,8 @@ def make_optimiser(
     learning_rate, weight_decay : float
         Weights only decay: biases, the scales of norms and what ``undecayed`` names do not (as timm has it).
     head : frozenset of str
-        Names of the classifier's parameters, which start from nothing and learn ``head_multiplier`` times as fast.
+        Names of the classifier's parameters.
+    head_learning_rate : float
     undecayed : frozenset of str
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
@@ -62,7 +63,7 @@ def make_optimiser(
             {
                 "params": parameters,
                 "weight_decay": weight_decay if decays else 0.0,
-                "full_rate": learning_rate * (head_multiplier if in_head else 1.0),
+                "full_rate": head_learning_rate if in_head else learning_rate,
             }
             for (in_head, decays), parameters in groups.items()
         ]

@@ -2,73 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix
-from torch import nn
 
-from spurgekit.classify.backbone import make_backbone
+from spurgekit.classify.arms import Arm, parse_arm
+from spurgekit.classify.calibrate import apply_vector, calibrate
 from spurgekit.classify.card import write_card
-from spurgekit.classify.info import HeldOut, ModelInfo
-from spurgekit.classify.model import TileClassifier, choose_device, save_model
-from spurgekit.classify.preprocess import Preprocess
-from spurgekit.classify.probe import extract_features, fit_head
+from spurgekit.classify.info import Calibration, HeldOut, ModelInfo
+from spurgekit.classify.model import TileClassifier, save_model
+from spurgekit.classify.recipes import Trained, TuneSettings, train_arm
+from spurgekit.classify.reliability import write_reliability
+from spurgekit.classify.scores import confusion, score
+from spurgekit.classify.setup import BackboneOptions, Setup, set_up
+from spurgekit.classify.support import Elsewhere
 from spurgekit.classify.tiles import batches
 from spurgekit.dataset import Dataset, open_dataset
+from spurgekit.dataset.places import places
 from spurgekit.errors import InputError
 from spurgekit.outputs import output_folder, write_provenance
 from spurgekit.progress import Progress, silent
 
-DEFAULT_BACKBONE = "resnet18.a1_in1k"
-DEFAULT_SIZE_PX = 224
-
 
 @dataclass(frozen=True, slots=True)
-class TrainOptions:
-    """How to train.
+class TrainOptions(BackboneOptions):
+    """How to train; see :class:`~spurgekit.classify.setup.BackboneOptions` for the backbone.
 
     Attributes
     ----------
-    backbone : str
-        timm's name.
-    weights : pathlib.Path, optional
-        Local safetensors; without them the pretrained ones are fetched.
-    pretrained : bool
-        False gives random weights where there is no local file.
-    backbone_options : mapping
-        Further arguments of ``timm.create_model``.
-    image_size_px : int, optional
-        Side to resize tiles to; by default the one that the backbone was trained on.
-    mean, std : tuple of float, optional
-        Normalisation per band; by default the backbone's.
-    batch_size : int
-    device : str
-    seed : int
+    recipe : str
+        An arm, such as ``probe`` or ``lora+dihedral+cutmix``; see :mod:`spurgekit.classify.arms`.
+    shots : int, optional
+        Train on a few-shot support set of the dataset instead of the whole training split.
+    trial : int
+        Which one.
+    synthetic : pathlib.Path, optional
+        An ``augmented/`` folder, for ``+synthetic``.
+    mixing : float, optional
+        Share of synthetic or retrieved tiles; by default it depends on the number of tiles.
+    calibration : {"temperature", "vector", "none"}
+    tuning : TuneSettings
+        Of ``lora`` and ``finetune``.
     """
 
-    backbone: str = DEFAULT_BACKBONE
-    weights: Path | None = None
-    pretrained: bool = True
-    backbone_options: Mapping[str, Any] = field(default_factory=dict)
-    image_size_px: int | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    batch_size: int = 32
-    device: str = "auto"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise InputError(f"--batch-size {self.batch_size} is too small; pass 1 or more")
-        if self.image_size_px is not None and self.image_size_px < 32:
-            raise InputError(f"--image-size {self.image_size_px} is too small for the backbones of timm; pass 32 or more")
+    recipe: str = "probe"
+    shots: int | None = None
+    trial: int = 0
+    synthetic: Path | None = None
+    mixing: float | None = None
+    calibration: Literal["temperature", "vector", "none"] = "temperature"
+    tuning: TuneSettings = field(default_factory=TuneSettings)
 
 
 def train_model(
@@ -86,7 +73,7 @@ def train_model(
     Returns
     -------
     ModelInfo
-        With the balanced accuracy and the confusion matrix on the test split.
+        With its scores on the test split.
 
     Raises
     ------
@@ -96,69 +83,87 @@ def train_model(
         If the dataset does not serve.
     """
     data = open_dataset(dataset)
+    arm = parse_arm(options.recipe)
     train, test = _splits(data)
-    device = choose_device(options.device)
-    backbone = make_backbone(
-        options.backbone,
-        pretrained=options.pretrained and options.weights is None,
-        weights=options.weights,
-        options=options.backbone_options,
-        image_size_px=options.image_size_px,
-        seed=options.seed,
-    )
-    config: Mapping[str, Any] = backbone.pretrained_cfg  # type: ignore[assignment]
-    size_px = options.image_size_px or (config.get("input_size") or (3, DEFAULT_SIZE_PX))[-1]
-    preprocess = Preprocess(size_px, options.mean or tuple(config["mean"]), options.std or tuple(config["std"]), device)
-
-    inputs = [Path(dataset), *([options.weights] if options.weights else [])]
+    elsewhere = Elsewhere.open(data, options.synthetic, options.mixing)
+    elsewhere.check(arm)
+    setup = set_up(options, train, progress)
+    tiles = train if options.shots is None else _few(data, train, options.shots, options.trial)
+    inputs = [path for path in (Path(dataset), options.weights, options.synthetic) if path is not None]
     with output_folder(out, overwrite=overwrite, inputs=inputs) as folder:
-        features = _features(backbone.to(device, memory_format=torch.channels_last), preprocess, train, options, progress)  # type: ignore[call-overload]
-        head = fit_head(features, train["target"].to_numpy(np.int64), len(data.info.classes))
-        network = _join(backbone, head, options, size_px)
-        info = ModelInfo(
-            backbone=options.backbone,
-            backbone_options=dict(options.backbone_options),
-            classes=data.info.classes,
-            image_size_px=size_px,
-            tile_size_px=data.info.size_px,
-            gsd_m=data.info.gsd_m,
-            mean=options.mean or tuple(config["mean"]),
-            std=options.std or tuple(config["std"]),
-            training_counts=data.info.counts["train"],
-            held_out=HeldOut(balanced_accuracy=0, confusion_matrix=(), split=data.info.split),
-        )
-        probabilities = _predict(TileClassifier(info, network, device), test, options, progress)
+        store = setup.store(progress)
+        support = elsewhere.gather(store, tiles, arm, n=options.shots or 0, trial=options.trial, seed=options.seed)
+        checkpoint = out.resolve().with_name(f".{out.resolve().name}.checkpoint.safetensors")
+        trained = train_arm(setup, store, support, arm, options.tuning, checkpoint=checkpoint, progress=progress)
+        info = _describe(data, arm, setup, trained, tiles)
+        info = _calibrate(info, trained, options.calibration)
+        probabilities = _predict(TileClassifier(info, trained.network.model, setup.preprocess.device), test, options, progress)
         info = info.model_copy(update={"held_out": _score(data, test, probabilities)})
-        save_model(folder, info, network)
-        predictions = test[["tile_id", "label"]].assign(
-            predicted=[info.classes[i] for i in probabilities.argmax(axis=1)],
-            **{f"p({name})": probabilities[:, i].round(5) for i, name in enumerate(info.classes)},
-        )
+        save_model(folder, info, trained.network.model)
+        predictions = _predictions(test, probabilities, info)
         predictions.to_csv(folder / "test_predictions.csv", index=False)
-        write_card(folder, info, weights=_describe_weights(options))
-        parameters = {name: getattr(options, name) for name in options.__slots__}
-        write_provenance(folder, parameters=parameters, inputs=inputs)
+        write_reliability(folder / "reliability.png", probabilities, test["target"].to_numpy(), info.classes)
+        write_card(folder, info, predictions, weights=setup.options.described())
+        parameters = {entry.name: getattr(options, entry.name) for entry in fields(options)}
+        write_provenance(folder, parameters={**parameters, "backbone": setup.name}, inputs=inputs)
+    checkpoint.unlink(missing_ok=True)
     return info
 
 
 def _splits(data: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rows to train and to test on; every class is in both."""
+    """Return the rows to train and to test on, with their places; every class is in both."""
     splits = data.split("train"), data.split("test")
     for name, rows in zip(("train", "test"), splits, strict=True):
         if missing := [label for label in data.info.classes if label not in set(rows["label"])]:
             raise InputError(f"{data.path} holds no tile of class {missing[0]!r} in its {name} split; hold out other places")
-    return splits
+    train, test = (rows.assign(group=places(data, rows)) for rows in splits)
+    return train, test
 
 
-def _features(
-    backbone: nn.Module, preprocess: Preprocess, rows: pd.DataFrame, options: TrainOptions, progress: Progress
-) -> NDArray[np.float32]:
-    found = []
-    with progress("extracting features", len(rows)) as advance:
-        for batch in extract_features(backbone, preprocess, batches(rows["path"].tolist(), options.batch_size)):
-            found.append(batch)
-            advance(len(batch))
-    return np.concatenate(found)
+def _few(data: Dataset, train: pd.DataFrame, n: int, trial: int) -> pd.DataFrame:
+    """Return the rows of a support set."""
+    sets = data.support_sets()
+    chosen = sets[(sets["n"] == n) & (sets["trial"] == trial)]
+    if chosen.empty:
+        shots = ", ".join(map(str, sorted(sets["n"].unique())))
+        raise InputError(
+            f"{data.path} has no support set {trial} of {n} shots; it has sets 0 to {sets['trial'].max()} of {shots} shots"
+        )
+    return train.set_index("tile_id", drop=False).loc[chosen["tile_id"]].reset_index(drop=True)
+
+
+def _describe(data: Dataset, arm: Arm, setup: Setup, trained: Trained, tiles: pd.DataFrame) -> ModelInfo:
+    counts = tiles["label"].value_counts()
+    return ModelInfo(
+        recipe=str(arm),
+        backbone=setup.name,
+        backbone_options=dict(setup.options.backbone_options),
+        classes=data.info.classes,
+        image_size_px=setup.size_px,
+        tile_size_px=data.info.size_px,
+        gsd_m=data.info.gsd_m,
+        dtype=setup.dtype,
+        mean=setup.mean,
+        std=setup.std,
+        unit_features=trained.network.unit_features,
+        views=trained.views,
+        training_counts={label: int(counts[label]) for label in data.info.classes},
+        held_out=HeldOut(balanced_accuracy=0, confusion_matrix=(), split=data.info.split),
+    )
+
+
+def _calibrate(info: ModelInfo, trained: Trained, method: Literal["temperature", "vector", "none"]) -> ModelInfo:
+    """Return what is said of the model with its temperature; vector scaling becomes part of the classifier."""
+    held_out = trained.held_out
+    if method == "none" or held_out is None:
+        return info
+    calibration: Calibration
+    if method == "vector":
+        vector, calibration = calibrate(held_out.logits, held_out.targets, method="vector", groups=held_out.groups)
+        apply_vector(trained.network.classifier, *vector)
+        return info.model_copy(update={"calibration": calibration})
+    temperature, calibration = calibrate(held_out.logits, held_out.targets, method="temperature", groups=held_out.groups)
+    return info.model_copy(update={"temperature": temperature, "calibration": calibration})
 
 
 def _predict(model: TileClassifier, rows: pd.DataFrame, options: TrainOptions, progress: Progress) -> NDArray[np.float32]:
@@ -170,34 +175,21 @@ def _predict(model: TileClassifier, rows: pd.DataFrame, options: TrainOptions, p
     return np.concatenate(found)
 
 
-def _join(backbone: nn.Module, head: nn.Linear, options: TrainOptions, size_px: int) -> nn.Module:
-    """Return the backbone with the head as its classifier: a plain timm model, which timm alone can load again."""
-    network = make_backbone(
-        options.backbone,
-        options=options.backbone_options,
-        image_size_px=options.image_size_px and size_px,
-        num_classes=head.out_features,
-    )
-    tensors = backbone.cpu().state_dict()
-    tensors.update({key: value for key, value in network.state_dict().items() if key not in tensors})
-    network.load_state_dict(tensors)
-    classifier = network.get_classifier()  # type: ignore[operator]
-    classifier.load_state_dict(head.state_dict())
-    return network
-
-
 def _score(data: Dataset, test: pd.DataFrame, probabilities: NDArray[np.float32]) -> HeldOut:
-    numbers = range(len(data.info.classes))
-    matrix = confusion_matrix(test["target"], probabilities.argmax(axis=1), labels=list(numbers))
-    recognised = np.diag(matrix) / matrix.sum(axis=1)
+    targets = test["target"].to_numpy(np.int64)
+    metrics = score(probabilities, targets)
     return HeldOut(
-        balanced_accuracy=float(recognised.mean()),
-        confusion_matrix=tuple(tuple(int(n) for n in row) for row in matrix),
+        balanced_accuracy=metrics.pop("balanced_accuracy"),
+        confusion_matrix=tuple(tuple(int(n) for n in row) for row in confusion(probabilities, targets)),
+        metrics=metrics,
         split=data.info.split,
     )
 
 
-def _describe_weights(options: TrainOptions) -> str:
-    if options.weights is not None:
-        return f"from {options.weights.name}"
-    return "pretrained" if options.pretrained else f"random (seed {options.seed})"
+def _predictions(test: pd.DataFrame, probabilities: NDArray[np.float32], info: ModelInfo) -> pd.DataFrame:
+    """Return what is said of each test tile."""
+    return test[["tile_id", "label"]].assign(
+        place=test["group"],
+        predicted=[info.classes[i] for i in probabilities.argmax(axis=1)],
+        **{f"p({name})": probabilities[:, i].round(5) for i, name in enumerate(info.classes)},
+    )

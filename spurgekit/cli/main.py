@@ -22,6 +22,7 @@ COMMANDS = {
     "preview": "Draw contact sheets of tiles or datasets.",
     "train": "Train a classifier and test it on held-out places.",
     "model": "Look at models, export them to ONNX.",
+    "evaluate": "Compare ways to train on the same few-shot support sets, with intervals.",
     "map": "Map a whole site with a trained model.",
     "simulate": "Make up a survey with known truth.",
     "demo": "Run everything on a simulated site, offline.",

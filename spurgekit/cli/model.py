@@ -24,7 +24,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print what model.json says.")
 def info(folder: Path, as_json: bool) -> None:
     """Say what a model FOLDER holds: recipe, classes, tiles, calibration, and how it did on held-out places."""
-    from spurgekit.classify.model import read_model_info
+    from spurgekit.classify.info import read_model_info
 
     found = read_model_info(folder)
     click.echo(found.model_dump_json(indent=2) if as_json else "\n".join(tell_model(folder, found)))

@@ -24,6 +24,14 @@ device = click.option(
 )
 
 
+def extra_tiles(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where ``+synthetic`` tiles are, and how much they and retrieved ones count."""
+    command = click.option(
+        "--mixing", type=float, metavar="SHARE", help="Of synthetic or retrieved tiles in each class.  [default: by the shots]"
+    )(command)
+    return click.option("--synthetic", type=PATH, help="An augmented/ folder, for +synthetic.")(command)
+
+
 class NumberList(click.ParamType):  # type: ignore[type-arg]
     """Whole numbers parted by commas, as a tuple."""
 
@@ -37,6 +45,21 @@ class NumberList(click.ParamType):  # type: ignore[type-arg]
             return tuple(int(part) for part in str(value).split(","))
         except ValueError:
             self.fail(f"{value!r} is not a list of whole numbers such as 1,2,3", param, ctx)
+
+
+class RealList(click.ParamType):  # type: ignore[type-arg]
+    """Numbers parted by commas, as a tuple."""
+
+    name = "X,X,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Return the numbers."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 0.5,0.5,0.5", param, ctx)
 
 
 class NameList(click.ParamType):  # type: ignore[type-arg]

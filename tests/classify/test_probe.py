@@ -1,56 +1,163 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.neighbors import NearestCentroid
 
-from spurgekit.classify.preprocess import Preprocess
-from spurgekit.classify.probe import C, extract_features, fit_head
-from spurgekit.errors import ModelError
-
-CPU = torch.device("cpu")
+from spurgekit.classify.probe import LEAVE_ONE_OUT, PENALTIES, Samples, fit_probe, left_out_folds
 
 
-class TestFeatures:
-    def test_batch_by_batch(self):
-        class Brightness(torch.nn.Module):
-            def forward(self, x):
-                return x.mean(dim=(2, 3))
-
-        preprocess = Preprocess(2, (0.0,), (1.0,), CPU)
-        batches = [np.full((n, 1, 2, 2), value, np.uint8) for n, value in ((2, 51), (1, 255))]
-        first, second = extract_features(Brightness(), preprocess, batches)
-        assert first.tolist() == pytest.approx(np.array([[0.2], [0.2]]))
-        assert second.tolist() == [[1.0]]
-
-    def test_weights_that_give_no_numbers(self):
-        class Broken(torch.nn.Module):
-            def forward(self, x):
-                return x.mean(dim=(2, 3)) * float("nan")
-
-        with pytest.raises(ModelError, match="features are not finite; its weights are damaged"):
-            list(extract_features(Broken(), Preprocess(2, (0.0,), (1.0,), CPU), [np.ones((1, 1, 2, 2), np.uint8)]))
+def blobs(counts, *, dimensions=6, apart=2.0, seed=0):
+    """Features of length 1 and classes: so many tiles of each class, around centres that lie apart."""
+    rng = np.random.default_rng(seed)
+    targets = np.repeat(np.arange(len(counts)), counts)
+    features = rng.normal(size=(len(targets), dimensions)) + apart * np.eye(len(counts), dimensions)[targets]
+    return features / np.linalg.norm(features, axis=1, keepdims=True), targets
 
 
-class TestHead:
-    @pytest.mark.parametrize("classes", [2, 3])
-    def test_its_softmax_is_the_pipelines_probability(self, classes):
-        rng = np.random.default_rng(classes)
-        targets = np.arange(60) % classes
-        features = (rng.normal(size=(60, 5)) + targets[:, None] * [1, 0.5, 0, -1, 2]) * [1, 100, 0.01, 3, 1] + 5
-        features = np.column_stack([features, np.full(60, 4.0)]).astype(np.float32)  # one that never changes
-        head = fit_head(features, targets, classes)
-        pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=5000)).fit(
-            features.astype(np.float64), targets
-        )
+def fit(features, targets, **options):
+    return fit_probe(Samples.of_tiles(features, targets, targets.max() + 1), features, targets, **options)
+
+
+class TestRegression:
+    @pytest.mark.parametrize("counts", [(20, 20), (10, 15, 12)])
+    @pytest.mark.parametrize("dimensions", [6, 90])
+    def test_it_is_scikit_learns(self, counts, dimensions):
+        features, targets = blobs(counts, dimensions=dimensions)
+        probe = fit(features, targets, penalties=(10.0,))
+        other = LogisticRegression(C=10.0, max_iter=5000, tol=1e-8).fit(features, targets)
+        queries, _ = blobs(counts, dimensions=dimensions, seed=1)
+        assert softmax(probe.logits(queries), axis=1) == pytest.approx(other.predict_proba(queries), abs=2e-3)
+
+    def test_as_a_layer_it_gives_the_same(self):
+        features, targets = blobs((9, 9, 9))
+        probe = fit(features, targets)
         with torch.inference_mode():
-            found = head(torch.from_numpy(features)).softmax(dim=1).numpy()
-        assert found == pytest.approx(pipeline.predict_proba(features.astype(np.float64)), abs=1e-4)
+            assert probe.layer()(torch.from_numpy(features).float()).numpy() == pytest.approx(probe.logits(features), abs=1e-4)
 
-    def test_it_does_not_depend_on_the_units_of_the_features(self):
+    def test_a_soft_label_is_a_hard_one_of_each_class(self):
+        features, targets = blobs((8, 8))
+        soft = np.eye(2)[targets] * 0.8 + 0.1
+        samples = Samples(features, soft, np.ones(16), np.eye(16, dtype=bool))
+        probe = fit_probe(samples, features, targets, penalties=(10.0,))
+        twice, hard = np.vstack([features, features]), np.concatenate([targets, 1 - targets])
+        weights = np.repeat([0.9, 0.1], 16)
+        other = LogisticRegression(C=10.0, max_iter=5000, tol=1e-8).fit(twice, hard, sample_weight=weights)
+        assert softmax(probe.logits(features), axis=1) == pytest.approx(other.predict_proba(features), abs=2e-3)
+
+    def test_the_same_twice(self):
+        features, targets = blobs((30, 40))
+        one, other = fit(features, targets), fit(features, targets)
+        assert (one.weight == other.weight).all()
+        assert (one.left_out == other.left_out).all()
+
+
+class TestPenalty:
+    def test_left_out_logits_are_those_of_a_fit_without_the_tile(self):
+        features, targets = blobs((5, 6))
+        probe = fit(features, targets)
+        assert probe.penalty in PENALTIES
+        for i in range(11):
+            rest = np.arange(11) != i
+            other = LogisticRegression(C=probe.penalty, max_iter=5000, tol=1e-8).fit(features[rest], targets[rest])
+            expected = other.predict_proba(features[[i]])
+            assert softmax(probe.left_out[[i]], axis=1) == pytest.approx(expected, abs=1e-2)
+
+    def test_it_is_the_one_that_predicts_tiles_left_out_best(self):
+        features, targets = blobs((12, 12), apart=1.0)
+        chosen = fit(features, targets)
+        losses = {}
+        for penalty in PENALTIES:
+            p = softmax(fit(features, targets, penalties=(penalty,)).left_out, axis=1)
+            losses[penalty] = -np.log(p[np.arange(24), targets]).mean()
+        assert chosen.penalty == min(losses, key=losses.get)
+
+    def test_noise_gets_the_strongest(self):
+        rng = np.random.default_rng(3)
+        features = rng.normal(size=(40, 30))
+        features /= np.linalg.norm(features, axis=1, keepdims=True)
+        assert fit(features, np.arange(40) % 2).penalty == PENALTIES[0]
+
+    def test_a_copy_of_a_tile_does_not_vouch_for_it(self):
+        # Noise, each tile twice: were the copy seen when the tile is left out, the weakest penalty would look best.
         rng = np.random.default_rng(0)
-        targets = np.arange(40) % 2
-        features = (rng.normal(size=(40, 3)) + targets[:, None]).astype(np.float32)
-        one, thousand = fit_head(features, targets, 2), fit_head(1000 * features, targets, 2)
-        assert one.weight.detach().numpy() == pytest.approx(1000 * thousand.weight.detach().numpy(), abs=1e-4)
+        features = rng.normal(size=(16, 60))
+        features /= np.linalg.norm(features, axis=1, keepdims=True)
+        targets = np.arange(16) % 2
+        twice = Samples(
+            np.vstack([features, features]),
+            np.eye(2)[np.tile(targets, 2)],
+            np.full(32, 0.5),
+            np.tile(np.eye(16, dtype=bool), (2, 1)),
+        )
+        probe = fit_probe(twice, features, targets)
+        assert probe.penalty == PENALTIES[0]
+        assert (probe.left_out.argmax(axis=1) == targets).mean() < 0.75
+
+    def test_copies_that_share_the_weight_of_a_tile_change_nothing(self):
+        features, targets = blobs((6, 6))
+        n = len(targets)
+        copies = Samples(
+            np.repeat(features, 8, axis=0),
+            np.eye(2)[np.repeat(targets, 8)],
+            np.full(8 * n, 1 / 8),
+            np.repeat(np.eye(n, dtype=bool), 8, axis=0),
+        )
+        one, many = fit(features, targets), fit_probe(copies, features, targets)
+        assert one.penalty == many.penalty
+        assert many.logits(features) == pytest.approx(one.logits(features), abs=0.05)
+
+
+class TestOneTileOfAClass:
+    @pytest.mark.parametrize("classes", [2, 4])
+    def test_the_nearest_mean_wins(self, classes):
+        features, targets = blobs((1,) * classes, dimensions=8)
+        queries, _ = blobs((50,) * classes, dimensions=8, seed=1)
+        probe = fit(features, targets)
+        assert probe.penalty is None
+        assert np.isnan(probe.left_out).all()
+        assert (probe.logits(queries).argmax(axis=1) == NearestCentroid().fit(features, targets).predict(queries)).all()
+
+    def test_of_two_classes_each_mean_has_0_88(self):
+        features, targets = blobs((1, 1))
+        p = softmax(fit(features, targets).logits(features), axis=1)
+        assert p[[0, 1], [0, 1]] == pytest.approx(1 / (1 + np.exp(-2)))
+
+    def test_two_tiles_that_are_the_same(self):
+        features = np.ones((2, 4)) / 2
+        assert softmax(fit(features, np.array([0, 1])).logits(features), axis=1) == pytest.approx(0.5)
+
+
+class TestFolds:
+    def test_few_tiles_are_left_out_one_by_one(self):
+        folds, by_group = left_out_folds(np.arange(10) % 2, list("aabbccddee"))
+        assert [fold.tolist() for fold in folds] == [[i] for i in range(10)]
+        assert not by_group
+
+    def test_of_one_tile_of_a_class_nothing_can_be_left_out(self):
+        assert left_out_folds(np.array([0, 0, 1]), None) == ([], False)
+
+    @given(
+        st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6)), min_size=LEAVE_ONE_OUT + 1, max_size=150), st.integers(0, 5)
+    )
+    def test_of_many_each_is_left_out_once_and_groups_stay_whole(self, rows, seed):
+        targets, groups = (np.array(column) for column in zip(*rows, strict=True))
+        folds, by_group = left_out_folds(targets, groups, seed)
+        counts = np.bincount(targets)
+        if counts[counts > 0].min() < 2:
+            assert folds == []
+            return
+        assert sorted(np.concatenate(folds).tolist()) == list(range(len(rows)))
+        for fold in folds:
+            rest = np.setdiff1d(np.arange(len(rows)), fold)
+            assert set(targets[rest]) == set(targets)
+            if by_group:
+                assert not set(groups[fold]) & set(groups[rest])
+
+    def test_a_class_that_grows_in_one_place_only_is_left_out_tile_by_tile(self):
+        targets = np.repeat([0, 1], 50)
+        groups = np.where(targets == 1, "only here", np.arange(100) % 5)
+        assert not left_out_folds(targets, groups)[1]

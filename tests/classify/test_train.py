@@ -10,9 +10,8 @@ from safetensors.torch import load_file
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from spurgekit.classify import TrainOptions, load_model, read_model_info, train_model
-from spurgekit.classify.backbone import make_backbone
+from spurgekit.classify.setup import set_up
 from spurgekit.classify.tiles import batches, read_tile
-from spurgekit.classify.train import _join
 from spurgekit.dataset import open_dataset
 from spurgekit.errors import InputError, ModelError, OutputExistsError
 from spurgekit.tiles import TileOptions, make_tiles
@@ -43,7 +42,14 @@ def refused(dataset, tmp_path, error, match, options=OPTIONS):
 class TestModelFolder:
     def test_holds_no_pickle(self, chain):
         names = sorted(path.name for path in chain.model.iterdir())
-        assert names == ["README.md", "model.json", "model.safetensors", "provenance.json", "test_predictions.csv"]
+        assert names == [
+            "README.md",
+            "model.json",
+            "model.safetensors",
+            "provenance.json",
+            "reliability.png",
+            "test_predictions.csv",
+        ]
 
     def test_description(self, chain):
         found = json.loads((chain.model / "model.json").read_text())
@@ -51,7 +57,8 @@ class TestModelFolder:
         assert found["backbone"] == BACKBONE
         assert found["classes"] == list(CLASSES)
         assert (found["image_size_px"], found["tile_size_px"], found["gsd_m"]) == (32, 32, pytest.approx(0.01))
-        assert found["temperature"] == 1
+        assert (found["recipe"], found["unit_features"], found["views"]) == ("probe", True, 8)
+        assert found["calibration"]["method"] == "temperature"
         assert found["training_counts"] == dataset.counts["train"]
         assert found["held_out"]["split"] == dataset.split
         assert np.sum(found["held_out"]["confusion_matrix"], axis=1).tolist() == list(dataset.counts["test"].values())
@@ -90,12 +97,16 @@ class TestModelFolder:
     def test_timm_alone_gives_the_same(self, chain):
         _, tiles = pixels_of_test(chain)
         info = json.loads((chain.model / "model.json").read_text())
-        network = timm.create_model(info["backbone"], num_classes=len(info["classes"]), **info["backbone_options"])
+        network = timm.create_model(info["backbone"], num_classes=len(info["classes"]), **info["backbone_options"]).eval()
         network.load_state_dict(load_file(chain.model / "model.safetensors"))
         mean, std = (np.array(info[name], np.float32)[:, None, None] for name in ("mean", "std"))
+        x = torch.from_numpy((tiles / np.float32(255) - mean) / std)
+        views = [view.rot90(quarters, dims=(2, 3)) for view in (x, x.flip(3)) for quarters in range(4)]
         with torch.inference_mode():
-            logits = network.eval()(torch.from_numpy((tiles / np.float32(255) - mean) / std))
-        assert logits.softmax(dim=1).numpy() == pytest.approx(load_model(chain.model, "cpu").predict(tiles), abs=1e-5)
+            features = [network.forward_head(network.forward_features(view), pre_logits=True) for view in views]
+            logits = [network.get_classifier()(torch.nn.functional.normalize(one, dim=1)) for one in features]
+        probabilities = (torch.stack(logits).mean(dim=0) / info["temperature"]).softmax(dim=1).numpy()
+        assert probabilities == pytest.approx(load_model(chain.model, "cpu").predict(tiles), abs=1e-5)
 
     def test_once_more_gives_the_same_bytes(self, chain, tmp_path):
         train_model(chain.dataset, tmp_path / "again", OPTIONS)
@@ -121,10 +132,10 @@ class TestCards:
         card = (chain.model / "README.md").read_text()
         info = read_model_info(chain.model)
         assert card.startswith("---\n")
-        assert "A frozen `resnet10t` (weights random (seed 0))" in card
+        assert "The backbone is `resnet10t` (weights random (seed 0))" in card
         assert "32 px = 0.32 m at 1.00 cm a pixel" in card
         (a, b), (c, d) = info.held_out.confusion_matrix
-        assert f"Balanced accuracy 1.000 on {a + b + c + d} tiles." in card
+        assert f"Balanced accuracy 1.000 on {a + b + c + d} tiles, AUROC 1.000" in card
         assert f"| sand | {a} | {b} |\n| weed | {c} | {d} |" in card
         assert f"square blocks of {info.held_out.split['block_m']:g} m are held out whole" in card
 
@@ -136,16 +147,18 @@ class TestCards:
 
 
 @pytest.mark.parametrize("name", ["resnet10t", "mobilenetv3_small_050", "convnext_atto", "vit_tiny_patch16_224"])
-def test_the_head_becomes_the_classifier_of_any_family(name):
+@pytest.mark.parametrize("unit", [False, True])
+def test_the_probe_becomes_the_classifier_of_any_family(chain, name, unit):
     size = 64
-    backbone = make_backbone(name, image_size_px=size)
+    setup = set_up(TrainOptions(name, pretrained=False, image_size_px=size), open_dataset(chain.dataset).split("train"))
     x = torch.rand(2, 3, size, size)
+    network = setup.network(3, unit_features=unit)
     with torch.inference_mode():
-        features = backbone(x)
+        features = setup.backbone(x)
         head = torch.nn.Linear(features.shape[1], 3)
-        expected = head(features)
-        joined = _join(backbone, head, TrainOptions(name, image_size_px=size), size)
-        assert joined(x).numpy() == pytest.approx(expected.numpy(), abs=1e-5)
+        expected = head(torch.nn.functional.normalize(features, dim=1) if unit else features)
+        network.classifier.load_state_dict(head.state_dict())
+        assert network.eval()(x).numpy() == pytest.approx(expected.numpy(), abs=1e-5)
 
 
 class TestDatasetsThatDoNotServe:
@@ -187,11 +200,11 @@ class TestDatasetsThatDoNotServe:
         make_tiles([make_tif(tmp_path / "a.tif", np.ones((bands, 32, 32), dtype))], tmp_path / "other", TileOptions(size_px=32))
         (tile,) = (tmp_path / "other").glob("a_r*")
         metadata = pd.read_csv(copy / "train" / "metadata.csv")
-        metadata.loc[0, "file_name"] = path = f"0-sand/{tile.name}"
+        metadata.loc[5, "file_name"] = path = f"0-sand/{tile.name}"
         metadata.to_csv(copy / "train" / "metadata.csv", index=False)
         shutil.copyfile(tile, copy / "train" / path)
         shutil.rmtree(tmp_path / "other")
-        refused(copy, tmp_path, InputError, rf"{tile.name} {says}; this recipe reads 3 of uint8")
+        refused(copy, tmp_path, InputError, rf"{tile.name} {says}, others 3 of uint8 .*; tile all images with the same --bands")
 
     @pytest.mark.parametrize("split", ["train", "test"])
     def test_a_split_without_a_class(self, copy, tmp_path, split):

@@ -1,0 +1,158 @@
+"""Features of a frozen backbone, each computed once: of tiles, of their turns, and of copies that were altered or mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from spurgekit.augment import Augmentation
+from spurgekit.augment.turns import turned
+from spurgekit.classify.precision import Precision, autocast, pick_precision
+from spurgekit.classify.preprocess import Preprocess
+from spurgekit.classify.tiles import batches, read_tile
+from spurgekit.errors import ModelError
+from spurgekit.progress import Progress, silent
+from spurgekit.seeds import seed_of
+
+Features = NDArray[np.float32]
+
+
+class FeatureStore:
+    """What a frozen backbone sees in tiles.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module
+        Without a classifier: images to features.
+    preprocess : Preprocess
+    batch_size : int
+    precision : {"auto", "float32", "bfloat16"}
+        See :func:`spurgekit.classify.precision.pick_precision`.
+    progress : Progress
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        preprocess: Preprocess,
+        *,
+        batch_size: int = 32,
+        precision: Precision = "auto",
+        progress: Progress = silent,
+    ) -> None:
+        device = preprocess.device
+        self.backbone = backbone.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.preprocess = preprocess
+        self.batch_size = batch_size
+        self.dtype = pick_precision(device, precision)
+        self.progress = progress
+        self._known: dict[tuple[str, str], Features] = {}
+
+    def turns(self, tiles: pd.DataFrame, turns: Sequence[int]) -> Features:
+        """Return features of tiles as they are seen turned and mirrored.
+
+        Parameters
+        ----------
+        tiles : pandas.DataFrame
+            With tile_id and path.
+        turns : sequence of int
+            See :func:`spurgekit.augment.turns.turned`.
+
+        Returns
+        -------
+        ndarray of float32, shape (tiles, turns, d)
+        """
+        views = [f"turn {turn}" for turn in turns]
+        return self._all(tiles, views, lambda batch, _: self._turns(batch, turns))
+
+    def altered(self, tiles: pd.DataFrame, augmentation: Augmentation, copies: int) -> Features:
+        """Return features of copies of tiles, each altered by itself; what is done to a copy depends on the tile's id alone.
+
+        Returns
+        -------
+        ndarray of float32, shape (tiles, copies, d)
+        """
+        names = [f"{augmentation} {copy}" for copy in range(copies)]
+
+        def make(batch: NDArray[Any], rows: pd.DataFrame) -> Iterable[Features]:
+            for name in names:
+                seeds = [seed_of(tile, name) for tile in rows["tile_id"]]
+                yield self.of_images(augmentation.alter(torch.from_numpy(batch), seeds).numpy())
+
+        return self._all(tiles, names, make)
+
+    @torch.inference_mode()
+    def mixed(
+        self, tiles: pd.DataFrame, augmentation: Augmentation, copies: int, seed: int
+    ) -> tuple[Features, NDArray[np.float64]]:
+        """Return features of copies of tiles that were altered and mixed with one another.
+
+        Returns
+        -------
+        features : ndarray of float32, shape (copies * tiles, d)
+        shares : ndarray of float64, shape (copies * tiles, tiles)
+            What part of each sample is of which tile.
+        """
+        pixels = torch.from_numpy(np.stack([read_tile(path) for path in tiles["path"]]))
+        found, shares = [], []
+        for copy in range(copies):
+            # Mixing goes by the place in the batch, so each copy has its own order.
+            order = sorted(range(len(tiles)), key=lambda i: seed_of(seed, copy, tiles["tile_id"].iloc[i]))
+            seeds = [seed_of(seed, copy, "alter", tiles["tile_id"].iloc[i]) for i in order]
+            images = self.preprocess(augmentation.alter(pixels[order], seeds).numpy())
+            own = torch.eye(len(tiles), dtype=torch.float64, device=images.device)[order]
+            batch, share = augmentation.mix(images, own, seed_of(seed, copy, "mix"))
+            found += [self._forward(part) for part in torch.split(batch, self.batch_size)]
+            shares.append(share.cpu().numpy())
+        return np.concatenate(found), np.concatenate(shares)
+
+    @torch.inference_mode()
+    def of_images(self, images: NDArray[Any]) -> Features:
+        """Return features [n, d] of tiles' pixels [n, bands, h, w]."""
+        return self._forward(self.preprocess(images))
+
+    @torch.inference_mode()
+    def _turns(self, batch: NDArray[Any], turns: Sequence[int]) -> Iterable[Features]:
+        images = self.preprocess(batch)
+        for turn in turns:
+            yield self._forward(turned(images, turn).contiguous(memory_format=torch.channels_last))
+
+    def _forward(self, images: torch.Tensor) -> Features:
+        with autocast(images.device, self.dtype):
+            found: Features = self.backbone(images).float().cpu().numpy()
+        if not np.isfinite(found).all():
+            raise ModelError(
+                "the backbone's features are not finite; its weights are damaged, or --image-size does not suit it"
+            )
+        return found
+
+    def _all(
+        self, tiles: pd.DataFrame, views: Sequence[str], make: Callable[[NDArray[Any], pd.DataFrame], Iterable[Features]]
+    ) -> Features:
+        """Return what is known of tiles in some views, having computed what was not; shape (tiles, views, d)."""
+        ids = tiles["tile_id"].tolist()
+        new = tiles[[any((tile, view) not in self._known for view in views) for tile in ids]]
+        paths: list[Path] = new["path"].tolist()
+        with self.progress("extracting features", len(new)) as advance:
+            start = 0
+            for batch in batches(paths, self.batch_size):
+                rows = new.iloc[start : start + len(batch)]
+                for view, found in zip(views, make(batch, rows), strict=True):
+                    self._known.update({(tile, view): row for tile, row in zip(rows["tile_id"], found, strict=True)})
+                start += len(batch)
+                advance(len(batch))
+        return np.stack([np.stack([self._known[tile, view] for view in views]) for tile in ids])
+
+
+def unit(features: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Scale features to length 1 along the last axis; those of length 0 stay."""
+    wide = features.astype(np.float64)
+    lengths = np.linalg.norm(wide, axis=-1, keepdims=True)
+    return np.asarray(wide / np.where(lengths > 0, lengths, 1))

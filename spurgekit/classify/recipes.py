@@ -1,0 +1,204 @@
+"""The recipes: from a support set to a network, with logits of tiles that it has not seen to calibrate it by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from spurgekit.classify.arms import Arm
+from spurgekit.classify.draws import TuneTiles, read_pixels
+from spurgekit.classify.features import FeatureStore
+from spurgekit.classify.network import Network
+from spurgekit.classify.precision import autocast, pick_precision
+from spurgekit.classify.probe import Probe
+from spurgekit.classify.samples import SupportSet, probe_unit
+from spurgekit.classify.setup import Setup
+from spurgekit.classify.tiles import batches
+from spurgekit.classify.tune import TuneOptions, tune
+from spurgekit.dataset.splits import draw_test_groups
+from spurgekit.progress import Progress, silent
+from spurgekit.seeds import seed_of
+
+VALIDATION_SHARE = 0.2
+FEW = 4
+"""Up to so many tiles of a class, none is held out to stop early by."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutLogits:
+    """Logits of tiles of the training side by classifiers that had not seen them.
+
+    Attributes
+    ----------
+    logits : ndarray, shape (n, classes)
+    targets : ndarray of int, shape (n,)
+    groups : ndarray, shape (n,), or None
+        What was left out together; None where tiles were left out one by one.
+    """
+
+    logits: NDArray[np.float64]
+    targets: NDArray[np.int64]
+    groups: NDArray[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training gives.
+
+    Attributes
+    ----------
+    network : Network
+    views : {1, 8}
+        Turns of a tile to average logits over.
+    held_out : HeldOutLogits or None
+        None where nothing could be held out.
+    """
+
+    network: Network
+    views: Literal[1, 8]
+    held_out: HeldOutLogits | None
+
+
+@dataclass(frozen=True, slots=True)
+class TuneSettings:
+    """How ``lora`` and ``finetune`` train.
+
+    Attributes
+    ----------
+    steps : int, optional
+        The same for every arm, so that no augmentation wins by more updates.
+    learning_rate : float, optional
+    batch_size : int
+    early_stopping : bool
+        On places of the training side that are held out for it, and with more than 4 tiles of each class only.
+    """
+
+    steps: int = 200
+    learning_rate: float | None = None
+    batch_size: int = 32
+    early_stopping: bool = True
+
+
+def train_arm(
+    setup: Setup,
+    store: FeatureStore,
+    support: SupportSet,
+    arm: Arm,
+    settings: TuneSettings,
+    *,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+) -> Trained:
+    """Train what an arm says on a support set.
+
+    Parameters
+    ----------
+    checkpoint : pathlib.Path, optional
+        Where training in steps leaves off and goes on.
+    """
+    if not arm.is_frozen:
+        return _train_tuned(setup, support, arm, settings, checkpoint, progress)
+    probe = probe_unit(store, support, arm).solve()
+    network = setup.network(support.classes, unit_features=arm.recipe == "probe")
+    network.classifier.load_state_dict(probe.layer().state_dict())
+    return Trained(network, 1 if arm.recipe == "plain" else 8, _left_out(probe, support))
+
+
+def _left_out(probe: Probe, support: SupportSet) -> HeldOutLogits | None:
+    known = np.isfinite(probe.left_out).all(axis=1)
+    if not known.any():
+        return None
+    groups = support.tiles["group"].to_numpy()[known] if probe.by_group else None
+    return HeldOutLogits(probe.left_out[known], support.targets[known], groups)
+
+
+def _train_tuned(
+    setup: Setup, support: SupportSet, arm: Arm, settings: TuneSettings, checkpoint: Path | None, progress: Progress
+) -> Trained:
+    held_out = _validation(support) if settings.early_stopping else np.zeros(len(support.tiles), np.bool_)
+    learned, validation = support.tiles[~held_out], support.tiles[held_out]
+    extra = support.extra
+    if len(extra):
+        extra = extra[extra["owner"].isin(learned["tile_id"])]
+    network = setup.network(support.classes, seed=seed_of(support.seed, "classifier")).to_device(setup.preprocess.device)
+    options = TuneOptions(
+        recipe="lora" if arm.recipe == "lora" else "finetune",
+        steps=settings.steps * (2 if arm.has("longer") else 1),
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        augment=arm.augmentation,
+        precision=setup.options.precision,
+        early_stopping=settings.early_stopping,
+        seed=support.seed,
+    )
+    tiles = _tiles(pd.concat([learned.assign(weight=1.0), extra]), support, synthetic=len(extra))
+    report = tune(
+        network,
+        setup.preprocess,
+        tiles,
+        options,
+        validation=_tiles(validation.assign(weight=1.0), support) if len(validation) else None,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    # Classes were drawn evenly; the probabilities are to hold where they are as common as in the training set.
+    shares = np.bincount(support.targets, minlength=support.classes) / len(support.tiles)
+    with torch.no_grad():
+        network.classifier.bias.add_(torch.from_numpy(np.log(shares / np.asarray(report.prior))).to(network.classifier.bias))
+    trained = Trained(network, 8, None)
+    if not len(validation):
+        return trained
+    logits = tile_logits(setup, trained, validation)
+    groups = validation["group"].to_numpy()
+    return replace(trained, held_out=HeldOutLogits(logits, validation["target"].to_numpy(np.int64), groups))
+
+
+def predict(setup: Setup, trained: Trained, tiles: pd.DataFrame) -> NDArray[np.float32]:
+    """Return class probabilities of tiles, shape (n, classes)."""
+    return np.asarray(softmax(tile_logits(setup, trained, tiles), axis=1), np.float32)
+
+
+@torch.inference_mode()
+def tile_logits(setup: Setup, trained: Trained, tiles: pd.DataFrame) -> NDArray[np.float64]:
+    """Return logits of tiles, averaged over their turns, shape (n, classes)."""
+    network = trained.network.to_device(setup.preprocess.device).eval()
+    dtype = pick_precision(setup.preprocess.device, setup.options.precision)
+    found = []
+    for batch in batches(tiles["path"].tolist(), setup.options.batch_size):
+        with autocast(setup.preprocess.device, dtype):
+            logits = network.averaged(setup.preprocess(batch), trained.views)
+        found.append(logits.double().cpu().numpy())
+    return np.concatenate(found)
+
+
+def _validation(support: SupportSet) -> NDArray[np.bool_]:
+    """Return which tiles are held out to stop early and to calibrate by: whole places, where there are tiles enough."""
+    tiles, targets = support.tiles, support.targets
+    held_out = np.zeros(len(tiles), np.bool_)
+    counts = np.bincount(targets, minlength=support.classes)
+    if counts.min() <= FEW or "group" not in tiles or tiles["group"].nunique() < 3:
+        return held_out
+    groups = tiles["group"].to_numpy(object)
+    held_out = np.isin(groups, draw_test_groups(groups, targets, test_share=VALIDATION_SHARE, seed=support.seed))
+    left = np.bincount(targets[~held_out], minlength=support.classes)
+    return held_out if left.min() > FEW and left.max() < counts.max() else np.zeros(len(tiles), np.bool_)
+
+
+def _tiles(rows: pd.DataFrame, support: SupportSet, synthetic: int = 0) -> TuneTiles:
+    """Return tiles as the training loop takes them; the last ``synthetic`` ones are from elsewhere."""
+    is_synthetic = np.arange(len(rows)) >= len(rows) - synthetic
+    return TuneTiles(
+        read_pixels(rows["path"].tolist()),
+        np.eye(support.classes)[rows["target"].to_numpy(np.int64)],
+        rows["tile_id"].tolist(),
+        rows["weight"].to_numpy(np.float64),
+        is_synthetic,
+        support.mixing,
+    )

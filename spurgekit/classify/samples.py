@@ -1,0 +1,169 @@
+"""Support sets as samples for a linear classifier: tiles, copies that were altered or mixed, and tiles from elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spurgekit.augment.turns import TURNS
+from spurgekit.classify.arms import Arm
+from spurgekit.classify.features import FeatureStore, unit
+from spurgekit.classify.probe import PENALTIES, Array, Probe, Samples, fit_probe
+from spurgekit.errors import InputError
+from spurgekit.seeds import seed_of
+
+COPIES = 8
+"""Copies of each tile where an augmentation draws at random: as many as there are turns."""
+
+PLAIN_PENALTY = 0.1
+
+ALL_TURNS = tuple(range(TURNS))
+
+
+@dataclass(frozen=True, slots=True)
+class SupportSet:
+    """What a classifier learns from.
+
+    Attributes
+    ----------
+    tiles : pandas.DataFrame
+        The real ones: tile_id, path, target and group.
+    classes : int
+    extra : pandas.DataFrame
+        Tiles from elsewhere: tile_id, path, target, weight, and ``owner``, the tile_id of the real tile that each owes its
+        class to. Empty where there are none.
+    mixing : float
+        Share of the weight that tiles from elsewhere have in each class, or probability that a sample is one of them.
+    seed : int
+    """
+
+    tiles: pd.DataFrame
+    classes: int
+    extra: pd.DataFrame = field(default_factory=pd.DataFrame)
+    mixing: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        counts = np.bincount(self.targets, minlength=self.classes)
+        if not counts.all():
+            raise InputError(f"there is no tile of class number {int(counts.argmin())} to learn from; hold out other places")
+        if not 0 <= self.mixing <= 1:
+            raise InputError(f"a mixing probability of {self.mixing} cannot be; pass a number from 0 to 1")
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """Class number of each real tile."""
+        return np.asarray(self.tiles["target"], np.int64)
+
+
+def describe(store: FeatureStore, tiles: pd.DataFrame, recipe: str) -> Array:
+    """Return what a recipe knows of tiles, shape (n, d).
+
+    For ``plain`` the features; for ``probe`` the mean of the features of the 8 turns, each of length 1.
+    """
+    if recipe == "plain":
+        return store.turns(tiles, (0,))[:, 0].astype(np.float64)
+    return np.asarray(unit(store.turns(tiles, ALL_TURNS)).mean(axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeUnit:
+    """What a linear classifier is fitted to, as arrays alone: a unit of work that any executor can take.
+
+    Attributes
+    ----------
+    samples : Samples
+    tiles : ndarray, shape (n, d)
+    targets : ndarray of int, shape (n,)
+    groups : ndarray, shape (n,), or None
+    penalties : tuple of float
+    seed : int
+    """
+
+    samples: Samples
+    tiles: Array
+    targets: NDArray[np.int64]
+    groups: NDArray[np.object_] | None
+    penalties: tuple[float, ...]
+    seed: int
+
+    def solve(self) -> Probe:
+        """Fit the classifier."""
+        return fit_probe(self.samples, self.tiles, self.targets, groups=self.groups, penalties=self.penalties, seed=self.seed)
+
+
+def probe_unit(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeUnit:
+    """Return what the classifier of an arm whose backbone is frozen is fitted to."""
+    tiles = describe(store, support.tiles, arm.recipe)
+    groups = support.tiles["group"].to_numpy(object) if "group" in support.tiles else None
+    penalties = (PLAIN_PENALTY,) if arm.recipe == "plain" else PENALTIES
+    return ProbeUnit(draw_samples(store, support, arm, tiles), tiles, support.targets, groups, penalties, support.seed)
+
+
+def draw_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Array) -> Samples:
+    """Return what the classifier of an arm is fitted to.
+
+    However many samples are made of a tile, together they weigh as much as the tile: the penalty then means the same for all
+    arms, and none of them gains by numbers alone.
+
+    Parameters
+    ----------
+    tiles : ndarray, shape (n, d)
+        What :func:`describe` says of the real ones, which are their samples where nothing is done to them.
+    """
+    samples = _own_samples(store, support, arm, tiles)
+    if arm.has("duplicate"):
+        samples = _join([samples] * COPIES, [1 / COPIES] * COPIES)
+    if not len(support.extra):
+        return samples
+    extra = _extra_samples(store, support, arm)
+    # A class that nothing is added to keeps its weight.
+    share = samples.targets @ np.where(extra.targets.any(axis=0), support.mixing, 0.0)
+    samples = replace(samples, weights=samples.weights * (1 - share))
+    return _join([samples, extra], [1.0, 1.0])
+
+
+def _own_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Array) -> Samples:
+    n, targets, augmentation = len(support.tiles), support.targets, arm.augmentation
+    if augmentation.turns == (0,):
+        return Samples.of_tiles(tiles, targets, support.classes)
+    if augmentation.mixes:
+        features, shares = store.mixed(support.tiles, augmentation, COPIES, seed_of(support.seed, str(arm)))
+        copies = COPIES
+    else:
+        if augmentation.turns is not None:
+            found = store.turns(support.tiles, augmentation.turns)
+        else:
+            found = store.altered(support.tiles, augmentation, COPIES)
+        copies = found.shape[1]
+        features, shares = found.reshape(n * copies, -1), np.repeat(np.eye(n), copies, axis=0)
+    labels = shares @ np.eye(support.classes)[targets]
+    return Samples(unit(features), labels, np.full(len(features), 1 / copies), shares > 0)
+
+
+def _extra_samples(store: FeatureStore, support: SupportSet, arm: Arm) -> Samples:
+    """Return samples of tiles from elsewhere; in each class they share ``mixing`` of the weight of its real tiles."""
+    extra, targets = support.extra, support.extra["target"].to_numpy(np.int64)
+    weights = extra["weight"].to_numpy(np.float64)
+    total = np.bincount(targets, weights, minlength=support.classes)
+    real = np.bincount(support.targets, minlength=support.classes)
+    owners = extra["owner"].to_numpy()[:, None] == support.tiles["tile_id"].to_numpy()[None]
+    share = np.divide(weights, total[targets], out=np.zeros(len(weights)), where=total[targets] > 0)
+    return Samples(
+        describe(store, extra, arm.recipe),
+        np.eye(support.classes)[targets],
+        support.mixing * share * real[targets],
+        owners.astype(np.bool_),
+    )
+
+
+def _join(parts: list[Samples], factors: list[float]) -> Samples:
+    return Samples(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.weights * factor for part, factor in zip(parts, factors, strict=True)]),
+        np.concatenate([part.owners for part in parts]),
+    )

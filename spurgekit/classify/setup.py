@@ -1,0 +1,195 @@
+"""What training and evaluation start from: a backbone with its weights, and how tiles get into it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import nn
+
+from spurgekit.classify.backbone import make_backbone
+from spurgekit.classify.features import FeatureStore
+from spurgekit.classify.model import choose_device
+from spurgekit.classify.network import Network
+from spurgekit.classify.precision import Precision
+from spurgekit.classify.preprocess import Preprocess
+from spurgekit.classify.statistics import band_statistics, normalisation
+from spurgekit.classify.tiles import DType
+from spurgekit.errors import InputError, ModelError
+from spurgekit.progress import Progress, silent
+
+PRETRAINED = "vit_small_patch14_reg4_dinov2.lvd142m"
+PRETRAINED_SIZE_PX = 252
+"""18 patches of 14 px a side: close to a tile of 250 px, and a quarter of the work of the 518 px that it was trained at."""
+
+UNTRAINED = "resnet18"
+"""Taken with random weights where none is named: small, and textures can be told apart by it."""
+
+DEFAULT_SIZE_PX = 224
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneOptions:
+    """Which backbone, with which weights.
+
+    Attributes
+    ----------
+    backbone : str, optional
+        timm's name. Default: what the folder of the weights says, else DINOv2's small vision transformer at 252 px, or
+        ``resnet18`` where there are to be no pretrained weights.
+    weights : pathlib.Path, optional
+        Local safetensors, or a folder with ``model.safetensors`` as the Hub has it; without them the pretrained ones are
+        fetched.
+    pretrained : bool
+        False gives random weights where there is no local file.
+    backbone_options : mapping
+        Further arguments of ``timm.create_model``.
+    image_size_px : int, optional
+        Side to resize tiles to; by default the one that the backbone was trained on.
+    mean, std : tuple of float, optional
+        Normalisation per band; by default the backbone's for RGB, else that of the training tiles.
+    batch_size : int
+    precision : {"auto", "float32", "bfloat16"}
+        See :func:`spurgekit.classify.precision.pick_precision`.
+    device : str
+    seed : int
+    """
+
+    backbone: str | None = None
+    weights: Path | None = None
+    pretrained: bool = True
+    backbone_options: Mapping[str, Any] = field(default_factory=dict)
+    image_size_px: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    batch_size: int = 32
+    precision: Precision = "auto"
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise InputError(f"--batch-size {self.batch_size} is too small; pass 1 or more")
+        if self.image_size_px is not None and self.image_size_px < 32:
+            raise InputError(f"--image-size {self.image_size_px} is too small for the backbones of timm; pass 32 or more")
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether weights are not random."""
+        return self.pretrained or self.weights is not None
+
+    def described(self) -> str:
+        """Return where the weights are from."""
+        if self.weights is not None:
+            return f"from {self.weights.name}"
+        return "pretrained" if self.pretrained else f"random (seed {self.seed})"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A backbone that is ready to be shown tiles.
+
+    Attributes
+    ----------
+    name : str
+        timm's.
+    options : BackboneOptions
+    backbone : torch.nn.Module
+        Without a classifier.
+    preprocess : Preprocess
+    size_px : int
+    mean, std : tuple of float
+    dtype : {"uint8", "uint16", "float32"}
+        Of the tiles.
+    notes : tuple of str
+        What is to be said of their bands.
+    """
+
+    name: str
+    options: BackboneOptions
+    backbone: nn.Module
+    preprocess: Preprocess
+    size_px: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    dtype: DType
+    notes: tuple[str, ...] = ()
+
+    def store(self, progress: Progress = silent) -> FeatureStore:
+        """Return a store of the backbone's features."""
+        options = self.options
+        return FeatureStore(
+            self.backbone, self.preprocess, batch_size=options.batch_size, precision=options.precision, progress=progress
+        )
+
+    def network(self, classes: int, *, unit_features: bool = False, seed: int = 0) -> Network:
+        """Return a network of its own, with the backbone's weights and a new classifier for some classes."""
+        model = make_backbone(
+            self.name,
+            options=self.options.backbone_options,
+            image_size_px=self.options.image_size_px and self.size_px,
+            num_classes=classes,
+            bands=len(self.mean),
+            seed=seed,
+        )
+        tensors = {key: value.cpu() for key, value in self.backbone.state_dict().items()}
+        tensors.update({key: value for key, value in model.state_dict().items() if key not in tensors})
+        model.load_state_dict(tensors)
+        return Network(model, unit_features=unit_features)
+
+
+def set_up(options: BackboneOptions, training: pd.DataFrame, progress: Progress = silent) -> Setup:
+    """Make the backbone for a dataset.
+
+    Parameters
+    ----------
+    options : BackboneOptions
+    training : pandas.DataFrame
+        Rows of the training tiles, for the normalisation of other bands than RGB.
+
+    Raises
+    ------
+    ModelError
+        If the backbone or its weights cannot be had.
+    InputError
+        If the tiles do not serve.
+    """
+    name = options.backbone or _named_by(options.weights) or (PRETRAINED if options.has_weights else UNTRAINED)
+    if options.image_size_px is None and name == PRETRAINED:
+        options = replace(options, image_size_px=PRETRAINED_SIZE_PX)
+    statistics = band_statistics(training["path"].tolist(), progress=progress)
+    backbone = make_backbone(
+        name,
+        pretrained=options.pretrained and options.weights is None,
+        weights=options.weights,
+        options=options.backbone_options,
+        image_size_px=options.image_size_px,
+        bands=statistics.bands,
+        seed=options.seed,
+    )
+    config: Mapping[str, Any] = backbone.pretrained_cfg  # type: ignore[assignment]
+    size_px = options.image_size_px or (config.get("input_size") or (3, DEFAULT_SIZE_PX))[-1]
+    own_mean, own_std = normalisation(config, statistics, pretrained=options.has_weights)
+    mean, std = options.mean or own_mean, options.std or own_std
+    for option, values in (("--mean", mean), ("--std", std)):
+        if len(values) != statistics.bands:
+            raise InputError(f"{option} has {len(values)} numbers, the tiles have {statistics.bands} bands; pass one for each")
+    if not all(value > 0 for value in std):
+        raise InputError(f"--std {','.join(map(str, std))} has a number that is not positive")
+    preprocess = Preprocess(size_px, mean, std, choose_device(options.device), statistics.dtype)
+    return Setup(name, options, backbone, preprocess, size_px, mean, std, statistics.dtype, statistics.notes)
+
+
+def _named_by(weights: Path | None) -> str | None:
+    """Return the backbone that a folder of weights is for, as timm's folders say on the Hub; None where it does not."""
+    if weights is None or not (file := weights / "config.json").is_file():
+        return None
+    try:
+        name = json.loads(file.read_text(encoding="utf-8")).get("architecture")
+    except (ValueError, AttributeError) as error:
+        raise ModelError(f"{file} is damaged; pass --backbone with the name of what the weights are for") from error
+    return str(name) if name else None

@@ -1,0 +1,88 @@
+"""``spurgekit evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spurgekit.classify.recipes import TuneSettings
+from spurgekit.cli import options
+from spurgekit.cli.backbone_options import backbone_options
+from spurgekit.cli.options import PATH, NameList
+from spurgekit.cli.tuning_options import tuning_options
+from spurgekit.evaluate.grid import METHODS, SHOTS, TRIALS, EvaluateOptions, EvaluateReport, evaluate
+from spurgekit.evaluate.predictions import ALL, WHOLE
+from spurgekit.progress import bar
+
+METRICS = ("balanced_accuracy", "auroc", "f1", "brier", "ece")
+
+
+class Shots(click.ParamType):  # type: ignore[type-arg]
+    """Numbers of shots parted by commas; ``all`` is the whole training split."""
+
+    name = "N,N,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Return the numbers."""
+        if isinstance(value, tuple):
+            return value
+        names = [part.strip() for part in str(value).split(",")]
+        if wrong := [name for name in names if name != ALL and not (name.isdecimal() and int(name) > 0)]:
+            self.fail(f"{wrong[0]!r} is no number of shots; pass e.g. 1,4,16,all", param, ctx)
+        return tuple(WHOLE if name == ALL else int(name) for name in names)
+
+
+@click.command("evaluate")
+@click.argument("dataset", type=PATH, required=False)
+@click.option("--out", type=PATH, help="Folder to make, or to go on with.  [default: evaluation]")
+@click.option(
+    "--methods",
+    type=NameList(),
+    default=METHODS,
+    metavar="ARM,ARM,...",
+    help="A recipe with augmentations or controls joined by '+'.  [default: " + ",".join(METHODS) + "]",
+)
+@click.option("--baseline", metavar="ARM", help="What the others are held against.  [default: the first]")
+@click.option("--shots", type=Shots(), default=SHOTS, help="Tiles a class; 'all' is the training split.  [default: 1,2,4,8,16]")
+@click.option("--trials", type=int, default=TRIALS, show_default=True, help="Support sets of each number of shots.")
+@click.option(
+    "--leave-out", metavar="COLUMN", help="Hold out each place of this column in turn.  [default: the dataset's test split]"
+)
+@options.extra_tiles
+@click.option("--metric", type=click.Choice(METRICS), default=METRICS[0], show_default=True, help="That is compared.")
+@click.option("--resolve", type=float, default=0.02, show_default=True, help="The difference that the trials ought to resolve.")
+@click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the intervals.")
+@tuning_options
+@backbone_options
+@options.overwrite
+def command(dataset: Path | None, out: Path | None, overwrite: bool, tuning: TuneSettings, **chosen: Any) -> None:
+    r"""Compare ways to train on the same few-shot support sets of DATASET, with intervals and paired differences.
+
+    Nothing is chosen by the test side. A run that was stopped goes on where it was, and arms, shots or trials can be added to
+    one that is done.
+
+    \b
+    Recipes:       plain, probe, lora, finetune
+    Augmentations: flip, dihedral, randaugment, cutmix, mixup, synthetic
+    Controls:      duplicate (real tiles again), longer (twice the steps), retrieval (nearest unlabelled tiles)
+    """
+    if dataset is None:
+        options.survey_here("a dataset")
+        dataset = Path("dataset")
+    chosen["methods"] = tuple(name for name in chosen["methods"] if name)
+    report = evaluate(
+        dataset, out or Path("evaluation"), EvaluateOptions(tuning=tuning, **chosen), overwrite=overwrite, progress=bar
+    )
+    _print(report, chosen["metric"])
+
+
+def _print(report: EvaluateReport, metric: str) -> None:
+    text = (report.folder / "report.md").read_text(encoding="utf-8")
+    table = text[text.index("| ") :].split("\n\n")[0]
+    click.echo(table)
+    for warning in report.warnings:
+        click.echo(warning)
+    before = f" ({report.resumed:,} were there already)" if report.resumed else ""
+    click.echo(f"{report.cells:,} cells{before}; {metric} in {report.folder}: report.md, curves.png, results.parquet")

@@ -1,0 +1,48 @@
+import pytest
+
+from spurgekit.classify.arms import parse_arm, parse_arms
+from spurgekit.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "turns"),
+    [
+        ("probe", "probe", (0,)),
+        ("probe + flip", "probe+flip", (0, 2, 4, 6)),
+        ("lora+cutmix+dihedral", "lora+dihedral+cutmix", None),
+        ("finetune+longer+dihedral", "finetune+dihedral+longer", tuple(range(8))),
+        ("probe+none", "probe", (0,)),
+        ("plain", "plain", (0,)),
+    ],
+)
+def test_names(text, name, turns):
+    arm = parse_arm(text)
+    assert str(arm) == name
+    assert parse_arm(name) == arm
+    assert arm.augmentation.turns == turns
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("prob", "there is no recipe 'prob', did you mean probe? known are plain, probe, lora, finetune"),
+        ("", "there is no recipe ''; known are"),
+        ("probe+cutmi", "there is no augmentation or control 'cutmi' in 'probe+cutmi', did you mean cutmix?"),
+        ("probe+flip+dihedral", "turns tiles in two ways"),
+        ("probe+duplicate+duplicate", "names a control twice"),
+        ("probe+retrieval+synthetic", "adds tiles from two places; compare retrieval and synthetic as two arms"),
+        ("plain+dihedral", "plain is a baseline and takes nothing beside it"),
+        ("probe+longer", "a frozen backbone is not trained in steps"),
+    ],
+)
+def test_what_cannot_be(text, says):
+    with pytest.raises(InputError) as caught:
+        parse_arm(text)
+    assert says in str(caught.value)
+
+
+def test_each_arm_once():
+    with pytest.raises(InputError, match="names probe twice"):
+        parse_arms(["probe", "plain", "probe + none"])
+    with pytest.raises(InputError, match="no arms to compare; pass --methods"):
+        parse_arms([])
