@@ -52,7 +52,9 @@ class TestLearning:
     )
     def test_textures_are_told_apart(self, name, recipe, steps):
         network = make(name)
-        options = TuneOptions(recipe, steps=steps, batch_size=16, learning_rate=3e-3, precision="float32", head_multiplier=1)
+        options = TuneOptions(
+            recipe, steps=steps, batch_size=16, learning_rate=3e-3, precision="float32", head_learning_rate=3e-3
+        )
         report = tune(network, preprocess(), textures(8), options)
         assert accuracy(network, textures(20, seed=9)) == 1.0
         assert report.steps == steps
@@ -85,7 +87,7 @@ class TestLearning:
 
     def test_bfloat16(self):
         network = make()
-        options = TuneOptions(steps=20, batch_size=16, learning_rate=3e-3, precision="bfloat16", head_multiplier=1)
+        options = TuneOptions(steps=20, batch_size=16, learning_rate=3e-3, precision="bfloat16", head_learning_rate=3e-3)
         assert tune(network, preprocess(), textures(8), options).precision == "bfloat16"
         assert accuracy(network, textures(20, seed=9)) == 1.0
         assert all(parameter.dtype == torch.float32 for parameter in network.parameters())
@@ -254,8 +256,8 @@ class TestBadInput:
             ({"recipe": "probe"}, "no recipe 'probe' for training in steps; pass lora or finetune"),
             ({"steps": 0}, "steps 0 is too small; pass 1 or more"),
             ({"rank": 0}, "rank 0 is too small"),
-            ({"learning_rate": 0.0}, "the learning rate 0 x .* is not above 0"),
-            ({"learning_rate": float("nan")}, "the learning rate nan x .* is not above 0"),
+            ({"learning_rate": 0.0}, "learning rates of 0 and 0.001 are not both above 0"),
+            ({"learning_rate": float("nan")}, "learning rates of nan and 0.001 are not both"),
             ({"weight_decay": -1.0}, "a weight decay of -1 cannot be"),
             ({"warmup": 1.5}, "warmup 1.5 and dropout 0 are shares"),
         ],
@@ -287,7 +289,7 @@ class TestSchedule:
             learning_rate=0.01,
             weight_decay=0.1,
             head=frozenset({"model.head.weight", "model.head.bias"}),
-            head_multiplier=5,
+            head_learning_rate=0.05,
             undecayed=frozenset({"model.pos_embed"}),
         )
         set_learning_rate(optimiser, 0.5)
