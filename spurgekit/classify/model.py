@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -12,13 +14,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from spurgekit.classify.backbone import make_backbone
-from spurgekit.classify.info import DESCRIPTION, ModelInfo, read_model_info
+from spurgekit.classify.info import DESCRIPTION, HeldOut, ModelInfo, read_model_info
 from spurgekit.classify.network import Network
 from spurgekit.classify.preprocess import Preprocess
+from spurgekit.classify.prevalence import parse_prevalence, shift_prevalence
 from spurgekit.classify.tiles import Pixels
 from spurgekit.errors import ModelError
 
 WEIGHTS = "model.safetensors"
+PREDICTIONS = "test_predictions.csv"
 
 
 class TileClassifier:
@@ -29,11 +33,21 @@ class TileClassifier:
     info : ModelInfo
     folder : pathlib.Path or None
         Where it was read from.
+    prevalence : tuple of float or None
+        The share of each class that its probabilities are for; None for that in training.
     """
 
-    def __init__(self, info: ModelInfo, network: nn.Module, device: torch.device, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        info: ModelInfo,
+        network: nn.Module,
+        device: torch.device,
+        folder: Path | None = None,
+        prevalence: tuple[float, ...] | None = None,
+    ) -> None:
         self.info = info
         self.folder = folder
+        self.prevalence = prevalence
         self._network = Network(network, unit_features=info.unit_features).to_device(device).eval()
         self._preprocess = Preprocess(info.image_size_px, info.mean, info.std, device, info.dtype)
 
@@ -51,7 +65,10 @@ class TileClassifier:
         ndarray of float32, shape (n, classes)
         """
         logits = self._network.averaged(self._preprocess(tiles), self.info.views)
-        return np.asarray((logits / self.info.temperature).softmax(dim=1).cpu().numpy(), dtype=np.float32)
+        found = np.asarray((logits / self.info.temperature).softmax(dim=1).cpu().numpy(), dtype=np.float32)
+        if self.prevalence is None:
+            return found
+        return shift_prevalence(found, self.info.training_counts, self.prevalence).astype(np.float32)
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -73,16 +90,36 @@ def save_model(folder: Path, info: ModelInfo, network: nn.Module) -> None:
     (folder / DESCRIPTION).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def load_model(folder: Path, device: str = "auto") -> TileClassifier:
+def load_model(
+    folder: Path, device: str = "auto", *, views: Literal[1, 8] | None = None, prevalence: str | None = None
+) -> TileClassifier:
     """Load a model folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    device : str
+    views : {1, 8}, optional
+        Turns of a tile to average over, if not as many as the model was tested with: one is eight times as fast.
+    prevalence : str, optional
+        How common the classes are expected to be, where that is not as in training; see
+        :func:`spurgekit.classify.prevalence.parse_prevalence`. What ``info`` says of the held-out test is then of the
+        probabilities so corrected.
 
     Raises
     ------
     ModelError
         If it is not one, or its weights do not fit its description.
+    InputError
+        If the prevalence cannot be.
     """
     folder = Path(folder)
     info = read_model_info(folder)
+    shares = None if prevalence is None else parse_prevalence(prevalence, info.classes)
+    if shares is not None:
+        info = _tested_at(folder, info, shares)
+    if views is not None:
+        info = info.model_copy(update={"views": views})
     network = make_backbone(
         info.backbone,
         options=info.backbone_options,
@@ -96,4 +133,27 @@ def load_model(folder: Path, device: str = "auto") -> TileClassifier:
         raise ModelError(
             f"{folder / WEIGHTS} is missing, damaged, or does not fit {DESCRIPTION}; train the model again"
         ) from error
-    return TileClassifier(info, network, choose_device(device), folder)
+    return TileClassifier(info, network, choose_device(device), folder, shares)
+
+
+def _tested_at(folder: Path, info: ModelInfo, shares: tuple[float, ...]) -> ModelInfo:
+    """Return what is said of a model with its test predictions corrected for a prevalence."""
+    from spurgekit.classify.scores import confusion, score  # scikit-learn is of no use to other maps
+
+    file = folder / PREDICTIONS
+    try:
+        table = pd.read_csv(file)
+        probabilities = table[[f"p({name})" for name in info.classes]].to_numpy(np.float64)
+        targets = table["label"].map({name: i for i, name in enumerate(info.classes)}).to_numpy(np.int64)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{file} is missing or damaged, and --prevalence needs it; train the model again") from error
+    probabilities /= probabilities.sum(axis=1, keepdims=True)  # they were rounded
+    shifted = shift_prevalence(probabilities, info.training_counts, shares)
+    metrics = score(shifted, targets)
+    held_out = HeldOut(
+        balanced_accuracy=metrics.pop("balanced_accuracy"),
+        confusion_matrix=tuple(tuple(int(n) for n in row) for row in confusion(shifted, targets)),
+        metrics=metrics,
+        split=info.held_out.split,
+    )
+    return info.model_copy(update={"held_out": held_out})

@@ -14,7 +14,7 @@ from spurgekit.classify.arms import Arm, parse_arm
 from spurgekit.classify.calibrate import apply_vector, calibrate
 from spurgekit.classify.card import write_card
 from spurgekit.classify.info import Calibration, HeldOut, ModelInfo
-from spurgekit.classify.model import TileClassifier, save_model
+from spurgekit.classify.model import PREDICTIONS, TileClassifier, save_model
 from spurgekit.classify.recipes import Trained, TuneSettings, train_arm
 from spurgekit.classify.reliability import write_reliability
 from spurgekit.classify.scores import confusion, score
@@ -101,7 +101,7 @@ def train_model(
         info = info.model_copy(update={"held_out": _score(data, test, probabilities)})
         save_model(folder, info, trained.network.model)
         predictions = _predictions(test, probabilities, info)
-        predictions.to_csv(folder / "test_predictions.csv", index=False)
+        predictions.to_csv(folder / PREDICTIONS, index=False)
         write_reliability(folder / "reliability.png", probabilities, test["target"].to_numpy(), info.classes)
         write_card(folder, info, predictions, weights=setup.options.described())
         parameters = {entry.name: getattr(options, entry.name) for entry in fields(options)}

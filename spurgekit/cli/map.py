@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from spurgekit.classify import load_model
 from spurgekit.cli import options
 from spurgekit.cli.options import PATH
 from spurgekit.maps import MapOptions, MapReport, make_map
@@ -24,6 +23,14 @@ from spurgekit.progress import bar
 @options.bands
 @options.crs
 @click.option("--batch-size", type=int, default=8, show_default=True, help="Tiles at once; a GPU likes hundreds.")
+@click.option(
+    "--views",
+    type=click.Choice([1, 8]),
+    help="Turns of a tile to average; 1 is eight times as fast.  [default: as tested]",
+)
+@click.option(
+    "--prevalence", metavar="SHARE", help="How common the class is on this ground, e.g. 0.05, or NAME=0.05,NAME=0.1 of several."
+)
 @options.device
 @options.overwrite
 def command(image: Path | None, model: Path, out: Path | None, overwrite: bool, **chosen: Any) -> None:
@@ -43,7 +50,7 @@ def command(image: Path | None, model: Path, out: Path | None, overwrite: bool, 
     for folder, _ in sites:
         check_free(folder, overwrite=overwrite)
     map_options = MapOptions(**chosen)
-    loaded = load_model(model, map_options.device)
+    loaded = map_options.load(model)
     for folder, path in sites:
         _print(make_map(path, loaded, folder, map_options, overwrite=overwrite, progress=bar))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import rasterio
@@ -43,6 +43,11 @@ class MapOptions:
     batch_size : int
         Tiles that the model is shown at once. On a CPU more than 8 cost memory and gain nothing; a GPU likes hundreds.
     device : str
+    views : {1, 8}, optional
+        Turns of a tile to average over; by default those that the model was tested with. One is eight times as fast.
+    prevalence : str, optional
+        How common the classes are on this ground, where that is not as in training:
+        see :func:`spurgekit.classify.prevalence.parse_prevalence`.
     """
 
     stride_px: int | None = None
@@ -51,6 +56,12 @@ class MapOptions:
     bands: tuple[int, ...] | None = None
     batch_size: int = 8
     device: str = "auto"
+    views: Literal[1, 8] | None = None
+    prevalence: str | None = None
+
+    def load(self, model: Path) -> TileClassifier:
+        """Load a model folder as these options want it."""
+        return load_model(model, self.device, views=self.views, prevalence=self.prevalence)
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_valid <= 1:
@@ -105,7 +116,7 @@ def make_map(
     InputError
         If the image cannot be mapped by this model.
     """
-    classifier = model if isinstance(model, TileClassifier) else load_model(model, options.device)
+    classifier = model if isinstance(model, TileClassifier) else options.load(model)
     info = classifier.info
     if info.gsd_m is None:
         raise InputError(
@@ -139,7 +150,7 @@ def make_map(
                 )
             from spurgekit.maps.products import write_products  # 150 MB of libraries that the model's run has no need of
 
-            areas, polygons = write_products(folder, cells, strips, look, info)
+            areas, polygons = write_products(folder, cells, strips, look, info, classifier.prevalence)
             parameters: dict[str, Any] = {name: getattr(options, name) for name in options.__slots__}
             write_provenance(folder, parameters=parameters, inputs=inputs)
     return MapReport(Path(out), cells.grid.gsd_m, cells.mapped_m2, areas, polygons)

@@ -28,7 +28,12 @@ MAX_SHADE = 120
 
 
 def write_products(
-    folder: Path, cells: Cells, strips: Path, look: QuickLook, model: ModelInfo
+    folder: Path,
+    cells: Cells,
+    strips: Path,
+    look: QuickLook,
+    model: ModelInfo,
+    prevalence: tuple[float, ...] | None = None,
 ) -> tuple[dict[str, ClassArea], int]:
     """Write ``presence.tif`` (COG), ``presence.gpkg``, ``summary.json``, ``presence.png`` and styles for QGIS.
 
@@ -41,6 +46,8 @@ def write_products(
     look : QuickLook
         Of the image.
     model : ModelInfo
+    prevalence : tuple of float, optional
+        The share of each class that the probabilities are for, where it is not that in training.
 
     Returns
     -------
@@ -59,12 +66,14 @@ def write_products(
     store_vector_style(folder / "presence.gpkg", LAYER, model.classes)
     mapped = [float((cells.predicted == i).sum() * cells.grid.pixel_area_m2) for i in range(len(model.classes))]
     areas = dict(zip(model.classes, class_areas(mapped, model.held_out.confusion_matrix), strict=True))
-    _write_summary(folder, cells, areas, len(polygons), model)
+    _write_summary(folder, cells, areas, len(polygons), model, prevalence)
     _draw(folder / "presence.png", cells, look, polygons, areas)
     return areas, len(polygons)
 
 
-def _write_summary(folder: Path, cells: Cells, areas: dict[str, ClassArea], polygons: int, model: ModelInfo) -> None:
+def _write_summary(
+    folder: Path, cells: Cells, areas: dict[str, ClassArea], polygons: int, model: ModelInfo, prevalence: object
+) -> None:
     assert model.gsd_m is not None  # else it could not have been slid over an image
     summary = {
         "schema_version": 1,
@@ -75,6 +84,8 @@ def _write_summary(folder: Path, cells: Cells, areas: dict[str, ClassArea], poly
         "mapped_m2": round(cells.mapped_m2, 3),
         "areas": {name: {k: round(v, 3) for k, v in area.model_dump().items()} for name, area in areas.items()},
         "polygons": polygons,
+        "views": model.views,
+        "prevalence": prevalence,
         "held_out_balanced_accuracy": model.held_out.balanced_accuracy,
         "what_the_areas_mean": (
             "mapped_m2 is the area of the cells in whose tile the class is the likeliest, not the area that its leaves cover. "

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+import torch
+
+from spurgekit.augment import parse_augmentation
+from spurgekit.augment.turns import TURNS, turned
+from spurgekit.classify.features import FeatureStore, unit
+from spurgekit.classify.preprocess import Preprocess
+from spurgekit.classify.tiles import read_tile
+from spurgekit.errors import ModelError
+from tests.classify.conftest import CPU, SIDE, Corner
+
+
+def corner(pixels):
+    return pixels[:, : SIDE // 2, : SIDE // 2].mean(axis=(1, 2)) / 255
+
+
+class TestTurns:
+    def test_each_is_that_of_the_turned_tile(self, store, tiles):
+        found = store.turns(tiles, range(TURNS))
+        assert found.shape == (5, 8, 3)
+        for i, path in enumerate(tiles["path"]):
+            pixels = torch.from_numpy(read_tile(path))
+            for view in range(TURNS):
+                assert found[i, view] == pytest.approx(corner(turned(pixels, view).numpy()), abs=1e-6)
+
+    def test_are_computed_once(self, store, tiles):
+        first = store.turns(tiles.iloc[:3], (0, 1))
+        assert store.backbone.seen == 6
+        again = store.turns(tiles, (0, 1))
+        assert store.backbone.seen == 10
+        assert (again[:3] == first).all()
+
+    def test_in_the_order_that_is_asked_for(self, store, tiles):
+        one = store.turns(tiles, (0, 3))
+        other = store.turns(tiles.iloc[::-1], (3, 0))
+        assert (other == one[::-1, ::-1]).all()
+
+
+class TestAltered:
+    def test_a_copy_depends_on_its_tile_alone(self, store, tiles):
+        together = store.altered(tiles, parse_augmentation("randaugment"), 3)
+        alone = FeatureStore(Corner(), store.preprocess, batch_size=1, precision="float32")
+        found = np.concatenate([alone.altered(tiles.iloc[[i]], parse_augmentation("randaugment"), 3) for i in (4, 2)])
+        assert found == pytest.approx(together[[4, 2]], abs=1e-6)
+        assert len(np.unique(together[0].round(6), axis=0)) > 1
+
+
+class TestMixed:
+    def test_shares_say_what_a_sample_is_made_of(self, store, tiles):
+        features, shares = store.mixed(tiles, parse_augmentation("mixup"), 4, seed=1)
+        assert features.shape == (20, 3)
+        assert shares.sum(axis=1) == pytest.approx(1)
+        assert ((shares > 0).sum(axis=1) <= 2).all()
+        # MixUp blends pixels, and the mean of a corner is linear in them.
+        own = np.stack([corner(read_tile(path)) for path in tiles["path"]])
+        assert features == pytest.approx(shares @ own, abs=1e-6)
+
+    def test_another_seed_mixes_otherwise(self, store, tiles):
+        one, other = (store.mixed(tiles, parse_augmentation("cutmix"), 2, seed=seed)[1] for seed in (1, 2))
+        assert (one != other).any()
+
+
+class TestUnit:
+    def test_lengths_are_1(self):
+        assert np.linalg.norm(unit(np.array([[3.0, 4.0], [0.1, 0.0]])), axis=1) == pytest.approx(1)
+
+    def test_nothing_stays_nothing(self):
+        assert unit(np.zeros((1, 3))).tolist() == [[0, 0, 0]]
+
+
+def test_weights_that_give_no_numbers(tiles):
+    class Broken(torch.nn.Module):
+        def forward(self, x):
+            return x.mean(dim=(2, 3)) * float("nan")
+
+    store = FeatureStore(Broken(), Preprocess(SIDE, (0.0,) * 3, (1.0,) * 3, CPU))
+    with pytest.raises(ModelError, match="features are not finite; its weights are damaged"):
+        store.turns(tiles, (0,))

@@ -1,0 +1,55 @@
+import json
+import shutil
+
+import pytest
+
+from spurgekit.classify.setup import PRETRAINED, UNTRAINED, BackboneOptions, set_up
+from spurgekit.dataset import open_dataset
+from spurgekit.errors import InputError, ModelError
+from tests.chain import BACKBONE
+
+
+@pytest.fixture
+def train(chain):
+    return open_dataset(chain.dataset).split("train")
+
+
+class TestWhichBackbone:
+    def test_without_weights_a_small_one(self, train):
+        assert set_up(BackboneOptions(pretrained=False), train).name == UNTRAINED
+
+    def test_pretrained_ones_are_dinov2s_or_nothing(self, train, monkeypatch):
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        with pytest.raises(
+            ModelError, match=rf"weights of {PRETRAINED!r} can be neither .*; pass a local file with --weights FILE"
+        ):
+            set_up(BackboneOptions(), train)
+
+    def test_a_folder_of_weights_says_what_it_is_for(self, chain, train, tmp_path):
+        folder = tmp_path / "weights"
+        folder.mkdir()
+        shutil.copy(chain.model / "model.safetensors", folder)
+        (folder / "config.json").write_text(json.dumps({"architecture": BACKBONE}))
+        setup = set_up(BackboneOptions(weights=folder, image_size_px=32), train)
+        assert setup.name == BACKBONE
+        (folder / "config.json").write_text("{")
+        with pytest.raises(ModelError, match=r"config\.json is damaged; pass --backbone"):
+            set_up(BackboneOptions(weights=folder), train)
+
+
+class TestNormalisation:
+    def test_random_weights_take_the_training_tiles(self, train):
+        setup = set_up(BackboneOptions(BACKBONE, pretrained=False, image_size_px=32), train)
+        assert setup.mean != (0.485, 0.456, 0.406)
+        assert (setup.dtype, len(setup.mean)) == ("uint8", 3)
+
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            ({"mean": (0.5,)}, "--mean has 1 numbers, the tiles have 3 bands; pass one for each"),
+            ({"std": (0.5, 0.0, 0.5)}, "has a number that is not positive"),
+        ],
+    )
+    def test_what_cannot_be(self, train, options, says):
+        with pytest.raises(InputError, match=says):
+            set_up(BackboneOptions(BACKBONE, pretrained=False, image_size_px=32, **options), train)
