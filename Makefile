@@ -38,6 +38,8 @@ bench: $(READY) ## Measure speed and memory, as ratios, and how well plots are f
 	$(BIN)/python -m tests.benchmarks.bench_markers
 	$(BIN)/python -m tests.benchmarks.bench_dataset
 	$(BIN)/python -m tests.benchmarks.bench_review
+	$(BIN)/python -m tests.benchmarks.bench_features
+	$(BIN)/python -m tests.benchmarks.bench_tune
 
 clean: ## Remove .venv and what the demo made
 	rm -rf $(VENV) spurgekit-demo
