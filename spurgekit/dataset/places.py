@@ -6,6 +6,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pyarrow import parquet
 
 from spurgekit.dataset.folder import Dataset
 from spurgekit.errors import InputError
@@ -14,13 +15,19 @@ COLUMNS = ("cluster", "plot", "group", "site")
 """Columns that say where a tile is from, the finest first."""
 
 INDEX = "tiles.parquet"
+BLOCK = "block"
 
 
 def place_column(data: Dataset) -> str:
-    """Return the column whose groups a dataset was split by; blocks of ground are its clusters."""
+    """Return the column whose groups a dataset was split by.
+
+    Blocks of ground are its clusters, or where its points have clusters of their own, ``block`` of ``tiles.parquet``.
+    """
     by = data.info.split["by"]
     if not data.info.split.get("given"):
-        return "cluster" if by == "blocks" else str(by)
+        if by != "blocks":
+            return str(by)
+        return BLOCK if BLOCK in _columns(data) else "cluster"
     rows = pd.concat([data.split("train"), data.split("test")])
     return next((name for name in COLUMNS if name in rows and rows[name].notna().all()), str(by))
 
@@ -55,6 +62,11 @@ def footprints(data: Dataset, rows: pd.DataFrame) -> NDArray[np.object_]:
         return np.full(len(rows), None, dtype=object)
     index = gpd.read_parquet(path, columns=["tile_id", "geometry"]).set_index("tile_id").geometry
     return np.asarray(index.reindex(rows["tile_id"]), dtype=object)
+
+
+def _columns(data: Dataset) -> list[str]:
+    path = data.path / INDEX
+    return list(parquet.read_schema(path).names) if path.is_file() else []
 
 
 def _from_index(data: Dataset, rows: pd.DataFrame, column: str) -> pd.Series:
