@@ -10,7 +10,9 @@ from spurgekit.classify.network import Network
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tune import TuneOptions, tune
 from spurgekit.errors import ModelError
-from tests.classify.textures import SIDE, textures
+from tests.classify.textures import SIDE, one_thread, textures  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 QUICK = {
     "steps": 6,
@@ -44,15 +46,6 @@ class Cut:
         self.left -= count
         if self.left <= 0:
             raise CutError
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Networks as small as these are the faster for it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make(name="test_vit", *, seed=0, **options):

@@ -8,6 +8,9 @@ from spurgekit.classify.loop import set_learning
 from spurgekit.classify.lora import adaptable_layers, adapted
 from spurgekit.classify.network import Network
 from spurgekit.errors import ModelError
+from tests.classify.textures import one_thread  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 OPTIONS = {"rank": 4, "alpha": 8, "dropout": 0.0, "seed": 1}
 IMAGES = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 3, 32, 32)).astype(np.float32))

@@ -11,20 +11,13 @@ from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.schedule import learning_rate_share, make_optimiser, set_learning_rate
 from spurgekit.classify.tune import TuneOptions, tune
 from spurgekit.errors import InputError, LeakageError, ModelError
-from tests.classify.textures import SIDE, noise, textures
+from tests.classify.textures import SIDE, noise, one_thread, textures  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CPU = torch.device("cpu")
 PLAIN = parse_augmentation("none")
 QUICK = {"steps": 4, "batch_size": 8, "learning_rate": 1e-3, "augment": PLAIN, "precision": "float32"}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Networks as small as these are the faster for it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make(name="test_vit", classes=2, **options):
