@@ -117,11 +117,11 @@ def export_onnx(
     _check_packages()
     classifier = load_model(model, "cpu")
     info = classifier.info
-    size = sum(value.numel() * value.element_size() for value in classifier._network.state_dict().values())
+    size = sum(value.numel() * value.element_size() for value in classifier.network.state_dict().values())
     if size > LARGEST_BYTES:
         raise ModelError(f"{model} holds {size / 2**30:.1f} GiB of weights and one ONNX file 2 GiB; train a smaller --backbone")
     # Weights in channels-last order would be written with a transposition each.
-    network = classifier._network.float().to(memory_format=torch.contiguous_format)
+    network = classifier.network.float().to(memory_format=torch.contiguous_format)
     whole = WholeModel(network, info, views or info.views).eval()
     with output_file(out) as file:
         _write(whole, info, file, opset)

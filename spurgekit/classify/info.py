@@ -91,6 +91,8 @@ class ModelInfo(BaseModel):
     training_counts : dict
         Tiles per class; the probabilities hold for ground where the classes have these shares.
     held_out : HeldOut
+    notes : tuple of str
+        What is to be said of the tiles and of the training.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -112,6 +114,7 @@ class ModelInfo(BaseModel):
     calibration: Calibration | None = None
     training_counts: dict[str, int]
     held_out: HeldOut
+    notes: tuple[str, ...] = ()
 
     @property
     def bands(self) -> int:

@@ -31,6 +31,7 @@ class TileClassifier:
     Attributes
     ----------
     info : ModelInfo
+    network : Network
     folder : pathlib.Path or None
         Where it was read from.
     prevalence : tuple of float or None
@@ -48,7 +49,7 @@ class TileClassifier:
         self.info = info
         self.folder = folder
         self.prevalence = prevalence
-        self._network = Network(network, unit_features=info.unit_features).to_device(device).eval()
+        self.network = Network(network, unit_features=info.unit_features).to_device(device).eval()
         self._preprocess = Preprocess(info.image_size_px, info.mean, info.std, device, info.dtype)
 
     @torch.inference_mode()
@@ -64,7 +65,7 @@ class TileClassifier:
         -------
         ndarray of float32, shape (n, classes)
         """
-        logits = self._network.averaged(self._preprocess(tiles), self.info.views)
+        logits = self.network.averaged(self._preprocess(tiles), self.info.views)
         found = np.asarray((logits / self.info.temperature).softmax(dim=1).cpu().numpy(), dtype=np.float32)
         if self.prevalence is None:
             return found

@@ -59,11 +59,14 @@ class Trained:
         Turns of a tile to average logits over.
     held_out : HeldOutLogits or None
         None where nothing could be held out.
+    notes : tuple of str
+        What is to be said of the training.
     """
 
     network: Network
     views: Literal[1, 8]
     held_out: HeldOutLogits | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,7 @@ def _train_tuned(
     shares = np.bincount(support.targets, minlength=support.classes) / len(support.tiles)
     with torch.no_grad():
         network.classifier.bias.add_(torch.from_numpy(np.log(shares / np.asarray(report.prior))).to(network.classifier.bias))
-    trained = Trained(network, 8, None)
+    trained = Trained(network, 8, None, tuple(report.notes))
     if not len(validation):
         return trained
     logits = tile_logits(setup, trained, validation)

@@ -149,6 +149,7 @@ def _describe(data: Dataset, arm: Arm, setup: Setup, trained: Trained, tiles: pd
         views=trained.views,
         training_counts={label: int(counts[label]) for label in data.info.classes},
         held_out=HeldOut(balanced_accuracy=0, confusion_matrix=(), split=data.info.split),
+        notes=(*setup.notes, *trained.notes),
     )
 
 

@@ -11,6 +11,7 @@ from spurgekit.classify import ModelInfo, TrainOptions, train_model
 from spurgekit.classify.recipes import TuneSettings
 from spurgekit.cli import options
 from spurgekit.cli.backbone_options import backbone_options
+from spurgekit.cli.model import confusion_lines
 from spurgekit.cli.options import PATH
 from spurgekit.cli.tuning_options import tuning_options
 from spurgekit.progress import bar
@@ -56,10 +57,8 @@ def command(dataset: Path | None, out: Path | None, overwrite: bool, tuning: Tun
 def _print(info: ModelInfo, out: Path) -> None:
     others = ", ".join(f"{name} {value:.3f}" for name, value in info.held_out.metrics.items())
     click.echo(f"held-out balanced accuracy {info.held_out.balanced_accuracy:.3f}; {others}")
-    corner = "true \\ predicted"
-    width = max(len(name) for name in (corner, *info.classes))
-    columns = [max(7, len(name)) for name in info.classes]
-    click.echo("  ".join([f"{corner:<{width}}", *(f"{name:>{c}}" for name, c in zip(info.classes, columns, strict=True))]))
-    for name, row in zip(info.classes, info.held_out.confusion_matrix, strict=True):
-        click.echo("  ".join([f"{name:<{width}}", *(f"{count:>{c}d}" for count, c in zip(row, columns, strict=True))]))
+    for line in confusion_lines(info):
+        click.echo(line)
+    for note in info.notes:
+        click.echo(note)
     click.echo(f"{out}: model.safetensors, model.json, test_predictions.csv, reliability.png, README.md")

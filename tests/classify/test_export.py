@@ -160,9 +160,9 @@ class TestFailures:
 
         folder, file = plain
         classifier = load_model(folder, "cpu")
-        _check_equal(WholeModel(classifier._network, classifier.info, 1), classifier.info, file)
+        _check_equal(WholeModel(classifier.network, classifier.info, 1), classifier.info, file)
         with pytest.raises(ModelError, match="differs from the model"):
-            _check_equal(Wrong(classifier._network, classifier.info, 1), classifier.info, file)
+            _check_equal(Wrong(classifier.network, classifier.info, 1), classifier.info, file)
 
     def test_packages_that_are_missing(self, plain, tmp_path, monkeypatch):
         for name in ("onnx", "onnxscript"):
