@@ -141,7 +141,7 @@ def _draw(paths: Sequence[Path], sample: int | None) -> list[Path]:
 def _moments(tile: Pixels) -> _Moments:
     """Return the moments of a tile [bands, h, w] over its pixels with data."""
     valid = np.isfinite(tile).all(axis=0) if tile.dtype.kind == "f" else tile.any(axis=0)
-    seen = tile[:, valid].astype(np.float64)
+    seen = (tile.reshape(len(tile), -1) if valid.all() else tile[:, valid]).astype(np.float64)
     if not seen.size:
         return _Moments(0, np.zeros(len(tile)), np.zeros(len(tile)))
     mean = seen.mean(axis=1)
