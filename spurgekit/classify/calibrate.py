@@ -131,7 +131,8 @@ def calibrate(
     Returns
     -------
     fitted : float or tuple of two ndarrays
-        The temperature, or scale and shift, fitted to all tiles.
+        The temperature, or scale and shift, fitted to all tiles; 1 (and 0) where tiles that it was not fitted to are predicted
+        no better with it, by their log loss, and the logits had better stay as they are.
     calibration : Calibration
         ``ece_before`` is that of the logits as they are. ``ece_after`` is cross-fitted: each group's tiles are calibrated by
         what the other groups' tiles say, and the error is that of all of them together. Without groups every tenth tile
@@ -147,12 +148,15 @@ def calibrate(
         raise InputError(f"{len(t)} tiles to calibrate on have groups of shape {np.shape(groups)}; pass one for each")
     fitted = _fit(z, t, method)
     parts = np.arange(len(t)) % FOLDS if groups is None else np.unique(groups, return_inverse=True)[1]
+    before = _probabilities(z, 1.0)
     after = _cross_fitted(z, t, parts, method) if parts.max() > 0 else _probabilities(z, fitted)
+    if parts.max() > 0 and _log_loss(after, t) >= _log_loss(before, t):
+        fitted, after = (1.0 if method == "temperature" else (np.ones(z.shape[1]), np.zeros(z.shape[1]))), before
     return fitted, Calibration(
         method=method,
         tiles=len(t),
         groups=0 if groups is None else int(parts.max()) + 1,
-        ece_before=ece(softmax(z, axis=1), t),
+        ece_before=ece(before, t),
         ece_after=ece(after, t),
     )
 
@@ -194,6 +198,10 @@ def _cross_fitted(z: Floats, t: NDArray[np.int64], parts: NDArray[np.int64], met
         out = parts == part
         found[out] = _probabilities(z[out], _fit(z[~out], t[~out], method))
     return found
+
+
+def _log_loss(probabilities: Floats, t: NDArray[np.int64]) -> float:
+    return float(-np.log(np.maximum(probabilities[np.arange(len(t)), t], np.finfo(float).tiny)).mean())
 
 
 def _vector_loss(parameters: Floats, z: Floats, truth: Floats) -> tuple[float, Floats]:

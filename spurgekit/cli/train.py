@@ -19,7 +19,7 @@ from spurgekit.progress import bar
 
 @click.command("train")
 @click.argument("dataset", type=PATH, required=False)
-@click.option("--out", type=PATH, help="Model folder to make.  [default: models/ and the recipe's name]")
+@click.option("--out", type=PATH, help="Model folder to make.  [default: models/RECIPE]")
 @click.option(
     "--recipe",
     default="probe",

@@ -126,8 +126,7 @@ class ProbeCell:
 
     def run(self) -> NDArray[np.float32]:
         """Return class probabilities of the test tiles, shape (n, classes)."""
-        with threadpool_limits(1):  # many small problems: threads of one would wait for each other
-            return np.asarray(softmax(self.unit.solve().logits(self.test), axis=1), np.float32)
+        return np.asarray(softmax(self.unit.solve().logits(self.test), axis=1), np.float32)
 
 
 def evaluate(
@@ -277,7 +276,8 @@ class _Runner:
         if self.executor is not None:
             yield from zip(keys, stream_map(self.executor, ProbeCell.run, units(), in_flight=IN_FLIGHT), strict=True)
             return
-        with ThreadPoolExecutor(cores()) as threads:
+        # Many small problems: threads within one would wait for each other. The limit holds for the whole process.
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores()) as threads:
             yield from zip(keys, stream_map(threads, ProbeCell.run, units(), in_flight=IN_FLIGHT), strict=True)
 
     def _run_tuned(self, key: Key) -> NDArray[np.float32]:

@@ -142,6 +142,7 @@ class TestCalibrate:
 
     def test_each_group_is_measured_with_what_the_others_say(self):
         logits, targets = drawn(200)
+        logits = 3 * logits
         groups = np.array(["east"] * 120 + ["west"] * 80)
         _, said = calibrate(logits, targets, groups=groups)
         probabilities = np.empty_like(logits)
@@ -149,6 +150,15 @@ class TestCalibrate:
             here = groups == place
             probabilities[here] = softmax(logits[here] / fit_temperature(logits[~here], targets[~here]), axis=1)
         assert said.ece_after == pytest.approx(ece(probabilities, targets))
+
+    @pytest.mark.parametrize(("method", "nothing"), [("temperature", 1.0), ("vector", ([1, 1, 1], [0, 0, 0]))])
+    def test_what_is_right_already_stays_as_it_is(self, method, nothing):
+        # 18 tiles that are told apart without an error: smoothed targets alone would make each less certain.
+        targets = np.arange(18) % 3
+        logits = 8.0 * np.eye(3)[targets]
+        fitted, said = calibrate(logits, targets, method=method, groups=np.arange(18) // 6)
+        assert np.array_equal(fitted, nothing)
+        assert said.ece_after == said.ece_before
 
     def test_a_place_unlike_the_others_is_no_success(self):
         # Sure and right in one place, sure and wrong in the other: in-sample it would look calibrated.
