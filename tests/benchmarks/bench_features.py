@@ -11,6 +11,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -19,6 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from spurgekit.augment.turns import TURNS
 from spurgekit.classify.backbone import make_backbone
 from spurgekit.classify.features import FeatureStore
 from spurgekit.classify.precision import autocast, pick_precision
@@ -27,7 +29,7 @@ from spurgekit.classify.preprocess import Preprocess
 CPU = torch.device("cpu")
 SIDE = 250
 BATCH = 32
-ROUNDS = 5
+ROUNDS = 3
 
 
 def rate(count: int, work: Callable[[], object]) -> float:
@@ -80,19 +82,20 @@ def main() -> None:
                 dtype = pick_precision(CPU, precision)
                 preprocess = Preprocess(size_px, (0.5,) * 3, (0.5,) * 3, CPU)
                 bare(backbone, size_px, dtype, BATCH)  # warm
-                ratios, rates = [], []
-                for _ in range(ROUNDS):
-                    store = FeatureStore(backbone, preprocess, batch_size=BATCH, precision=precision)
-                    before = bare(backbone, size_px, dtype, len(few))
-                    extracted = rate(len(few), lambda store=store, few=few: store.turns(few, (0,)))
-                    after = bare(backbone, size_px, dtype, len(few))
-                    rates.append((before + after) / 2)
-                    ratios.append(extracted / rates[-1])
-                plain[precision] = rates
-                print(
-                    f"{name:36} {precision:9} bare {median(rates):7.1f} images/s   features from PNG tiles "
-                    f"{median(ratios):.2f} of that ({min(ratios):.2f} to {max(ratios):.2f})"
-                )
+                for turns in (range(TURNS), range(1)):
+                    ratios, rates = [], []
+                    for _ in range(ROUNDS):
+                        store = FeatureStore(backbone, preprocess, batch_size=BATCH, precision=precision)
+                        before = bare(backbone, size_px, dtype, len(few))
+                        extracted = rate(len(few) * len(turns), partial(store.turns, few, turns))
+                        after = bare(backbone, size_px, dtype, len(few))
+                        rates.append((before + after) / 2)
+                        ratios.append(extracted / rates[-1])
+                    plain[precision] = rates
+                    print(
+                        f"{name:36} {precision:9} bare {median(rates):6.1f} images/s   PNG tiles, turns {len(turns)}: "
+                        f"{median(ratios):.2f} of that ({min(ratios):.2f} to {max(ratios):.2f})"
+                    )
             gain = median(plain["bfloat16"]) / median(plain["float32"])
             print(f"{name:36} bfloat16 over float32, both channels-last: {gain:.2f}")
 
