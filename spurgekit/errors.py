@@ -6,6 +6,9 @@ file, says what is wrong with it and what to do; the command line prints that li
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class SpurgekitError(Exception):
     """Root of all errors raised on purpose."""
@@ -33,3 +36,16 @@ class LeakageError(InputError):
 
 class ModelError(InputError):
     """Weights, a backbone or a model folder that do not fit what they are used for."""
+
+
+def known_names(name: str, known: Iterable[str]) -> str:
+    """Return how a message about an unknown name goes on: with one that is near it, and all that are known.
+
+    >>> known_names("prob", ["plain", "probe"])
+    ', did you mean probe? known are plain, probe'
+    >>> known_names("lasso", ["plain", "probe"])
+    '; known are plain, probe'
+    """
+    names = list(known)
+    close = difflib.get_close_matches(name.lower(), names, n=1)
+    return f"{f', did you mean {close[0]}?' if close else ';'} known are {', '.join(names)}"

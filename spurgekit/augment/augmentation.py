@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spurgekit.augment.turns import FLIPS, TURNS, turned
-from spurgekit.errors import InputError
+from spurgekit.errors import InputError, known_names
 from spurgekit.seeds import seed_of
 
 if TYPE_CHECKING:
@@ -233,7 +232,8 @@ def parse_augmentation(text: str) -> Augmentation:
     names = [name.strip() for name in text.split("+")]
     for name in names:
         if name not in CHOICES:
-            raise InputError(_unknown(name))
+            joined = "and several joined by '+'"
+            raise InputError(f"there is no augmentation {name!r}{known_names(name, CHOICES)}, {joined}")
         if names.count(name) > 1:
             raise InputError(f"the augmentation {text!r} has {name} twice; name it once")
     if NONE in names and len(names) > 1:
@@ -241,10 +241,3 @@ def parse_augmentation(text: str) -> Augmentation:
     if len(turning := [name for name in names if CHOICES[name].turns]) > 1:
         raise InputError(f"the augmentation {text!r} turns tiles in two ways, {' and '.join(turning)}; name one of them")
     return Augmentation(tuple(choice for choice in CHOICES.values() if choice.name in names))
-
-
-def _unknown(name: str) -> str:
-    """Return what to say of a name that is not known."""
-    close = difflib.get_close_matches(name.lower(), CHOICES, n=1)
-    meant = f", did you mean {close[0]}?" if close else ";"
-    return f"there is no augmentation {name!r}{meant} known are {', '.join(CHOICES)}, and several joined by '+'"

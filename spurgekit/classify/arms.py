@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spurgekit.augment import Augmentation, parse_augmentation
 from spurgekit.augment.augmentation import CHOICES, NONE
-from spurgekit.errors import InputError
+from spurgekit.errors import InputError, known_names
 
 RECIPES = {
     "plain": "logistic regression (C = 0.1) on the features of a frozen backbone, as most would do it first",
@@ -113,7 +112,5 @@ def parse_arms(texts: Sequence[str]) -> tuple[Arm, ...]:
 
 
 def _unknown(what: str, name: str, known: Sequence[str], text: str) -> str:
-    close = difflib.get_close_matches(name.lower(), known, n=1)
-    meant = f", did you mean {close[0]}?" if close else ";"
     where = "" if name == text else f" in {text!r}"
-    return f"there is no {what} {name!r}{where}{meant} known are {', '.join(known)}"
+    return f"there is no {what} {name!r}{where}{known_names(name, known)}"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spurgekit.augment import Augmentation
-from spurgekit.augment.turns import turned
+from spurgekit.augment.turns import TURNS, turned
 from spurgekit.classify.precision import Precision, autocast, pick_precision
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tiles import batches, read_tile
@@ -54,6 +54,7 @@ class FeatureStore:
         self.dtype = pick_precision(device, precision)
         self.progress = progress
         self._known: dict[tuple[str, str], Features] = {}
+        self._means: dict[str, NDArray[np.float64]] = {}
 
     def turns(self, tiles: pd.DataFrame, turns: Sequence[int]) -> Features:
         """Return features of tiles as they are seen turned and mirrored.
@@ -71,6 +72,15 @@ class FeatureStore:
         """
         views = [f"turn {turn}" for turn in turns]
         return self._all(tiles, views, lambda batch, _: self._turns(batch, turns))
+
+    def mean_of_turns(self, tiles: pd.DataFrame) -> NDArray[np.float64]:
+        """Return the mean of the features of the 8 turns of tiles, each of length 1; shape (tiles, d)."""
+        ids = tiles["tile_id"].tolist()
+        new = tiles[[tile not in self._means for tile in ids]]
+        if len(new):
+            means = unit(self.turns(new, range(TURNS))).mean(axis=1)
+            self._means.update(zip(new["tile_id"], means, strict=True))
+        return np.stack([self._means[tile] for tile in ids])
 
     def altered(self, tiles: pd.DataFrame, augmentation: Augmentation, copies: int) -> Features:
         """Return features of copies of tiles, each altered by itself; what is done to a copy depends on the tile's id alone.

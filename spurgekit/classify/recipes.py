@@ -21,14 +21,12 @@ from spurgekit.classify.probe import Probe
 from spurgekit.classify.samples import SupportSet, probe_unit
 from spurgekit.classify.setup import Setup
 from spurgekit.classify.tiles import batches
-from spurgekit.classify.tune import TuneOptions, tune
+from spurgekit.classify.tune import FEWEST_SHOTS, TuneOptions, tune
 from spurgekit.dataset.splits import draw_test_groups
 from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
 
 VALIDATION_SHARE = 0.2
-FEW = 4
-"""Up to so many tiles of a class, none is held out to stop early by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,32 +67,12 @@ class Trained:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TuneSettings:
-    """How ``lora`` and ``finetune`` train.
-
-    Attributes
-    ----------
-    steps : int, optional
-        The same for every arm, so that no augmentation wins by more updates.
-    learning_rate : float, optional
-    batch_size : int
-    early_stopping : bool
-        On places of the training side that are held out for it, and with more than 4 tiles of each class only.
-    """
-
-    steps: int = 200
-    learning_rate: float | None = None
-    batch_size: int = 32
-    early_stopping: bool = True
-
-
 def train_arm(
     setup: Setup,
     store: FeatureStore,
     support: SupportSet,
     arm: Arm,
-    settings: TuneSettings,
+    tuning: TuneOptions,
     *,
     checkpoint: Path | None = None,
     progress: Progress = silent,
@@ -103,11 +81,13 @@ def train_arm(
 
     Parameters
     ----------
+    tuning : TuneOptions
+        Of training in steps; recipe, augmentation, precision and seed are the arm's and the support set's.
     checkpoint : pathlib.Path, optional
         Where training in steps leaves off and goes on.
     """
     if not arm.is_frozen:
-        return _train_tuned(setup, support, arm, settings, checkpoint, progress)
+        return _train_tuned(setup, support, arm, tuning, checkpoint, progress)
     probe = probe_unit(store, support, arm).solve()
     network = setup.network(support.classes, unit_features=arm.recipe == "probe")
     network.classifier.load_state_dict(probe.layer().state_dict())
@@ -123,22 +103,20 @@ def _left_out(probe: Probe, support: SupportSet) -> HeldOutLogits | None:
 
 
 def _train_tuned(
-    setup: Setup, support: SupportSet, arm: Arm, settings: TuneSettings, checkpoint: Path | None, progress: Progress
+    setup: Setup, support: SupportSet, arm: Arm, tuning: TuneOptions, checkpoint: Path | None, progress: Progress
 ) -> Trained:
-    held_out = _validation(support) if settings.early_stopping else np.zeros(len(support.tiles), np.bool_)
+    held_out = _validation(support) if tuning.early_stopping else np.zeros(len(support.tiles), np.bool_)
     learned, validation = support.tiles[~held_out], support.tiles[held_out]
     extra = support.extra
     if len(extra):
         extra = extra[extra["owner"].isin(learned["tile_id"])]
     network = setup.network(support.classes, seed=seed_of(support.seed, "classifier")).to_device(setup.preprocess.device)
-    options = TuneOptions(
+    options = replace(
+        tuning,
         recipe="lora" if arm.recipe == "lora" else "finetune",
-        steps=settings.steps * (2 if arm.has("longer") else 1),
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
+        steps=tuning.steps * (2 if arm.has("longer") else 1),
         augment=arm.augmentation,
         precision=setup.options.precision,
-        early_stopping=settings.early_stopping,
         seed=support.seed,
     )
     tiles = _tiles(pd.concat([learned.assign(weight=1.0), extra]), support, synthetic=len(extra))
@@ -186,12 +164,12 @@ def _validation(support: SupportSet) -> NDArray[np.bool_]:
     tiles, targets = support.tiles, support.targets
     held_out = np.zeros(len(tiles), np.bool_)
     counts = np.bincount(targets, minlength=support.classes)
-    if counts.min() <= FEW or "group" not in tiles or tiles["group"].nunique() < 3:
+    if counts.min() < FEWEST_SHOTS or "group" not in tiles or tiles["group"].nunique() < 3:
         return held_out
     groups = tiles["group"].to_numpy(object)
     held_out = np.isin(groups, draw_test_groups(groups, targets, test_share=VALIDATION_SHARE, seed=support.seed))
     left = np.bincount(targets[~held_out], minlength=support.classes)
-    return held_out if left.min() > FEW and left.max() < counts.max() else np.zeros(len(tiles), np.bool_)
+    return held_out if left.min() >= FEWEST_SHOTS and left.max() < counts.max() else np.zeros(len(tiles), np.bool_)
 
 
 def _tiles(rows: pd.DataFrame, support: SupportSet, synthetic: int = 0) -> TuneTiles:

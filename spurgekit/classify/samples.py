@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spurgekit.augment.turns import TURNS
 from spurgekit.classify.arms import Arm
 from spurgekit.classify.features import FeatureStore, unit
 from spurgekit.classify.probe import PENALTIES, Array, Probe, Samples, fit_probe
@@ -19,8 +18,6 @@ COPIES = 8
 """Copies of each tile where an augmentation draws at random: as many as there are turns."""
 
 PLAIN_PENALTY = 0.1
-
-ALL_TURNS = tuple(range(TURNS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ def describe(store: FeatureStore, tiles: pd.DataFrame, recipe: str) -> Array:
     """
     if recipe == "plain":
         return store.turns(tiles, (0,))[:, 0].astype(np.float64)
-    return np.asarray(unit(store.turns(tiles, ALL_TURNS)).mean(axis=1))
+    return store.mean_of_turns(tiles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +113,13 @@ def draw_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
     """
     samples = _own_samples(store, support, arm, tiles)
     if arm.has("duplicate"):
-        samples = _join([samples] * COPIES, [1 / COPIES] * COPIES)
+        samples = _join([replace(samples, weights=samples.weights / COPIES)] * COPIES)
     if not len(support.extra):
         return samples
     extra = _extra_samples(store, support, arm)
     # A class that nothing is added to keeps its weight.
     share = samples.targets @ np.where(extra.targets.any(axis=0), support.mixing, 0.0)
-    samples = replace(samples, weights=samples.weights * (1 - share))
-    return _join([samples, extra], [1.0, 1.0])
+    return _join([replace(samples, weights=samples.weights * (1 - share)), extra])
 
 
 def _own_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Array) -> Samples:
@@ -160,10 +156,10 @@ def _extra_samples(store: FeatureStore, support: SupportSet, arm: Arm) -> Sample
     )
 
 
-def _join(parts: list[Samples], factors: list[float]) -> Samples:
+def _join(parts: list[Samples]) -> Samples:
     return Samples(
         np.concatenate([part.features for part in parts]),
         np.concatenate([part.targets for part in parts]),
-        np.concatenate([part.weights * factor for part, factor in zip(parts, factors, strict=True)]),
+        np.concatenate([part.weights for part in parts]),
         np.concatenate([part.owners for part in parts]),
     )

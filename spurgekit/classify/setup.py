@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from spurgekit.classify.precision import Precision
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.statistics import band_statistics, normalisation
 from spurgekit.classify.tiles import DType
+from spurgekit.classify.tune_options import TuneOptions
 from spurgekit.errors import InputError, ModelError
+from spurgekit.outputs import write_provenance
 from spurgekit.progress import Progress, silent
 
 PRETRAINED = "vit_small_patch14_reg4_dinov2.lvd142m"
@@ -87,6 +89,34 @@ class BackboneOptions:
         if self.weights is not None:
             return f"from {self.weights.name}"
         return "pretrained" if self.pretrained else f"random (seed {self.seed})"
+
+
+@dataclass(frozen=True, slots=True)
+class ArmOptions(BackboneOptions):
+    """What arms need beside a backbone.
+
+    Attributes
+    ----------
+    synthetic : pathlib.Path, optional
+        An ``augmented/`` folder, for ``+synthetic``.
+    mixing : float, optional
+        Share of synthetic or retrieved tiles; by default it depends on the number of tiles.
+    tuning : TuneOptions
+        Of ``lora`` and ``finetune``; recipe, augmentation, precision and seed are those of the arm.
+    """
+
+    synthetic: Path | None = None
+    mixing: float | None = None
+    tuning: TuneOptions = field(default_factory=TuneOptions)
+
+    def write_provenance(self, folder: Path, dataset: Path, backbone: str) -> None:
+        """Write ``provenance.json`` of what was made with these options."""
+        parameters = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        write_provenance(folder, parameters={**parameters, "backbone": backbone}, inputs=self.inputs(dataset))
+
+    def inputs(self, dataset: Path) -> list[Path]:
+        """Return the files and folders that it is made from."""
+        return [path for path in (Path(dataset), self.weights, self.synthetic) if path is not None]
 
 
 @dataclass(frozen=True)

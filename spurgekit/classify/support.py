@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -42,12 +43,17 @@ class Elsewhere:
             raise InputError(f"--mixing {mixing} is not a probability; pass a number from 0 to 1")
         return cls(data, None if folder is None else read_manifest(folder, data.info.classes), mixing)
 
+    @cached_property
+    def unlabelled(self) -> pd.DataFrame:
+        """Rows of the dataset's unlabelled tiles; see :meth:`spurgekit.dataset.Dataset.unlabelled`."""
+        return self.data.unlabelled()
+
     def check(self, arm: Arm) -> None:
         """Raise an :class:`InputError` where an arm asks for tiles that there are none of."""
         if arm.has("synthetic") and self.synthetic is None:
             raise InputError(f"the arm {arm} wants synthetic tiles; pass their folder with --synthetic DIR")
         if arm.has("retrieval"):
-            self.data.unlabelled()
+            _ = self.unlabelled
 
     def gather(
         self, store: FeatureStore, tiles: pd.DataFrame, arm: Arm, *, n: int = 0, trial: int = 0, seed: int = 0
@@ -69,7 +75,7 @@ class Elsewhere:
 
     def _extra(self, store: FeatureStore, tiles: pd.DataFrame, arm: Arm, n: int, trial: int) -> pd.DataFrame:
         if arm.has("retrieval"):
-            rows = self.data.unlabelled()
+            rows = self.unlabelled
             return retrieve(tiles, describe(store, tiles, "probe"), rows, describe(store, rows, "probe"))
         if arm.has("synthetic") and self.synthetic is not None:
             rows = select_synthetic(self.synthetic, trial=trial, n=n) if n else _of_whole_split(self.synthetic)

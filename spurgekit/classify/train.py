@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,22 +15,23 @@ from spurgekit.classify.calibrate import apply_vector, calibrate
 from spurgekit.classify.card import write_card
 from spurgekit.classify.info import Calibration, HeldOut, ModelInfo
 from spurgekit.classify.model import PREDICTIONS, TileClassifier, save_model
-from spurgekit.classify.recipes import Trained, TuneSettings, train_arm
+from spurgekit.classify.recipes import Trained, train_arm
 from spurgekit.classify.reliability import write_reliability
 from spurgekit.classify.scores import confusion, score
-from spurgekit.classify.setup import BackboneOptions, Setup, set_up
+from spurgekit.classify.setup import ArmOptions, Setup, set_up
 from spurgekit.classify.support import Elsewhere
 from spurgekit.classify.tiles import batches
 from spurgekit.dataset import Dataset, open_dataset
+from spurgekit.dataset.few_shot import support_rows
 from spurgekit.dataset.places import places
 from spurgekit.errors import InputError
-from spurgekit.outputs import output_folder, write_provenance
+from spurgekit.outputs import output_folder
 from spurgekit.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True)
-class TrainOptions(BackboneOptions):
-    """How to train; see :class:`~spurgekit.classify.setup.BackboneOptions` for the backbone.
+class TrainOptions(ArmOptions):
+    """How to train; see :class:`~spurgekit.classify.setup.ArmOptions` for the rest.
 
     Attributes
     ----------
@@ -40,22 +41,13 @@ class TrainOptions(BackboneOptions):
         Train on a few-shot support set of the dataset instead of the whole training split.
     trial : int
         Which one.
-    synthetic : pathlib.Path, optional
-        An ``augmented/`` folder, for ``+synthetic``.
-    mixing : float, optional
-        Share of synthetic or retrieved tiles; by default it depends on the number of tiles.
     calibration : {"temperature", "vector", "none"}
-    tuning : TuneSettings
-        Of ``lora`` and ``finetune``.
     """
 
     recipe: str = "probe"
     shots: int | None = None
     trial: int = 0
-    synthetic: Path | None = None
-    mixing: float | None = None
     calibration: Literal["temperature", "vector", "none"] = "temperature"
-    tuning: TuneSettings = field(default_factory=TuneSettings)
 
 
 def train_model(
@@ -89,8 +81,7 @@ def train_model(
     elsewhere.check(arm)
     setup = set_up(options, train, progress)
     tiles = train if options.shots is None else _few(data, train, options.shots, options.trial)
-    inputs = [path for path in (Path(dataset), options.weights, options.synthetic) if path is not None]
-    with output_folder(out, overwrite=overwrite, inputs=inputs) as folder:
+    with output_folder(out, overwrite=overwrite, inputs=options.inputs(dataset)) as folder:
         store = setup.store(progress)
         support = elsewhere.gather(store, tiles, arm, n=options.shots or 0, trial=options.trial, seed=options.seed)
         checkpoint = out.resolve().with_name(f".{out.resolve().name}.checkpoint.safetensors")
@@ -104,8 +95,7 @@ def train_model(
         predictions.to_csv(folder / PREDICTIONS, index=False)
         write_reliability(folder / "reliability.png", probabilities, test["target"].to_numpy(), info.classes)
         write_card(folder, info, predictions, weights=setup.options.described())
-        parameters = {entry.name: getattr(options, entry.name) for entry in fields(options)}
-        write_provenance(folder, parameters={**parameters, "backbone": setup.name}, inputs=inputs)
+        options.write_provenance(folder, dataset, setup.name)
     checkpoint.unlink(missing_ok=True)
     return info
 
@@ -123,13 +113,13 @@ def _splits(data: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _few(data: Dataset, train: pd.DataFrame, n: int, trial: int) -> pd.DataFrame:
     """Return the rows of a support set."""
     sets = data.support_sets()
-    chosen = sets[(sets["n"] == n) & (sets["trial"] == trial)]
+    chosen = support_rows(train, sets, n, trial)
     if chosen.empty:
         shots = ", ".join(map(str, sorted(sets["n"].unique())))
         raise InputError(
             f"{data.path} has no support set {trial} of {n} shots; it has sets 0 to {sets['trial'].max()} of {shots} shots"
         )
-    return train.set_index("tile_id", drop=False).loc[chosen["tile_id"]].reset_index(drop=True)
+    return chosen
 
 
 def _describe(data: Dataset, arm: Arm, setup: Setup, trained: Trained, tiles: pd.DataFrame) -> ModelInfo:

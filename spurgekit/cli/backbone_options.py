@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from spurgekit.cli import options
-from spurgekit.cli.options import PATH, RealList
+from spurgekit.cli.options import PATH, NumberList
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -42,10 +42,10 @@ OPTIONS = (
     ),
     click.option("--image-size", "image_size_px", type=int, help="Side that tiles are resized to.  [default: the backbone's]"),
     click.option(
-        "--mean", type=RealList(),
+        "--mean", type=NumberList(float),
         help="Normalisation per band.  [default: the backbone's for RGB, else of the training tiles]",
     ),
-    click.option("--std", type=RealList(), help="The same."),
+    click.option("--std", type=NumberList(float), help="The same."),
     click.option("--batch-size", type=int, default=32, show_default=True),
     click.option(
         "--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True,

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from spurgekit.classify.recipes import TuneSettings
+from spurgekit.classify.tune_options import TuneOptions
 from spurgekit.cli import options
 from spurgekit.cli.backbone_options import backbone_options
 from spurgekit.cli.options import PATH, NameList
@@ -57,7 +57,7 @@ class Shots(click.ParamType):  # type: ignore[type-arg]
 @tuning_options
 @backbone_options
 @options.overwrite
-def command(dataset: Path | None, out: Path | None, overwrite: bool, tuning: TuneSettings, **chosen: Any) -> None:
+def command(dataset: Path | None, out: Path | None, overwrite: bool, tuning: TuneOptions, **chosen: Any) -> None:
     r"""Compare ways to train on the same few-shot support sets of DATASET, with intervals and paired differences.
 
     Nothing is chosen by the test side. A run that was stopped goes on where it was, and arms, shots or trials can be added to

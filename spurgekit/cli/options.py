@@ -33,33 +33,26 @@ def extra_tiles(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class NumberList(click.ParamType):  # type: ignore[type-arg]
-    """Whole numbers parted by commas, as a tuple."""
+    """Numbers parted by commas, as a tuple.
 
-    name = "N,N,..."
+    Parameters
+    ----------
+    kind : {int, float}
+    """
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Return the numbers."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(int(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not a list of whole numbers such as 1,2,3", param, ctx)
-
-
-class RealList(click.ParamType):  # type: ignore[type-arg]
-    """Numbers parted by commas, as a tuple."""
-
-    name = "X,X,..."
+    def __init__(self, kind: type[int] | type[float] = int) -> None:
+        self.kind = kind
+        self.name = "N,N,..." if kind is int else "X,X,..."
+        self.example = "whole numbers such as 1,2,3" if kind is int else "numbers such as 0.5,0.5,0.5"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
         """Return the numbers."""
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(float(part) for part in str(value).split(","))
+            return tuple(self.kind(part) for part in str(value).split(","))
         except ValueError:
-            self.fail(f"{value!r} is not a list of numbers such as 0.5,0.5,0.5", param, ctx)
+            self.fail(f"{value!r} is not a list of {self.example}", param, ctx)
 
 
 class NameList(click.ParamType):  # type: ignore[type-arg]

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from spurgekit.classify import ModelInfo, TrainOptions, train_model
-from spurgekit.classify.recipes import TuneSettings
+from spurgekit.classify.tune_options import TuneOptions
 from spurgekit.cli import options
 from spurgekit.cli.backbone_options import backbone_options
 from spurgekit.cli.model import confusion_lines
@@ -40,7 +40,7 @@ from spurgekit.progress import bar
 @tuning_options
 @backbone_options
 @options.overwrite
-def command(dataset: Path | None, out: Path | None, overwrite: bool, tuning: TuneSettings, **chosen: Any) -> None:
+def command(dataset: Path | None, out: Path | None, overwrite: bool, tuning: TuneOptions, **chosen: Any) -> None:
     """Train a classifier on DATASET and test it once on the places held out.
 
     The default recipe fits a logistic regression to the features of a frozen timm backbone, averaged over the 8 ways to turn a

@@ -75,6 +75,12 @@ def support_sets(
     return table.sort_values(["trial", "n"], kind="stable", ignore_index=True)
 
 
+def support_rows(rows: pd.DataFrame, sets: pd.DataFrame, n: int, trial: int) -> pd.DataFrame:
+    """Return the rows of training tiles that are in a support set, in its order; none where there is no such set."""
+    ids = sets["tile_id"][(sets["n"] == n) & (sets["trial"] == trial)]
+    return rows.set_index("tile_id", drop=False).loc[ids].reset_index(drop=True)
+
+
 def possible_shots(labels: Sequence[str], classes: Sequence[str], shots: Sequence[int]) -> tuple[int, ...]:
     """Return the numbers of shots, ascending, that every class has tiles for."""
     counts = pd.Series(labels, dtype=object).value_counts()

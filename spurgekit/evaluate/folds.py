@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spurgekit.dataset import Dataset
-from spurgekit.dataset.few_shot import support_sets
+from spurgekit.dataset.few_shot import support_rows, support_sets
 from spurgekit.dataset.places import footprints, places
 from spurgekit.dataset.splits import close_pairs
 from spurgekit.errors import InputError
@@ -41,8 +41,7 @@ class Fold:
         """Return the rows of a support set; of ``WHOLE`` shots all training tiles."""
         if n == WHOLE:
             return self.train
-        ids = self.sets["tile_id"][(self.sets["n"] == n) & (self.sets["trial"] == trial)]
-        return self.train.set_index("tile_id", drop=False).loc[ids].reset_index(drop=True)
+        return support_rows(self.train, self.sets, n, trial)
 
 
 def held_out_split(data: Dataset, shots: Sequence[int], trials: int) -> list[Fold]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from spurgekit.classify.arms import Arm, parse_arm, parse_arms
-from spurgekit.classify.recipes import TuneSettings, predict, train_arm
+from spurgekit.classify.recipes import predict, train_arm
 from spurgekit.classify.samples import ProbeUnit, SupportSet, describe, probe_unit
-from spurgekit.classify.setup import BackboneOptions, Setup, set_up
+from spurgekit.classify.setup import ArmOptions, Setup, set_up
 from spurgekit.classify.support import Elsewhere
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.errors import InputError
@@ -25,7 +25,7 @@ from spurgekit.evaluate.cells import PREDICTIONS, SETTINGS, CellStore, Key
 from spurgekit.evaluate.folds import Fold, check_classes, held_out_split, leave_out
 from spurgekit.evaluate.predictions import WHOLE
 from spurgekit.evaluate.report import write_report
-from spurgekit.outputs import PROVENANCE, check_free, fingerprint, output_folder, write_provenance
+from spurgekit.outputs import PROVENANCE, check_free, fingerprint, output_folder
 from spurgekit.parallel import cores, stream_map
 from spurgekit.progress import Progress, silent
 
@@ -36,8 +36,8 @@ IN_FLIGHT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluateOptions(BackboneOptions):
-    """What to compare; see :class:`~spurgekit.classify.setup.BackboneOptions` for the backbone.
+class EvaluateOptions(ArmOptions):
+    """What to compare; see :class:`~spurgekit.classify.setup.ArmOptions` for the rest.
 
     Attributes
     ----------
@@ -51,12 +51,6 @@ class EvaluateOptions(BackboneOptions):
         The arm that others are held against; by default the first.
     leave_out : str, optional
         Column of which each place is held out in turn, in place of the dataset's own test split.
-    synthetic : pathlib.Path, optional
-        An ``augmented/`` folder, for arms with ``+synthetic``.
-    mixing : float, optional
-        Share of synthetic or retrieved tiles; by default it depends on the shots.
-    tuning : TuneSettings
-        Of ``lora`` and ``finetune``.
     metric : str
         That the curves and the table show.
     resolve : float
@@ -70,15 +64,12 @@ class EvaluateOptions(BackboneOptions):
     trials: int = TRIALS
     baseline: str | None = None
     leave_out: str | None = None
-    synthetic: Path | None = None
-    mixing: float | None = None
-    tuning: TuneSettings = field(default_factory=TuneSettings)
     metric: str = "balanced_accuracy"
     resolve: float = 0.02
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        BackboneOptions.__post_init__(self)
+        ArmOptions.__post_init__(self)
         if self.trials < 1 or not self.shots or min(self.shots) < 0:
             raise InputError(f"{self.trials} trials of {self.shots or 'no'} shots cannot be; pass positive numbers, or all")
         arms = [str(arm) for arm in parse_arms(self.methods)]
@@ -178,8 +169,7 @@ def evaluate(
     runner = _Runner(setup, elsewhere, {fold.name: fold for fold in folds}, options, cells, executor, progress)
     done.update(runner.run([key for key in plan if key not in done]))
     predictions = pd.concat([done[key] for key in plan], ignore_index=True)
-    inputs = [path for path in (Path(dataset), options.weights, options.synthetic) if path is not None]
-    with output_folder(out, overwrite=True, inputs=inputs) as folder:
+    with output_folder(out, overwrite=True, inputs=options.inputs(dataset)) as folder:
         predictions.to_parquet(folder / PREDICTIONS, index=False)
         (folder / SETTINGS).write_bytes((cells.folder / SETTINGS).read_bytes())
         found = write_report(
@@ -187,8 +177,7 @@ def evaluate(
             baseline=str(parse_arm(options.baseline or options.methods[0])),
             metric=options.metric, resolve=options.resolve, confidence=options.confidence,
         )  # fmt: skip
-        parameters = {entry.name: getattr(options, entry.name) for entry in fields(options)}
-        write_provenance(folder, parameters={**parameters, "backbone": setup.name}, inputs=inputs)
+        options.write_provenance(folder, dataset, setup.name)
     cells.close()
     return EvaluateReport(Path(out), len(plan), resumed, found.summary, found.differences, tuple(found.warnings))
 

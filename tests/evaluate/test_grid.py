@@ -166,14 +166,14 @@ class TestFolds:
 
 class TestTuned:
     def test_finetuning_goes_through_the_same_cells(self, easy, tmp_path):
-        from spurgekit.classify.recipes import TuneSettings
+        from spurgekit.classify.tune_options import TuneOptions
 
         options = replace(
             OPTIONS,
             methods=("finetune", "finetune+dihedral"),
             shots=(2,),
             trials=1,
-            tuning=TuneSettings(steps=12, batch_size=8),
+            tuning=TuneOptions(steps=12, batch_size=8),
         )
         report = evaluate(easy, tmp_path / "e", options)
         assert report.cells == 2
