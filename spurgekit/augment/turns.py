@@ -12,6 +12,18 @@ TURNS = 8
 FLIPS = (0, 2, 4, 6)
 """Views that keep rows rows: as it is, mirrored both ways, left to right, top to bottom."""
 
+# One copy of the pixels instead of two: whether rows become columns, and along which axes to flip after that.
+_AS_FLIPS: tuple[tuple[bool, tuple[int, ...]], ...] = (
+    (False, ()),
+    (True, (-2,)),
+    (False, (-2, -1)),
+    (True, (-1,)),
+    (False, (-1,)),
+    (True, (-2, -1)),
+    (False, (-2,)),
+    (True, ()),
+)
+
 
 def turned(images: Tensor, view: int) -> Tensor:
     """Turn and mirror images.
@@ -21,6 +33,11 @@ def turned(images: Tensor, view: int) -> Tensor:
     images : Tensor, shape (..., side, side)
     view : int
         0 to 7: quarter turns to the left, 4 to 7 mirrored left to right after them; 0 changes nothing.
+
+    Returns
+    -------
+    Tensor
+        A view of the images where that suffices (0 and 7).
 
     Examples
     --------
@@ -32,7 +49,7 @@ def turned(images: Tensor, view: int) -> Tensor:
     """
     if not 0 <= view < TURNS:
         raise ValueError(f"there is no view {view} of {TURNS}")
-    quarters, mirrored = view % 4, view >= 4
-    if quarters:
-        images = images.rot90(quarters, dims=(-2, -1))
-    return images.flip(-1) if mirrored else images
+    is_transposed, flipped = _AS_FLIPS[view]
+    if is_transposed:
+        images = images.transpose(-2, -1)
+    return images.flip(flipped) if flipped else images

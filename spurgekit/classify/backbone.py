@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import timm
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from timm.models import adapt_input_conv
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from spurgekit.errors import ModelError
 from spurgekit.hub import quick_offline
+from spurgekit.seeds import seeded
 
 SHOWN_KEYS = 4
 
@@ -71,18 +72,17 @@ def make_backbone(
         raise ModelError(
             f"--backbone-option in_chans={arguments['in_chans']} does not go with the tiles, which have {bands}; leave it out"
         )
-    torch.manual_seed(seed)
+    create = partial(timm.create_model, name, pretrained=pretrained, num_classes=num_classes, **arguments)
     try:
         with quick_offline():
             try:
-                model = timm.create_model(
-                    name, pretrained=pretrained, num_classes=num_classes, img_size=image_size_px, **arguments
-                )
+                with seeded(seed):
+                    model = create(img_size=image_size_px)
             except TypeError as error:
                 if "img_size" not in str(error):  # convolutional backbones take any size and no such argument
                     raise
-                torch.manual_seed(seed)
-                model = timm.create_model(name, pretrained=pretrained, num_classes=num_classes, **arguments)
+                with seeded(seed):
+                    model = create()
     except (TypeError, ValueError, AssertionError) as error:
         raise ModelError(
             f"timm cannot make {name!r} so: {_first_line(error)}; change --backbone-option or --image-size"

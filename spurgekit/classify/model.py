@@ -16,6 +16,7 @@ from torch import nn
 from spurgekit.classify.backbone import make_backbone
 from spurgekit.classify.info import DESCRIPTION, HeldOut, ModelInfo, read_model_info
 from spurgekit.classify.network import Network
+from spurgekit.classify.precision import put_on
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.prevalence import parse_prevalence, shift_prevalence
 from spurgekit.classify.tiles import Pixels
@@ -49,7 +50,7 @@ class TileClassifier:
         self.info = info
         self.folder = folder
         self.prevalence = prevalence
-        self.network = Network(network, unit_features=info.unit_features).to_device(device).eval()
+        self.network = put_on(Network(network, unit_features=info.unit_features), device).eval()
         self._preprocess = Preprocess(info.image_size_px, info.mean, info.std, device, info.dtype)
 
     @torch.inference_mode()

@@ -52,7 +52,3 @@ class Network(nn.Module):
         """Return logits averaged over the first ``views`` turns of images, [n, classes]."""
         turns = (turned(images, view).contiguous(memory_format=torch.channels_last) for view in range(views))
         return torch.stack([self(turn).float() for turn in turns]).mean(dim=0)
-
-    def to_device(self, device: torch.device) -> Network:
-        """Move it, its convolutions in channels-last order, which is the faster one on CPUs and GPUs alike."""
-        return self.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -1,10 +1,15 @@
-"""In which numbers networks count: bfloat16 where the hardware multiplies them, float32 elsewhere."""
+"""How networks count: in bfloat16 where the hardware multiplies them, float32 elsewhere, on which device, in which order."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
+from torch import nn
+
+from spurgekit.memory import keep_freed_memory
+
+Module = TypeVar("Module", bound=nn.Module)
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -32,6 +37,13 @@ def pick_precision(device: torch.device, precision: Precision = "auto") -> torch
 def autocast(device: torch.device, dtype: torch.dtype | None) -> torch.autocast:
     """Return the context in which networks count in what :func:`pick_precision` picked."""
     return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
+
+
+def put_on(network: Module, device: torch.device) -> Module:
+    """Move a network, its convolutions in channels-last order, which is the faster one on CPUs and GPUs alike."""
+    if device.type == "cpu":
+        keep_freed_memory()
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

@@ -16,7 +16,7 @@ from spurgekit.classify.arms import Arm
 from spurgekit.classify.draws import TuneTiles, read_pixels
 from spurgekit.classify.features import FeatureStore
 from spurgekit.classify.network import Network
-from spurgekit.classify.precision import autocast, pick_precision
+from spurgekit.classify.precision import autocast, pick_precision, put_on
 from spurgekit.classify.probe import Probe
 from spurgekit.classify.samples import SupportSet, probe_unit
 from spurgekit.classify.setup import Setup
@@ -110,7 +110,7 @@ def _train_tuned(
     extra = support.extra
     if len(extra):
         extra = extra[extra["owner"].isin(learned["tile_id"])]
-    network = setup.network(support.classes, seed=seed_of(support.seed, "classifier")).to_device(setup.preprocess.device)
+    network = put_on(setup.network(support.classes, seed=seed_of(support.seed, "classifier")), setup.preprocess.device)
     options = replace(
         tuning,
         recipe="lora" if arm.recipe == "lora" else "finetune",
@@ -149,7 +149,7 @@ def predict(setup: Setup, trained: Trained, tiles: pd.DataFrame) -> NDArray[np.f
 @torch.inference_mode()
 def tile_logits(setup: Setup, trained: Trained, tiles: pd.DataFrame) -> NDArray[np.float64]:
     """Return logits of tiles, averaged over their turns, shape (n, classes)."""
-    network = trained.network.to_device(setup.preprocess.device).eval()
+    network = put_on(trained.network, setup.preprocess.device).eval()
     dtype = pick_precision(setup.preprocess.device, setup.options.precision)
     found = []
     for batch in batches(tiles["path"].tolist(), setup.options.batch_size):

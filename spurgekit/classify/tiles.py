@@ -134,10 +134,11 @@ def _decode(path: Path) -> Pixels:
         raise InputError(f"{path} {DAMAGED}")
     if image.ndim == 2:
         return image[None]  # type: ignore[return-value]
-    pixels = np.ascontiguousarray(image[..., 2::-1].transpose(2, 0, 1))
+    pixels = np.empty((3, *image.shape[:2]), image.dtype)
+    cv2.mixChannels([image], list(pixels), [0, 2, 1, 1, 2, 0])  # several times as fast as NumPy's copy of a transposed array
     if image.shape[2] == 4:
         mark_missing(pixels, image[..., 3] > 0)
-    return pixels  # type: ignore[return-value]
+    return pixels
 
 
 def batches(paths: Sequence[Path], size: int) -> Iterator[Pixels]:

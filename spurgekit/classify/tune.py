@@ -24,7 +24,7 @@ from spurgekit.classify.draws import TuneTiles, read_pixels
 from spurgekit.classify.loop import Loop
 from spurgekit.classify.lora import adapted
 from spurgekit.classify.network import Network
-from spurgekit.classify.precision import pick_precision
+from spurgekit.classify.precision import pick_precision, put_on
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tune_options import TuneOptions, TuneReport
 from spurgekit.errors import InputError, LeakageError
@@ -91,7 +91,7 @@ def tune(
     dtype = pick_precision(device, options.precision)
     stops, notes = _stops_early(options, tiles, validation)
     validation = validation if stops else None
-    network.to_device(device)
+    put_on(network, device)
     stamp: Stamp = {}
     if checkpoint is not None:
         stamp = _stamp(network, preprocess, tiles, validation, options, dtype)

@@ -23,7 +23,7 @@ import torch
 from spurgekit.augment.turns import TURNS
 from spurgekit.classify.backbone import make_backbone
 from spurgekit.classify.features import FeatureStore
-from spurgekit.classify.precision import autocast, pick_precision
+from spurgekit.classify.precision import autocast, pick_precision, put_on
 from spurgekit.classify.preprocess import Preprocess
 
 CPU = torch.device("cpu")
@@ -76,7 +76,7 @@ def main() -> None:
         for name in chosen.backbones.split(","):
             size_px = 252 if "patch14" in name else 224
             few = tiles if name.startswith("mobile") else tiles.iloc[: max(BATCH, chosen.tiles // 8 // BATCH * BATCH)]
-            backbone = make_backbone(name, image_size_px=size_px).to(memory_format=torch.channels_last)
+            backbone = put_on(make_backbone(name, image_size_px=size_px), CPU)
             plain: dict[str, list[float]] = {}
             for precision in ("float32", "bfloat16"):
                 dtype = pick_precision(CPU, precision)

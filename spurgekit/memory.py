@@ -1,0 +1,27 @@
+"""How the process asks the system for memory."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import cache
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
+_LARGEST_BLOCK = 1 << 30
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Have the C library keep memory that networks on a CPU free, for the next layer to use.
+
+    glibc gives large blocks back to the system as soon as they are freed, and the system hands out each new one page by page,
+    zeroed: in small networks that takes as long as the arithmetic (MobileNet in bfloat16 runs 1.6 times as fast without it, see
+    ``tests.benchmarks.bench_features``). What is freed stays with the process, whose peak does not grow. Other C libraries than
+    glibc, and allocators preloaded in its place, are left as they are.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "gnu_get_libc_version"):
+        libc.mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK)
+        libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
