@@ -17,6 +17,7 @@ import spurgekit
 from spurgekit.errors import OutputExistsError
 
 PROVENANCE = "provenance.json"
+SETTINGS = "settings.json"
 FINGERPRINT_BYTES = 1 << 20
 
 
@@ -43,27 +44,95 @@ def output_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path]
     """
     path = Path(path).resolve()  # "." has neither a name nor a parent
     check_free(path, overwrite=overwrite)
-    if path.exists() and (inside := [source for source in inputs if Path(source).resolve().is_relative_to(path)]):
-        raise OutputExistsError(f"{path} cannot be replaced by what is made from {inside[0]} in it; pass another --out")
+    _check_apart(path, inputs)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial, replaced = (path.parent / f".{path.name}.{state}" for state in ("partial", "replaced"))
+    partial = path.parent / f".{path.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
         yield partial
-        shutil.rmtree(replaced, ignore_errors=True)
-        if path.exists():
-            path.rename(replaced)
-        try:
-            partial.rename(path)
-        except OSError:
-            if replaced.exists():
-                replaced.rename(path)
-            raise
-        shutil.rmtree(replaced, ignore_errors=True)
+        _put_in_place(partial, path)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+@contextmanager
+def resumable_folder(
+    path: Path, settings: Mapping[str, Any], *, overwrite: bool = False, inputs: Iterable[Path] = ()
+) -> Iterator[Path]:
+    """Yield a folder to fill, like :func:`output_folder`, that an interrupted run leaves behind for the next one to go on with.
+
+    The work goes on in a hidden folder beside it (``.NAME.partial``) with the settings in ``settings.json``. What is in it
+    must be written with :func:`output_file`, so that all that is there is whole.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The final name. Its parents are made.
+    settings : mapping
+        What the content depends on; a run that was begun with others is not gone on with.
+    overwrite : bool
+        Replace a folder that spurgekit made before, and begin anew.
+    inputs : iterable of pathlib.Path
+        What the output is made from; a folder that holds one of them is not replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If the folder is there already, or was begun with other settings.
+    """
+    path = Path(path).resolve()
+    check_free(path, overwrite=overwrite)
+    _check_apart(path, inputs)
+    partial = path.parent / f".{path.name}.partial"
+    text = json.dumps(settings, indent=2, sort_keys=True, default=str) + "\n"
+    if overwrite:
+        shutil.rmtree(partial, ignore_errors=True)
+    if (partial / SETTINGS).is_file() and (changed := differing((partial / SETTINGS).read_text(encoding="utf-8"), text)):
+        raise OutputExistsError(
+            f"{path} was begun with other settings ({changed}); pass --overwrite to start again, or another --out"
+        )
+    partial.mkdir(parents=True, exist_ok=True)
+    with output_file(partial / SETTINGS) as file:
+        file.write_text(text, encoding="utf-8")
+    yield partial
+    (partial / SETTINGS).unlink()
+    _put_in_place(partial, path)
+
+
+def differing(old: str, new: str) -> str:
+    """Return the names of the settings, as JSON, that are not the same; empty where all are.
+
+    >>> differing('{"steps": 25, "seed": 0}', '{"steps": 50, "seed": 0}')
+    'steps'
+    """
+    try:
+        before, after = json.loads(old), json.loads(new)
+    except ValueError:
+        return "its settings are damaged"
+    return ", ".join(name for name in after if before.get(name) != after[name]) or ", ".join(set(before) - set(after))
+
+
+def _check_apart(path: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to replace a folder by what is made from something in it."""
+    if path.exists() and (inside := [source for source in inputs if Path(source).resolve().is_relative_to(path)]):
+        raise OutputExistsError(f"{path} cannot be replaced by what is made from {inside[0]} in it; pass another --out")
+
+
+def _put_in_place(partial: Path, path: Path) -> None:
+    """Give a folder its final name, in the place of one that may be there."""
+    replaced = path.parent / f".{path.name}.replaced"
+    shutil.rmtree(replaced, ignore_errors=True)
+    if path.exists():
+        path.rename(replaced)
+    try:
+        partial.rename(path)
+    except OSError:
+        if replaced.exists():
+            replaced.rename(path)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 @contextmanager
@@ -114,7 +183,17 @@ def write_provenance(folder: Path, *, parameters: Mapping[str, Any], inputs: Ite
 def versions() -> dict[str, str]:
     """Return the versions of what a result depends on."""
     found = {"python": platform.python_version(), "spurgekit": spurgekit.__version__}
-    for name in ("numpy", "opencv-python-headless", "rasterio", "geopandas", "scikit-learn", "timm", "torch"):
+    for name in (
+        "numpy",
+        "opencv-python-headless",
+        "rasterio",
+        "geopandas",
+        "scikit-learn",
+        "timm",
+        "torch",
+        "diffusers",
+        "transformers",
+    ):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:  # an exotic build

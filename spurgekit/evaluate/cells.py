@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from spurgekit.errors import InputError
-from spurgekit.outputs import output_file
+from spurgekit.outputs import SETTINGS, differing, output_file
 
 PREDICTIONS = "predictions.parquet"
-SETTINGS = "settings.json"
 
 
 class Key(NamedTuple):
@@ -63,7 +62,7 @@ class CellStore:
         for place in () if overwrite else (self.out, self.folder):
             if not (place / SETTINGS).is_file():
                 continue
-            if changed := _differ((place / SETTINGS).read_text(encoding="utf-8"), text):
+            if changed := differing((place / SETTINGS).read_text(encoding="utf-8"), text):
                 raise InputError(
                     f"{self.out} was begun with other settings ({changed}); pass --overwrite to start again, or another --out"
                 )
@@ -95,12 +94,3 @@ def _cells(file: Path) -> dict[Key, pd.DataFrame]:
         raise InputError(f"{file} is damaged; delete it, and what it held is computed again") from error
     grouped = table.groupby(list(Key._fields), sort=False)
     return {Key(str(a), int(n), int(t), str(f)): rows.reset_index(drop=True) for (a, n, t, f), rows in grouped}
-
-
-def _differ(old: str, new: str) -> str:
-    """Return the names of the settings that are not the same; empty where all are."""
-    try:
-        before, after = json.loads(old), json.loads(new)
-    except ValueError:
-        return "its settings are damaged"
-    return ", ".join(name for name in after if before.get(name) != after[name]) or ", ".join(set(before) - set(after))

@@ -1,0 +1,5 @@
+"""Diffusion models: loading them, teaching them new words from a few tiles, editing tiles with them.
+
+This room knows pictures and prompts. Which tiles are edited, how often and for which support set is decided in
+:mod:`spurgekit.augment`.
+"""

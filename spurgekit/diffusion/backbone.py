@@ -1,0 +1,166 @@
+"""Latent diffusion models of the Stable Diffusion family, from the Hugging Face Hub or a local folder."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from spurgekit.memory import keep_freed_memory
+
+if TYPE_CHECKING:
+    from diffusers import SchedulerMixin
+
+Kind = Literal["sd", "sdxl"]
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneInfo:
+    """What a diffusion model is.
+
+    Attributes
+    ----------
+    name : str
+        Repository on the Hub, or the path of a local folder.
+    revision : str or None
+        Commit of the repository.
+    licence : str or None
+    kind : {"sd", "sdxl"}
+        Stable Diffusion 1.x, with one text encoder, or SDXL, with two.
+    size_px : int
+        Side of the images that it was trained on.
+    inpaints : bool
+        Whether its UNet takes a mask and the masked image beside the latents.
+    lora : str or None
+        Path of a LoRA that was merged into it.
+    """
+
+    name: str
+    revision: str | None
+    licence: str | None
+    kind: Kind
+    size_px: int
+    inpaints: bool = False
+    lora: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Posterior:
+    """What the encoder makes of images: a normal distribution of latents, scaled as the UNet wants them.
+
+    Attributes
+    ----------
+    mean, std : Tensor of float32, shape (n, channels, h, w)
+        ``std`` is 0 for encoders that are certain.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Return latents, given standard normal noise of their shape."""
+        return self.mean + self.std * noise
+
+    def pick(self, rows: Sequence[int]) -> Posterior:
+        """Return the posterior of some of the images, which may be named several times."""
+        return Posterior(self.mean[list(rows)], self.std[list(rows)])
+
+
+class Backbone:
+    """The parts of a latent diffusion model, on one device, none of them trained.
+
+    Parameters
+    ----------
+    info : BackboneInfo
+    unet, vae : torch.nn.Module
+        ``diffusers.UNet2DConditionModel``; ``AutoencoderKL`` or ``AutoencoderTiny``.
+    tokenizers, text_encoders : sequence
+        One of each, two for SDXL.
+    scheduler : diffusers.SchedulerMixin
+        The model's own: others are made from its configuration.
+    device : torch.device
+    dtype : torch.dtype
+        Of UNet and text encoders; the VAE is kept in float32 where its configuration asks for it.
+    safety_checker : tuple of a module and an image processor, optional
+    """
+
+    def __init__(
+        self,
+        info: BackboneInfo,
+        *,
+        unet: nn.Module,
+        vae: nn.Module,
+        tokenizers: tuple[Any, ...],
+        text_encoders: tuple[nn.Module, ...],
+        scheduler: SchedulerMixin,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        safety_checker: tuple[nn.Module, Any] | None = None,
+    ) -> None:
+        if device.type == "cpu":
+            keep_freed_memory()
+        self.info = info
+        self.scheduler: Any = scheduler
+        self.tokenizers = tokenizers
+        self.device = device
+        self.dtype = dtype
+        self.safety_checker = safety_checker
+        self.unet: Any = unet.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.vae: Any = vae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.vae.to(torch.float32 if self.vae.config.get("force_upcast") and dtype == torch.float16 else dtype)
+        self.text_encoders: tuple[Any, ...] = tuple(encoder.to(device, dtype) for encoder in text_encoders)
+        for module in self.modules:
+            module.requires_grad_(False).eval()
+
+    @property
+    def modules(self) -> tuple[nn.Module, ...]:
+        """All its networks."""
+        return (self.unet, self.vae, *self.text_encoders)
+
+    @property
+    def latent_px(self) -> int:
+        """Pixels of an image that one latent stands for, a side."""
+        widths = self.vae.config.get("block_out_channels") or self.vae.config["decoder_block_out_channels"]
+        return int(2 ** (len(widths) - 1))
+
+    @torch.inference_mode()
+    def encode(self, images: Tensor) -> Posterior:
+        """Return the distribution of latents of images.
+
+        Parameters
+        ----------
+        images : Tensor, shape (n, 3, side, side)
+            From -1 to 1.
+        """
+        found = self.vae.encode(images.to(self.device, self.vae.dtype))
+        scale = float(self.vae.config.scaling_factor)
+        if hasattr(found, "latents"):  # AutoencoderTiny
+            mean = scale * found.latents.float()
+            return Posterior(mean, torch.zeros_like(mean))
+        return Posterior(scale * found.latent_dist.mean.float(), scale * found.latent_dist.std.float())
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Return images of float32, [n, 3, side, side] from about -1 to 1, of latents as the UNet has them."""
+        images: Tensor = self.vae.decode(
+            (latents.float() / self.vae.config.scaling_factor).to(self.vae.dtype), return_dict=False
+        )[0]
+        return images.float()
+
+    def in_float32(self) -> Backbone:
+        """Return the same model that counts in float32, with copies of its weights."""
+        unet, vae, *encoders = (copy.deepcopy(module).float() for module in self.modules)
+        return Backbone(
+            self.info,
+            unet=unet,
+            vae=vae,
+            tokenizers=self.tokenizers,
+            text_encoders=tuple(encoders),
+            scheduler=self.scheduler,
+            device=self.device,
+            safety_checker=self.safety_checker,
+        )
