@@ -19,6 +19,10 @@ from spurgekit.errors import OutputExistsError
 PROVENANCE = "provenance.json"
 SETTINGS = "settings.json"
 FINGERPRINT_BYTES = 1 << 20
+PACKAGES = (
+    "numpy", "opencv-python-headless", "rasterio", "geopandas", "scikit-learn", "timm", "torch", "diffusers", "transformers",
+)  # fmt: skip
+"""Whose versions results depend on."""
 
 
 @contextmanager
@@ -97,8 +101,8 @@ def resumable_folder(
     with output_file(partial / SETTINGS) as file:
         file.write_text(text, encoding="utf-8")
     yield partial
-    (partial / SETTINGS).unlink()
     _put_in_place(partial, path)
+    (path / SETTINGS).unlink()
 
 
 def differing(old: str, new: str) -> str:
@@ -183,17 +187,7 @@ def write_provenance(folder: Path, *, parameters: Mapping[str, Any], inputs: Ite
 def versions() -> dict[str, str]:
     """Return the versions of what a result depends on."""
     found = {"python": platform.python_version(), "spurgekit": spurgekit.__version__}
-    for name in (
-        "numpy",
-        "opencv-python-headless",
-        "rasterio",
-        "geopandas",
-        "scikit-learn",
-        "timm",
-        "torch",
-        "diffusers",
-        "transformers",
-    ):
+    for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:  # an exotic build

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 import spurgekit
 from spurgekit.errors import OutputExistsError
-from spurgekit.outputs import FINGERPRINT_BYTES, PROVENANCE, check_free, fingerprint, output_folder, write_provenance
+from spurgekit.outputs import (
+    FINGERPRINT_BYTES,
+    PROVENANCE,
+    check_free,
+    fingerprint,
+    output_folder,
+    resumable_folder,
+    write_provenance,
+)
 
 
 def names(folder):
@@ -162,3 +170,37 @@ class TestProvenance:
             write_provenance(tmp_path, parameters={}, inputs=[])
             texts.append((tmp_path / PROVENANCE).read_bytes())
         assert texts[0] == texts[1]
+
+
+class TestResumableFolder:
+    """A folder that an interrupted run leaves for the next one."""
+
+    def begin(self, out, **settings):
+        with pytest.raises(KeyboardInterrupt), resumable_folder(out, settings) as folder:
+            (folder / "first.txt").write_text("1")
+            raise KeyboardInterrupt
+        assert not out.exists()
+
+    def test_goes_on_where_it_was(self, tmp_path):
+        self.begin(tmp_path / "out", steps=25)
+        with resumable_folder(tmp_path / "out", {"steps": 25}) as folder:
+            assert (folder / "first.txt").read_text() == "1"
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["first.txt"]
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+    def test_not_with_other_settings(self, tmp_path):
+        self.begin(tmp_path / "out", steps=25, seed=0)
+        with pytest.raises(OutputExistsError, match=r"begun with other settings \(steps\); pass --overwrite"):  # noqa: SIM117
+            with resumable_folder(tmp_path / "out", {"steps": 50, "seed": 0}):
+                pass
+
+    def test_begins_anew_when_told_to(self, tmp_path):
+        self.begin(tmp_path / "out", steps=25)
+        with resumable_folder(tmp_path / "out", {"steps": 50}, overwrite=True) as folder:
+            assert not (folder / "first.txt").exists()
+
+    def test_does_not_touch_a_folder_that_is_done(self, tmp_path):
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "mine.txt").touch()
+        with pytest.raises(OutputExistsError, match="exists already"), resumable_folder(tmp_path / "out", {}):
+            pass

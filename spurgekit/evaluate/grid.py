@@ -21,11 +21,11 @@ from spurgekit.classify.setup import ArmOptions, Setup, set_up
 from spurgekit.classify.support import Elsewhere
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.errors import InputError
-from spurgekit.evaluate.cells import PREDICTIONS, SETTINGS, CellStore, Key
+from spurgekit.evaluate.cells import PREDICTIONS, CellStore, Key
 from spurgekit.evaluate.folds import Fold, check_classes, held_out_split, leave_out
 from spurgekit.evaluate.predictions import WHOLE
 from spurgekit.evaluate.report import write_report
-from spurgekit.outputs import PROVENANCE, check_free, fingerprint, output_folder
+from spurgekit.outputs import PROVENANCE, SETTINGS, check_free, fingerprint, output_folder
 from spurgekit.parallel import cores, stream_map
 from spurgekit.progress import Progress, silent
 
