@@ -1,0 +1,93 @@
+"""Pictures of any size as a diffusion model takes them, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as nnf
+
+from spurgekit.errors import InputError
+from spurgekit.imagery import open_raster
+
+Picture = NDArray[np.uint8]
+"""Red, green, blue: shape (height, width, 3)."""
+
+
+def read_picture(path: Path) -> Picture:
+    """Read a tile of red, green and blue.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3)
+        Pixels without data (not valid, or 0 in all bands, as tiles have them) have the mean colour of the others: black
+        corners would be learned as if they belonged to the plants.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or no image of three bands of uint8.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; the dataset lists it: build it again")
+    with open_raster(path) as raster:
+        if len(raster.bands) != 3 or raster.dtype != np.uint8:
+            bands = f"{len(raster.bands)} band{'' if len(raster.bands) == 1 else 's'} of {raster.dtype}"
+            raise InputError(f"{path} has {bands}; diffusion models paint 3 bands of uint8: tile with --bands 1,2,3")
+        pixels, valid = raster.read(raster.grid.window)
+    picture = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    seen = valid & picture.any(axis=2)
+    if seen.any() and not seen.all():
+        picture[~seen] = picture[seen].mean(axis=0).round()
+    return picture
+
+
+def to_model(pictures: Sequence[Picture], size_px: int) -> Tensor:
+    """Return pictures as a model takes them.
+
+    Parameters
+    ----------
+    pictures : sequence of ndarray of uint8, each of shape (height, width, 3)
+        Of any sizes. Each is resized by itself, so that none depends on the others.
+    size_px : int
+        Side of the result.
+
+    Returns
+    -------
+    Tensor of float32, shape (n, 3, size_px, size_px)
+        From -1 to 1.
+    """
+    rows = [_resized(torch.from_numpy(picture).permute(2, 0, 1)[None].float(), (size_px, size_px)) for picture in pictures]
+    return torch.cat(rows).clamp(0, 255) / 127.5 - 1 if rows else torch.empty(0, 3, size_px, size_px)
+
+
+def from_model(images: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Picture]:
+    """Return what a model painted as pictures.
+
+    Parameters
+    ----------
+    images : Tensor, shape (n, 3, side, side)
+        From -1 to 1; what lies outside is clipped.
+    sizes : sequence of (height, width)
+        Of each picture.
+
+    Returns
+    -------
+    list of ndarray of uint8, each of shape (height, width, 3)
+    """
+    pixels = (images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5
+    return [
+        _resized(image[None], size)[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+        for image, size in zip(pixels, sizes, strict=True)
+    ]
+
+
+def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize by bicubic interpolation, antialiased; pictures of that size stay as they are to the bit."""
+    if tuple(images.shape[-2:]) == tuple(size):
+        return images
+    return nnf.interpolate(images, size=size, mode="bicubic", antialias=True)
