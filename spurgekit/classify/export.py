@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spurgekit.augment.turns import turned
 from spurgekit.classify.info import ModelInfo
 from spurgekit.classify.model import load_model
 from spurgekit.errors import ModelError, OutputExistsError
 from spurgekit.imagery.quiet import without_warnings
 from spurgekit.outputs import output_file
+from spurgekit.turns import turned
 
 if TYPE_CHECKING:
     import onnx

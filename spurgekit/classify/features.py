@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spurgekit.augment import Augmentation
-from spurgekit.augment.turns import TURNS, turned
 from spurgekit.classify.precision import Precision, autocast, pick_precision, put_on
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tiles import batches, read_tile
 from spurgekit.errors import ModelError
 from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
+from spurgekit.turns import TURNS, turned
 
 Features = NDArray[np.float32]
 
@@ -64,7 +64,7 @@ class FeatureStore:
         tiles : pandas.DataFrame
             With tile_id and path.
         turns : sequence of int
-            See :func:`spurgekit.augment.turns.turned`.
+            See :func:`spurgekit.turns.turned`.
 
         Returns
         -------

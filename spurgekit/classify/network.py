@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-from spurgekit.augment.turns import turned
 from spurgekit.errors import ModelError
+from spurgekit.turns import turned
 
 
 class Network(nn.Module):

@@ -3,11 +3,11 @@ import pytest
 import torch
 
 from spurgekit.augment import parse_augmentation
-from spurgekit.augment.turns import TURNS, turned
 from spurgekit.classify.features import FeatureStore, unit
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tiles import read_tile
 from spurgekit.errors import ModelError
+from spurgekit.turns import TURNS, turned
 from tests.classify.conftest import CPU, SIDE, Corner
 
 
