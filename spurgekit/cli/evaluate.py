@@ -10,28 +10,12 @@ import click
 from spurgekit.classify.tune_options import TuneOptions
 from spurgekit.cli import options
 from spurgekit.cli.backbone_options import backbone_options
-from spurgekit.cli.options import PATH, NameList
+from spurgekit.cli.options import PATH, NameList, Shots
 from spurgekit.cli.tuning_options import tuning_options
 from spurgekit.evaluate.grid import METHODS, SHOTS, TRIALS, EvaluateOptions, EvaluateReport, evaluate
-from spurgekit.evaluate.predictions import ALL, WHOLE
 from spurgekit.progress import bar
 
 METRICS = ("balanced_accuracy", "auroc", "f1", "brier", "ece")
-
-
-class Shots(click.ParamType):  # type: ignore[type-arg]
-    """Numbers of shots parted by commas; ``all`` is the whole training split."""
-
-    name = "N,N,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Return the numbers."""
-        if isinstance(value, tuple):
-            return value
-        names = [part.strip() for part in str(value).split(",")]
-        if wrong := [name for name in names if name != ALL and not (name.isdecimal() and int(name) > 0)]:
-            self.fail(f"{wrong[0]!r} is no number of shots; pass e.g. 1,4,16,all", param, ctx)
-        return tuple(WHOLE if name == ALL else int(name) for name in names)
 
 
 @click.command("evaluate")

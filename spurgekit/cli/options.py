@@ -65,6 +65,21 @@ class NameList(click.ParamType):  # type: ignore[type-arg]
         return value if isinstance(value, tuple) else tuple(part.strip() for part in str(value).split(","))
 
 
+class Shots(click.ParamType):  # type: ignore[type-arg]
+    """Numbers of shots parted by commas; ``all`` is the whole training split."""
+
+    name = "N,N,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Return the numbers, 0 for all."""
+        if isinstance(value, tuple):
+            return value
+        names = [part.strip() for part in str(value).split(",")]
+        if wrong := [name for name in names if name != "all" and not (name.isdecimal() and int(name) > 0)]:
+            self.fail(f"{wrong[0]!r} is no number of shots; pass e.g. 1,4,16,all", param, ctx)
+        return tuple(0 if name == "all" else int(name) for name in names)
+
+
 bands: Callable[[Any], Any] = click.option("--bands", type=NumberList(), help="1-based bands to read; default all but alpha.")
 
 
