@@ -153,7 +153,11 @@ class Backbone:
 
     def in_float32(self) -> Backbone:
         """Return the same model that counts in float32, with copies of its weights."""
-        unet, vae, *encoders = (copy.deepcopy(module).float() for module in self.modules)
+        return self.in_dtype(torch.float32)
+
+    def in_dtype(self, dtype: torch.dtype) -> Backbone:
+        """Return the same model that counts in another type, with copies of its weights."""
+        unet, vae, *encoders = (copy.deepcopy(module) for module in self.modules)
         return Backbone(
             self.info,
             unet=unet,
@@ -162,5 +166,6 @@ class Backbone:
             text_encoders=tuple(encoders),
             scheduler=self.scheduler,
             device=self.device,
+            dtype=dtype,
             safety_checker=self.safety_checker,
         )
