@@ -20,6 +20,7 @@ from spurgekit.classify.precision import put_on
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.prevalence import parse_prevalence, shift_prevalence
 from spurgekit.classify.tiles import Pixels
+from spurgekit.devices import choose_device
 from spurgekit.errors import ModelError
 
 WEIGHTS = "model.safetensors"
@@ -71,18 +72,6 @@ class TileClassifier:
         if self.prevalence is None:
             return found
         return shift_prevalence(found, self.info.training_counts, self.prevalence).astype(np.float32)
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """Return the device of a name; ``auto`` is the GPU where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"no device {name!r} on this machine; pass --device cpu, or auto") from error
-    return device
 
 
 def save_model(folder: Path, info: ModelInfo, network: nn.Module) -> None:

@@ -13,13 +13,13 @@ from torch import nn
 
 from spurgekit.classify.backbone import make_backbone
 from spurgekit.classify.features import FeatureStore
-from spurgekit.classify.model import choose_device
 from spurgekit.classify.network import Network
 from spurgekit.classify.precision import Precision
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.statistics import band_statistics, normalisation
 from spurgekit.classify.tiles import DType
 from spurgekit.classify.tune_options import TuneOptions
+from spurgekit.devices import choose_device
 from spurgekit.errors import InputError, ModelError
 from spurgekit.outputs import write_provenance
 from spurgekit.progress import Progress, silent
