@@ -1,0 +1,126 @@
+"""Textual inversion of two classes: this one, and the training of diffusers' example, one class after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from spurgekit.diffusion.backbone import Backbone
+from spurgekit.diffusion.inversion import invert
+from spurgekit.diffusion.inversion_options import make_options
+from spurgekit.diffusion.lessons import Lesson
+from spurgekit.diffusion.load import load_backbone
+from tests.benchmarks.diffusion.clock import Budget, forget, peak_gib, seconds_of
+from tests.benchmarks.diffusion.reference import EXAMPLE_SETTINGS, ExampleSettings, ExampleTraining
+
+CLASSES = ("no_spurge", "leafy_spurge")
+STEPS = 1000
+"""Of a whole training, which what is done once is spread over."""
+SECONDS = 15.0
+"""What a measurement should take, where there is time for it."""
+SHORT = 2
+"""Steps of the shorter training."""
+
+
+def measure_inversion(
+    folder: Path, tiles: Sequence[Path], *, size_px: int, batches: Sequence[int], device: torch.device, budget: Budget
+) -> list[dict[str, Any]]:
+    """Print and return the figures; the tiles are shared out among the classes."""
+    half = len(tiles) // 2
+    shares = dict(zip(CLASSES, (tiles[:half], tiles[half : 2 * half]), strict=True))
+    rows: list[dict[str, Any]] = []
+    examples: list[tuple[ExampleSettings, float]] = []
+    for settings in EXAMPLE_SETTINGS:
+        if settings.half and device.type != "cuda":
+            print(f"left out: {settings} trains on a GPU only", flush=True)
+        elif budget.allows(3 * SECONDS, str(settings)):
+            rate, peak = _tried(partial(example_rate, folder, shares, settings, size_px, device), str(settings), device)
+            if rate:
+                examples.append((settings, rate))
+                rows.append({"way": str(settings), "samples_s": rate, "peak_gib": peak})
+                print(f"diffusers' example, {settings}: {rate:.3f} samples/s{_memory(peak)}", flush=True)
+    backbone = load_backbone(folder, device=str(device), precision="bfloat16" if device.type == "cuda" else "float32")
+    for batch in batches:
+        if not budget.allows(2 * SECONDS, f"batch {batch} of each class"):
+            break
+        forget(device)
+        once, step = inversion_seconds(backbone, shares, batch, size_px, device)
+        peak = peak_gib(device)
+        samples = batch * len(CLASSES)
+        rate, whole = samples / step, samples * STEPS / (once + STEPS * step)
+        ratios = {str(settings): whole / theirs for settings, theirs in examples}
+        rows.append({"way": "spurgekit", "batch": batch, "samples_s": rate, "whole_samples_s": whole, "once_s": once,
+                     "peak_gib": peak, "times": ratios})  # fmt: skip
+        print(
+            f"spurgekit, both classes at once, {batch} samples of each: {rate:.3f} samples/s, {once:.1f} s once, "
+            f"{whole:.3f} samples/s over {STEPS} steps{_memory(peak)}",
+            flush=True,
+        )
+        for name, ratio in ratios.items():
+            print(f"    {ratio:6.2f} x diffusers' example, {name}", flush=True)
+    return rows
+
+
+def example_rate(
+    folder: Path, shares: dict[str, Sequence[Path]], settings: ExampleSettings, size_px: int, device: torch.device
+) -> tuple[float, float | None]:
+    """Return samples a second of the example's training of one class after the other, loading aside, and the peak of memory."""
+    seconds, samples, peaks = 0.0, 0, []
+    for name, tiles in shares.items():
+        forget(device)
+        training = ExampleTraining(folder, tiles, f"<{name}>", settings, size_px=size_px, device=device)
+        training.step()  # warm
+        once = seconds_of(training.step, device)
+        count = max(2, int(SECONDS / len(shares) / once))
+        seconds += seconds_of(lambda training=training, count=count: [training.step() for _ in range(count)], device)
+        samples += count * settings.batch * settings.accumulate
+        peaks.append(peak_gib(device))
+        del training
+    forget(device)
+    return samples / seconds, peaks[-1]
+
+
+def inversion_seconds(
+    backbone: Backbone, shares: dict[str, Sequence[Path]], batch: int, size_px: int, device: torch.device
+) -> tuple[float, float]:
+    """Return the seconds that are spent once, and those of a step: from two trainings of different lengths.
+
+    What differs between them is steps alone, whatever runs ahead of the GPU or is done only at the ends.
+    """
+    lessons = [
+        Lesson(key=name, token=f"<{name}>", images=tuple(tiles), init=name.replace("_", " ")) for name, tiles in shares.items()
+    ]
+
+    def trained(steps: int) -> float:
+        options = make_options(steps=steps, batch=batch, size_px=size_px, validate_every=0, save_every=STEPS)
+        with TemporaryDirectory() as temporary:
+            return seconds_of(lambda: invert(backbone, lessons, options, Path(temporary) / "words"), device)
+
+    trained(SHORT)  # warm
+    few = trained(SHORT)
+    guess = max((trained(3 * SHORT) - few) / (2 * SHORT), 1e-4)
+    more = int(np.clip(SECONDS / guess, 10, 200))
+    step = (trained(SHORT + more) - few) / more
+    return few - SHORT * step, step
+
+
+def _tried(
+    measure: Callable[[], tuple[float, float | None]], what: str, device: torch.device
+) -> tuple[float | None, float | None]:
+    """Measure something that may not fit into memory."""
+    try:
+        return measure()
+    except torch.OutOfMemoryError:
+        print(f"{what} does not fit into memory", flush=True)
+        forget(device)
+        return None, None
+
+
+def _memory(peak: float | None) -> str:
+    return "" if peak is None else f", {peak:.1f} GiB"
