@@ -1,0 +1,275 @@
+"""Textual inversion: teaching a diffusion model words for what it has never seen, from a few tiles.
+
+Only the vectors of the words are learned (Gal et al. 2022, An Image is Worth One Word, arXiv:2208.01618). All words are learned
+side by side: a step's batch has samples of every lesson, and each word gets gradients from its own samples alone. The loss is a
+sum over lessons, and AdamW works on each number by itself, so that a word becomes what it would become alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from spurgekit.diffusion.backbone import Backbone
+from spurgekit.diffusion.chunks import Chunks
+from spurgekit.diffusion.concepts import Concept, save_concept
+from spurgekit.diffusion.inversion_options import PRESETS, InversionOptions, make_options
+from spurgekit.diffusion.inversion_state import History, load_state, run_id, save_state
+from spurgekit.diffusion.latents import LatentBank
+from spurgekit.diffusion.lessons import Lesson, Samples, draw_samples, samples_each, shown_images
+from spurgekit.diffusion.loss import DenoisingLoss
+from spurgekit.diffusion.validation import write_sheet
+from spurgekit.diffusion.words import Words
+from spurgekit.errors import InputError, ModelError
+from spurgekit.outputs import output_file
+from spurgekit.parallel import stream_map
+from spurgekit.progress import Progress, silent
+
+__all__ = ["CHECKPOINT", "LOSSES", "PRESETS", "InversionOptions", "Learned", "Lesson", "invert", "make_options"]
+
+CHECKPOINT = "checkpoint.safetensors"
+LOSSES = "losses.parquet"
+VALIDATION = "validation"
+
+AT_ONCE = {"cuda": 64, "cpu": 16}
+"""Samples that go through the model at a time, where they fit: more are no faster."""
+
+LOOK_EVERY = 20
+"""Steps after which losses are looked at: each look makes the CPU wait for the GPU."""
+
+AHEAD = 3
+"""Parts of a batch that are drawn while the model is busy."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """A word that was learned.
+
+    Attributes
+    ----------
+    concept : Concept
+    loss_before, loss_after : float
+        Mean over fixed samples of all noise levels, with the vectors that it began with and with what they became.
+    """
+
+    concept: Concept
+    loss_before: float
+    loss_after: float
+
+
+def invert(
+    backbone: Backbone,
+    lessons: Sequence[Lesson],
+    options: InversionOptions,
+    folder: Path,
+    *,
+    progress: Progress = silent,
+    warn: Callable[[str], None] = lambda _: None,
+) -> dict[str, Learned]:
+    """Learn words.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        One of float16 is copied, and learns in bfloat16 (float32 on GPUs without it): gradients vanish in float16.
+    lessons : sequence of Lesson
+    options : InversionOptions
+    folder : pathlib.Path
+        Gets ``{key}.safetensors`` for each lesson, ``losses.parquet`` (step, key, loss) and ``validation/*.png``. A run that
+        was stopped goes on from ``checkpoint.safetensors`` in it, which stays for the owner of the folder to remove.
+    progress : Progress
+    warn : callable
+        Told what a user should know, such as that memory ran out.
+
+    Returns
+    -------
+    dict of Learned
+        By key.
+
+    Raises
+    ------
+    InputError
+        If there are no lessons, two have one key, a tile cannot be read, or the checkpoint is of another run.
+    ModelError
+        If the loss is not finite, or the memory of the GPU does not hold a single sample.
+    """
+    keys = [lesson.key for lesson in lessons]
+    if not keys:
+        raise InputError("there is nothing to learn; name a support set or a class")
+    if len(set(keys)) < len(keys):
+        raise InputError(f"two lessons have the key {next(key for key in keys if keys.count(key) > 1)}; give each its own")
+    model = _trainable(backbone, warn)
+    fixed = _sums(model)
+    inversion = _Inversion(model, lessons, options, warn)
+    checkpoint, run = folder / CHECKPOINT, run_id(model.info, lessons, options)
+    history = load_state(checkpoint, run, inversion.words.tables, inversion.optimizer)
+    inversion.bank.fill([image for lesson in lessons for image in shown_images(lesson, options)], progress)
+    if history is None:
+        history = History(inversion.evaluate(), torch.empty(0, len(lessons)))
+    with progress(f"learning {len(lessons)} word{'s' if len(lessons) > 1 else ''}", options.steps) as advance:
+        advance(history.step)
+        recent: list[Tensor] = []
+        for step, losses in inversion.run(history.step):
+            recent.append(losses)
+            done = step + 1
+            is_shown = options.validate_every > 0 and done % options.validate_every == 0
+            is_saved = done % options.save_every == 0 or done == options.steps
+            if is_shown or is_saved or len(recent) == LOOK_EVERY:
+                history = _added(history, recent, keys, model)
+                recent = []
+            if is_shown:  # ahead of the checkpoint, after which it would not be drawn again
+                concepts = [inversion.words.concept(number) for number in range(len(lessons))]
+                write_sheet(model, lessons, concepts, folder / VALIDATION / f"step-{done:05d}.png", options)
+            if is_saved:
+                save_state(checkpoint, run, inversion.words.tables, inversion.optimizer, history)
+            advance(1)
+    after = inversion.evaluate()
+    if not after.isfinite().all():
+        raise _not_finite(keys[int((~after.isfinite()).nonzero()[0])], options.steps, model)
+    _check_fixed(model, fixed)
+    learned = {}
+    for number, key in enumerate(keys):
+        learned[key] = Learned(inversion.words.concept(number), float(history.before[number]), float(after[number]))
+        save_concept(learned[key].concept, folder / f"{key}.safetensors")
+    _write_losses(history, keys, folder / LOSSES)
+    return learned
+
+
+class _Inversion:
+    """Words, what they learn from, and how."""
+
+    def __init__(
+        self, backbone: Backbone, lessons: Sequence[Lesson], options: InversionOptions, warn: Callable[[str], None]
+    ) -> None:
+        size_px = options.size_px or backbone.info.size_px
+        self.options = options
+        self.lessons = tuple(lessons)
+        self.device = backbone.device
+        self.bank = LatentBank(backbone, options.views, size_px, warn=warn)
+        self.words = Words(backbone, lessons, options)
+        self.optimizer = torch.optim.AdamW(self.words.tables, lr=options.learning_rate, weight_decay=options.weight_decay)
+        self._loss = DenoisingLoss(backbone, size_px)
+        self._at_once = options.samples_at_once or AT_ONCE.get(backbone.device.type, min(AT_ONCE.values()))
+        self._chunks = Chunks(self._at_once, "samples", warn)
+
+    def run(self, start: int) -> Iterator[tuple[int, Tensor]]:
+        """Yield each step from the one numbered ``start`` on, and the losses of its lessons, [lessons] on the device."""
+        units = [(step, rows) for step in range(start, self.options.steps) for rows in self._parts(step)]
+        losses: list[Tensor] = []
+        with ThreadPoolExecutor(AHEAD) as threads:
+            for (step, _), samples in zip(units, stream_map(threads, self._draw, units, in_flight=AHEAD), strict=True):
+                losses += self._learn(samples)
+                if sum(map(len, losses)) < len(self.lessons) * self.options.batch:
+                    continue
+                self._update(step)
+                yield step, torch.cat(losses).view(len(self.lessons), -1).mean(dim=1)
+                losses = []
+
+    @torch.no_grad()
+    def evaluate(self) -> Tensor:
+        """Return the loss of each lesson on samples that are always the same, [lessons] on the CPU."""
+        losses: list[Tensor] = []
+        for part in self._parts(None):
+            samples = self._draw((None, part))
+            losses += self._chunks.run(len(samples), partial(self._losses, samples))
+        return torch.cat(losses).view(len(self.lessons), -1).mean(dim=1).cpu()
+
+    def _parts(self, step: int | None) -> list[slice]:
+        """Return the samples of a step, counted through all lessons, in parts that go through the model at once."""
+        count = len(self.lessons) * samples_each(self.options, step)
+        return [slice(first, min(count, first + self._at_once)) for first in range(0, count, self._at_once)]
+
+    def _draw(self, unit: tuple[int | None, slice]) -> Samples:
+        step, rows = unit
+        samples = draw_samples(self.lessons, self.options, step, rows, shape=self.bank.shape, levels=self._loss.levels)
+        return samples.pinned() if self.device.type == "cuda" else samples
+
+    def _losses(self, samples: Samples, rows: slice) -> Tensor:
+        """Return the loss of each of some samples, through which gradients flow to the words."""
+        samples = samples.part(rows)
+        latents = self.bank.sample(samples.images, samples.views, samples.encoder_noise)
+        return self._loss(latents, samples.noise, samples.timesteps, self.words.conditioning(samples.prompts))
+
+    def _learn(self, samples: Samples) -> list[Tensor]:
+        """Add the gradients of samples to those of the step, and return their losses."""
+
+        def work(rows: slice) -> tuple[Tensor, tuple[Tensor, ...]]:
+            losses = self._losses(samples, rows)
+            # Returned, not accumulated on the way: work that runs out of memory half-way is done again.
+            return losses.detach(), torch.autograd.grad(losses.sum() / self.options.batch, self.words.tables)
+
+        found = self._chunks.run(len(samples), work)
+        for _, gradients in found:
+            for table, gradient in zip(self.words.tables, gradients, strict=True):
+                table.grad = gradient if table.grad is None else table.grad + gradient
+        return [losses for losses, _ in found]
+
+    def _update(self, step: int) -> None:
+        self.optimizer.param_groups[0]["lr"] = self.options.rate_at(step)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+def _trainable(backbone: Backbone, warn: Callable[[str], None]) -> Backbone:
+    """Return a model through which gradients can flow."""
+    if backbone.dtype != torch.float16:
+        return backbone
+    has_bfloat16 = backbone.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    dtype = torch.bfloat16 if has_bfloat16 else torch.float32
+    warn(f"words are learned in {_name(dtype)}, with a copy of the model: gradients vanish in float16")
+    return backbone.in_dtype(dtype)
+
+
+def _added(history: History, recent: Sequence[Tensor], keys: Sequence[str], model: Backbone) -> History:
+    """Return the history with the losses of some more steps.
+
+    Raises
+    ------
+    ModelError
+        If one is not finite.
+    """
+    losses = torch.stack(list(recent)).float().cpu()
+    if not losses.isfinite().all():
+        step, number = (~losses.isfinite()).nonzero()[0].tolist()
+        raise _not_finite(keys[number], history.step + step + 1, model)
+    return History(history.before, torch.cat([history.losses, losses]))
+
+
+def _not_finite(key: str, step: int, model: Backbone) -> ModelError:
+    counts_exactly = model.dtype == torch.float32
+    hint = "pass a smaller --learning-rate, or another --backbone" if counts_exactly else "pass --precision float32"
+    return ModelError(f"the loss of {key} is not a number at step {step} in {_name(model.dtype)}; {hint}")
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _sums(backbone: Backbone) -> Tensor:
+    """Return the sum of each parameter of the model."""
+    parameters = [parameter for module in backbone.modules for parameter in module.parameters()]
+    return torch.stack([parameter.detach().sum(dtype=torch.float64) for parameter in parameters])
+
+
+def _check_fixed(backbone: Backbone, sums: Tensor) -> None:
+    """Raise a RuntimeError if anything of the model itself was trained."""
+    parameters = [parameter for module in backbone.modules for parameter in module.parameters()]
+    has_gradients = any(parameter.requires_grad or parameter.grad is not None for parameter in parameters)
+    if has_gradients or not torch.equal(_sums(backbone), sums):
+        raise RuntimeError(f"{backbone.info.name} was changed while words were learned; nothing but their vectors may be")
+
+
+def _write_losses(history: History, keys: Sequence[str], path: Path) -> None:
+    """Write the loss of each lesson in each step."""
+    steps = np.repeat(np.arange(1, history.step + 1), len(keys))
+    table = pd.DataFrame({"step": steps, "key": list(keys) * history.step, "loss": history.losses.flatten().numpy()})
+    with output_file(path) as file:
+        table.to_parquet(file, index=False)
