@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 200
+"""Characters of another library's message that go into ours."""
+
 
 class SpurgekitError(Exception):
     """Root of all errors raised on purpose."""
@@ -49,3 +52,15 @@ def known_names(name: str, known: Iterable[str]) -> str:
     names = list(known)
     close = difflib.get_close_matches(name.lower(), names, n=1)
     return f"{f', did you mean {close[0]}?' if close else ';'} known are {', '.join(names)}"
+
+
+def first_line(error: BaseException) -> str:
+    r"""Return what another library's error says, as a part of one line.
+
+    >>> first_line(ValueError("sizes differ:\n  3 and 4"))
+    'sizes differ:'
+    >>> first_line(KeyError())
+    'KeyError'
+    """
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."

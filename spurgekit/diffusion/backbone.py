@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +84,7 @@ class Backbone:
         The model's own: others are made from its configuration.
     device : torch.device
     dtype : torch.dtype
-        Of UNet and text encoders; the VAE is kept in float32 where its configuration asks for it.
+        Of UNet and text encoders; for the VAE see :func:`vae_dtype`.
     safety_checker : tuple of a module and an image processor, optional
     """
 
@@ -109,10 +109,9 @@ class Backbone:
         self.device = device
         self.dtype = dtype
         self.safety_checker = safety_checker
-        self.unet: Any = unet.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.vae: Any = vae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.vae.to(torch.float32 if self.vae.config.get("force_upcast") and dtype == torch.float16 else dtype)
-        self.text_encoders: tuple[Any, ...] = tuple(encoder.to(device, dtype) for encoder in text_encoders)
+        self.unet: Any = _put(unet, device, dtype)
+        self.vae: Any = _put(vae, device, vae_dtype(info.kind, cast("Any", vae).config, dtype))
+        self.text_encoders: tuple[Any, ...] = tuple(_put(encoder, device, dtype) for encoder in text_encoders)
         for module in self.modules:
             module.requires_grad_(False).eval()
 
@@ -169,3 +168,20 @@ class Backbone:
             dtype=dtype,
             safety_checker=self.safety_checker,
         )
+
+
+def vae_dtype(kind: Kind, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
+    """Return the type that a VAE counts in beside a UNet that counts in ``dtype``.
+
+    That of SDXL overflows in float16, unless its configuration says otherwise (``force_upcast``, which is the default there,
+    and which diffusers heeds for SDXL only). bfloat16 has 8 significant bits, so that pixels would be off by whole grey levels.
+    """
+    if dtype == torch.bfloat16 or (dtype == torch.float16 and kind == "sdxl" and config.get("force_upcast", True)):
+        return torch.float32
+    return dtype
+
+
+def _put(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """Move a network, its convolutions in channels-last order, which is the faster one on CPUs and GPUs alike."""
+    # diffusers' own ``to`` logs a warning about modules that need float32, of which these networks have none.
+    return nn.Module.to(network, device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
