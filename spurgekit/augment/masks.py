@@ -50,7 +50,7 @@ class MaskOptions:
     """
 
     where: Where = "inside"
-    dilate_px: int | None = None
+    dilate_px: int | None = 0
     feather_px: int = 0
     skip: bool = False
 

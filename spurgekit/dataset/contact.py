@@ -61,7 +61,7 @@ def draw_contact_sheet(
             y = top + LETTERS_PX + 2 * GAP_PX + row * row_px
             page.paste(Image.fromarray(thumbnail(image, SIDE_PX)), (x, y))
             if named:
-                draw.text((x, y + SIDE_PX + GAP_PX // 2), _fitting(image.stem, small), INK, small)
+                draw.text((x, y + SIDE_PX + GAP_PX // 2), end_that_fits(image.stem, small, SIDE_PX), INK, small)
         top += height
     page.save(path)
 
@@ -71,11 +71,11 @@ def choose_shown(paths: Sequence[Path], most: int) -> list[Path]:
     return sorted(paths, key=lambda path: hashlib.sha256(path.name.encode()).digest())[:most]
 
 
-def _fitting(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+def end_that_fits(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: float) -> str:
     """Return the end of a name that fits below a tile: the beginning, the site, is the same for many."""
-    if font.getlength(name) <= SIDE_PX:
+    if font.getlength(name) <= width_px:
         return name
-    start = next(start for start in range(1, len(name) + 1) if font.getlength("…" + name[start:]) <= SIDE_PX)
+    start = next(start for start in range(1, len(name) + 1) if font.getlength("…" + name[start:]) <= width_px)
     return "…" + name[start:]
 
 

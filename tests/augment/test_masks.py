@@ -356,9 +356,9 @@ class TestWriting:
         assert ((written > 0) == grow(bright(row), 3)).all()
         assert set(np.unique(written)) >= {0, 85, 255}
 
-    def test_grown_as_published_unless_told(self, folder, drawn):
+    def test_grown_as_published(self, folder, drawn):
         source, rows = drawn
-        made = write_masks(source, rows.loc[["site_r00001_c00001"]], MaskOptions(where="outside"), folder / "out")
+        made = write_masks(source, rows.loc[["site_r00001_c00001"]], MaskOptions(where="outside", dilate_px=None), folder / "out")
         weed = bright(rows.loc["site_r00001_c00001"])
         assert (self.read(made["site_r00001_c00001"]) == 255 * ~grow(weed, 1)).all()  # 16 px of 512 are 1.25 of 40
 
