@@ -20,6 +20,8 @@ COMMANDS = {
     "build-dataset": "Label tiles and split them by place.",
     "dataset": "Look at datasets, check them, push them to the Hugging Face Hub.",
     "preview": "Draw contact sheets of tiles or datasets.",
+    "invert": "Teach a diffusion model the classes of a dataset, by textual inversion.",
+    "augment": "Make synthetic tiles with a diffusion model.",
     "train": "Train a classifier and test it on held-out places.",
     "model": "Look at models, export them to ONNX.",
     "evaluate": "Compare ways to train on the same few-shot support sets, with intervals.",

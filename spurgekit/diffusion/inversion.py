@@ -21,6 +21,7 @@ from torch import Tensor
 from spurgekit.diffusion.backbone import Backbone
 from spurgekit.diffusion.chunks import Chunks
 from spurgekit.diffusion.concepts import Concept, save_concept
+from spurgekit.diffusion.frozen import check_unchanged, name_of, sums_of, trainable
 from spurgekit.diffusion.inversion_options import PRESETS, InversionOptions, make_options
 from spurgekit.diffusion.inversion_state import History, load_state, run_id, save_state
 from spurgekit.diffusion.latents import LatentBank
@@ -106,8 +107,8 @@ def invert(
         raise InputError("there is nothing to learn; name a support set or a class")
     if len(set(keys)) < len(keys):
         raise InputError(f"two lessons have the key {next(key for key in keys if keys.count(key) > 1)}; give each its own")
-    model = _trainable(backbone, warn)
-    fixed = _sums(model)
+    model = trainable(backbone, warn)
+    fixed = sums_of(model)
     inversion = _Inversion(model, lessons, options, warn)
     checkpoint, run = folder / CHECKPOINT, run_id(model.info, lessons, options)
     history = load_state(checkpoint, run, inversion.words.tables, inversion.optimizer)
@@ -134,7 +135,7 @@ def invert(
     after = inversion.evaluate()
     if not after.isfinite().all():
         raise _not_finite(keys[int((~after.isfinite()).nonzero()[0])], options.steps, model)
-    _check_fixed(model, fixed)
+    check_unchanged(model, fixed)
     learned = {}
     for number, key in enumerate(keys):
         learned[key] = Learned(inversion.words.concept(number), float(history.before[number]), float(after[number]))
@@ -152,7 +153,6 @@ class _Inversion:
         size_px = options.size_px or backbone.info.size_px
         self.options = options
         self.lessons = tuple(lessons)
-        self.device = backbone.device
         self.bank = LatentBank(backbone, options.views, size_px, warn=warn)
         self.words = Words(backbone, lessons, options)
         self.optimizer = torch.optim.AdamW(self.words.tables, lr=options.learning_rate, weight_decay=options.weight_decay)
@@ -189,8 +189,7 @@ class _Inversion:
 
     def _draw(self, unit: tuple[int | None, slice]) -> Samples:
         step, rows = unit
-        samples = draw_samples(self.lessons, self.options, step, rows, shape=self.bank.shape, levels=self._loss.levels)
-        return samples.pinned() if self.device.type == "cuda" else samples
+        return draw_samples(self.lessons, self.options, step, rows, shape=self.bank.shape, levels=self._loss.levels)
 
     def _losses(self, samples: Samples, rows: slice) -> Tensor:
         """Return the loss of each of some samples, through which gradients flow to the words."""
@@ -218,16 +217,6 @@ class _Inversion:
         self.optimizer.zero_grad()
 
 
-def _trainable(backbone: Backbone, warn: Callable[[str], None]) -> Backbone:
-    """Return a model through which gradients can flow."""
-    if backbone.dtype != torch.float16:
-        return backbone
-    has_bfloat16 = backbone.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    dtype = torch.bfloat16 if has_bfloat16 else torch.float32
-    warn(f"words are learned in {_name(dtype)}, with a copy of the model: gradients vanish in float16")
-    return backbone.in_dtype(dtype)
-
-
 def _added(history: History, recent: Sequence[Tensor], keys: Sequence[str], model: Backbone) -> History:
     """Return the history with the losses of some more steps.
 
@@ -246,25 +235,7 @@ def _added(history: History, recent: Sequence[Tensor], keys: Sequence[str], mode
 def _not_finite(key: str, step: int, model: Backbone) -> ModelError:
     counts_exactly = model.dtype == torch.float32
     hint = "pass a smaller --learning-rate, or another --backbone" if counts_exactly else "pass --precision float32"
-    return ModelError(f"the loss of {key} is not a number at step {step} in {_name(model.dtype)}; {hint}")
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _sums(backbone: Backbone) -> Tensor:
-    """Return the sum of each parameter of the model."""
-    parameters = [parameter for module in backbone.modules for parameter in module.parameters()]
-    return torch.stack([parameter.detach().sum(dtype=torch.float64) for parameter in parameters])
-
-
-def _check_fixed(backbone: Backbone, sums: Tensor) -> None:
-    """Raise a RuntimeError if anything of the model itself was trained."""
-    parameters = [parameter for module in backbone.modules for parameter in module.parameters()]
-    has_gradients = any(parameter.requires_grad or parameter.grad is not None for parameter in parameters)
-    if has_gradients or not torch.equal(_sums(backbone), sums):
-        raise RuntimeError(f"{backbone.info.name} was changed while words were learned; nothing but their vectors may be")
+    return ModelError(f"the loss of {key} is not a number at step {step} in {name_of(model.dtype)}; {hint}")
 
 
 def _write_losses(history: History, keys: Sequence[str], path: Path) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from spurgekit.diffusion.backbone import Backbone
+from spurgekit.diffusion.cache import Cache
 from spurgekit.diffusion.chunks import Chunks
+from spurgekit.diffusion.noise import to_device
 from spurgekit.diffusion.pictures import Picture, read_picture, to_model
 from spurgekit.errors import InputError
 from spurgekit.parallel import cores, stream_map
@@ -21,6 +23,9 @@ from spurgekit.turns import turned
 LIMIT_BYTES = 4 << 30
 DEVICE_SHARE = 0.25
 """Of a GPU's free memory that latents may take; where they would take more they wait in the host's."""
+
+
+READ_AHEAD = 16
 
 
 class LatentBank:
@@ -59,10 +64,9 @@ class LatentBank:
         side = size_px // backbone.latent_px
         self.shape = (int(backbone.vae.config.latent_channels), side, side)
         self.tile_bytes = 2 * len(self.views) * self.shape[0] * side * side * 4
-        self._most = max(1, limit_bytes // self.tile_bytes)
         self._home = backbone.device
         self._chunks = Chunks(len(self.views), "views of a tile", warn)
-        self._tiles: OrderedDict[Path, Tensor] = OrderedDict()
+        self._tiles: Cache[Tensor] = Cache(limit_bytes, lambda tile: tile.nbytes)
 
     def __len__(self) -> int:
         """Return how many tiles it holds."""
@@ -76,16 +80,18 @@ class LatentBank:
         InputError
             If a tile is missing, damaged, or no image of three bands of uint8. All are looked for before any is encoded.
         """
-        wanted = [path for path in dict.fromkeys(paths) if path not in self._tiles]
+        wanted = list(dict.fromkeys(paths))
         if missing := [path for path in wanted if not path.is_file()]:
             more = f", nor {len(missing) - 1} more" if len(missing) > 1 else ""
             raise InputError(f"{missing[0]}: no such file{more}; the dataset lists it: build it again")
-        self._choose_home(len(wanted))
+        room = self._tiles.limit_bytes // self.tile_bytes
+        self._choose_home(min(room, len(wanted)))
         with ThreadPoolExecutor(cores()) as threads, progress("encoding tiles", len(wanted)) as advance:
-            for path, picture in zip(wanted, stream_map(threads, read_picture, wanted, in_flight=16), strict=True):
-                if len(self._tiles) < self._most:
-                    self._tiles[path] = self._encode(picture)
-                advance(1)  # those beyond the limit were read for nothing but to know that they can be
+            pictures = stream_map(threads, read_picture, wanted, in_flight=READ_AHEAD)
+            for number, (path, picture) in enumerate(zip(wanted, pictures, strict=True)):
+                if number < room:  # the others are read all the same, to know that they can be
+                    self._tiles.get(path, partial(self._encode, picture))
+                advance(1)
 
     def sample(self, paths: Sequence[Path], views: Sequence[int], noise: Tensor) -> Tensor:
         """Return latents, drawn from the encoder's distribution.
@@ -104,18 +110,12 @@ class LatentBank:
             On the backbone's device.
         """
         rows = torch.stack([self._tile(path)[:, view] for path, view in zip(paths, views, strict=True)])
-        rows, noise = (tensor.to(self.backbone.device, non_blocking=True) for tensor in (rows, noise))
+        rows, noise = (to_device(tensor, self.backbone.device) for tensor in (rows, noise))
         return rows[:, 0] + rows[:, 1] * noise
 
     def _tile(self, path: Path) -> Tensor:
         """Return mean and standard deviation of a tile, [2, views, channels, h, w]."""
-        if path in self._tiles:
-            self._tiles.move_to_end(path)
-            return self._tiles[path]
-        while len(self._tiles) >= self._most:
-            self._tiles.popitem(last=False)
-        self._tiles[path] = self._encode(read_picture(path))
-        return self._tiles[path]
+        return self._tiles.get(path, lambda: self._encode(read_picture(path)))
 
     def _encode(self, picture: Picture) -> Tensor:
         """Encode all views of a tile, together and apart from other tiles: a batch's size may change the last bits."""
@@ -129,5 +129,5 @@ class LatentBank:
         """Keep latents on the GPU where they take a small part of it."""
         if self.backbone.device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(self.backbone.device)
-            small = min(tiles, self._most) * self.tile_bytes <= DEVICE_SHARE * free
+            small = tiles * self.tile_bytes <= DEVICE_SHARE * free
             self._home = self.backbone.device if small else torch.device("cpu")

@@ -82,15 +82,8 @@ class Samples:
 
     def part(self, rows: slice) -> Samples:
         """Return some of them."""
-        return Samples(self.images[rows], self.views[rows], *(tensor[rows] for tensor in self._tensors))
-
-    def pinned(self) -> Samples:
-        """Return them in memory from which a GPU copies while it computes."""
-        return Samples(self.images, self.views, *(tensor.pin_memory() for tensor in self._tensors))
-
-    @property
-    def _tensors(self) -> tuple[Tensor, ...]:
-        return self.prompts, self.timesteps, self.encoder_noise, self.noise
+        tensors = (self.prompts, self.timesteps, self.encoder_noise, self.noise)
+        return Samples(self.images[rows], self.views[rows], *(tensor[rows] for tensor in tensors))
 
 
 def samples_each(options: InversionOptions, step: int | None) -> int:

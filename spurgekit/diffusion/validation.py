@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -12,11 +11,15 @@ from torch import Tensor
 
 from spurgekit.diffusion.backbone import Backbone
 from spurgekit.diffusion.concepts import Concept
+from spurgekit.diffusion.conditions import Conditions
 from spurgekit.diffusion.inversion_options import InversionOptions
 from spurgekit.diffusion.lessons import Lesson
-from spurgekit.diffusion.loss import blank_latents, noise_of, predict_noise
+from spurgekit.diffusion.loss import blank
+from spurgekit.diffusion.noise import generators_of
 from spurgekit.diffusion.pictures import Picture, from_model, read_picture, to_model
 from spurgekit.diffusion.prompts import PromptReader
+from spurgekit.diffusion.sampler import Hole, denoise
+from spurgekit.diffusion.schedulers import make_scheduler
 from spurgekit.diffusion.templates import filled
 from spurgekit.imagery.pictures import INK, PAPER
 from spurgekit.outputs import output_file
@@ -64,9 +67,8 @@ def write_sheet(
         _drawn(rows, side).save(partial)
 
 
-@torch.inference_mode()
 def paint(backbone: Backbone, prompt: str, concept: Concept, seeds: Sequence[int], size_px: int) -> Tensor:
-    """Paint images from noise alone, by DPM-Solver++ in 20 steps.
+    """Paint images from noise alone, by the default scheduler in 20 steps.
 
     Parameters
     ----------
@@ -83,21 +85,23 @@ def paint(backbone: Backbone, prompt: str, concept: Concept, seeds: Sequence[int
     Tensor of float32, shape (n, 3, size_px, size_px)
         From about -1 to 1, on the backbone's device.
     """
-    from diffusers import DPMSolverMultistepScheduler
-
-    scheduler: Any = DPMSolverMultistepScheduler(**noise_of(backbone.scheduler))  # type: ignore[no-untyped-call]
-    scheduler.set_timesteps(STEPS, device=backbone.device)
-    both = PromptReader(backbone).read(["", prompt], {concept.token: concept})
-    both = both.pick([0] * len(seeds) + [1] * len(seeds))
-    side = size_px // backbone.latent_px
-    shape = (int(backbone.vae.config.latent_channels), side, side)
-    noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    latents = torch.stack(noise).to(backbone.device) * scheduler.init_noise_sigma
-    blank = blank_latents(backbone, size_px)
-    for timestep in scheduler.timesteps:
-        twice = scheduler.scale_model_input(torch.cat([latents, latents]), timestep)
-        without, with_prompt = predict_noise(backbone, twice, timestep, both, size_px, blank).chunk(2)
-        latents = scheduler.step(without + GUIDANCE * (with_prompt - without), timestep, latents).prev_sample
+    count = len(seeds)
+    read = PromptReader(backbone).read([prompt], {concept.token: concept})
+    hole = None
+    if backbone.info.inpaints:
+        side = size_px // backbone.latent_px
+        hole = Hole(torch.ones(count, 1, side, side), blank(backbone, size_px).pick([0] * count))
+    latents = denoise(
+        backbone,
+        make_scheduler(backbone),
+        read.pick([0] * count),
+        Conditions(backbone).of_nothing().pick([0] * count),
+        generators_of(seeds),
+        steps=STEPS,
+        guidance=GUIDANCE,
+        size_px=size_px,
+        hole=hole,
+    )
     return backbone.decode(latents)
 
 

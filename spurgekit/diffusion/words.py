@@ -11,6 +11,7 @@ from spurgekit.diffusion.backbone import Backbone
 from spurgekit.diffusion.concepts import Concept
 from spurgekit.diffusion.inversion_options import InversionOptions
 from spurgekit.diffusion.lessons import Lesson
+from spurgekit.diffusion.noise import to_device
 from spurgekit.diffusion.prompts import Conditioning, PromptReader, Tokens
 from spurgekit.diffusion.templates import filled
 from spurgekit.errors import InputError
@@ -62,7 +63,7 @@ class Words:
         prompts : Tensor of int64, shape (n,)
             Numbers of prompts, as :class:`spurgekit.diffusion.lessons.Samples` counts them.
         """
-        rows = prompts.to(self._tokens[0].ids.device, non_blocking=True)
+        rows = to_device(prompts, self._tokens[0].ids.device)
         return self._reader.encode([Tokens(read.ids[rows], read.vectors[rows]) for read in self._tokens], self.tables)
 
     def _tokenize(self, number: int, templates: Sequence[str]) -> tuple[Tokens, ...]:

@@ -1,0 +1,93 @@
+"""``spurgekit invert``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spurgekit.cli import options
+from spurgekit.cli.diffusion_options import backbone_options, inversion_options
+from spurgekit.cli.options import PATH, Shots
+from spurgekit.progress import bar
+
+if TYPE_CHECKING:
+    from spurgekit.augment.lessons import EmbeddingsInfo
+    from spurgekit.diffusion.inversion import InversionOptions
+
+MOST_SHOWN = 20
+"""Rows of the table."""
+
+
+@click.command("invert")
+@click.argument("dataset", type=PATH, required=False)
+@click.option("--out", type=PATH, help="Folder to make, or to go on with.  [default: embeddings]")
+@click.option(
+    "--shots", type=Shots(), default=(0,), help="Tiles a class of the support sets.  [default: all, the training split]"
+)
+@click.option("--trials", type=int, default=20, show_default=True, help="Support sets of each number of shots.")
+@partial(inversion_options, prefix="")
+@backbone_options
+@click.option("--seed", type=int, default=0, show_default=True)
+@options.overwrite
+def command(
+    dataset: Path | None,
+    out: Path | None,
+    shots: tuple[int, ...],
+    trials: int,
+    inversion: InversionOptions,
+    overwrite: bool,
+    **chosen: Any,
+) -> None:
+    """Teach a diffusion model a word for each class of DATASET, absence included, by textual inversion.
+
+    Words of all classes and support sets are learned side by side, and nothing of the model but their vectors is changed. A run
+    that was stopped goes on where it was. 'augment' uses the words; diffusers' load_textual_inversion reads them too.
+    """
+    from spurgekit.augment.lessons import learn_embeddings, plan_lessons
+    from spurgekit.augment.sets import choose_sets
+    from spurgekit.dataset import open_dataset
+    from spurgekit.diffusion.frozen import learning_precision
+    from spurgekit.diffusion.load import DEFAULT, load_backbone
+    from spurgekit.outputs import check_free
+
+    if dataset is None:
+        options.survey_here("a dataset")
+        dataset = Path("dataset")
+    out = out or Path("embeddings")
+    opened = open_dataset(dataset)
+    sets = choose_sets(opened, shots, trials)
+    planned = plan_lessons(opened, sets, inversion)
+    check_free(out, overwrite=overwrite)
+    backbone = load_backbone(
+        chosen["backbone"] or DEFAULT,
+        revision=chosen["revision"],
+        lora=chosen["lora"],
+        device=chosen["device"],
+        precision=learning_precision(chosen["device"], chosen["precision"]),
+    )
+    about = backbone.info
+    click.echo(f"{about.name} (licence: {about.licence or 'not stated'}) on {backbone.device}")
+    click.echo(
+        f"{len(planned):,} word{'s' if len(planned) > 1 else ''} to learn from {len(sets):,} "
+        f"set{'s' if len(sets) > 1 else ''} of tiles, {inversion.steps:,} steps of {inversion.batch} samples each, in {out}"
+    )
+    info = learn_embeddings(opened, sets, backbone, inversion, out, overwrite=overwrite, warn=_warn, progress=bar)
+    _print(info, out)
+
+
+def _warn(text: str) -> None:
+    click.echo(f"spurgekit: {text}", err=True)
+
+
+def _print(info: EmbeddingsInfo, out: Path) -> None:
+    rows = [(word.set, word.token, f"{len(word.tiles):,}", word.loss_before, word.loss_after) for word in info.words]
+    width = max(len(token) for _, token, *_ in rows)
+    click.echo(f"{'set':<9} {'word':<{width}} {'tiles':>7} {'loss before':>12} {'after':>8}")
+    for name, token, tiles, before, after in rows[:MOST_SHOWN]:
+        click.echo(f"{name:<9} {token:<{width}} {tiles:>7} {before:>12.4f} {after:>8.4f}")
+    if len(rows) > MOST_SHOWN:
+        click.echo(f"... and {len(rows) - MOST_SHOWN:,} more in embeddings.json")
+    click.echo(f"{len(rows):,} word{'s' if len(rows) > 1 else ''} in {out}: embeddings.json, losses.parquet, validation/")
