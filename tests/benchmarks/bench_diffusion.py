@@ -47,6 +47,7 @@ from typing import Any
 import torch
 
 from spurgekit.diffusion.concepts import Concept, save_concept
+from spurgekit.diffusion.quiet import quiet
 from tests.benchmarks.diffusion.clock import Budget, describe, forget
 from tests.benchmarks.diffusion.generation import Scene, measure_generation
 from tests.benchmarks.diffusion.inversion import measure_inversion
@@ -66,24 +67,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--minutes", type=float, default=4.0, help="for each part")
     parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--strengths", type=float, nargs="+", default=[0.5])
+    parser.add_argument("--strengths", type=float, nargs="+", default=[1.0, 0.75, 0.5, 0.25])
     parser.add_argument("--guidance", type=float, default=7.5)
     parser.add_argument("--per-tile", type=int, default=10, help="images of each tile; DA-Fusion makes 10 to 50")
     parser.add_argument("--batches", type=int, nargs="+", help="of generation (default 1 4 8 16 32 64)")
     parser.add_argument("--samples", type=int, nargs="+", help="of each class, of textual inversion (default 4 16)")
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=None, help="default on a GPU")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True, help="on a GPU")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     return parser.parse_args()
-
-
-def be_quiet() -> None:
-    """Keep the bars and notes of the libraries off the figures."""
-    from diffusers.utils import logging as of_diffusers
-    from transformers.utils import logging as of_transformers
-
-    for logging in (of_diffusers, of_transformers):
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()
 
 
 def main() -> None:
@@ -92,7 +83,6 @@ def main() -> None:
     if not (chosen.weights / "clip_tokenizer" / "vocab.json").is_file():
         raise SystemExit(f"{chosen.weights}/clip_tokenizer/vocab.json is not there; pass --weights FOLDER")
     device = torch.device(chosen.device)
-    be_quiet()
     model = "a tiny model" if chosen.tiny else "Stable Diffusion 1.5's architecture"
     settings = {
         "device": describe(device), "model": model, "steps": chosen.steps, "strengths": chosen.strengths,
@@ -105,7 +95,7 @@ def main() -> None:
         flush=True,
     )
     figures: dict[str, Any] = {"settings": settings}
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory() as temporary, quiet():
         work = Path(temporary)
         start = time.perf_counter()
         size_px = SIDE if chosen.tiny else 512
@@ -128,9 +118,9 @@ def main() -> None:
             chosen.guidance,
             chosen.per_tile,
         )
-        compiled = device.type == "cuda" if chosen.compile is None else chosen.compile
+        compiles = device.type == "cuda" and chosen.compile
         measures: dict[str, Callable[..., Any]] = {
-            "generation": partial(measure_generation, scene, chosen.batches or (1, 4, 8, 16, 32, 64), compiled),
+            "generation": partial(measure_generation, scene, chosen.batches or (1, 4, 8, 16, 32, 64), compiles),
             "inversion": partial(
                 measure_inversion, folder, tiles, size_px=size_px, batches=chosen.samples or (4, 16), device=device
             ),

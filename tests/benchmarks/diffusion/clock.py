@@ -53,6 +53,8 @@ class Budget:
 
     def __init__(self, minutes: float) -> None:
         self._end = time.monotonic() + 60 * minutes
+        self.measurement = 60 * minutes / 20
+        """Seconds that one measurement should take."""
 
     @property
     def left(self) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -18,17 +19,18 @@ from spurgekit.diffusion import render
 from spurgekit.diffusion.backbone import Backbone
 from spurgekit.diffusion.load import load_backbone
 from spurgekit.diffusion.render import Edit, EditUnit, Renderer, RenderOptions
+from spurgekit.diffusion.sampler import steps_of
 from spurgekit.outputs import output_file
 from spurgekit.seeds import seed_of
 from spurgekit.tiles.png import encode_png
-from tests.benchmarks.diffusion.clock import Budget, Stopwatch, forget, peak_gib, seconds_of, wait
+from tests.benchmarks.diffusion.clock import Budget, Stopwatch, forget, peak_gib, seconds_of
 from tests.benchmarks.diffusion.reference import OneAtATime, parts_of
 
 PROMPT = "a drone photo of <leafy_spurge>"
-SECONDS = 12.0
-"""What a measurement should take, where there is time for it."""
+LEAST = 4
+"""Images of each strength that are made at least, in small batches."""
 COMPILING = 100.0
-"""Seconds that compiling a UNet of Stable Diffusion's size may take, for each batch size."""
+"""Seconds that compiling a UNet of Stable Diffusion's size may take, for each batch size on a GPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,25 @@ class Scene:
         """What the renderer is told."""
         return RenderOptions(steps=self.steps, guidance=self.guidance, size_px=self.size_px)
 
-    def units(self, name: str, batch: int, count: int, strengths: Sequence[float]) -> list[EditUnit]:
-        """Return units for so many images of each strength."""
-        found = []
-        for strength in strengths:
+    def reference(self) -> OneAtATime:
+        """Return plain diffusers."""
+        return OneAtATime(
+            self.folder, self.concept, size_px=self.size_px, steps=self.steps, guidance=self.guidance, device=self.device
+        )
+
+    def images_of(self, batch: int) -> int:
+        """Return how many images :meth:`units` holds."""
+        return math.ceil(LEAST / batch) * batch * len(self.strengths)
+
+    @property
+    def warming(self) -> Scene:
+        """The same with one step, of tiles from the other end: what it leaves in caches is of no use after."""
+        return replace(self, strengths=(1.001 / self.steps,), tiles=self.tiles[::-1])
+
+    def units(self, name: str, batch: int) -> list[EditUnit]:
+        """Return units of a batch size, as many images of each strength."""
+        found, count = [], math.ceil(LEAST / batch) * batch
+        for strength in self.strengths:
             edits = [
                 Edit(
                     id=(key := f"{name}-{strength:g}-{i}"),
@@ -67,10 +84,6 @@ class Scene:
             ]
             found += [EditUnit(tuple(edits[i : i + batch]), "edit", strength) for i in range(0, count, batch)]
         return found
-
-    def steps_of(self, unit: EditUnit) -> int:
-        """Return how many times the UNet looks at a unit."""
-        return int(self.steps * unit.strength)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +99,11 @@ class Rate:
         return f"{self.images_s:8.3f} images/s of {self.images:3d}{memory}"
 
 
-def measure_generation(scene: Scene, batches: Sequence[int], compiled: bool, budget: Budget) -> list[dict[str, Any]]:
+def measure_generation(scene: Scene, batches: Sequence[int], compiles: bool, budget: Budget) -> list[dict[str, Any]]:
     """Print and return the figures."""
     rows: list[dict[str, Any]] = []
-    reference = OneAtATime(
-        scene.folder, scene.concept, size_px=scene.size_px, steps=scene.steps, guidance=scene.guidance, device=scene.device
-    )
-    one = reference_rate(scene, reference)
+    reference = scene.reference()
+    one = reference_rate(scene, reference, budget.measurement)
     print(f"plain diffusers, one image a call       {one}", flush=True)
     rows.append({"way": "one image a call", "batch": 1, **_row(one)})
     rows.append({"way": "one image a call", "parts": _print_parts("plain diffusers", *reference_parts(scene, reference))})
@@ -100,38 +111,43 @@ def measure_generation(scene: Scene, batches: Sequence[int], compiled: bool, bud
     forget(scene.device)
 
     backbone = load_backbone(scene.folder, device=str(scene.device))
-    dtype = str(backbone.dtype).removeprefix("torch.")
-    per_image = 1 / one.images_s
-    best: tuple[float, int] | None = None
+    best = (one.images_s, 1)
+    reserved = COMPILING if compiles else 0.0
     for batch in batches:
-        guess = max(batch, 8) * len(scene.strengths) * per_image  # no slower than one at a time
-        if not budget.allows(min(guess, 3 * SECONDS), f"batch {batch}"):
+        if not budget.allows(2 * scene.images_of(batch) / best[0] + reserved, f"batch {batch}"):
             break
-        found = _measure_batch(scene, backbone, batch, one, f"spurgekit, {dtype}")
-        if found is None:
+        if not (found := _measure_batch(scene, backbone, batch, one)):
             break
         rows.append(found)
-        per_image = 1 / found["images_s"]
-        best = max(best or (0.0, 0), (found["images_s"], batch))
-    if best is None:
-        return rows
-    print(f"{'best batch':39} {best[1]:4d}: {best[0] / one.images_s:.2f} x plain diffusers", flush=True)
+        best = max(best, (found["images_s"], batch))
     for batch in sorted({1, best[1]}):
-        if budget.allows(2 * batch * len(scene.strengths) / best[0], f"where the time goes at batch {batch}"):
+        if budget.allows(1.2 * scene.images_of(batch) / best[0] + reserved, f"where the time goes at batch {batch}"):
             shares = _print_parts(f"batch {batch}", *parts(scene, backbone, batch))
             rows += [{"way": "spurgekit", "batch": batch, "parts": shares}]
-    if compiled:
-        rows += _compiled(scene, backbone, sorted({best[1], 1}, reverse=True), one, budget)
+    for batch in sorted({1, best[1]}, reverse=True) if compiles else ():
+        if budget.allows(2 * scene.images_of(batch) / best[0] + COMPILING, f"batch {batch}, compiled"):
+            rows += [found] if (found := _measure_batch(scene, backbone, batch, one, compiles=True)) else []
+    del backbone
+    forget(scene.device)
+    again = reference_rate(scene, scene.reference(), budget.measurement / 2)
+    rows.append({"way": "one image a call, at the end", "batch": 1, **_row(again)})
+    print(f"plain diffusers, one image a call       {again}, at the end", flush=True)
+    for row in rows:
+        if row["way"].startswith("spurgekit") and row.get("batch") in (1, best[1]) and "images_s" in row:
+            row["times_mean_reference"] = row["images_s"] / mean((one.images_s, again.images_s))
+            print(f"{row['way']}, batch {row['batch']}: {row['times_mean_reference']:.2f} x the mean of both", flush=True)
     return rows
 
 
-def reference_rate(scene: Scene, reference: OneAtATime) -> Rate:
-    """Return the rate of plain diffusers, the first image aside."""
-    tile = scene.tiles[0]
-    make = partial(reference.make, tile, PROMPT)
-    first = [seconds_of(partial(make, strength, scene.out / "warm.png"), scene.device) for strength in scene.strengths]
-    turn = sum(seconds_of(partial(make, strength, scene.out / "warm.png"), scene.device) for strength in scene.strengths)
-    rounds = max(2, math.ceil(SECONDS / min(turn, sum(first))))
+def reference_rate(scene: Scene, reference: OneAtATime, should_take: float) -> Rate:
+    """Return the rate of plain diffusers, the first images aside."""
+
+    def turn() -> None:
+        for strength in scene.strengths:
+            reference.make(scene.tiles[-1], PROMPT, strength, scene.out / "warm.png")
+
+    turn()
+    rounds = max(2, round(should_take / seconds_of(turn, scene.device)))
     forget(scene.device)
 
     def work() -> None:
@@ -155,13 +171,16 @@ def reference_parts(scene: Scene, reference: OneAtATime) -> tuple[Stopwatch, flo
     return watch, total
 
 
-def make_and_write(scene: Scene, renderer: Renderer, units: Sequence[EditUnit]) -> None:
+def make_and_write(scene: Scene, renderer: Renderer, units: Sequence[EditUnit], watch: Stopwatch | None = None) -> None:
     """Make units as ``spurgekit augment`` makes them on one device."""
     for unit, rendered in render_here(units, renderer):
-        for edit, image in zip(unit.edits, rendered.images, strict=True):
-            write_png(scene.out / f"{edit.id}.png", image)
+        with nullcontext() if watch is None else watch.part("PNG"):
+            for edit, image in zip(unit.edits, rendered.images, strict=True):
+                write_png(scene.out / f"{edit.id}.png", image)
         if rendered.redone_in_float32:
-            print(f"note: {rendered.redone_in_float32} images were done again in float32, which takes time", flush=True)
+            print(f"note: {rendered.redone_in_float32} images were made again in float32, which takes time", flush=True)
+        if rendered.batch_size < len(unit.edits):
+            raise torch.OutOfMemoryError
 
 
 def write_png(path: Path, image: Any) -> None:
@@ -170,33 +189,32 @@ def write_png(path: Path, image: Any) -> None:
         partial_path.write_bytes(encode_png(image))
 
 
-def _measure_batch(scene: Scene, backbone: Backbone, batch: int, one: Rate, way: str) -> dict[str, Any] | None:
+def _measure_batch(scene: Scene, backbone: Backbone, batch: int, one: Rate, *, compiles: bool = False) -> dict[str, Any] | None:
     """Measure one batch size between two measurements of the UNet alone; None if it does not fit into memory."""
+    way = f"spurgekit, {str(backbone.dtype).removeprefix('torch.')}{', compiled' if compiles else ''}"
+    unet = torch.compile(backbone.unet) if compiles else backbone.unet
+    renderer = Renderer(
+        backbone, replace(scene.options, compile=compiles), warn=lambda text: print(f"note: {text}", flush=True)
+    )
+    units = scene.units(f"{way} {batch}", batch)
     forget(scene.device)
-    warnings: list[str] = []
     try:
-        renderer = Renderer(backbone, scene.options, warn=warnings.append)
-        warm = scene.units("warm", batch, batch, [1 / scene.steps + 1e-6])
-        make_and_write(scene, renderer, warm)
-        before = unet_seconds(scene, backbone, batch)
-        units = scene.units(f"b{batch}", batch, _rounded_up(8, batch), scene.strengths)
-        renderer = Renderer(backbone, scene.options, warn=warnings.append)  # with nothing remembered
-        forget(scene.device)
+        start = time.perf_counter()
+        before = unet_seconds(scene, backbone, batch, unet)  # compiles it: what is compiled once serves the renderer too
+        make_and_write(scene, renderer, scene.warming.units("warm", batch))
+        if compiles:
+            print(f"compiled for batch {batch} in {time.perf_counter() - start:.0f} s", flush=True)
         took = seconds_of(partial(make_and_write, scene, renderer, units), scene.device)
-        peak = peak_gib(scene.device)
-        after = unet_seconds(scene, backbone, batch)
+        after = unet_seconds(scene, backbone, batch, unet)
     except torch.OutOfMemoryError:
-        print(f"{way:33} batch {batch:3d}  does not fit into memory", flush=True)
-        return None
-    if warnings:
-        print(f"{way:33} batch {batch:3d}  {'; '.join(dict.fromkeys(warnings))}", flush=True)
+        print(f"{way:29} batch {batch:3d}  does not fit into memory", flush=True)
         return None
     count = sum(len(unit.edits) for unit in units)
-    passes = sum(scene.steps_of(unit) for unit in units)
-    rate, share = Rate(count / took, count, peak), mean((before, after)) * passes / took
+    steps = sum(steps_of(scene.steps, unit.strength) for unit in units)
+    rate, share = Rate(count / took, count, peak_gib(scene.device)), mean((before, after)) * steps / took
     row = {
         "way": way, "batch": batch, **_row(rate), "times_reference": rate.images_s / one.images_s,
-        "unet_images_s": rate.images_s / share, "share_of_unet": share, "image_steps_s": rate.images_s * passes * batch / count,
+        "unet_images_s": rate.images_s / share, "share_of_unet": share, "image_steps_s": rate.images_s * steps * batch / count,
     }  # fmt: skip
     print(
         f"{way:29} batch {batch:3d} {rate}   {row['times_reference']:5.2f} x   "
@@ -206,7 +224,7 @@ def _measure_batch(scene: Scene, backbone: Backbone, batch: int, one: Rate, way:
     return row
 
 
-def unet_seconds(scene: Scene, backbone: Backbone, batch: int) -> float:
+def unet_seconds(scene: Scene, backbone: Backbone, batch: int, unet: Any) -> float:
     """Return how long the UNet alone takes for a step of a batch: twice as many latents, with and without the prompt."""
     side = scene.size_px // backbone.latent_px
     given = {"device": scene.device, "dtype": backbone.dtype}
@@ -218,7 +236,7 @@ def unet_seconds(scene: Scene, backbone: Backbone, batch: int) -> float:
     def passes(count: int) -> None:
         with torch.inference_mode():
             for _ in range(count):
-                backbone.unet(latents, step, encoder_hidden_states=states, return_dict=False)
+                unet(latents, step, encoder_hidden_states=states, added_cond_kwargs=None, return_dict=False)
 
     passes(2)
     once = seconds_of(partial(passes, 1), scene.device)
@@ -230,7 +248,7 @@ def parts(scene: Scene, backbone: Backbone, batch: int) -> tuple[Stopwatch, floa
     """Return where the time of this pipeline goes."""
     watch = Stopwatch(scene.device)
     renderer = Renderer(backbone, scene.options)
-    units = scene.units("parts", batch, _rounded_up(4, batch), scene.strengths)
+    units = scene.units("parts", batch)
     watched: list[tuple[Any, str, str]] = [
         (backbone.text_encoders[0], "forward", "text"),
         (render, "read_picture", "reading"),
@@ -241,31 +259,8 @@ def parts(scene: Scene, backbone: Backbone, batch: int) -> tuple[Stopwatch, floa
         (render, "from_model", "resize"),
     ]
     with watch.watching(*watched):
-        start = time.perf_counter()
-        for unit, rendered in render_here(units, renderer):
-            with watch.part("PNG"):
-                for edit, image in zip(unit.edits, rendered.images, strict=True):
-                    write_png(scene.out / f"{edit.id}.png", image)
-        wait(scene.device)
-    return watch, time.perf_counter() - start
-
-
-def _compiled(scene: Scene, backbone: Backbone, batches: Sequence[int], one: Rate, budget: Budget) -> list[dict[str, Any]]:
-    """Measure again with the UNet compiled."""
-    eager, rows = backbone.unet, []
-    backbone.unet = torch.compile(eager, dynamic=False)
-    try:
-        for batch in batches:
-            if scene.device.type == "cuda" and not budget.allows(COMPILING, f"compiling for batch {batch}"):
-                continue
-            start = time.perf_counter()
-            unet_seconds(scene, backbone, batch)
-            print(f"compiled for batch {batch} in {time.perf_counter() - start:.0f} s", flush=True)
-            if found := _measure_batch(scene, backbone, batch, one, "spurgekit, compiled UNet"):
-                rows.append(found)
-    finally:
-        backbone.unet = eager
-    return rows
+        total = seconds_of(partial(make_and_write, scene, renderer, units, watch), scene.device)
+    return watch, total
 
 
 def _print_parts(way: str, watch: Stopwatch, total: float) -> dict[str, float]:
@@ -277,7 +272,3 @@ def _print_parts(way: str, watch: Stopwatch, total: float) -> dict[str, float]:
 
 def _row(rate: Rate) -> dict[str, Any]:
     return {"images_s": rate.images_s, "images": rate.images, "peak_gib": rate.peak_gib}
-
-
-def _rounded_up(count: int, batch: int) -> int:
-    return math.ceil(count / batch) * batch

@@ -22,8 +22,6 @@ from tests.benchmarks.diffusion.reference import EXAMPLE_SETTINGS, ExampleSettin
 CLASSES = ("no_spurge", "leafy_spurge")
 STEPS = 1000
 """Of a whole training, which what is done once is spread over."""
-SECONDS = 15.0
-"""What a measurement should take, where there is time for it."""
 SHORT = 2
 """Steps of the shorter training."""
 
@@ -39,18 +37,19 @@ def measure_inversion(
     for settings in EXAMPLE_SETTINGS:
         if settings.half and device.type != "cuda":
             print(f"left out: {settings} trains on a GPU only", flush=True)
-        elif budget.allows(3 * SECONDS, str(settings)):
-            rate, peak = _tried(partial(example_rate, folder, shares, settings, size_px, device), str(settings), device)
+        elif budget.allows(2 * budget.measurement, str(settings)):
+            measure = partial(example_rate, folder, shares, settings, size_px, device, budget.measurement)
+            rate, peak = _tried(measure, str(settings), device)
             if rate:
                 examples.append((settings, rate))
                 rows.append({"way": str(settings), "samples_s": rate, "peak_gib": peak})
                 print(f"diffusers' example, {settings}: {rate:.3f} samples/s{_memory(peak)}", flush=True)
     backbone = load_backbone(folder, device=str(device), precision="bfloat16" if device.type == "cuda" else "float32")
     for batch in batches:
-        if not budget.allows(2 * SECONDS, f"batch {batch} of each class"):
+        if not budget.allows(2 * budget.measurement, f"batch {batch} of each class"):
             break
         forget(device)
-        once, step = inversion_seconds(backbone, shares, batch, size_px, device)
+        once, step = inversion_seconds(backbone, shares, batch, size_px, budget.measurement)
         peak = peak_gib(device)
         samples = batch * len(CLASSES)
         rate, whole = samples / step, samples * STEPS / (once + STEPS * step)
@@ -68,7 +67,12 @@ def measure_inversion(
 
 
 def example_rate(
-    folder: Path, shares: dict[str, Sequence[Path]], settings: ExampleSettings, size_px: int, device: torch.device
+    folder: Path,
+    shares: dict[str, Sequence[Path]],
+    settings: ExampleSettings,
+    size_px: int,
+    device: torch.device,
+    should_take: float,
 ) -> tuple[float, float | None]:
     """Return samples a second of the example's training of one class after the other, loading aside, and the peak of memory."""
     seconds, samples, peaks = 0.0, 0, []
@@ -77,7 +81,7 @@ def example_rate(
         training = ExampleTraining(folder, tiles, f"<{name}>", settings, size_px=size_px, device=device)
         training.step()  # warm
         once = seconds_of(training.step, device)
-        count = max(2, int(SECONDS / len(shares) / once))
+        count = max(2, int(should_take / len(shares) / once))
         seconds += seconds_of(lambda training=training, count=count: [training.step() for _ in range(count)], device)
         samples += count * settings.batch * settings.accumulate
         peaks.append(peak_gib(device))
@@ -87,7 +91,7 @@ def example_rate(
 
 
 def inversion_seconds(
-    backbone: Backbone, shares: dict[str, Sequence[Path]], batch: int, size_px: int, device: torch.device
+    backbone: Backbone, shares: dict[str, Sequence[Path]], batch: int, size_px: int, should_take: float
 ) -> tuple[float, float]:
     """Return the seconds that are spent once, and those of a step: from two trainings of different lengths.
 
@@ -100,12 +104,12 @@ def inversion_seconds(
     def trained(steps: int) -> float:
         options = make_options(steps=steps, batch=batch, size_px=size_px, validate_every=0, save_every=STEPS)
         with TemporaryDirectory() as temporary:
-            return seconds_of(lambda: invert(backbone, lessons, options, Path(temporary) / "words"), device)
+            return seconds_of(lambda: invert(backbone, lessons, options, Path(temporary) / "words"), backbone.device)
 
     trained(SHORT)  # warm
     few = trained(SHORT)
     guess = max((trained(3 * SHORT) - few) / (2 * SHORT), 1e-4)
-    more = int(np.clip(SECONDS / guess, 10, 200))
+    more = int(np.clip(should_take / guess, 10, 200))
     step = (trained(SHORT + more) - few) / more
     return few - SHORT * step, step
 

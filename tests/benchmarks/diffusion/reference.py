@@ -124,7 +124,7 @@ class ExampleTraining:
         self.unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", dtype=self.dtype).to(device)
         self.vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", dtype=self.dtype).to(device)
         self.text_encoder = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", dtype=torch.float32).to(device)
-        self.text_encoder.resize_token_embeddings(len(tokenizer))
+        self.text_encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
         for module in (self.unet, self.vae, self.text_encoder):
             module.requires_grad_(False)
         self.table = self.text_encoder.get_input_embeddings().weight
