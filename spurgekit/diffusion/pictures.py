@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,38 +13,55 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from spurgekit.errors import InputError
-from spurgekit.imagery import open_raster
+from spurgekit.imagery import Raster, open_raster
 
 Picture = NDArray[np.uint8]
 """Red, green, blue: shape (height, width, 3)."""
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path, *, fills: bool = True) -> Picture:
     """Read a tile of red, green and blue.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    fills : bool
+        Give pixels without data (not valid, or 0 in all bands, as tiles have them) the mean colour of the others: black corners
+        would be learned as if they belonged to the plants.
 
     Returns
     -------
     ndarray of uint8, shape (height, width, 3)
-        Pixels without data (not valid, or 0 in all bands, as tiles have them) have the mean colour of the others: black
-        corners would be learned as if they belonged to the plants.
 
     Raises
     ------
     InputError
         If the file is missing, damaged, or no image of three bands of uint8.
     """
+    with _opened(path) as raster:
+        pixels, valid = raster.read(raster.grid.window)
+    picture = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    seen = valid & picture.any(axis=2)
+    if fills and seen.any() and not seen.all():
+        picture[~seen] = picture[seen].mean(axis=0).round()
+    return picture
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Return height and width of a tile; errors are those of :func:`read_picture`."""
+    with _opened(path) as raster:
+        return raster.grid.height, raster.grid.width
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Raster]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; the dataset lists it: build it again")
     with open_raster(path) as raster:
         if len(raster.bands) != 3 or raster.dtype != np.uint8:
             bands = f"{len(raster.bands)} band{'' if len(raster.bands) == 1 else 's'} of {raster.dtype}"
             raise InputError(f"{path} has {bands}; diffusion models paint 3 bands of uint8: tile with --bands 1,2,3")
-        pixels, valid = raster.read(raster.grid.window)
-    picture = np.ascontiguousarray(pixels.transpose(1, 2, 0))
-    seen = valid & picture.any(axis=2)
-    if seen.any() and not seen.all():
-        picture[~seen] = picture[seen].mean(axis=0).round()
-    return picture
+        yield raster
 
 
 def to_model(pictures: Sequence[Picture], size_px: int) -> Tensor:
