@@ -1,20 +1,28 @@
 """Near-duplicates among synthetic tiles: the same picture over again teaches nothing, and takes the place of one that would.
 
 The measure is a perceptual hash: whether each of 64 waves across the picture, of the discrete cosine transform, goes up or
-down. Hashes of this kind take the lowest 8 x 8 frequencies, since photos of things differ in these; pictures of vegetation from
-above differ in their texture, to which such a hash is all but blind. Here the frequencies go in steps of four from 1 to 29 half
-waves a side, down to a 29th of it.
+down. Hashes of this kind take the lowest 8 x 8 frequencies, since photos of things differ in these. Pictures of vegetation from
+above differ in their texture, to which such a hash is all but blind; so here frequencies go in steps of four, from 1 to 29 half
+waves a side.
 
-What it sees: where light and dark lie, from the whole picture down to clumps of leaves. What it does not: colour, brightness
-and contrast as a whole, and grain finer than that. A picture that is shifted by more than a hundredth of its side, turned or
-mirrored is another one.
+What it sees: where light and dark lie, from the whole picture down to clumps of a 29th of its side. What it does not: colour,
+brightness and contrast as a whole, and finer grain. A picture that is shifted by more than a hundredth of its side, turned or
+mirrored is another one. Of a picture without texture, the fine waves are noise, so that copies of it may be missed.
 
-On 630 real tiles of 250 px (weeds among carrots, 198,135 pairs), of 64 bits:
+Bits that differ, of 630 real tiles of 250 px (weeds among carrots):
 
-=========================================  =======  =======  ===========
-pairs                                       median  extreme  within 4
-=========================================  =======  =======  ===========
-=========================================  =======  =======  ===========
+====================================================  ======  =======  ========
+pairs                                                 median  extreme  within 4
+====================================================  ======  =======  ========
+tile and its JPEG of quality 50                            0   most 5    99.7 %
+tile and itself with noise of 15 of 255                    1   most 7    96.8 %
+tile and itself through a small autoencoder (TAESD)        3   most 9    85.7 %
+two textures finer than 3 px on the ground of one         12  least 4     0.5 %
+two textures finer than 6 px on the ground of one         23  least 13      0 %
+two tiles (all 198,135 pairs)                             32  least 13      0 %
+====================================================  ======  =======  ========
+
+Of the lowest 8 x 8 frequencies, the two kinds of textures differ in 0 and 4 bits (medians of 40 tiles).
 """
 
 from __future__ import annotations
@@ -82,7 +90,7 @@ def near_duplicates(
     """
     drop = np.zeros(len(hashes), np.bool_)
     members: dict[Hashable, list[int]] = {}
-    for i, group in enumerate(groups if groups is not None else [None] * len(hashes)):
+    for i, group in zip(range(len(hashes)), groups if groups is not None else [None] * len(hashes), strict=True):
         members.setdefault(group, []).append(i)
     for places in members.values():
         own, kept = hashes[places], np.ones(len(places), np.bool_)
