@@ -27,7 +27,7 @@ Of the lowest 8 x 8 frequencies, the two kinds of textures differ in 0 and 4 bit
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ def perceptual_hashes(images: NDArray[np.uint8]) -> Hashes:
 
 
 def near_duplicates(
-    hashes: Hashes, groups: Sequence[Hashable] | None = None, *, threshold_bits: int = THRESHOLD_BITS
+    hashes: Hashes, groups: Sequence[object] | None = None, *, threshold_bits: int = THRESHOLD_BITS
 ) -> NDArray[np.bool_]:
     """Return which images to drop, so that no two of a group that are left are near-duplicates.
 
@@ -74,7 +74,7 @@ def near_duplicates(
     ----------
     hashes : ndarray of uint64, shape (n,)
         From :func:`perceptual_hashes`.
-    groups : sequence of hashable, length n, optional
+    groups : sequence, length n, optional
         What is compared with each other, such as (trial, n, class). Default: all.
     threshold_bits : int
         The most bits in which near-duplicates differ.
@@ -89,9 +89,11 @@ def near_duplicates(
     array([False,  True, False])
     """
     drop = np.zeros(len(hashes), np.bool_)
-    members: dict[Hashable, list[int]] = {}
+    members: dict[str, list[int]] = {}
     for i, group in zip(range(len(hashes)), groups if groups is not None else [None] * len(hashes), strict=True):
-        members.setdefault(group, []).append(i)
+        members.setdefault(repr(group), []).append(
+            i
+        )  # a missing number, such as the trial of all tiles, is not equal to itself
     for places in members.values():
         own, kept = hashes[places], np.ones(len(places), np.bool_)
         for i in range(len(own)):

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.fft import dctn
 
@@ -97,6 +98,11 @@ class TestNearDuplicates:
         same = np.zeros(5, np.uint64)
         groups = [(0, 4, "weed"), (1, 4, "weed"), (0, 4, "weed"), (1, 4, "sand"), (1, 4, "weed")]
         assert near_duplicates(same, groups).tolist() == [False, False, True, False, True]
+
+    def test_missing_numbers_are_the_same_group(self):
+        rows = pd.DataFrame({"trial": [None, 0, None], "class": "weed"})  # which makes them nan
+        groups = list(zip(rows["trial"], rows["class"], strict=True))
+        assert near_duplicates(np.zeros(3, np.uint64), groups).tolist() == [False, False, True]
 
     def test_groups_are_one_for_each_image(self):
         with pytest.raises(ValueError, match="zip"):
