@@ -158,9 +158,11 @@ def learn_embeddings(
         If the folder is there already, or was begun with other settings.
     """
     from spurgekit.diffusion.frozen import name_of
-    from spurgekit.diffusion.inversion import CHECKPOINT, invert
+    from spurgekit.diffusion.inversion import CHECKPOINT, check_inversion, invert
 
     planned = plan_lessons(dataset, sets, options)
+    lessons = [one.lesson for one in planned]
+    check_inversion(backbone, lessons, options)  # ahead of a folder that would have to be gone on with
     settings = {
         "dataset": str(dataset.path),
         "words": {one.lesson.key: one.tile_ids for one in planned},
@@ -169,7 +171,7 @@ def learn_embeddings(
         "options": asdict(options),
     }
     with resumable_folder(out, settings, overwrite=overwrite, inputs=[dataset.path]) as folder:
-        learned = invert(backbone, [one.lesson for one in planned], options, folder, progress=progress, warn=warn)
+        learned = invert(backbone, lessons, options, folder, progress=progress, warn=warn)
         words = tuple(
             WordInfo(
                 set=one.key.name,

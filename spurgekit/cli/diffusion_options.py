@@ -47,7 +47,7 @@ def inversion_options(command: Callable[..., Any], *, prefix: str = "learn-") ->
         Of names that a command may have for something else: ``--learn-steps``. Where the command does, its own ``--preset`` and
         ``--size`` are the defaults.
     """
-    named = f"--{prefix}"
+    named, default = f"--{prefix}", "that of --preset" if prefix else INVERSION_PRESETS[0]
 
     @functools.wraps(command)
     def with_inversion(*args: Any, **chosen: Any) -> Any:
@@ -69,7 +69,7 @@ def inversion_options(command: Callable[..., Any], *, prefix: str = "learn-") ->
     added = (
         click.option(
             f"{named}preset", "inversion_preset", type=click.Choice(INVERSION_PRESETS),
-            help="How words are learned; published: as in the paper of DA-Fusion.  [default: spurgekit]",
+            help=f"How words are learned; published: as for DA-Fusion.  [default: {default}]",
         ),
         click.option(f"{named}steps", "inversion_steps", type=int, help="Updates of each word.  [default: 1000]"),
         click.option(f"{named}batch", "inversion_batch", type=int, help="Samples of each word in a step.  [default: 4]"),

@@ -50,6 +50,7 @@ def command(
     from spurgekit.augment.sets import choose_sets
     from spurgekit.dataset import open_dataset
     from spurgekit.diffusion.frozen import learning_precision
+    from spurgekit.diffusion.inversion import check_inversion
     from spurgekit.diffusion.load import DEFAULT, load_backbone
     from spurgekit.outputs import check_free
 
@@ -68,11 +69,12 @@ def command(
         device=chosen["device"],
         precision=learning_precision(chosen["device"], chosen["precision"]),
     )
+    check_inversion(backbone, [one.lesson for one in planned], inversion)
     about = backbone.info
     click.echo(f"{about.name} (licence: {about.licence or 'not stated'}) on {backbone.device}")
     click.echo(
-        f"{len(planned):,} word{'s' if len(planned) > 1 else ''} to learn from {len(sets):,} "
-        f"set{'s' if len(sets) > 1 else ''} of tiles, {inversion.steps:,} steps of {inversion.batch} samples each, in {out}"
+        f"{_counted(len(planned), 'word')} to learn from {_counted(len(sets), 'set')} of tiles, "
+        f"{_counted(inversion.steps, 'step')} of {_counted(inversion.batch, 'sample')} of each, in {out}"
     )
     info = learn_embeddings(opened, sets, backbone, inversion, out, overwrite=overwrite, warn=_warn, progress=bar)
     _print(info, out)
@@ -90,4 +92,13 @@ def _print(info: EmbeddingsInfo, out: Path) -> None:
         click.echo(f"{name:<9} {token:<{width}} {tiles:>7} {before:>12.4f} {after:>8.4f}")
     if len(rows) > MOST_SHOWN:
         click.echo(f"... and {len(rows) - MOST_SHOWN:,} more in embeddings.json")
-    click.echo(f"{len(rows):,} word{'s' if len(rows) > 1 else ''} in {out}: embeddings.json, losses.parquet, validation/")
+    click.echo(f"{_counted(len(rows), 'word')} in {out}: embeddings.json, losses.parquet, validation/")
+
+
+def _counted(count: int, what: str) -> str:
+    """Return a number of things.
+
+    >>> _counted(1, "word"), _counted(1000, "step")
+    ('1 word', '1,000 steps')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -24,7 +24,7 @@ from spurgekit.diffusion.concepts import Concept, save_concept
 from spurgekit.diffusion.frozen import check_unchanged, name_of, sums_of, trainable
 from spurgekit.diffusion.inversion_options import PRESETS, InversionOptions, make_options
 from spurgekit.diffusion.inversion_state import History, load_state, run_id, save_state
-from spurgekit.diffusion.latents import LatentBank
+from spurgekit.diffusion.latents import LatentBank, check_there
 from spurgekit.diffusion.lessons import Lesson, Samples, draw_samples, samples_each, shown_images
 from spurgekit.diffusion.loss import DenoisingLoss
 from spurgekit.diffusion.validation import write_sheet
@@ -34,7 +34,17 @@ from spurgekit.outputs import output_file
 from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
 
-__all__ = ["CHECKPOINT", "LOSSES", "PRESETS", "InversionOptions", "Learned", "Lesson", "invert", "make_options"]
+__all__ = [
+    "CHECKPOINT",
+    "LOSSES",
+    "PRESETS",
+    "InversionOptions",
+    "Learned",
+    "Lesson",
+    "check_inversion",
+    "invert",
+    "make_options",
+]
 
 CHECKPOINT = "checkpoint.safetensors"
 LOSSES = "losses.parquet"
@@ -102,11 +112,8 @@ def invert(
     ModelError
         If the loss is not finite, or the memory of the GPU does not hold a single sample.
     """
+    check_inversion(backbone, lessons, options)
     keys = [lesson.key for lesson in lessons]
-    if not keys:
-        raise InputError("there is nothing to learn; name a support set or a class")
-    if len(set(keys)) < len(keys):
-        raise InputError(f"two lessons have the key {next(key for key in keys if keys.count(key) > 1)}; give each its own")
     model = trainable(backbone, warn)
     fixed = sums_of(model)
     inversion = _Inversion(model, lessons, options, warn)
@@ -142,6 +149,24 @@ def invert(
         save_concept(learned[key].concept, folder / f"{key}.safetensors")
     _write_losses(history, keys, folder / LOSSES)
     return learned
+
+
+def check_inversion(backbone: Backbone, lessons: Sequence[Lesson], options: InversionOptions) -> None:
+    """Make sure that lessons can be learned, as far as can be known before tiles are read.
+
+    Raises
+    ------
+    InputError
+        If there are no lessons, two have one key, a tile is missing, or a prompt or the size of images does not fit the model.
+    """
+    keys = [lesson.key for lesson in lessons]
+    if not keys:
+        raise InputError("there is nothing to learn; name a support set or a class")
+    if len(set(keys)) < len(keys):
+        raise InputError(f"two lessons have the key {next(key for key in keys if keys.count(key) > 1)}; give each its own")
+    LatentBank(backbone, options.views, options.size_px or backbone.info.size_px)
+    Words(backbone, list({(lesson.token, lesson.init): lesson for lesson in lessons}.values()), options)
+    check_there([image for lesson in lessons for image in lesson.images])
 
 
 class _Inversion:

@@ -86,10 +86,8 @@ class InversionOptions:
         if not self.weight_decay >= 0:
             raise InputError(f"a weight decay of {self.weight_decay:g} cannot be; pass 0 or more")
         for name, kinds in (("schedule", Schedule), ("turns", Turns), ("timesteps", Timesteps)):
-            if getattr(self, name) not in get_args(kinds):
-                raise InputError(
-                    f"there is no {name} {getattr(self, name)!r}{known_names(getattr(self, name), get_args(kinds))}"
-                )
+            if (value := getattr(self, name)) not in get_args(kinds):
+                raise InputError(f"{name} cannot be {value!r}{known_names(value, get_args(kinds))}")
         if self.init is not None and not self.init.strip():
             raise InputError("the init word is empty; pass a word such as 'plant'")
         check_templates(self.templates)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -81,9 +81,7 @@ class LatentBank:
             If a tile is missing, damaged, or no image of three bands of uint8. All are looked for before any is encoded.
         """
         wanted = list(dict.fromkeys(paths))
-        if missing := [path for path in wanted if not path.is_file()]:
-            more = f", nor {len(missing) - 1} more" if len(missing) > 1 else ""
-            raise InputError(f"{missing[0]}: no such file{more}; the dataset lists it: build it again")
+        check_there(wanted)
         room = self._tiles.limit_bytes // self.tile_bytes
         self._choose_home(min(room, len(wanted)))
         with ThreadPoolExecutor(cores()) as threads, progress("encoding tiles", len(wanted)) as advance:
@@ -131,3 +129,10 @@ class LatentBank:
             free, _ = torch.cuda.mem_get_info(self.backbone.device)
             small = tiles * self.tile_bytes <= DEVICE_SHARE * free
             self._home = self.backbone.device if small else torch.device("cpu")
+
+
+def check_there(paths: Iterable[Path]) -> None:
+    """Raise an InputError if a tile is missing."""
+    if missing := [path for path in dict.fromkeys(paths) if not path.is_file()]:
+        more = f", nor {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(f"{missing[0]}: no such file{more}; the dataset lists it: build it again")

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.diffusion.conftest import tiny, weights
+
+__all__ = ["tiny", "weights", "working_folder"]
+
 
 @pytest.fixture(autouse=True)
 def working_folder(tmp_path, monkeypatch):
