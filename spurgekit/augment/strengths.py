@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spurgekit.diffusion.sampler import steps_of
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
 
@@ -51,11 +52,8 @@ class Strengths:
         (0.1, 0.15, 0.2, 0.25, 0.3)
         """
         if self.values:
-            if too_small := [value for value in self.values if int(steps * value) < 1]:
-                raise InputError(
-                    f"a strength of {too_small[0]:g} is less than one of {steps} steps; "
-                    f"pass --strengths of {1 / steps:.2g} or more, or --steps {math.ceil(1 / too_small[0])}"
-                )
+            for value in self.values:
+                steps_of(steps, value)  # refuses those that are too small
             return self.values
         assert self.low is not None
         assert self.high is not None

@@ -17,7 +17,16 @@ class TestParse:
 
     def test_schedules_hold_from_their_shots_on(self):
         schedule = parse_strengths("2:0.8;8:0.4;16:0.1")
-        assert [str(schedule.at(n)) for n in (1, 2, 4, 8, 15, 16, 99, None)] == "0.8 0.8 0.8 0.4 0.4 0.1 0.1 0.1".split()
+        assert [str(schedule.at(n)) for n in (1, 2, 4, 8, 15, 16, 99, None)] == [
+            "0.8",
+            "0.8",
+            "0.8",
+            "0.4",
+            "0.4",
+            "0.1",
+            "0.1",
+            "0.1",
+        ]
 
     def test_exponents_are_no_ranges(self):
         assert parse_strengths("5e-1").at(1).values == (0.5,)
@@ -50,7 +59,9 @@ class TestLevels:
         assert max(levels) == 1
 
     def test_less_than_one_step(self):
-        with pytest.raises(InputError, match=r"0\.03 is less than one of 25 steps; pass --strengths of 0\.04 or more, or --steps 34"):
+        with pytest.raises(
+            InputError, match=r"0\.03 is less than one of 25 steps; pass a strength of 0\.04 or more, or --steps 34"
+        ):
             parse_strengths("0.5,0.03").at(1).levels(25)
 
     def test_a_range_between_two_steps(self):
@@ -63,7 +74,7 @@ class TestDraw:
     def test_each_level_is_drawn_as_often_as_the_others(self, count, name):
         drawn = Counter(parse_strengths(PUBLISHED).at(1).draw(count, 25, name))
         assert sum(drawn.values()) == count
-        assert max(drawn.values()) - min((drawn[value] for value in (1, 0.75, 0.5, 0.25))) <= 1
+        assert max(drawn.values()) - min(drawn[value] for value in (1, 0.75, 0.5, 0.25)) <= 1
 
     def test_names_fix_the_order(self):
         strengths = parse_strengths("0.1-0.9").at(1)

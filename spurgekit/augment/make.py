@@ -1,0 +1,338 @@
+"""Making an ``augmented/`` folder: synthetic tiles of support sets, and their manifest."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from spurgekit.augment.contact import write_contact_sheet
+from spurgekit.augment.duplicates import near_duplicates, perceptual_hashes
+from spurgekit.augment.estimate import Estimate, measure
+from spurgekit.augment.journal import Journal
+from spurgekit.augment.lessons import check_embeddings, embedding_path, learn_embeddings
+from spurgekit.augment.manifest import MANIFEST
+from spurgekit.augment.masks import MaskOptions, MaskSource, write_masks
+from spurgekit.augment.options import AugmentOptions
+from spurgekit.augment.plan import SUFFIX, Plan, make_plan
+from spurgekit.augment.sets import SetKey, choose_sets, tiles_of
+from spurgekit.augment.workers import BackboneChoice, process_pool, render_here, render_on
+from spurgekit.dataset import Dataset, open_dataset
+from spurgekit.diffusion.inversion_options import InversionOptions
+from spurgekit.diffusion.pictures import read_picture
+from spurgekit.diffusion.render import EditUnit, Rendered, Renderer
+from spurgekit.errors import InputError, SpurgekitError
+from spurgekit.outputs import check_free, fingerprint, output_file, resumable_folder, write_provenance
+from spurgekit.progress import Progress, silent
+from spurgekit.tiles.png import encode_png
+
+if TYPE_CHECKING:
+    from spurgekit.diffusion.backbone import Backbone, BackboneInfo
+
+MASKS = "masks"
+SHEET = "contact_sheet.png"
+SHEET_SECONDS = 30.0
+"""How often the contact sheet is drawn anew while a run goes on."""
+
+IN_FLIGHT = 2
+"""Units for each of several devices that are on their way."""
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentInputs:
+    """What synthetic tiles are made from, and where.
+
+    Attributes
+    ----------
+    dataset : pathlib.Path
+    shots : tuple of int
+        Of the support sets; 0 is the whole training split.
+    trials : int
+        The most support sets of each number of shots.
+    backbone : BackboneChoice
+    devices : tuple of str
+        Which share the work.
+    embeddings : pathlib.Path
+        Folder of what was learned; where there is none, it is learned first and put there.
+    inversion : InversionOptions
+        How to learn.
+    masks : pathlib.Path, optional
+        Where tiles may change: polygons, a raster, or a folder of images named by tile.
+    mask_crs : str, optional
+        Where they do not say it.
+    mask_options : MaskOptions
+    """
+
+    dataset: Path
+    shots: tuple[int, ...] = (0,)
+    trials: int = 20
+    backbone: BackboneChoice = field(default_factory=BackboneChoice)
+    devices: tuple[str, ...] = ("cpu",)
+    embeddings: Path = Path("embeddings")
+    inversion: InversionOptions = field(default_factory=InversionOptions)
+    masks: Path | None = None
+    mask_crs: str | None = None
+    mask_options: MaskOptions = field(default_factory=MaskOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What is known before the first image is made.
+
+    Attributes
+    ----------
+    estimate : Estimate
+    resumed : int
+        Images that are there already.
+    sets : int
+    folder : pathlib.Path
+    backbone : BackboneInfo
+    devices : tuple of str
+    """
+
+    estimate: Estimate
+    resumed: int
+    sets: int
+    folder: Path
+    backbone: BackboneInfo
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentReport:
+    """What was made.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+    images : int
+        In the folder.
+    resumed : int
+        Of them, made by an earlier run.
+    rows : int
+        Of the manifest.
+    in_float32 : int
+        Images that were not finite in half precision and made again.
+    blanked : int
+        Images that the safety checker kept back.
+    duplicates : int
+        Rows of weight 0, since they show what another one shows.
+    seconds : float
+        That making them took.
+    """
+
+    folder: Path
+    images: int
+    resumed: int
+    rows: int
+    in_float32: int
+    blanked: int
+    duplicates: int
+    seconds: float
+
+
+def augment(
+    inputs: AugmentInputs,
+    options: AugmentOptions,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    announce: Callable[[Announcement], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
+) -> AugmentReport:
+    """Make synthetic tiles.
+
+    Parameters
+    ----------
+    inputs : AugmentInputs
+    options : AugmentOptions
+    out : pathlib.Path
+        Folder to make; one whose making was interrupted is gone on with.
+    overwrite : bool
+        Replace a folder that spurgekit made before.
+    announce : callable
+        Told once, before the first image, how many there will be, and how long they will take.
+    warn : callable
+        Told what else a user should know while the run goes on.
+    progress : Progress
+
+    Raises
+    ------
+    InputError
+        If the dataset lacks what is asked for, options do not fit, or there is too little room on the disk.
+    ModelError
+        If the diffusion model cannot be had or does not fit.
+    OutputExistsError
+        If the folder is there already.
+    """
+    check_free(out, overwrite=overwrite)
+    dataset = open_dataset(inputs.dataset)
+    sets = choose_sets(dataset, inputs.shots, inputs.trials)
+    plan = _plan(dataset, sets, inputs, options, None)  # what is wrong with options is said before a model is loaded
+    backbone = inputs.backbone.load(inputs.devices[0])
+    if options.learns:
+        _learn(dataset, sets, inputs, backbone, warn, progress)
+    settings = _settings(inputs, options, sets, backbone.info)
+    with resumable_folder(out, settings, overwrite=overwrite, inputs=[inputs.dataset]) as folder:
+        if inputs.masks is not None:
+            plan = _plan(dataset, sets, inputs, options, folder)
+        journal = Journal.open(folder)
+        units = [unit for unit in plan.units if not journal.done.issuperset(edit.id for edit in unit.edits)]
+        resumed = len(journal.done)
+        renderer = Renderer(backbone, options.render, warn=warn)
+        estimate = measure(renderer, units, options, devices=len(inputs.devices))
+        announce(Announcement(estimate, resumed, len(sets), Path(out), backbone.info, inputs.devices))
+        _check_room(folder, estimate)
+        start = time.monotonic()
+        _render(folder, plan, units, renderer, inputs, options, journal, progress)
+        seconds = time.monotonic() - start
+        rows = _finished(folder, plan, options, journal, backbone.info)
+        with output_file(folder / MANIFEST) as partial:
+            rows.to_parquet(partial, index=False)
+        _draw(folder, rows, plan.sources)
+        report = AugmentReport(
+            folder=Path(out),
+            images=plan.images - len(journal.blanked),
+            resumed=resumed,
+            rows=len(rows),
+            in_float32=journal.in_float32,
+            blanked=len(journal.blanked),
+            duplicates=int((rows["weight"] == 0).sum()),
+            seconds=seconds,
+        )
+        write_provenance(folder, parameters=settings, inputs=_files(inputs, options))
+        journal.close()
+    return report
+
+
+def _plan(
+    dataset: Dataset, sets: Sequence[SetKey], inputs: AugmentInputs, options: AugmentOptions, folder: Path | None
+) -> Plan:
+    """Return the plan; with masks where there is a folder to put them into."""
+    masks = None
+    if inputs.masks is not None and folder is not None:
+        source = MaskSource.open(inputs.masks, dataset, crs=inputs.mask_crs)
+        rows = dataset.split("train")
+        used = {tile for _, tiles in tiles_of(dataset, sets) for tile in tiles["tile_id"]}
+        masks = write_masks(source, rows[rows["tile_id"].isin(used)], inputs.mask_options or MaskOptions(), folder / "masks")
+    return make_plan(dataset, sets, options, embedding=_embedding(inputs, options), masks=masks)
+
+
+def _embedding(inputs: AugmentInputs, options: AugmentOptions) -> Callable[[SetKey, str], Path] | None:
+    return (lambda key, name: embedding_path(inputs.embeddings, key, name)) if options.learns else None
+
+
+def _learn(
+    dataset: Dataset,
+    sets: Sequence[SetKey],
+    inputs: AugmentInputs,
+    backbone: Backbone,
+    warn: Callable[[str], None],
+    progress: Progress,
+) -> None:
+    """Have the classes learned where they are not."""
+    if inputs.embeddings.exists():
+        check_embeddings(inputs.embeddings, dataset, sets, backbone.info)
+        return
+    learn_embeddings(dataset, sets, backbone, inputs.inversion, inputs.embeddings, warn=warn, progress=progress)
+
+
+def _render(
+    folder: Path,
+    plan: Plan,
+    units: Sequence[EditUnit],
+    renderer: Renderer,
+    inputs: AugmentInputs,
+    options: AugmentOptions,
+    journal: Journal,
+    progress: Progress,
+) -> None:
+    """Make units, writing each image whole and noting each unit when its images are there."""
+
+    def keep(results: Iterator[tuple[EditUnit, Rendered]]) -> None:
+        drawn = time.monotonic()
+        for unit, rendered in results:
+            pairs = list(zip(unit.edits, rendered.images, strict=True))
+            for edit, image in pairs:
+                if image is not None:
+                    with output_file(folder / f"{edit.id}{SUFFIX}") as partial:
+                        partial.write_bytes(encode_png(image))
+            journal.add(
+                [edit.id for edit, _ in pairs],
+                [edit.id for edit, image in pairs if image is None],
+                rendered.redone_in_float32,
+            )
+            advance(len(pairs))
+            if time.monotonic() - drawn > SHEET_SECONDS:
+                _draw(folder, _made(plan, journal.done - journal.blanked), plan.sources)
+                drawn = time.monotonic()
+
+    with progress("making tiles", sum(len(unit.edits) for unit in units)) as advance:
+        if len(inputs.devices) == 1 or not units:
+            keep(render_here(units, renderer))
+        else:
+            with process_pool(inputs.backbone, options.render, inputs.devices) as pool:
+                keep(render_on(pool, units, in_flight=IN_FLIGHT * len(inputs.devices)))
+
+
+def _draw(folder: Path, rows: pd.DataFrame, sources: Mapping[str, Path]) -> None:
+    if len(rows):
+        write_contact_sheet(rows, folder, folder / SHEET, sources=sources)
+
+
+def _finished(folder: Path, plan: Plan, options: AugmentOptions, journal: Journal, backbone: BackboneInfo) -> pd.DataFrame:
+    """Return the manifest of what was made."""
+    rows = _made(plan, journal.done - journal.blanked)
+    if rows.empty:
+        raise SpurgekitError("the safety checker kept all images back; pass other prompts or leave --safety-checker out")
+    drop = np.zeros(len(rows), bool)
+    if options.drop_duplicates:
+        hashes = {name: perceptual_hashes(read_picture(folder / name)[None])[0] for name in rows["file_name"].unique()}
+        groups = list(zip(rows["trial"], rows["n"], rows["class"], strict=True))
+        drop = near_duplicates(rows["file_name"].map(hashes).to_numpy(np.uint64), groups)
+    rows = rows.assign(backbone=backbone.name, weight=np.where(drop, 0.0, 1.0))
+    return rows.astype({"trial": "Int64", "n": "Int64"}).reset_index(drop=True)
+
+
+def _made(plan: Plan, done: Set[str]) -> pd.DataFrame:
+    """Return the rows whose images are there."""
+    return plan.rows[[name.removesuffix(SUFFIX) in done for name in plan.rows["file_name"]]]
+
+
+def _check_room(folder: Path, estimate: Estimate) -> None:
+    free = shutil.disk_usage(folder).free
+    if estimate.bytes > free:
+        raise InputError(
+            f"the synthetic tiles need about {estimate.bytes / 1e6:,.0f} MB and {folder.parent} has {free / 1e6:,.0f} MB left; "
+            "free some space, or pass fewer --images"
+        )
+
+
+def _settings(inputs: AugmentInputs, options: AugmentOptions, sets: Sequence[SetKey], backbone: BackboneInfo) -> dict[str, Any]:
+    """Return all that images depend on."""
+    chosen = asdict(options)
+    del chosen["batch_size"]
+    return {
+        **chosen,
+        "strengths": str(options.strengths),
+        "sets": [key.name for key in sets],
+        "backbone": asdict(backbone),
+        "precision": inputs.backbone.precision,
+        "safety_checker": inputs.backbone.safety_checker,
+        "files": {str(path): fingerprint(path) for path in _files(inputs, options)},
+        "mask": None if inputs.masks is None else {"crs": inputs.mask_crs, **asdict(inputs.mask_options)},
+    }
+
+
+def _files(inputs: AugmentInputs, options: AugmentOptions) -> list[Path]:
+    files = [inputs.dataset]
+    if options.learns:
+        files.append(inputs.embeddings)
+    return files if inputs.masks is None else [*files, inputs.masks]
