@@ -97,9 +97,11 @@ def from_model(images: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Picture
     -------
     list of ndarray of uint8, each of shape (height, width, 3)
     """
-    pixels = (images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5
+    if images.device.type != "cuda":  # which resizes faster than it hands over
+        images = images.cpu()
+    pixels = (images.detach().float().clamp(-1, 1) + 1) * 127.5
     return [
-        _resized(image[None], size)[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+        _resized(image[None], size)[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
         for image, size in zip(pixels, sizes, strict=True)
     ]
 

@@ -47,7 +47,7 @@ class Renderer:
 
     What an image looks like depends on its :class:`Edit`, the unit's mode and strength, the options and the model, but not on
     the images beside it: each has its own generator, and tiles and prompts are encoded one by one, once each. What is left is
-    the rounding of sums, whose order may differ with the size of a batch.
+    the rounding of sums, whose order may differ with the size of a batch. A renderer makes one unit at a time.
 
     Parameters
     ----------
@@ -76,9 +76,9 @@ class Renderer:
         self.conditions = Conditions(backbone)
         self._scheduler = make_scheduler(backbone, self.options.scheduler)
         self._unet = _compiled(backbone.unet, warn) if self.options.compile and backbone.device.type == "cuda" else None
-        kind = "images" if backbone.dtype != torch.float32 else "images in float32"
-        self._batches = Chunks(sys.maxsize, kind, warn)
-        self._decodes = Chunks(self.options.decode_batch, f"decoded {kind}", warn)
+        self._batches = Chunks(sys.maxsize, "images", warn)
+        self._encodes = Chunks(1, "encoded tiles", warn)
+        self._decodes = Chunks(self.options.decode_batch, "decoded images", warn)
         self._sources: Cache[_Source] = Cache(TILES_BYTES, lambda source: _bytes_of(source.posterior))
         self._around: Cache[Posterior] = Cache(TILES_BYTES, _bytes_of)
         self._masks: Cache[Mask] = Cache(MASKS_BYTES, lambda mask: mask.nbytes)
@@ -119,7 +119,7 @@ class Renderer:
             images = self.backbone.decode(latents[rows])
             # TAESD would make something of latents that are not finite.
             finite = latents[rows].isfinite().flatten(1).all(1) & images.isfinite().flatten(1).all(1)
-            pictures = iter(from_model(images, sizes[rows]))
+            pictures = from_model(images, sizes[rows])
             return [picture if good else None for picture, good in zip(pictures, finite.tolist(), strict=True)]
 
         return [picture for chunk in self._decodes.run(len(edits), decode) for picture in chunk]
@@ -156,7 +156,7 @@ class Renderer:
 
         def encode() -> _Source:
             picture = read_picture(path)
-            return _Source(_on_cpu(self.backbone.encode(to_model([picture], self.size_px))), picture.shape[:2])
+            return _Source(self._encoded(to_model([picture], self.size_px)), picture.shape[:2])
 
         return self._sources.get(path, encode)
 
@@ -179,19 +179,26 @@ class Renderer:
             if edit.mask is not None:
                 images = to_model([read_picture(edit.source)], self.size_px)
                 images = images * (1 - open_mask(self._mask(edit, edit.mask), self.size_px))
-            return _on_cpu(self.backbone.encode(images))
+            return self._encoded(images)
 
         return self._around.get(key, encode)
 
+    def _encoded(self, image: Tensor) -> Posterior:
+        """Return what the encoder makes of one image, on the CPU, where there is room for many and waiting costs nothing."""
+        (posterior,) = self._encodes.run(1, lambda _: self.backbone.encode(image))
+        return Posterior(posterior.mean.cpu(), posterior.std.cpu())
+
     def _mask(self, edit: Edit, path: Path) -> Mask:
-        return self._masks.get(path, lambda: read_mask(path, edit.source, self._source(edit.source).size))
+        return self._masks.get((path, edit.source), lambda: read_mask(path, edit.source, self._source(edit.source).size))
 
     def _again(self, unit: EditUnit) -> list[Picture]:
         """Make images that were not finite in float32, in which numbers may be larger than the 65,504 of float16."""
         images: Sequence[Picture | None] = [None] * len(unit.edits)
         if self.backbone.dtype != torch.float32:
             if self._in_float32 is None:
+                # Kept: where one image overflowed, others will.
                 self._in_float32 = Renderer(self.backbone.in_float32(), replace(self.options, compile=False), warn=self.warn)
+                self._in_float32._batches.what = "images in float32"
             images = self._in_float32._pictures(unit)
         finite = [image for image in images if image is not None]
         if len(finite) < len(images):
@@ -238,10 +245,6 @@ def _compiled(unet: Unet, warn: Callable[[str], None]) -> Unet:
 
 def _stacked(posteriors: Sequence[Posterior]) -> Posterior:
     return Posterior(torch.cat([one.mean for one in posteriors]), torch.cat([one.std for one in posteriors]))
-
-
-def _on_cpu(posterior: Posterior) -> Posterior:
-    return Posterior(posterior.mean.cpu(), posterior.std.cpu())
 
 
 def _bytes_of(posterior: Posterior) -> int:
