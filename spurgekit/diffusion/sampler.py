@@ -7,7 +7,8 @@ in how it gets there:
 - Each image draws from its own generator on the CPU, so neither the batch nor the device changes what it draws.
 - Latents are in float32 between the steps also where the UNet counts in half precision: a step changes them by less and less,
   and in bfloat16, of 8 binary digits, the last changes would be rounded away. They are small beside the UNet's activations.
-- A GPU never waits for the CPU within the loop: what schedulers look up stays on the CPU, as plain numbers.
+- A GPU does not wait for the CPU within the loop, as what schedulers look up stays on the CPU, as plain numbers. Only those
+  that draw noise at each step (``euler-a``, ``ddpm``, ``lcm``) or solve small systems (``unipc``) have it wait.
 """
 
 from __future__ import annotations
