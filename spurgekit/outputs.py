@@ -196,11 +196,17 @@ def versions() -> dict[str, str]:
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Return the size of a file and a SHA-256 over its first and last MiB; orthomosaics are too large to hash whole."""
+    """Return the size of a file and a SHA-256 over its first and last MiB; orthomosaics are too large to hash whole.
+
+    Of a folder that spurgekit made its provenance stands for all, of others the names and sizes of their files do.
+    """
     path = Path(path)
     if path.is_dir():
         inner = path / PROVENANCE
-        return fingerprint(inner) if inner.is_file() else {"folder": True}
+        if inner.is_file():
+            return fingerprint(inner)
+        files = sorted((file.relative_to(path).as_posix(), file.stat().st_size) for file in path.rglob("*") if file.is_file())
+        return {"files": len(files), "sha256_of_names_and_sizes": hashlib.sha256(repr(files).encode()).hexdigest()}
     size = path.stat().st_size
     digest = hashlib.sha256()
     with path.open("rb") as file:

@@ -148,7 +148,13 @@ class TestFingerprint:
             content[at] = 0
 
     def test_of_a_folder_is_its_provenances(self, tmp_path):
-        assert fingerprint(tmp_path) == {"folder": True}
+        nothing = fingerprint(tmp_path)
+        assert nothing["files"] == 0
+        (tmp_path / "mask.png").write_bytes(b"1")
+        one = fingerprint(tmp_path)
+        assert one["files"] == 1
+        (tmp_path / "mask.png").write_bytes(b"22")
+        assert len({found["sha256_of_names_and_sizes"] for found in (nothing, one, fingerprint(tmp_path))}) == 3
         (tmp_path / PROVENANCE).write_text("{}")
         assert fingerprint(tmp_path) == fingerprint(tmp_path / PROVENANCE)
 

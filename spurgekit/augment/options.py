@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from spurgekit.augment.manifest import GAMMA
 from spurgekit.augment.strengths import PUBLISHED, StrengthSchedule, parse_strengths
 from spurgekit.diffusion.concepts import TOKEN, token_of
 from spurgekit.diffusion.render import Mode, RenderOptions
@@ -26,9 +27,6 @@ MODES: Mapping[Method, Mode] = {
 
 CONCEPT, CLASS = "{concept}", "{class}"
 """What stands in a prompt for the class: its token (its name where nothing was learned), and always its name."""
-
-GAMMA = 0.5
-"""How fast the label of a cross-class edit goes over to the new class; see :func:`spurgekit.augment.manifest.soft_share`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class AugmentOptions:
     cross : float
         Share of edits that start from a tile of another class and get soft labels (Diff-Mix, Wang et al. 2024).
     gamma : float
-        Of these labels.
+        How fast these labels go over to the new class; see :func:`spurgekit.augment.manifest.soft_share`.
     drop_duplicates : bool
         Give weight 0 to images that show what an earlier one of their class and support set shows.
     batch_size : int
