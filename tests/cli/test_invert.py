@@ -1,8 +1,13 @@
+import json
+from dataclasses import asdict
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from spurgekit.augment.lessons import read_embeddings
+from spurgekit.cli.diffusion_options import inversion_options
 from tests.command import refuse, succeed
 
 QUICK = ("--steps", 2, "--batch", 1, "--validate-every", 0, "--device", "cpu")
@@ -65,3 +70,32 @@ def test_what_is_wrong_is_said_in_one_line(dataset, tiny, arguments, said):
 
 def test_without_a_dataset_or_a_survey():
     assert "name a dataset, or run this in a survey's folder" in refuse("invert")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "chosen"),
+    [
+        ((), {"steps": 1000, "turns": "dihedral", "size_px": None, "seed": 5}),
+        (("--preset", "published"), {"steps": 1000, "turns": "flip", "size_px": 512}),
+        (("--preset", "published", "--learn-preset", "spurgekit"), {"turns": "dihedral"}),
+        (("--size", 256), {"size_px": 256}),
+        (
+            ("--size", 256, "--learn-size", 128, "--learn-steps", 7, "--learn-batch", 2),
+            {"size_px": 128, "steps": 7, "batch": 2},
+        ),
+    ],
+)
+def test_another_command_may_learn_words_too(arguments, chosen):
+    @click.command()
+    @click.option("--preset", default="spurgekit")
+    @click.option("--size", "size_px", type=int)
+    @click.option("--seed", default=5)
+    @click.option("--steps", default=25)
+    @inversion_options
+    def paint(inversion, preset, size_px, seed, steps):
+        assert steps == 25  # its own
+        click.echo(json.dumps(asdict(inversion)))
+
+    result = CliRunner().invoke(paint, [str(argument) for argument in arguments])
+    found = json.loads(result.output)
+    assert {name: found[name] for name in chosen} == chosen
