@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
 _NAME = "pytorch_lora_weights.safetensors"
-_DOWN = ("lora_A.weight", "lora.down.weight", "_lora.down.weight", "lora_down.weight")
+_DOWN, _UP = "lora_A.weight", "lora_B.weight"
+_OLDER = {
+    "lora.down.weight": _DOWN,
+    "lora.up.weight": _UP,
+    "lora_linear_layer.down.weight": _DOWN,
+    "lora_linear_layer.up.weight": _UP,
+}
+"""Names of diffusers' scripts, which mix them with peft's in one file: diffusers' loader then leaves some layers out."""
 
 
 def find_lora(path: Path) -> Path:
@@ -57,21 +64,67 @@ def merge_lora(pipeline: DiffusionPipeline, file: Path) -> None:
         If it is damaged, or any of it has no place in the model.
     """
     loader: Any = pipeline
-    source = {"pretrained_model_name_or_path_or_dict": str(file.parent), "weight_name": file.name, "use_safetensors": True}
     try:
-        read = loader.lora_state_dict(**source, unet_config=loader.unet.config)
-        expected = sum(key.endswith(_DOWN) for key in read[0])
-        loader.load_lora_weights(**source)
-        placed = sum(_layers(module) for module in loader.components.values())
+        state, alphas, metadata = loader.lora_state_dict(
+            str(file.parent),
+            weight_name=file.name,
+            use_safetensors=True,
+            return_lora_metadata=True,
+            unet_config=loader.unet.config,
+        )
+        state = {_modern(key): rows for key, rows in state.items()}
+        expected = sum(key.endswith(_DOWN) for key in state)
+        loader.load_lora_into_unet(state, network_alphas=alphas, unet=loader.unet, metadata=metadata, _pipeline=loader)
+        encoders = {name: part for name, part in loader.components.items() if name.startswith("text_encoder")}
+        for name, encoder in encoders.items():
+            _put_into_encoder(encoder, *(_of(name, entries) for entries in (state, alphas, metadata)))
+        placed = sum(_layers(network) for network in (loader.unet, *encoders.values()))
     except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
         raise ModelError(f"{file} cannot be merged into this model ({first_line(error)}); pass a LoRA made for it") from error
     if not expected or placed != expected:
         # diffusers leaves out what it finds no place for, and only logs that.
         raise ModelError(
-            f"{file} does not fit this model: it has a place for {placed} of {expected} layers; pass a LoRA made for it"
+            f"{file} does not fit: the model has a place for {placed} of its {expected} layers; pass a LoRA made for it"
         )
-    loader.fuse_lora(safe_fusing=True)
+    loader.fuse_lora(components=["unet", *encoders], safe_fusing=True)
     loader.unload_lora_weights()
+
+
+def _put_into_encoder(encoder: Any, state: dict[str, Any], alphas: dict[str, Any], metadata: dict[str, Any]) -> None:
+    """Put a LoRA's layers into a text encoder.
+
+    As ``load_lora_into_text_encoder`` of diffusers does it, but by peft itself: that function goes by way of transformers, some
+    releases of which refuse the newest peft that there is.
+    """
+    import diffusers.utils
+    import peft
+
+    if not state:
+        return
+    if not hasattr(encoder, "text_model"):  # since transformers 5
+        state = {key.removeprefix("text_model."): rows for key, rows in state.items()}
+    ranks = {key: rows.shape[1] for key, rows in state.items() if key.endswith(_UP)}
+    tools: Any = diffusers.utils
+    settings = metadata or tools.get_peft_kwargs(ranks, network_alpha_dict=alphas, peft_state_dict=state, is_unet=False)
+    peft.inject_adapter_in_model(peft.LoraConfig(**settings), encoder)
+    outcome: Any = peft.set_peft_model_state_dict(encoder, state)
+    if left := outcome.unexpected_keys:
+        raise ValueError(f"no place for {left[0]}")
+    encoder.to(encoder.dtype)
+
+
+def _modern(key: str) -> str:
+    """Return the name that peft gives a weight."""
+    for older, name in _OLDER.items():
+        if key.endswith(f".{older}"):
+            return key.removesuffix(older) + name
+    return key
+
+
+def _of(part: str, entries: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what of a LoRA is for one part of the model."""
+    prefix = f"{part}."
+    return {key.removeprefix(prefix): value for key, value in (entries or {}).items() if key.startswith(prefix)}
 
 
 def _layers(module: Any) -> int:
