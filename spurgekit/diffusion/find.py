@@ -131,9 +131,9 @@ def _downloaded(name: str, revision: str | None, *, half: bool, safety_checker: 
     files = [file.rfilename for file in listed.siblings or ()]
     if INDEX not in files:
         raise ModelError(f"{name} has no {INDEX}; pass a checkpoint in diffusers' layout, as {DEFAULT} is")
-    index = read_json(Path(hf_hub_download(name, INDEX, revision=listed.sha)))
-    layout = parse_layout(name, index, files, half=half, safety_checker=safety_checker)
-    return Path(snapshot_download(name, revision=listed.sha, allow_patterns=list(layout.files))), layout
+    index = Path(hf_hub_download(name, INDEX, revision=revision))  # notes which commit a branch is at, for when offline
+    layout = parse_layout(name, read_json(index), files, half=half, safety_checker=safety_checker)
+    return Path(snapshot_download(name, revision=index.parent.name, allow_patterns=list(layout.files))), layout
 
 
 def _licence(card: Path) -> str | None:
