@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import spurgekit
-from spurgekit.errors import OutputExistsError
+from spurgekit.errors import InputError, OutputExistsError
 
 PROVENANCE = "provenance.json"
 SETTINGS = "settings.json"
@@ -169,19 +169,41 @@ def check_free(path: Path, *, overwrite: bool) -> None:
         raise OutputExistsError(f"{path} exists and was not made by spurgekit, so it is not replaced; pass another --out")
 
 
-def write_provenance(folder: Path, *, parameters: Mapping[str, Any], inputs: Iterable[Path]) -> None:
+def write_provenance(folder: Path, *, parameters: Mapping[str, Any], inputs: Iterable[Path], step: str | None = None) -> None:
     """Write ``provenance.json``: the command, versions, parameters and fingerprints of the inputs.
 
     It holds no time of day, so that the same work gives the same bytes.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    parameters : mapping
+    inputs : iterable of pathlib.Path
+    step : str, optional
+        What was done to a folder that was made before: it is recorded under that name, beside what is recorded already. A
+        folder without a record gets none, lest it pass for one that spurgekit made and may replace.
+
+    Raises
+    ------
+    InputError
+        If the record that is there is damaged.
     """
-    record = {
+    record: dict[str, Any] = {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "versions": versions(),
         "parameters": dict(parameters),
         "inputs": {str(path): fingerprint(path) for path in inputs},
     }
-    text = json.dumps(record, indent=2, default=str) + "\n"
-    (folder / PROVENANCE).write_text(text, encoding="utf-8")
+    file = folder / PROVENANCE
+    if step is not None:
+        if not file.is_file():
+            return
+        try:
+            record = {**json.loads(file.read_text(encoding="utf-8")), step: record}
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{file} is damaged; make {folder} again") from error
+    with output_file(file) as partial:
+        partial.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
 
 
 def versions() -> dict[str, str]:
