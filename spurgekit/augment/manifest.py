@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spurgekit.errors import InputError, LeakageError
 
@@ -19,7 +20,16 @@ COLUMNS = (
 ``n`` are those of the support set that it was made for (null: for any)."""
 
 NEEDED = ("id", "file_name", "tile_id", "trial", "n", "class", "weight")
-"""Columns without which images cannot be used; the others are the record of how they were made."""
+"""Columns without which images cannot be used; the others are the record of how they were made.
+
+Two more say that an image is of two classes: ``share`` is how much of its label is ``class``, and the rest is ``source_class``,
+the class of the real tile. Where ``share`` is 1, null or missing, the image is of ``class`` alone. ``confidence`` and
+``given_weight`` are those of :mod:`spurgekit.classify.confidence`. Any other columns are welcome.
+"""
+
+GAMMA = 0.5
+"""How fast the label of a cross-class edit goes over to the new class, as in Diff-Mix's own runs with 5 shots; with whole
+training sets it is 0.8 there."""
 
 SCHEDULE = ((1, 0.7), (5, 0.5), (10, 0.3))
 """Shots per class, and the best probability of a synthetic sample that was reported for them (*second-hand*)."""
@@ -38,7 +48,8 @@ def read_manifest(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row for each image, in the order of the file: its columns, and ``path`` (of the image) and ``target`` (number of the
-        class). ``trial`` and ``n`` are of pandas' Int64.
+        class). ``trial`` and ``n`` are of pandas' Int64. Where there are soft labels, ``source_target`` is the number of the
+        source's class, that of ``class`` where it is not said, and ``share`` is a number in each row: see :func:`labels`.
 
     Raises
     ------
@@ -67,16 +78,74 @@ def read_manifest(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
         path=[folder / name for name in rows["file_name"]],
         target=[number[name] for name in rows["class"]],
     )
+    if "share" in rows:
+        rows = rows.assign(share=_shares(file, rows), source_target=rows["target"])
+        if "source_class" in rows:
+            source = rows["source_class"].where(rows["source_class"].notna(), rows["class"])
+            rows["source_target"] = [number[name] for name in source]
     if absent := [path for path in rows["path"] if not path.is_file()]:
         more = f", nor {len(absent) - 1} more" if len(absent) > 1 else ""
         raise InputError(f"{absent[0]}: no such file{more}; {MANIFEST} lists it: make the synthetic tiles again")
     return rows
 
 
+def labels(rows: pd.DataFrame, classes: int) -> NDArray[np.float64]:
+    """Return how much each image is of each class, shape (n, classes); the rows sum to 1.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        With ``target``, and for soft labels ``source_target`` and ``share``, as :func:`read_manifest` returns them. Where these
+        are null, the image is of its target alone.
+    classes : int
+
+    Examples
+    --------
+    >>> labels(pd.DataFrame({"target": [0, 1], "source_target": [0, 0], "share": [1, 0.75]}), 2).tolist()
+    [[1.0, 0.0], [0.25, 0.75]]
+    """
+    found = np.eye(classes)
+    targets = rows["target"].to_numpy(np.int64)
+    if "share" not in rows:
+        return np.asarray(found[targets])
+    sources = rows["source_target"].fillna(rows["target"]).to_numpy(np.int64)
+    share = rows["share"].fillna(1.0).to_numpy(np.float64)[:, None]
+    return np.asarray(share * found[targets] + (1 - share) * found[sources])
+
+
+def soft_share(strength: float, gamma: float = GAMMA) -> float:
+    """Return how much of the label of a cross-class edit is the class that it was painted towards.
+
+    The label of Diff-Mix (Wang et al. 2024, arXiv:2403.19600): ``(1 - s**gamma) source + s**gamma target`` at strength s. Below
+    1, gamma gives the new class more than the strength alone would: edits change what a tile shows faster than its pixels.
+
+    Parameters
+    ----------
+    strength : float
+        Of the edit, 0 to 1.
+    gamma : float
+        Positive.
+
+    Raises
+    ------
+    InputError
+        If these are not such numbers.
+
+    Examples
+    --------
+    >>> soft_share(0.25), round(soft_share(0.5, gamma=0.8), 4), soft_share(1)
+    (0.5, 0.5743, 1.0)
+    """
+    if not 0 <= strength <= 1 or not 0 < gamma < math.inf:
+        raise InputError(f"strength {strength:g} and gamma {gamma:g} give no label; pass 0 to 1, and a positive number")
+    return float(strength**gamma)
+
+
 def select_synthetic(manifest: pd.DataFrame, *, trial: int, n: int) -> pd.DataFrame:
     """Return the synthetic tiles that were made for a support set.
 
-    Rows whose trial or number of shots is null belong to every one.
+    Rows whose trial or number of shots is null belong to every one; those of which both are, which were made for the whole
+    training split, only where there are no others.
 
     Parameters
     ----------
@@ -88,22 +157,37 @@ def select_synthetic(manifest: pd.DataFrame, *, trial: int, n: int) -> pd.DataFr
     Raises
     ------
     InputError
-        If there are none, or none of a positive weight.
+        If there are none, or none of a positive weight; not where a filter by confidence left none.
+    LeakageError
+        If the weights were changed by what a classifier of the whole training split says of the images.
 
     Examples
     --------
     >>> tiles = pd.DataFrame({"id": list("abc"), "trial": [0, 1, None], "n": [4, 4, None], "weight": 1.0})
     >>> select_synthetic(tiles, trial=1, n=4)["id"].tolist()
-    ['b', 'c']
+    ['b']
+    >>> select_synthetic(tiles, trial=2, n=4)["id"].tolist()
+    ['c']
     """
+    of_whole = (manifest["trial"].isna() & manifest["n"].isna()).to_numpy(dtype=bool)
     of_trial, of_n = (manifest[name].isna() | manifest[name].eq(value) for name, value in (("trial", trial), ("n", n)))
-    rows = manifest[(of_trial & of_n).to_numpy(dtype=bool)]
-    if not (rows["weight"] > 0).any():
-        what = "synthetic tiles of a positive weight" if len(rows) else "synthetic tiles"
-        raise InputError(
-            f"there are no {what} for trial {trial} of {n} shot{'s' if n > 1 else ''}; make some, or leave that support set out"
+    own = (of_trial & of_n).to_numpy(dtype=bool) & ~of_whole
+    rows = manifest[own if own.any() else of_whole]
+    what = f"trial {trial} of {n} shot{'s' if n > 1 else ''}"
+    if not own.any() and "given_weight" in rows and (told := rows["weight"] != rows["given_weight"]).any():
+        raise LeakageError(
+            f"{rows['id'][told].iloc[0]} was weighed by a classifier of the whole training split, and not of {what} alone; "
+            "make synthetic tiles for that support set"
         )
+    if not usable(rows):
+        tiles = "synthetic tiles of a positive weight" if len(rows) else "synthetic tiles"
+        raise InputError(f"there are no {tiles} for {what}; make some, or leave that support set out")
     return rows
+
+
+def usable(rows: pd.DataFrame) -> bool:
+    """Whether some of the rows weigh anything, or a filter by confidence left none: then the real tiles are used alone."""
+    return bool((rows["weight"] > 0).any() or (len(rows) and "confidence" in rows and rows["confidence"].notna().all()))
 
 
 def check_sources(rows: pd.DataFrame, support_ids: Iterable[str]) -> None:
@@ -158,6 +242,8 @@ def _check_texts(file: Path, rows: pd.DataFrame, classes: Sequence[str]) -> None
         raise InputError(f"{file} lists {rows['id'][twice].iloc[0]} twice; make the synthetic tiles again")
     if unknown := sorted(set(rows["class"]) - set(classes)):
         raise InputError(f"{file}: class {unknown[0]!r} is none of the dataset's: {', '.join(classes)}")
+    if "source_class" in rows and (odd := rows["source_class"].notna() & ~rows["source_class"].isin(list(classes))).any():
+        raise InputError(_wrong(file, rows, "source_class", odd, f"the dataset's classes are {', '.join(classes)}"))
 
 
 def _counts(file: Path, rows: pd.DataFrame, name: str, *, least: int) -> pd.Series:
@@ -176,6 +262,18 @@ def _weights(file: Path, rows: pd.DataFrame) -> pd.Series:
     if wrong.any():
         raise InputError(_wrong(file, rows, "weight", wrong, "weights are finite and 0 or more"))
     return weights
+
+
+def _shares(file: Path, rows: pd.DataFrame) -> pd.Series:
+    """Return how much of a label is the class, as floats; all of it where it is not said."""
+    shares = pd.to_numeric(rows["share"], errors="coerce").astype("float64")
+    wrong = (rows["share"].notna() & shares.isna()) | shares.lt(0) | shares.gt(1)
+    if wrong.any():
+        raise InputError(_wrong(file, rows, "share", wrong, "pass a number from 0 to 1, or null"))
+    no_source = rows["source_class"].isna() if "source_class" in rows else pd.Series(True, rows.index)
+    if (wrong := shares.lt(1) & no_source).any():
+        raise InputError(_wrong(file, rows, "share", wrong, "name the class of the rest in source_class"))
+    return shares.fillna(1.0)
 
 
 def _wrong(file: Path, rows: pd.DataFrame, name: str, wrong: pd.Series, hint: str) -> str:

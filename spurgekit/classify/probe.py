@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -41,12 +41,16 @@ class Samples:
     weights : ndarray, shape (samples,)
     owners : ndarray of bool, shape (samples, tiles)
         Which tiles a sample was made of; it must not be seen where one of them is left out.
+    shift : ndarray, shape (classes,), optional
+        What is added to the logits of a regression, since classes are more or less common among the samples than they are to
+        be taken for.
     """
 
     features: Array
     targets: Array
     weights: Array
     owners: NDArray[np.bool_]
+    shift: Array | None = None
 
     @classmethod
     def of_tiles(cls, features: NDArray[np.floating], targets: NDArray[np.integer], classes: int) -> Samples:
@@ -62,7 +66,7 @@ class Samples:
     def without(self, tiles: Rows) -> Samples:
         """Return the samples that no part of some tiles went into."""
         keep = ~self.owners[:, tiles].any(axis=1)
-        return Samples(self.features[keep], self.targets[keep], self.weights[keep], self.owners[keep])
+        return Samples(self.features[keep], self.targets[keep], self.weights[keep], self.owners[keep], self.shift)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ def fit_probe(
         return Probe(*_nearest_mean(samples), None, nothing, by_group=False)
     folds, by_group = left_out_folds(targets, groups, seed)
     basis = _basis(samples.features)
-    turned = Samples(samples.features @ basis, samples.targets, samples.weights, samples.owners)
+    turned = replace(samples, features=samples.features @ basis)
     seen = tiles @ basis
     found: list[tuple[float, float, Array]] = []
     parts = [turned.without(fold) for fold in folds]
@@ -195,9 +199,10 @@ def _regress(samples: Samples, penalty: float) -> tuple[Array, Array]:
     weights = samples.weights[row] * samples.targets[row, label]
     regression = LogisticRegression(C=penalty, solver="newton-cg", tol=TOLERANCE, max_iter=ITERATIONS)
     fitted = regression.fit(samples.features[row], label, sample_weight=weights)
+    weight, bias = fitted.coef_, fitted.intercept_
     if classes == 2:  # scikit-learn keeps the second class's logit alone; the first's is 0
-        return np.vstack([0 * fitted.coef_, fitted.coef_]), np.append(0.0, fitted.intercept_)
-    return fitted.coef_, fitted.intercept_
+        weight, bias = np.vstack([0 * weight, weight]), np.append(0.0, bias)
+    return weight, bias if samples.shift is None else bias + samples.shift
 
 
 def _nearest_mean(samples: Samples) -> tuple[Array, Array]:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from spurgekit.augment.manifest import labels
 from spurgekit.classify.arms import Arm
 from spurgekit.classify.draws import TuneTiles, read_pixels
 from spurgekit.classify.features import FeatureStore
@@ -91,10 +92,11 @@ def train_arm(
     probe = probe_unit(store, support, arm).solve()
     network = setup.network(support.classes, unit_features=arm.recipe == "probe")
     network.classifier.load_state_dict(probe.layer().state_dict())
-    return Trained(network, 1 if arm.recipe == "plain" else 8, _left_out(probe, support))
+    return Trained(network, 1 if arm.recipe == "plain" else 8, left_out_logits(probe, support))
 
 
-def _left_out(probe: Probe, support: SupportSet) -> HeldOutLogits | None:
+def left_out_logits(probe: Probe, support: SupportSet) -> HeldOutLogits | None:
+    """Return the logits of the tiles that a linear classifier was fitted without in turn; None where none could be left out."""
     known = np.isfinite(probe.left_out).all(axis=1)
     if not known.any():
         return None
@@ -177,7 +179,7 @@ def _tiles(rows: pd.DataFrame, support: SupportSet, synthetic: int = 0) -> TuneT
     is_synthetic = np.arange(len(rows)) >= len(rows) - synthetic
     return TuneTiles(
         read_pixels(rows["path"].tolist()),
-        np.eye(support.classes)[rows["target"].to_numpy(np.int64)],
+        labels(rows, support.classes),
         rows["tile_id"].tolist(),
         rows["weight"].to_numpy(np.float64),
         is_synthetic,

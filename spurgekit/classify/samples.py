@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spurgekit.augment.manifest import labels
 from spurgekit.classify.arms import Arm
 from spurgekit.classify.features import FeatureStore, unit
 from spurgekit.classify.probe import PENALTIES, Array, Probe, Samples, fit_probe
@@ -31,7 +32,8 @@ class SupportSet:
     classes : int
     extra : pandas.DataFrame
         Tiles from elsewhere: tile_id, path, target, weight, and ``owner``, the tile_id of the real tile that each owes its
-        class to. Empty where there are none.
+        class to; where they have soft labels, source_target and share (see :func:`spurgekit.augment.manifest.labels`). Empty
+        where there are none.
     mixing : float
         Share of the weight that tiles from elsewhere have in each class, or probability that a sample is one of them.
     seed : int
@@ -118,8 +120,9 @@ def draw_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
         return samples
     extra = _extra_samples(store, support, arm)
     # A class that nothing is added to keeps its weight.
-    share = samples.targets @ np.where(extra.targets.any(axis=0), support.mixing, 0.0)
-    return _join([replace(samples, weights=samples.weights * (1 - share)), extra])
+    share = samples.targets @ np.where(extra.weights @ extra.targets > 0, support.mixing, 0.0)
+    joined = _join([replace(samples, weights=samples.weights * (1 - share)), extra])
+    return replace(joined, shift=_prior_shift(joined, support)) if _is_soft(extra) else joined
 
 
 def _own_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Array) -> Samples:
@@ -141,19 +144,37 @@ def _own_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
 
 
 def _extra_samples(store: FeatureStore, support: SupportSet, arm: Arm) -> Samples:
-    """Return samples of tiles from elsewhere; in each class they share ``mixing`` of the weight of its real tiles."""
-    extra, targets = support.extra, support.extra["target"].to_numpy(np.int64)
-    weights = extra["weight"].to_numpy(np.float64)
-    total = np.bincount(targets, weights, minlength=support.classes)
+    """Return samples of tiles from elsewhere; in each class they share ``mixing`` of the weight of its real tiles.
+
+    A tile of two classes has a part in the share of each, as much as it is of it, as where batches are drawn.
+    """
+    extra, targets = support.extra, labels(support.extra, support.classes)
+    row, number = np.nonzero(targets)
+    weights = extra["weight"].to_numpy(np.float64)[row] * targets[row, number]
+    total = np.bincount(number, weights, minlength=support.classes)
     real = np.bincount(support.targets, minlength=support.classes)
     owners = extra["owner"].to_numpy()[:, None] == support.tiles["tile_id"].to_numpy()[None]
-    share = np.divide(weights, total[targets], out=np.zeros(len(weights)), where=total[targets] > 0)
+    share = np.divide(weights, total[number], out=np.zeros(len(weights)), where=total[number] > 0)
     return Samples(
         describe(store, extra, arm.recipe),
-        np.eye(support.classes)[targets],
-        support.mixing * share * real[targets],
+        targets,
+        np.bincount(row, support.mixing * share * real[number], minlength=len(extra)).astype(np.float64),
         owners.astype(np.bool_),
     )
+
+
+def _is_soft(samples: Samples) -> bool:
+    return bool((samples.targets.max(axis=1) < 1).any())
+
+
+def _prior_shift(samples: Samples, support: SupportSet) -> Array:
+    """Return what is added to logits, so that classes are taken to be as common as they are among the real tiles.
+
+    Soft labels move weight between classes where more tiles go from one class to another than back.
+    """
+    prior = samples.weights @ samples.targets
+    real = np.bincount(support.targets, minlength=support.classes)
+    return np.asarray(np.log(real / real.sum()) - np.log(prior / prior.sum()))
 
 
 def _join(parts: list[Samples]) -> Samples:

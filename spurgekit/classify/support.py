@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from spurgekit.augment.manifest import check_sources, mixing_probability, read_manifest, select_synthetic
+from spurgekit.augment.manifest import check_sources, mixing_probability, read_manifest, select_synthetic, usable
 from spurgekit.classify.arms import Arm
 from spurgekit.classify.features import FeatureStore
 from spurgekit.classify.retrieval import retrieve
@@ -80,12 +80,14 @@ class Elsewhere:
         if arm.has("synthetic") and self.synthetic is not None:
             rows = select_synthetic(self.synthetic, trial=trial, n=n) if n else _of_whole_split(self.synthetic)
             check_sources(rows, tiles["tile_id"])
-            return rows.rename(columns={"tile_id": "owner", "id": "tile_id"})[["tile_id", "path", "target", "weight", "owner"]]
+            rows = rows.rename(columns={"tile_id": "owner", "id": "tile_id"})
+            soft = [name for name in ("source_target", "share") if name in rows]
+            return rows[["tile_id", "path", "target", "weight", "owner", *soft]]
         return pd.DataFrame()
 
 
 def _of_whole_split(manifest: pd.DataFrame) -> pd.DataFrame:
     rows = manifest[manifest["n"].isna() & manifest["trial"].isna()]
-    if not (rows["weight"] > 0).any():
+    if not usable(rows):
         raise InputError("there are no synthetic tiles for the whole training split, only for support sets; pass --shots")
     return rows
