@@ -18,10 +18,11 @@ the batch of DA-Fusion in mixed precision; and spurgekit's for both at once, wit
 
 On a bare machine with a GPU and no network
 -------------------------------------------
-PyTorch, diffusers, transformers, opencv-python-headless, pyarrow, scikit-learn and scipy are enough besides what tiles are read
-with: affine, rasterio, pyproj, shapely, geopandas, pyogrio, pydantic, isal and timm. Fetch what is missing there as wheels
-(``pip download --only-binary=:all: --no-deps -d wheels NAME...``), copy them over with this repository and the folder of CLIP's
-vocabulary (``vocab.json`` and ``merges.txt`` in ``FOLDER/clip_tokenizer``), and there, in the repository's root::
+Besides PyTorch, transformers, OpenCV, pandas, pyarrow, scipy and their like, which such machines have, it takes diffusers,
+affine, rasterio, pyproj, shapely, geopandas, pyogrio, pydantic (with pydantic-core, annotated-types, typing-inspection) and
+isal. Fetch what is missing as wheels for that machine (``pip download --no-deps --only-binary=:all: -d wheels NAME...``), copy
+them over with this repository and the folder of CLIP's vocabulary (``FOLDER/clip_tokenizer`` with ``vocab.json`` and
+``merges.txt``), and there, in the repository's root::
 
     python3 -m pip install --no-index --no-deps --target /tmp/site wheels/*.whl
     PYTHONPATH=/tmp/site:. python3 -m tests.benchmarks.bench_diffusion --weights FOLDER --out figures.json

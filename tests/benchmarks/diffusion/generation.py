@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from spurgekit.augment.workers import render_here
 from spurgekit.diffusion import render
 from spurgekit.diffusion.backbone import Backbone
 from spurgekit.diffusion.load import load_backbone
@@ -173,7 +172,8 @@ def reference_parts(scene: Scene, reference: OneAtATime) -> tuple[Stopwatch, flo
 
 def make_and_write(scene: Scene, renderer: Renderer, units: Sequence[EditUnit], watch: Stopwatch | None = None) -> None:
     """Make units as ``spurgekit augment`` makes them on one device."""
-    for unit, rendered in render_here(units, renderer):
+    for unit in units:
+        rendered = renderer.render(unit)
         with nullcontext() if watch is None else watch.part("PNG"):
             for edit, image in zip(unit.edits, rendered.images, strict=True):
                 write_png(scene.out / f"{edit.id}.png", image)
@@ -224,6 +224,7 @@ def _measure_batch(scene: Scene, backbone: Backbone, batch: int, one: Rate, *, c
     return row
 
 
+@torch.inference_mode()
 def unet_seconds(scene: Scene, backbone: Backbone, batch: int, unet: Any) -> float:
     """Return how long the UNet alone takes for a step of a batch: twice as many latents, with and without the prompt."""
     side = scene.size_px // backbone.latent_px
@@ -234,9 +235,8 @@ def unet_seconds(scene: Scene, backbone: Backbone, batch: int, unet: Any) -> flo
     step = torch.tensor(500, device=scene.device)
 
     def passes(count: int) -> None:
-        with torch.inference_mode():
-            for _ in range(count):
-                unet(latents, step, encoder_hidden_states=states, added_cond_kwargs=None, return_dict=False)
+        for _ in range(count):
+            unet(latents, step, encoder_hidden_states=states, added_cond_kwargs=None, return_dict=False)
 
     passes(2)
     once = seconds_of(partial(passes, 1), scene.device)
