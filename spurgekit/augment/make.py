@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,16 +18,16 @@ import pandas as pd
 from spurgekit.augment.contact import write_contact_sheet
 from spurgekit.augment.duplicates import near_duplicates, perceptual_hashes
 from spurgekit.augment.estimate import Estimate, measure
+from spurgekit.augment.inputs import Announcement, AugmentInputs, AugmentReport
 from spurgekit.augment.journal import Journal
 from spurgekit.augment.lessons import check_embeddings, embedding_path, learn_embeddings
 from spurgekit.augment.manifest import MANIFEST
-from spurgekit.augment.masks import MaskOptions, MaskSource, write_masks
+from spurgekit.augment.masks import MaskSource, write_masks
 from spurgekit.augment.options import AugmentOptions
 from spurgekit.augment.plan import SUFFIX, Plan, make_plan
 from spurgekit.augment.sets import SetKey, choose_sets, tiles_of
-from spurgekit.augment.workers import BackboneChoice, process_pool, render_here, render_on
+from spurgekit.augment.workers import process_pool, render_here, render_on
 from spurgekit.dataset import Dataset, open_dataset
-from spurgekit.diffusion.inversion_options import InversionOptions
 from spurgekit.diffusion.pictures import read_picture
 from spurgekit.diffusion.render import EditUnit, Rendered, Renderer
 from spurgekit.errors import InputError, SpurgekitError
@@ -42,99 +45,6 @@ SHEET_SECONDS = 30.0
 
 IN_FLIGHT = 2
 """Units for each of several devices that are on their way."""
-
-
-@dataclass(frozen=True, slots=True)
-class AugmentInputs:
-    """What synthetic tiles are made from, and where.
-
-    Attributes
-    ----------
-    dataset : pathlib.Path
-    shots : tuple of int
-        Of the support sets; 0 is the whole training split.
-    trials : int
-        The most support sets of each number of shots.
-    backbone : BackboneChoice
-    devices : tuple of str
-        Which share the work.
-    embeddings : pathlib.Path
-        Folder of what was learned; where there is none, it is learned first and put there.
-    inversion : InversionOptions
-        How to learn.
-    masks : pathlib.Path, optional
-        Where tiles may change: polygons, a raster, or a folder of images named by tile.
-    mask_crs : str, optional
-        Where they do not say it.
-    mask_options : MaskOptions
-    """
-
-    dataset: Path
-    shots: tuple[int, ...] = (0,)
-    trials: int = 20
-    backbone: BackboneChoice = field(default_factory=BackboneChoice)
-    devices: tuple[str, ...] = ("cpu",)
-    embeddings: Path = Path("embeddings")
-    inversion: InversionOptions = field(default_factory=InversionOptions)
-    masks: Path | None = None
-    mask_crs: str | None = None
-    mask_options: MaskOptions = field(default_factory=MaskOptions)
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """What is known before the first image is made.
-
-    Attributes
-    ----------
-    estimate : Estimate
-    resumed : int
-        Images that are there already.
-    sets : int
-    folder : pathlib.Path
-    backbone : BackboneInfo
-    devices : tuple of str
-    """
-
-    estimate: Estimate
-    resumed: int
-    sets: int
-    folder: Path
-    backbone: BackboneInfo
-    devices: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AugmentReport:
-    """What was made.
-
-    Attributes
-    ----------
-    folder : pathlib.Path
-    images : int
-        In the folder.
-    resumed : int
-        Of them, made by an earlier run.
-    rows : int
-        Of the manifest.
-    in_float32 : int
-        Images that were not finite in half precision and made again.
-    blanked : int
-        Images that the safety checker kept back.
-    duplicates : int
-        Rows of weight 0, since they show what another one shows.
-    seconds : float
-        That making them took.
-    """
-
-    folder: Path
-    images: int
-    resumed: int
-    rows: int
-    in_float32: int
-    blanked: int
-    duplicates: int
-    seconds: float
 
 
 def augment(
@@ -175,58 +85,74 @@ def augment(
     check_free(out, overwrite=overwrite)
     dataset = open_dataset(inputs.dataset)
     sets = choose_sets(dataset, inputs.shots, inputs.trials)
-    plan = _plan(dataset, sets, inputs, options, None)  # what is wrong with options is said before a model is loaded
-    backbone = inputs.backbone.load(inputs.devices[0])
-    if options.learns:
-        _learn(dataset, sets, inputs, backbone, warn, progress)
-    settings = _settings(inputs, options, sets, backbone.info)
-    with resumable_folder(out, settings, overwrite=overwrite, inputs=[inputs.dataset]) as folder:
-        if inputs.masks is not None:
-            plan = _plan(dataset, sets, inputs, options, folder)
-        journal = Journal.open(folder)
-        units = [unit for unit in plan.units if not journal.done.issuperset(edit.id for edit in unit.edits)]
-        resumed = len(journal.done)
+    embedding = partial(embedding_path, inputs.embeddings) if options.learns else None
+    with TemporaryDirectory() as scratch:
+        # What is wrong with options and masks is said before a model is loaded, let alone learns.
+        masks = None if inputs.masks is None else _masks(dataset, sets, inputs, options, Path(scratch))
+        make_plan(dataset, sets, options, embedding=embedding, masks=masks)
+        backbone = inputs.backbone.load(inputs.devices[0])
         renderer = Renderer(backbone, options.render, warn=warn)
-        estimate = measure(renderer, units, options, devices=len(inputs.devices))
-        announce(Announcement(estimate, resumed, len(sets), Path(out), backbone.info, inputs.devices))
-        _check_room(folder, estimate)
-        start = time.monotonic()
-        _render(folder, plan, units, renderer, inputs, options, journal, progress)
-        seconds = time.monotonic() - start
-        rows = _finished(folder, plan, options, journal, backbone.info)
-        with output_file(folder / MANIFEST) as partial:
-            rows.to_parquet(partial, index=False)
-        _draw(folder, rows, plan.sources)
-        report = AugmentReport(
-            folder=Path(out),
-            images=plan.images - len(journal.blanked),
-            resumed=resumed,
-            rows=len(rows),
-            in_float32=journal.in_float32,
-            blanked=len(journal.blanked),
-            duplicates=int((rows["weight"] == 0).sum()),
-            seconds=seconds,
-        )
-        write_provenance(folder, parameters=settings, inputs=_files(inputs, options))
-        journal.close()
-    return report
+        if options.learns:
+            _learn(dataset, sets, inputs, backbone, warn, progress)
+        settings = _settings(inputs, options, sets, backbone.info, masks)
+        with resumable_folder(out, settings, overwrite=overwrite, inputs=[inputs.dataset]) as folder:
+            if masks is not None:
+                shutil.copytree(scratch, folder / MASKS, dirs_exist_ok=True)
+                masks = {tile: folder / MASKS / path.name for tile, path in masks.items()}
+            plan = make_plan(dataset, sets, options, embedding=embedding, masks=masks)
+            return _run(plan, folder, Path(out), len(sets), renderer, inputs, options, settings, announce, progress)
 
 
-def _plan(
-    dataset: Dataset, sets: Sequence[SetKey], inputs: AugmentInputs, options: AugmentOptions, folder: Path | None
-) -> Plan:
-    """Return the plan; with masks where there is a folder to put them into."""
-    masks = None
-    if inputs.masks is not None and folder is not None:
-        source = MaskSource.open(inputs.masks, dataset, crs=inputs.mask_crs)
-        rows = dataset.split("train")
-        used = {tile for _, tiles in tiles_of(dataset, sets) for tile in tiles["tile_id"]}
-        masks = write_masks(source, rows[rows["tile_id"].isin(used)], inputs.mask_options or MaskOptions(), folder / "masks")
-    return make_plan(dataset, sets, options, embedding=_embedding(inputs, options), masks=masks)
+def _run(
+    plan: Plan,
+    folder: Path,
+    out: Path,
+    sets: int,
+    renderer: Renderer,
+    inputs: AugmentInputs,
+    options: AugmentOptions,
+    settings: Mapping[str, Any],
+    announce: Callable[[Announcement], None],
+    progress: Progress,
+) -> AugmentReport:
+    """Make the images of a plan that are not there yet, and the rest of the folder."""
+    journal = Journal.open(folder)
+    units = [unit for unit in plan.units if not journal.done.issuperset(edit.id for edit in unit.edits)]
+    resumed, info = len(journal.done), renderer.backbone.info
+    estimate = measure(renderer, units, options, devices=len(inputs.devices))
+    announce(Announcement(estimate, resumed, sets, out, info, inputs.devices))
+    _check_room(folder, estimate)
+    start = time.monotonic()
+    _render(folder, plan, units, renderer, inputs, options, journal, progress)
+    seconds = time.monotonic() - start
+    rows = _finished(folder, plan, options, journal, info)
+    with output_file(folder / MANIFEST) as partial_file:
+        rows.to_parquet(partial_file, index=False)
+    _draw(folder, rows, plan.sources)
+    write_provenance(folder, parameters=settings, inputs=_files(inputs, options))
+    journal.close()
+    return AugmentReport(
+        folder=out,
+        images=plan.images - len(journal.blanked),
+        resumed=resumed,
+        rows=len(rows),
+        in_float32=journal.in_float32,
+        blanked=len(journal.blanked),
+        duplicates=int((rows["weight"] == 0).sum()),
+        seconds=seconds,
+    )
 
 
-def _embedding(inputs: AugmentInputs, options: AugmentOptions) -> Callable[[SetKey, str], Path] | None:
-    return (lambda key, name: embedding_path(inputs.embeddings, key, name)) if options.learns else None
+def _masks(
+    dataset: Dataset, sets: Sequence[SetKey], inputs: AugmentInputs, options: AugmentOptions, folder: Path
+) -> Mapping[str, Path]:
+    """Write the masks of the tiles of support sets."""
+    if options.mode == "text":
+        raise InputError(f"{options.method} edits no tile; leave --mask out")
+    assert inputs.masks is not None
+    source = MaskSource.open(inputs.masks, dataset, crs=inputs.mask_crs)
+    rows = pd.concat([tiles for _, tiles in tiles_of(dataset, sets)])
+    return write_masks(source, rows, inputs.mask_options, folder)
 
 
 def _learn(
@@ -315,7 +241,13 @@ def _check_room(folder: Path, estimate: Estimate) -> None:
         )
 
 
-def _settings(inputs: AugmentInputs, options: AugmentOptions, sets: Sequence[SetKey], backbone: BackboneInfo) -> dict[str, Any]:
+def _settings(
+    inputs: AugmentInputs,
+    options: AugmentOptions,
+    sets: Sequence[SetKey],
+    backbone: BackboneInfo,
+    masks: Mapping[str, Path] | None,
+) -> dict[str, Any]:
     """Return all that images depend on."""
     chosen = asdict(options)
     del chosen["batch_size"]
@@ -327,7 +259,7 @@ def _settings(inputs: AugmentInputs, options: AugmentOptions, sets: Sequence[Set
         "precision": inputs.backbone.precision,
         "safety_checker": inputs.backbone.safety_checker,
         "files": {str(path): fingerprint(path) for path in _files(inputs, options)},
-        "mask": None if inputs.masks is None else {"crs": inputs.mask_crs, **asdict(inputs.mask_options)},
+        "masks": None if masks is None else _digest(masks),
     }
 
 
@@ -336,3 +268,11 @@ def _files(inputs: AugmentInputs, options: AugmentOptions) -> list[Path]:
     if options.learns:
         files.append(inputs.embeddings)
     return files if inputs.masks is None else [*files, inputs.masks]
+
+
+def _digest(masks: Mapping[str, Path]) -> str:
+    """Return what stands for all masks."""
+    digest = hashlib.sha256()
+    for tile, path in sorted(masks.items()):
+        digest.update(tile.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

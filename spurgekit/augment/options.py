@@ -10,6 +10,7 @@ from spurgekit.augment.manifest import GAMMA
 from spurgekit.augment.strengths import PUBLISHED, StrengthSchedule, parse_strengths
 from spurgekit.diffusion.concepts import TOKEN, token_of
 from spurgekit.diffusion.render import Mode, RenderOptions
+from spurgekit.diffusion.schedulers import check_scheduler
 from spurgekit.errors import InputError, known_names
 
 Method = Literal["da-fusion", "real-guidance", "text-to-image", "roundtrip"]
@@ -89,6 +90,7 @@ class AugmentOptions:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise InputError(f"there is no method {self.method!r}{known_names(self.method, METHODS)}")
+        check_scheduler(self.scheduler)
         for name in ("images", "steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name.replace('_', ' ')} {getattr(self, name)} is too small; pass 1 or more")

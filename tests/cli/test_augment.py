@@ -1,0 +1,126 @@
+"""``spurgekit augment`` as a user calls it."""
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from PIL import Image
+
+from tests.chain import BACKBONE, TILE_PX
+from tests.command import refuse, succeed
+
+FEW = ("--shots", 1, "--trials", 1, "--images", 2, "--steps", 4, "--device", "cpu")
+LEARN = ("--learn-steps", 2, "--learn-batch", 1, "--validate-every", 0)
+
+
+@pytest.fixture
+def arguments(chain, tiny):
+    return ("augment", chain.dataset, "--backbone", tiny)
+
+
+class TestRun:
+    def test_da_fusion_from_nothing(self, arguments, tiny):
+        printed = succeed(*arguments, *FEW, *LEARN, "--strengths", "0.25-1").splitlines()
+        assert printed[0] == f"{tiny} (licence: not stated) on cpu"
+        assert printed[1].startswith("4 images to make for 1 support set in augmented: about ")
+        assert printed[1].endswith(" MB")
+        assert printed[2].startswith("4 images, ")
+        assert printed[2].endswith(" images/s in augmented: manifest.parquet (4 rows), contact_sheet.png")
+        assert len(printed) == 3
+        assert Path("embeddings/t00-n01/weed.safetensors").is_file()
+
+    def test_what_it_made_is_trained_with(self, arguments, chain):
+        succeed(*arguments, *FEW, "--method", "real-guidance")
+        evaluated = succeed(
+            "evaluate", chain.dataset, "--methods", "probe,probe+synthetic", "--synthetic", "augmented", "--shots", 1,
+            "--trials", 1, "--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX,
+        )  # fmt: skip
+        assert "| probe+synthetic |" in evaluated
+
+    def test_the_whole_split_is_trained_with_too(self, arguments, chain):
+        succeed(*arguments, "--method", "roundtrip")
+        succeed(
+            "train", chain.dataset, "--recipe", "probe+synthetic", "--synthetic", "augmented",
+            "--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX, "--out", "model",
+        )  # fmt: skip
+
+    def test_polygons_in_another_crs(self, arguments, chain):
+        weed = gpd.read_file(chain.weed)
+        gpd.GeoDataFrame(geometry=weed.buffer(0.02), crs=weed.crs).to_crs("EPSG:4326").to_file("plants.geojson")
+        succeed(
+            *arguments, *FEW, "--method", "real-guidance", "--mask", "plants.geojson", "--where", "outside", "--dilate", 2,
+            "--feather", 2, "--skip-unmasked",
+        )  # fmt: skip
+        rows = pd.read_parquet("augmented/manifest.parquet")
+        assert set(rows["class"]) == {"weed"}
+        tiles = gpd.read_parquet(chain.tiles / "tiles.parquet").set_index("tile_id")
+        for _, row in rows.iterrows():
+            made = np.asarray(Image.open(Path("augmented") / row["file_name"]))
+            real = np.asarray(Image.open(chain.tiles / tiles.loc[row["tile_id"], "file_name"]))
+            may = np.asarray(Image.open(f"augmented/masks/{row['tile_id']}.png"))
+            assert (made[may == 0] == real[may == 0]).all()
+            assert (made[may == 255] != real[may == 255]).any()
+
+    def test_near_duplicates_have_no_weight(self, arguments):
+        printed = succeed(
+            *arguments, *FEW, "--method", "real-guidance", "--strengths", "0.25", "--guidance", 0, "--drop-duplicates"
+        )
+        rows = pd.read_parquet("augmented/manifest.parquet")
+        dropped = int((rows["weight"] == 0).sum())
+        assert (f"{dropped} rows show what another one shows, and have weight 0" in printed) is (dropped > 0)
+        assert (rows.groupby("class")["weight"].max() == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--strengths", "0.1"),
+            "a strength of 0.1 is less than one of 4 steps; pass a strength of 0.25 or more, or --steps 10",
+        ),
+        (("--strengths", "strong"), "'strong' are no strengths; pass e.g. 1,0.75,0.5,0.25"),
+        (("--prompt", "a photo of <wead>"), "has the token <wead>, did you mean <weed>"),
+        (("--prompt", "a photo of <weed>"), "no prompt is for 'sand'; add one with {concept} or <sand>"),
+        (("--scheduler", "eular"), "there is no scheduler 'eular', did you mean euler"),
+        (("--shots", "3"), "has no support sets of 3 shots"),
+        (("--size", "100"), "the model cannot work at 100 px; pass a multiple of 64"),
+        (("--cross", "2"), "--cross 2 is not a share"),
+        (("--mask", "nowhere.gpkg"), "nowhere.gpkg: no such file or folder"),
+        (("--mask-crs", "EPSG:0", "--mask", "nowhere.gpkg"), "nowhere.gpkg: no such file or folder"),
+        (("--method", "text-to-image", "--mask", "nowhere.gpkg"), "text-to-image edits no tile; leave --mask out"),
+        (("--device", "cuda:99"), "no device 'cuda:99' on this machine"),
+        (("--safety-checker",), "has no safety checker"),
+    ],
+)
+def test_one_line_says_what_is_wrong(arguments, options, message):
+    assert message in refuse(*arguments, *FEW, *options)
+
+
+def test_a_mask_that_misses_the_tiles(arguments):
+    polygon = shapely.box(0, 0, 1, 1)
+    gpd.GeoDataFrame(geometry=[polygon], crs="EPSG:32612").to_file("far.gpkg")
+    line = refuse(*arguments, *FEW, "--mask", "far.gpkg")
+    assert "the mask far.gpkg misses all 2 tiles" in line
+
+
+def test_without_the_weights_and_without_a_connection(chain, monkeypatch):
+    monkeypatch.setattr("spurgekit.hub._reaches", lambda _: False)
+    line = refuse("augment", chain.dataset, *FEW, code=1)
+    assert "stable-diffusion-v1-5/stable-diffusion-v1-5" in line
+    assert "--backbone" in line
+
+
+def test_pickled_weights_only(chain, tiny, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(tiny, tmp_path / "pickled")
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").rename(folder / "unet" / "diffusion_pytorch_model.bin")
+    line = refuse("augment", chain.dataset, "--backbone", folder, *FEW)
+    assert "pickle" in line
+
+
+def test_without_a_dataset_or_a_survey():
+    assert "name a dataset, or run this in a survey's folder" in refuse("augment")
