@@ -13,7 +13,7 @@ from spurgekit.cli.options import PATH, Shots
 from spurgekit.progress import bar
 
 if TYPE_CHECKING:
-    from spurgekit.augment.make import Announcement, AugmentReport
+    from spurgekit.augment.inputs import Announcement, AugmentReport
     from spurgekit.diffusion.inversion import InversionOptions
 
 METHODS = ("da-fusion", "real-guidance", "text-to-image", "roundtrip")
@@ -74,7 +74,8 @@ def command(dataset: Path | None, out: Path | None, overwrite: bool, inversion: 
     Train with them: 'evaluate DATASET --methods probe,probe+synthetic --synthetic augmented'. A run that was stopped goes on
     where it was.
     """
-    from spurgekit.augment.make import AugmentInputs, augment
+    from spurgekit.augment.inputs import AugmentInputs
+    from spurgekit.augment.make import augment
     from spurgekit.augment.masks import MaskOptions
     from spurgekit.augment.options import augment_options
     from spurgekit.augment.strengths import parse_strengths

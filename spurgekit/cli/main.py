@@ -22,6 +22,7 @@ COMMANDS = {
     "preview": "Draw contact sheets of tiles or datasets.",
     "invert": "Teach a diffusion model the classes of a dataset, by textual inversion.",
     "augment": "Make synthetic tiles with a diffusion model.",
+    "weigh": "Weigh synthetic tiles by the confidence of a classifier.",
     "train": "Train a classifier and test it on held-out places.",
     "model": "Look at models, export them to ONNX.",
     "evaluate": "Compare ways to train on the same few-shot support sets, with intervals.",

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from spurgekit.augment import read_manifest
-from spurgekit.augment.make import AugmentInputs, augment
+from spurgekit.augment.inputs import AugmentInputs
+from spurgekit.augment.make import augment
 from spurgekit.augment.options import augment_options
 from spurgekit.augment.strengths import parse_strengths
 from spurgekit.augment.workers import BackboneChoice, pick_devices

@@ -74,6 +74,22 @@ class TestRun:
         assert (rows.groupby("class")["weight"].max() == 1).all()
 
 
+class TestWeigh:
+    def test_weights_go_into_the_manifest(self, arguments, chain):
+        judge = ("--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX)
+        succeed(*arguments, *FEW, "--method", "roundtrip")
+        printed = succeed("weigh", "augmented", chain.dataset, "--keep", "weighted", "--min-confidence", 1, *judge).splitlines()
+        rows = pd.read_parquet("augmented/manifest.parquet")
+        assert rows["weight"].tolist() == rows["confidence"].tolist()
+        assert printed[0].split() == ["set", "class", "images", "kept", "confidence"]
+        assert [line.split()[:4] for line in printed[1:3]] == [["t00-n01", "sand", "1", "1"], ["t00-n01", "weed", "1", "1"]]
+        assert printed[-1] == "2 of 2 synthetic tiles kept in augmented/manifest.parquet"
+
+    def test_what_cannot_be(self, chain):
+        assert "nowhere does not exist" in refuse("weigh", "nowhere", chain.dataset)
+        assert "name a folder of synthetic tiles and a dataset" in refuse("weigh")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
