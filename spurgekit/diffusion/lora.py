@@ -13,14 +13,6 @@ if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
 _NAME = "pytorch_lora_weights.safetensors"
-_DOWN, _UP = "lora_A.weight", "lora_B.weight"
-_OLDER = {
-    "lora.down.weight": _DOWN,
-    "lora.up.weight": _UP,
-    "lora_linear_layer.down.weight": _DOWN,
-    "lora_linear_layer.up.weight": _UP,
-}
-"""Names of diffusers' scripts, which mix them with peft's in one file: diffusers' loader then leaves some layers out."""
 
 
 def find_lora(path: Path) -> Path:
@@ -63,6 +55,9 @@ def merge_lora(pipeline: DiffusionPipeline, file: Path) -> None:
     ModelError
         If it is damaged, or any of it has no place in the model.
     """
+    import diffusers.utils
+
+    tools: Any = diffusers.utils
     loader: Any = pipeline
     try:
         state, alphas, metadata = loader.lora_state_dict(
@@ -72,15 +67,18 @@ def merge_lora(pipeline: DiffusionPipeline, file: Path) -> None:
             return_lora_metadata=True,
             unet_config=loader.unet.config,
         )
-        state = {_modern(key): rows for key, rows in state.items()}
-        expected = sum(key.endswith(_DOWN) for key in state)
-        loader.load_lora_into_unet(state, network_alphas=alphas, unet=loader.unet, metadata=metadata, _pipeline=loader)
+        # Files of diffusers' scripts mix its names with peft's, of which its loader then leaves some out: all in peft's first.
+        unet = {f"unet.{key}": rows for key, rows in tools.convert_unet_state_dict_to_peft(_of("unet", state)).items()}
+        loader.load_lora_into_unet(unet, network_alphas=alphas, unet=loader.unet, metadata=metadata, _pipeline=loader)
         encoders = {name: part for name, part in loader.components.items() if name.startswith("text_encoder")}
         for name, encoder in encoders.items():
-            _put_into_encoder(encoder, *(_of(name, entries) for entries in (state, alphas, metadata)))
+            if own := _of(name, state):
+                own = tools.convert_state_dict_to_peft(tools.convert_state_dict_to_diffusers(own))
+                _put_into_encoder(encoder, own, _of(name, alphas), _of(name, metadata))
         placed = sum(_layers(network) for network in (loader.unet, *encoders.values()))
-    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError, LookupError, AttributeError) as error:
         raise ModelError(f"{file} cannot be merged into this model ({first_line(error)}); pass a LoRA made for it") from error
+    expected = sum(key.endswith(("lora_A.weight", "lora.down.weight", "lora_linear_layer.down.weight")) for key in state)
     if not expected or placed != expected:
         # diffusers leaves out what it finds no place for, and only logs that.
         raise ModelError(
@@ -99,11 +97,10 @@ def _put_into_encoder(encoder: Any, state: dict[str, Any], alphas: dict[str, Any
     import diffusers.utils
     import peft
 
-    if not state:
-        return
     if not hasattr(encoder, "text_model"):  # since transformers 5
         state = {key.removeprefix("text_model."): rows for key, rows in state.items()}
-    ranks = {key: rows.shape[1] for key, rows in state.items() if key.endswith(_UP)}
+        alphas = {key.removeprefix("text_model."): alpha for key, alpha in alphas.items()}
+    ranks = {key: rows.shape[1] for key, rows in state.items() if key.endswith("lora_B.weight")}
     tools: Any = diffusers.utils
     settings = metadata or tools.get_peft_kwargs(ranks, network_alpha_dict=alphas, peft_state_dict=state, is_unet=False)
     peft.inject_adapter_in_model(peft.LoraConfig(**settings), encoder)
@@ -111,14 +108,6 @@ def _put_into_encoder(encoder: Any, state: dict[str, Any], alphas: dict[str, Any
     if left := outcome.unexpected_keys:
         raise ValueError(f"no place for {left[0]}")
     encoder.to(encoder.dtype)
-
-
-def _modern(key: str) -> str:
-    """Return the name that peft gives a weight."""
-    for older, name in _OLDER.items():
-        if key.endswith(f".{older}"):
-            return key.removesuffix(older) + name
-    return key
 
 
 def _of(part: str, entries: dict[str, Any] | None) -> dict[str, Any]:

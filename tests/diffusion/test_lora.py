@@ -31,7 +31,7 @@ def save_lora(pipeline, folder):
     layers, networks = {}, {}
     for name in ("unet", "text_encoder", *(["text_encoder_2"] if is_xl else [])):
         network = networks[name] = getattr(pipeline, name)
-        targets = ["to_q", "to_v", "conv1"] if name == "unet" else ["q_proj", "v_proj"]
+        targets = ["to_q", "to_v", "conv1"] if name == "unet" else ["q_proj", "v_proj", "out_proj"]
         config = LoraConfig(r=4, lora_alpha=8, init_lora_weights=False, target_modules=targets)
         with seeded(0):
             inject_adapter_in_model(config, network)
@@ -93,6 +93,23 @@ def test_one_of_the_unet_alone_is_as_diffusers_applies_it(tiny, lora, backbone, 
     plain, same_words = answers(backbone.unet, backbone.text_encoders[0])
     assert float((found - plain).abs().max()) > 1e-2
     assert torch.equal(words, same_words)
+
+
+def test_one_in_the_names_of_kohyas_scripts(tiny, lora, trained, tmp_path):
+    """Which keep the scale of each layer, here 8 / 4, beside it."""
+    kohya = {}
+    for key, rows in load_file(lora / NAME).items():
+        layer, _, end = next(
+            key.partition(f".{name}") for name in ("lora.", "lora_linear_layer.", "lora_") if f".{name}" in key
+        )
+        name = layer.replace("unet.", "lora_unet_", 1).replace("text_encoder.", "lora_te_text_model_", 1).replace(".", "_")
+        kohya[f"{name}.lora_{'down' if end.startswith(('down', 'A')) else 'up'}.weight"] = rows
+        kohya[f"{name}.alpha"] = torch.tensor(8.0)
+    save_file(kohya, tmp_path / "domain.safetensors")
+    merged = load_backbone(tiny, lora=tmp_path, device="cpu")
+    wanted = answers(trained.unet, trained.text_encoder)
+    for one, other in zip(answers(merged.unet, merged.text_encoders[0]), wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
 
 def test_of_sdxl(tiny_xl, tmp_path):
