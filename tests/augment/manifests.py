@@ -21,9 +21,9 @@ def synthetic(name: str, **columns: Any) -> dict[str, Any]:
 
 
 def write_augmented(folder: Path, rows: list[dict[str, Any]]) -> Path:
-    """Write a folder of synthetic tiles of 4 x 4 px, and return it."""
+    """Write a folder of synthetic tiles of 4 x 4 px, and return it; rows may have other columns beside the usual ones."""
     folder.mkdir()
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])))
     for name in table["file_name"].dropna():
         Image.new("RGB", (4, 4), (60, 90, 40)).save(folder / name)
     table.to_parquet(folder / MANIFEST)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spurgekit.augment import check_sources, mixing_probability, read_manifest, select_synthetic
-from spurgekit.augment.manifest import COLUMNS, MANIFEST
+from spurgekit.augment.manifest import COLUMNS, MANIFEST, labels, soft_share
 from spurgekit.errors import InputError, LeakageError
 from tests.augment.manifests import synthetic, write_augmented
 
@@ -114,6 +114,73 @@ class TestRead:
         fails(lambda: read_manifest(folder, CLASSES), str(folder), message)
 
 
+class TestSoftLabels:
+    def read(self, tmp_path, *rows):
+        return read_manifest(write_augmented(tmp_path / "augmented", list(rows)), CLASSES)
+
+    def test_a_part_is_of_the_class_of_the_source(self, tmp_path):
+        rows = self.read(
+            tmp_path,
+            synthetic("crossed", source_class="sand", share=0.75),
+            synthetic("back", **{"class": "sand"}, source_class="weed", share=0.5),
+            synthetic("within", source_class="weed", share=1.0),
+            synthetic("plain", source_class=None, share=None),
+            synthetic("of the source alone", source_class="sand", share=0),
+        )
+        assert labels(rows, 2).tolist() == [[0.25, 0.75], [0.5, 0.5], [0, 1], [0, 1], [1, 0]]
+
+    def test_without_the_columns_all_is_as_it_was(self, tmp_path):
+        rows = self.read(tmp_path, synthetic("a"), synthetic("b", **{"class": "sand"}))
+        assert list(rows) == [*COLUMNS, "path", "target"]
+        assert labels(rows, 3).tolist() == [[0, 1, 0], [1, 0, 0]]
+
+    def test_the_source_alone_is_but_a_record(self, tmp_path):
+        rows = self.read(tmp_path, synthetic("a", source_class="sand"))
+        assert labels(rows, 2).tolist() == [[0, 1]]
+
+    def test_beside_tiles_that_have_none(self):
+        rows = pd.concat([pd.DataFrame({"target": [1]}), pd.DataFrame({"target": [1], "source_target": [0], "share": [0.75]})])
+        assert labels(rows, 2).tolist() == [[0, 1], [0.25, 0.75]]
+
+    def test_other_columns_are_welcome(self, tmp_path):
+        record = {"negative": "snow", "guidance": 7.5, "easting": 5e5, "cluster": "3", "redone_in_float32": True}
+        (row,) = self.read(tmp_path, synthetic("a", **record)).to_dict("records")
+        assert {name: row[name] for name in record} == record
+
+    @pytest.mark.parametrize(
+        ("row", "message"),
+        [
+            ({"share": 1.5, "source_class": "sand"}, "a has the share 1.5; pass a number from 0 to 1, or null"),
+            ({"share": -0.1, "source_class": "sand"}, "a has the share -0.1; pass a number from 0 to 1"),
+            ({"share": "half", "source_class": "sand"}, "a has the share half; pass a number from 0 to 1"),
+            ({"share": 0.5}, "a has the share 0.5; name the class of the rest in source_class"),
+            ({"share": 0.5, "source_class": None}, "a has the share 0.5; name the class of the rest in source_class"),
+            ({"source_class": "gravel"}, "a has the source_class gravel; the dataset's classes are sand, weed"),
+            ({"source_class": 1}, "a has the source_class 1; the dataset's classes are sand, weed"),
+        ],
+    )
+    def test_what_cannot_be(self, tmp_path, row, message):
+        folder = write_augmented(tmp_path / "augmented", [synthetic("a", **row)])
+        fails(lambda: read_manifest(folder, CLASSES), str(folder / MANIFEST), message)
+
+
+class TestSoftShare:
+    def test_of_diff_mix(self):
+        assert soft_share(0.25) == 0.5
+        assert soft_share(0.49) == pytest.approx(0.7)
+        assert soft_share(0.25, gamma=1) == 0.25
+        assert soft_share(0.5, gamma=2) == 0.25
+
+    @given(st.floats(0.01, 10))
+    def test_from_the_source_to_the_class(self, gamma):
+        assert (soft_share(0, gamma), soft_share(1, gamma)) == (0, 1)
+        assert soft_share(0.3, gamma) < soft_share(0.6, gamma)
+
+    @pytest.mark.parametrize(("strength", "gamma"), [(-0.1, 1), (1.1, 1), (float("nan"), 1), (0.5, 0), (0.5, float("inf"))])
+    def test_what_cannot_be(self, strength, gamma):
+        fails(lambda: soft_share(strength, gamma), "give no label; pass 0 to 1, and a positive number")
+
+
 class TestSelect:
     @pytest.fixture
     def manifest(self, tmp_path):
@@ -144,6 +211,26 @@ class TestSelect:
         rows = [synthetic(name, trial=None, n=None) for name in "ab"]
         manifest = read_manifest(write_augmented(tmp_path / "augmented", rows), CLASSES)
         assert select_synthetic(manifest, trial=3, n=16)["id"].tolist() == ["a", "b"]
+
+    def test_those_of_the_whole_split_are_left_out_where_there_are_others(self, tmp_path):
+        rows = [synthetic("own"), synthetic("whole", trial=None, n=None, tile_id="another")]
+        manifest = read_manifest(write_augmented(tmp_path / "augmented", rows), CLASSES)
+        assert select_synthetic(manifest, trial=0, n=4)["id"].tolist() == ["own"]
+        assert select_synthetic(manifest, trial=1, n=4)["id"].tolist() == ["whole"]
+
+    def test_what_the_whole_split_says_of_them_is_not_told_to_a_support_set(self, tmp_path):
+        rows = [synthetic("a", trial=None, n=None, weight=weight, given_weight=1.0, confidence=0.1) for weight in (0.0, 1.0)]
+        left_out, as_it_was = (
+            read_manifest(write_augmented(tmp_path / f"augmented{row['weight']}", [row]), CLASSES) for row in rows
+        )
+        with pytest.raises(LeakageError, match="a was weighed by a classifier of the whole training split, and not of trial 0"):
+            select_synthetic(left_out, trial=0, n=4)
+        assert len(select_synthetic(as_it_was, trial=0, n=4)) == 1
+
+    def test_a_filter_may_leave_none(self, tmp_path):
+        rows = [synthetic("a", weight=0.0, given_weight=1.0, confidence=0.1)]
+        manifest = read_manifest(write_augmented(tmp_path / "augmented", rows), CLASSES)
+        assert select_synthetic(manifest, trial=0, n=4)["weight"].tolist() == [0]
 
     def test_none(self, manifest):
         fails(lambda: select_synthetic(manifest, trial=1, n=1), "there are no synthetic tiles for trial 1 of 1 shot; make some")

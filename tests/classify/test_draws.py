@@ -120,6 +120,16 @@ class TestSynthetic:
         draws = Draws(tiles([0, 1], synthetic=np.array([False, True]), mixing=0.1), 8, seed=0)
         assert Counter(drawn(draws, 10).tolist()) == {0: 40, 1: 40}
 
+    def test_one_of_two_classes_is_drawn_for_each(self):
+        targets = np.array([[1, 0], [0, 1], [0.25, 0.75], [1, 0]])
+        synthetic = np.array([False, False, True, True])
+        both = TuneTiles(np.zeros((4, 1, 1, 1)), targets, list("abcd"), synthetic=synthetic, mixing=0.5)
+        draws = Draws(both, 8, seed=0)
+        # Half of each class's turns is synthetic: a fifth of the first's is the third tile, and all of the second's.
+        counts = np.bincount(drawn(draws, 500)) / 4000
+        assert counts == pytest.approx([0.25, 0.25, 0.25 / 5 + 0.25, 0.25 * 4 / 5], abs=0.01)
+        assert draws.prior == pytest.approx([0.25 + 0.2 + 0.3 * 0.25, 0.25 + 0.3 * 0.75])
+
     def test_weights_count_among_their_kind_only(self):
         weights = np.array([1.0, 0.001, 0.003])
         draws = Draws(tiles([0, 0, 0], weights=weights, synthetic=np.array([False, True, True]), mixing=0.5), 8, seed=0)

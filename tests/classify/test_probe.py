@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,15 @@ class TestRegression:
         weights = np.repeat([0.9, 0.1], 16)
         other = LogisticRegression(C=10.0, max_iter=5000, tol=1e-8).fit(twice, hard, sample_weight=weights)
         assert softmax(probe.logits(features), axis=1) == pytest.approx(other.predict_proba(features), abs=2e-3)
+
+    def test_a_shift_is_added_to_all_logits(self):
+        features, targets = blobs((12, 12))
+        plain = Samples.of_tiles(features, targets, 2)
+        shifted = replace(plain, shift=np.array([0.5, -1.0]))
+        one, other = (fit_probe(samples, features, targets, penalties=(10.0,)) for samples in (plain, shifted))
+        assert (one.weight == other.weight).all()
+        assert other.bias - one.bias == pytest.approx([0.5, -1.0])
+        assert other.left_out - one.left_out == pytest.approx(np.tile([0.5, -1.0], (24, 1)))
 
     def test_the_same_twice(self):
         features, targets = blobs((30, 40))

@@ -76,6 +76,46 @@ class TestTilesFromElsewhere:
         samples = samples_of(store, tiles, "probe+synthetic", extra=extra_of(tiles, weight=[1.0, 0.0]), mixing=0.5)
         assert samples.weights[5:].tolist() == [1.5, 0.0]
 
+    def test_a_class_whose_tiles_weigh_nothing_keeps_its_weight(self, store, tiles):
+        extra = extra_of(tiles, target=[0, 1], weight=[0.0, 1.0])
+        samples = samples_of(store, tiles, "probe+synthetic", extra=extra, mixing=0.5)
+        assert samples.weights.tolist() == [1, 0.5, 1, 0.5, 1, 0, 1]
+        assert samples.shift is None
+
+
+class TestSoftLabels:
+    def soft(self, tiles, **columns):
+        return extra_of(tiles, target=[1, 1], source_target=[0, 1], share=[0.75, 1.0], weight=[1.0, 3.0], **columns)
+
+    def test_a_tile_has_a_part_in_each_class(self, store, tiles):
+        samples = samples_of(store, tiles, "probe+synthetic", extra=self.soft(tiles), mixing=0.5)
+        assert samples.targets[5:].tolist() == [[0.25, 0.75], [0, 1]]
+        # Of the class of three real tiles the first is all that there is; of the other's 3/4 + 3 it is 3/4.
+        assert samples.weights[5:] == pytest.approx([0.5 * (3 * 1 + 2 * 0.75 / 3.75), 0.5 * 2 * 3 / 3.75])
+        assert samples.weights[:5].tolist() == [0.5] * 5
+        assert samples.weights.sum() == pytest.approx(5)
+
+    def test_classes_stay_as_common_as_they_are_among_the_real_tiles(self, store, tiles):
+        samples = samples_of(store, tiles, "probe+synthetic", extra=self.soft(tiles), mixing=0.5)
+        weighs = np.array([3 * 0.5 + 1.7 * 0.25, 2 * 0.5 + 1.7 * 0.75 + 0.8])
+        assert samples.shift == pytest.approx(np.log([0.6, 0.4]) - np.log(weighs / 5))
+
+    def test_plain_ones_are_as_without_the_columns(self, store, tiles):
+        columns = samples_of(store, tiles, "probe+synthetic", extra=self.soft(tiles).assign(share=1.0), mixing=0.3)
+        without = samples_of(
+            store, tiles, "probe+synthetic", extra=extra_of(tiles, target=[1, 1], weight=[1.0, 3.0]), mixing=0.3
+        )
+        for name in ("features", "targets", "weights", "owners"):
+            assert (getattr(columns, name) == getattr(without, name)).all()
+        assert columns.shift is None
+
+    def test_from_each_class_to_the_other_they_take_as_much_as_they_give(self, store, tiles):
+        even = tiles.iloc[:4]
+        extra = extra_of(even, target=[1, 0], source_target=[0, 1], share=[0.75, 0.75], weight=[1.0, 1.0])
+        samples = samples_of(store, even, "probe+synthetic", extra=extra, mixing=0.5)
+        assert samples.weights.tolist() == pytest.approx([0.5] * 4 + [1, 1])
+        assert samples.shift == pytest.approx([0, 0])
+
 
 class TestRetrieval:
     def test_each_goes_to_the_nearest_and_takes_its_class(self):
