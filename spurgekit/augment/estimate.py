@@ -55,7 +55,7 @@ def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptio
 
     def timed(steps: int) -> tuple[float, float]:
         """Return the seconds and the bytes that an image takes."""
-        fresh = Renderer(renderer.backbone, replace(options.render, steps=steps))
+        fresh = Renderer(renderer.backbone, replace(options.render, steps=steps, compile=False))
         start = time.perf_counter()
         images = [image for image in fresh.render(trial).images if image is not None]
         seconds = (time.perf_counter() - start) / len(trial.edits)

@@ -6,7 +6,9 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +34,7 @@ from spurgekit.diffusion.pictures import read_picture
 from spurgekit.diffusion.render import EditUnit, Rendered, Renderer
 from spurgekit.errors import InputError, SpurgekitError
 from spurgekit.outputs import check_free, fingerprint, output_file, resumable_folder, write_provenance
+from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.png import encode_png
 
@@ -44,7 +47,7 @@ SHEET_SECONDS = 30.0
 """How often the contact sheet is drawn anew while a run goes on."""
 
 IN_FLIGHT = 2
-"""Units for each of several devices that are on their way."""
+"""Units that are on their way: to each of several devices, and to the disk."""
 
 
 def augment(
@@ -182,30 +185,42 @@ def _render(
 ) -> None:
     """Make units, writing each image whole and noting each unit when its images are there."""
 
-    def keep(results: Iterator[tuple[EditUnit, Rendered]]) -> None:
-        drawn = time.monotonic()
-        for unit, rendered in results:
-            pairs = list(zip(unit.edits, rendered.images, strict=True))
-            for edit, image in pairs:
-                if image is not None:
-                    with output_file(folder / f"{edit.id}{SUFFIX}") as partial:
-                        partial.write_bytes(encode_png(image))
-            journal.add(
-                [edit.id for edit, _ in pairs],
-                [edit.id for edit, image in pairs if image is None],
-                rendered.redone_in_float32,
-            )
-            advance(len(pairs))
+    def write(made: tuple[EditUnit, Rendered]) -> tuple[EditUnit, Rendered]:
+        unit, rendered = made
+        for edit, image in zip(unit.edits, rendered.images, strict=True):
+            if image is not None:
+                with output_file(folder / f"{edit.id}{SUFFIX}") as partial_file:
+                    partial_file.write_bytes(encode_png(image))
+        return made
+
+    drawn = time.monotonic()
+    with (
+        progress("making tiles", sum(len(unit.edits) for unit in units)) as advance,
+        _renders(units, renderer, inputs, options) as results,
+        ThreadPoolExecutor(1) as writer,  # while the device makes the next ones
+    ):
+        for unit, rendered in stream_map(writer, write, results, in_flight=IN_FLIGHT):
+            ids = [edit.id for edit in unit.edits]
+            blanked = [name for name, image in zip(ids, rendered.images, strict=True) if image is None]
+            journal.add(ids, blanked, rendered.redone_in_float32)
+            advance(len(ids))
             if time.monotonic() - drawn > SHEET_SECONDS:
                 _draw(folder, _made(plan, journal.done - journal.blanked), plan.sources)
                 drawn = time.monotonic()
 
-    with progress("making tiles", sum(len(unit.edits) for unit in units)) as advance:
-        if len(inputs.devices) == 1 or not units:
-            keep(render_here(units, renderer))
-        else:
-            with process_pool(inputs.backbone, options.render, inputs.devices) as pool:
-                keep(render_on(pool, units, in_flight=IN_FLIGHT * len(inputs.devices)))
+
+@contextmanager
+def _renders(
+    units: Sequence[EditUnit], renderer: Renderer, inputs: AugmentInputs, options: AugmentOptions
+) -> Iterator[Iterator[tuple[EditUnit, Rendered]]]:
+    """Yield what makes units, on one device or on several."""
+    if len(inputs.devices) == 1 or not units:
+        yield render_here(units, renderer)
+        return
+    # A branch may have moved on since: all processes take the commit that was loaded here.
+    choice = replace(inputs.backbone, revision=renderer.backbone.info.revision)
+    with process_pool(choice, options.render, inputs.devices) as pool:
+        yield render_on(pool, units, in_flight=IN_FLIGHT * len(inputs.devices))
 
 
 def _draw(folder: Path, rows: pd.DataFrame, sources: Mapping[str, Path]) -> None:
@@ -250,7 +265,7 @@ def _settings(
 ) -> dict[str, Any]:
     """Return all that images depend on."""
     chosen = asdict(options)
-    del chosen["batch_size"]
+    del chosen["batch_size"], chosen["compile"]
     return {
         **chosen,
         "strengths": str(options.strengths),

@@ -66,7 +66,9 @@ class AugmentOptions:
     drop_duplicates : bool
         Give weight 0 to images that show what an earlier one of their class and support set shows.
     batch_size : int
-        Images that are made at once; changes none of them.
+        Images that are made at once; changes none of them, but for the rounding of sums.
+    compile : bool
+        Compile the model on GPUs: a minute or two, worth it for thousands of images.
     seed : int
     """
 
@@ -84,7 +86,8 @@ class AugmentOptions:
     cross: float = 0.0
     gamma: float = GAMMA
     drop_duplicates: bool = False
-    batch_size: int = 8
+    batch_size: int = 16
+    compile: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -121,7 +124,9 @@ class AugmentOptions:
     @property
     def render(self) -> RenderOptions:
         """What the renderer is told."""
-        return RenderOptions(steps=self.steps, guidance=self.guidance, scheduler=self.scheduler, size_px=self.size_px)
+        return RenderOptions(
+            steps=self.steps, guidance=self.guidance, scheduler=self.scheduler, size_px=self.size_px, compile=self.compile
+        )
 
     def prompts_of(self, name: str, classes: Sequence[str]) -> list[str]:
         """Return the prompts for a class.

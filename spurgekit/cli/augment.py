@@ -49,21 +49,20 @@ PRESETS = ("spurgekit", "published")
 @click.option("--cross", type=float, help="Share of edits from a tile of another class, with soft labels.  [default: 0]")
 @click.option("--mask", "masks", type=PATH, help="Polygons, a mask raster, or a folder of masks: where tiles may change.")
 @click.option("--where", type=click.Choice(["inside", "outside"]), default="inside", show_default=True, help="Of the mask.")
-@click.option(
-    "--dilate", "dilate_px", type=int, help="Pixels that the mask grows.  [default: 0; published: 16 in 512]"
-)
+@click.option("--dilate", "dilate_px", type=int, help="Pixels that the mask grows.  [default: 0; published: 16 in 512]")
 @click.option("--feather", "feather_px", type=int, default=0, show_default=True, help="Pixels of a soft rim, within the mask.")
 @click.option("--mask-crs", metavar="CRS", help="Of the mask, where it does not say it.")
 @click.option("--skip-unmasked", "skip", is_flag=True, help="Leave out tiles that the mask misses.")
 @click.option("--drop-duplicates", is_flag=True, default=None, help="Weight 0 for images that show what an earlier one shows.")
 @click.option("--safety-checker", is_flag=True, help="Keep back what the model's safety checker flags.")
-@click.option("--batch-size", type=int, help="Images at once; changes none of them.  [default: 8]")
+@click.option("--batch-size", type=int, help="Images at once; changes none of them.  [default: 16]")
+@click.option("--compile", is_flag=True, default=None, help="Compile the model on GPUs: worth it for thousands of images.")
 @inversion_options
 @backbone_options
 @click.option("--seed", type=int, default=0, show_default=True)
 @options.overwrite
 def command(dataset: Path | None, out: Path | None, overwrite: bool, inversion: InversionOptions, **chosen: Any) -> None:
-    r"""Make synthetic tiles of the training tiles of DATASET with a diffusion model.
+    """Make synthetic tiles of the training tiles of DATASET with a diffusion model.
 
     \b
     da-fusion      edits by a word that is learned for each class (see 'invert')
@@ -71,9 +70,9 @@ def command(dataset: Path | None, out: Path | None, overwrite: bool, inversion: 
     text-to-image  images from the prompt alone
     roundtrip      a control: through the model's encoder and decoder only
 
-    Train with them: 'evaluate DATASET --methods probe,probe+synthetic --synthetic augmented'. A run that was stopped goes on
-    where it was.
-    """
+    All GPUs share the work, unless --device names some (cuda:0,cuda:1). A run that was stopped goes on where it was. Train
+    with what it made by 'evaluate DATASET --methods probe,probe+synthetic --synthetic augmented'.
+    """  # noqa: D301
     from spurgekit.augment.inputs import AugmentInputs
     from spurgekit.augment.make import augment
     from spurgekit.augment.masks import MaskOptions

@@ -42,7 +42,7 @@ METRICS = ("balanced_accuracy", "auroc", "f1", "brier", "ece")
 @backbone_options
 @options.overwrite
 def command(dataset: Path | None, out: Path | None, overwrite: bool, tuning: TuneOptions, **chosen: Any) -> None:
-    r"""Compare ways to train on the same few-shot support sets of DATASET, with intervals and paired differences.
+    """Compare ways to train on the same few-shot support sets of DATASET, with intervals and paired differences.
 
     Nothing is chosen by the test side. A run that was stopped goes on where it was, and arms, shots or trials can be added to
     one that is done.
@@ -51,7 +51,7 @@ def command(dataset: Path | None, out: Path | None, overwrite: bool, tuning: Tun
     Recipes:       plain, probe, lora, finetune
     Augmentations: flip, dihedral, randaugment, cutmix, mixup, synthetic
     Controls:      duplicate (real tiles again), longer (twice the steps), retrieval (nearest unlabelled tiles)
-    """
+    """  # noqa: D301
     if dataset is None:
         options.survey_here("a dataset")
         dataset = Path("dataset")

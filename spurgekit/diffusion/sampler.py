@@ -25,7 +25,7 @@ from torch import Tensor
 from spurgekit.diffusion.backbone import Backbone, Posterior
 from spurgekit.diffusion.noise import draw, to_device
 from spurgekit.diffusion.prompts import Conditioning
-from spurgekit.errors import InputError
+from spurgekit.errors import InputError, first_line
 
 Unet = Callable[..., Any]
 
@@ -214,7 +214,10 @@ class _Guide:
 
 def _begin(scheduler: Any, steps: int, count: int) -> Tensor:
     """Have a scheduler begin at the last ``count`` of its steps; return when they are, on the CPU."""
-    scheduler.set_timesteps(steps, device="cpu")
+    try:
+        scheduler.set_timesteps(steps, device="cpu")
+    except ValueError as error:  # LCM's takes no more than it was distilled for
+        raise InputError(f"the scheduler cannot go in {steps} steps ({first_line(error)}); pass fewer --steps") from error
     skipped = (steps - count) * scheduler.order
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(skipped)

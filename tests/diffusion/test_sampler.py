@@ -233,3 +233,14 @@ def test_a_unet_that_takes_a_mask_is_not_run_without(tiny_inpaint):
     pipeline, scheduler = scheduled(load_pipeline(tiny_inpaint, "StableDiffusionInpaintPipeline"), "ddim")
     with pytest.raises(ValueError, match="a UNet that takes a mask needs a hole"):
         ours(pipeline, scheduler)
+
+
+def test_more_steps_than_a_scheduler_takes(backbone, tmp_path):
+    from PIL import Image
+
+    from spurgekit.diffusion.render import Edit, EditUnit, Renderer, RenderOptions
+
+    Image.new("RGB", (32, 32), (60, 90, 40)).save(tmp_path / "tile.png")
+    unit = EditUnit((Edit("a", tmp_path / "tile.png"),), "edit", 1.0)
+    with pytest.raises(InputError, match=r"the scheduler cannot go in 60 steps \(.*\); pass fewer --steps"):
+        Renderer(backbone, RenderOptions(steps=60, scheduler="lcm")).render(unit)
