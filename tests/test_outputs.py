@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spurgekit
-from spurgekit.errors import OutputExistsError
+from spurgekit.errors import InputError, OutputExistsError
 from spurgekit.outputs import (
     FINGERPRINT_BYTES,
     PROVENANCE,
@@ -169,6 +169,25 @@ class TestProvenance:
         assert record["versions"]["spurgekit"] == spurgekit.__version__
         assert record["parameters"] == {"size_px": 250, "aoi": str(tmp_path / "a")}
         assert record["inputs"] == {str(tmp_path / "site.tif"): fingerprint(tmp_path / "site.tif")}
+
+    def test_a_later_step_is_recorded_beside_what_is_there(self, tmp_path):
+        write_provenance(tmp_path, parameters={"steps": 25}, inputs=[])
+        for keep in ("all", "confident"):
+            write_provenance(tmp_path, parameters={"keep": keep}, inputs=[], step="confidence")
+        record = json.loads((tmp_path / PROVENANCE).read_text())
+        assert record["parameters"] == {"steps": 25}
+        assert record["confidence"]["parameters"] == {"keep": "confident"}
+        assert [path.name for path in tmp_path.iterdir()] == [PROVENANCE]
+
+    def test_a_step_does_not_make_somebody_elses_folder_look_like_ours(self, tmp_path):
+        write_provenance(tmp_path, parameters={}, inputs=[], step="confidence")
+        assert not list(tmp_path.iterdir())
+
+    def test_a_record_that_is_damaged(self, tmp_path):
+        (tmp_path / PROVENANCE).write_text("{]")
+        with pytest.raises(InputError, match=r"provenance\.json is damaged; make .* again"):
+            write_provenance(tmp_path, parameters={}, inputs=[], step="confidence")
+        assert (tmp_path / PROVENANCE).read_text() == "{]"
 
     def test_holds_no_time(self, tmp_path):
         texts = []

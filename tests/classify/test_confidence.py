@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from scipy.special import softmax
+from scipy.special import logit, softmax
 
 from spurgekit.augment import mixing_probability, read_manifest
 from spurgekit.augment.manifest import MANIFEST, labels
@@ -120,6 +120,17 @@ class TestConfidence:
                 expected[np.flatnonzero(plain), own["target"][plain]], abs=2e-4
             )
             assert own["confidence"].to_numpy() == pytest.approx(agreement(labels(own, 2), expected), abs=2e-4)
+
+    def test_it_is_calibrated_where_tiles_can_be_left_out(self, augmented, chain, monkeypatch):
+        weigh(augmented, chain, ALL)
+        before = table(augmented)
+        monkeypatch.setattr("spurgekit.classify.confidence.calibrate", lambda *_, **__: (3.0, None))
+        report = weigh(augmented, chain, ALL)
+        assert [entry.temperature for entry in report.classes] == [None, None, 3, 3, 3, 3]
+        after = table(augmented)
+        plain = before["share"] == 1
+        odds, cooled = (logit(rows["confidence"][plain].to_numpy()) for rows in (before, after))
+        assert cooled == pytest.approx(odds / np.where(before["n"][plain] == 1, 1, 3))
 
     def test_tiles_that_show_their_class_are_told_from_those_that_went_astray(self, augmented, chain):
         weigh(augmented, chain, ALL)
@@ -347,8 +358,8 @@ class TestTraining:
     def options(self, weighed):
         return EvaluateOptions(
             BACKBONE, pretrained=False, image_size_px=TILE_PX, precision="float32", device="cpu",
-            methods=("probe+synthetic", "finetune+synthetic", "lora+synthetic"), shots=(4,), trials=2, synthetic=weighed,
-            tuning=TuneOptions(steps=6, batch_size=8),
+            methods=("probe+synthetic", "finetune+synthetic"), shots=(4,), trials=1, synthetic=weighed,
+            tuning=TuneOptions(steps=4, batch_size=8),
         )  # fmt: skip
 
     def test_evaluate_knows_them(self, weighed, options, chain, tmp_path):
