@@ -7,6 +7,7 @@ from spurgekit.classify.backbone import make_backbone
 from spurgekit.classify.checkpoint import stamp_of_network, stamp_of_tiles
 from spurgekit.classify.draws import PixelsOnDisk, TuneTiles
 from spurgekit.classify.network import Network
+from spurgekit.classify.precision import put_on
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tune import TuneOptions, tune
 from spurgekit.errors import ModelError
@@ -191,4 +192,4 @@ class TestStamps:
 
     def test_the_order_in_memory_does_not_matter(self):
         network = make("test_resnet")
-        assert stamp_of_network(make("test_resnet").to_device(torch.device("cpu"))) == stamp_of_network(network)
+        assert stamp_of_network(put_on(make("test_resnet"), torch.device("cpu"))) == stamp_of_network(network)
