@@ -54,10 +54,10 @@ class FeatureStore:
         self.dtype = pick_precision(device, precision)
         self.progress = progress
         self._known: dict[tuple[str, str], Features] = {}
-        self._means: dict[str, NDArray[np.float64]] = {}
+        self._means: dict[Path, NDArray[np.float64]] = {}
 
     def turns(self, tiles: pd.DataFrame, turns: Sequence[int]) -> Features:
-        """Return features of tiles as they are seen turned and mirrored.
+        """Return features of tiles as they are seen turned and mirrored; of each file once, under however many ids it goes.
 
         Parameters
         ----------
@@ -71,16 +71,16 @@ class FeatureStore:
         ndarray of float32, shape (tiles, turns, d)
         """
         views = [f"turn {turn}" for turn in turns]
-        return self._all(tiles, views, lambda batch, _: self._turns(batch, turns))
+        return self._all(tiles.assign(name=tiles["path"].map(str)), views, lambda batch, _: self._turns(batch, turns))
 
     def mean_of_turns(self, tiles: pd.DataFrame) -> NDArray[np.float64]:
         """Return the mean of the features of the 8 turns of tiles, each of length 1; shape (tiles, d)."""
-        ids = tiles["tile_id"].tolist()
-        new = tiles[[tile not in self._means for tile in ids]]
+        paths = tiles["path"].tolist()
+        new = tiles[[path not in self._means for path in paths]]
         if len(new):
             means = unit(self.turns(new, range(TURNS))).mean(axis=1)
-            self._means.update(zip(new["tile_id"], means, strict=True))
-        return np.stack([self._means[tile] for tile in ids])
+            self._means.update(zip(new["path"], means, strict=True))
+        return np.stack([self._means[path] for path in paths])
 
     def altered(self, tiles: pd.DataFrame, augmentation: Augmentation, copies: int) -> Features:
         """Return features of copies of tiles, each altered by itself; what is done to a copy depends on the tile's id alone.
@@ -96,7 +96,7 @@ class FeatureStore:
                 seeds = [seed_of(tile, name) for tile in rows["tile_id"]]
                 yield self.of_images(augmentation.alter(torch.from_numpy(batch), seeds).numpy())
 
-        return self._all(tiles, names, make)
+        return self._all(tiles.assign(name=tiles["tile_id"]), names, make)
 
     @torch.inference_mode()
     def mixed(
@@ -148,16 +148,16 @@ class FeatureStore:
     def _all(
         self, tiles: pd.DataFrame, views: Sequence[str], make: Callable[[NDArray[Any], pd.DataFrame], Iterable[Features]]
     ) -> Features:
-        """Return what is known of tiles in some views, having computed what was not; shape (tiles, views, d)."""
-        ids = tiles["tile_id"].tolist()
-        new = tiles[[any((tile, view) not in self._known for view in views) for tile in ids]]
+        """Return what is known of tiles, by name, in some views, having computed what was not; shape (tiles, views, d)."""
+        ids = tiles["name"].tolist()
+        new = tiles[[any((tile, view) not in self._known for view in views) for tile in ids]].drop_duplicates("name")
         paths: list[Path] = new["path"].tolist()
         with self.progress("extracting features", len(new)) as advance:
             start = 0
             for batch in batches(paths, self.batch_size):
                 rows = new.iloc[start : start + len(batch)]
                 for view, found in zip(views, make(batch, rows), strict=True):
-                    self._known.update({(tile, view): row for tile, row in zip(rows["tile_id"], found, strict=True)})
+                    self._known.update({(tile, view): row for tile, row in zip(rows["name"], found, strict=True)})
                 start += len(batch)
                 advance(len(batch))
         return np.stack([np.stack([self._known[tile, view] for view in views]) for tile in ids])

@@ -358,7 +358,8 @@ class TestWriting:
 
     def test_grown_as_published(self, folder, drawn):
         source, rows = drawn
-        made = write_masks(source, rows.loc[["site_r00001_c00001"]], MaskOptions(where="outside", dilate_px=None), folder / "out")
+        options = MaskOptions(where="outside", dilate_px=None)
+        made = write_masks(source, rows.loc[["site_r00001_c00001"]], options, folder / "out")
         weed = bright(rows.loc["site_r00001_c00001"])
         assert (self.read(made["site_r00001_c00001"]) == 255 * ~grow(weed, 1)).all()  # 16 px of 512 are 1.25 of 40
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -30,6 +31,12 @@ class TestTurns:
         again = store.turns(tiles, (0, 1))
         assert store.backbone.seen == 10
         assert (again[:3] == first).all()
+
+    def test_a_file_of_several_ids_is_looked_at_once(self, store, tiles):
+        again = tiles.assign(tile_id=[f"t00-n01/{tile}" for tile in tiles["tile_id"]])
+        found = store.mean_of_turns(pd.concat([tiles, again]))
+        assert store.backbone.seen == 5 * TURNS
+        assert (found[:5] == found[5:]).all()
 
     def test_in_the_order_that_is_asked_for(self, store, tiles):
         one = store.turns(tiles, (0, 3))
