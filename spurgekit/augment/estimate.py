@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from spurgekit.augment.options import AugmentOptions
-from spurgekit.diffusion.render import EditUnit, Renderer
+from spurgekit.diffusion.render import Edit, EditUnit, Renderer
 from spurgekit.diffusion.sampler import steps_of
 from spurgekit.tiles.png import encode_png
 
-SHORT, LONG = 1, 3
+SHORT, LONG = 2, 4
 """Steps of the two edits that are timed; their difference is the time of steps alone."""
+
+QUICK_S = 0.5
+"""Of an image, where there is time to look how fast a whole batch is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +51,23 @@ def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptio
     count = sum(len(unit.edits) for unit in units)
     if not count:
         return Estimate(0, 0.0, 0.0)
-    # On a GPU a batch is what is fast; on a CPU one image says as much as a batch, and sooner.
-    size = options.batch_size if renderer.backbone.device.type == "cuda" else 1
-    trial = replace(max(units, key=lambda unit: len(unit.edits)), strength=1.0)
-    trial = replace(trial, edits=trial.edits[:size])
+    unit = replace(max(units, key=lambda unit: len(unit.edits)), strength=1.0)
 
-    def timed(steps: int) -> tuple[float, float]:
+    def timed(edits: Sequence[Edit], steps: int) -> tuple[float, float]:
         """Return the seconds and the bytes that an image takes."""
         fresh = Renderer(renderer.backbone, replace(options.render, steps=steps, compile=False))
         start = time.perf_counter()
-        images = [image for image in fresh.render(trial).images if image is not None]
-        seconds = (time.perf_counter() - start) / len(trial.edits)
+        images = [image for image in fresh.render(replace(unit, edits=tuple(edits))).images if image is not None]
+        seconds = (time.perf_counter() - start) / len(edits)
         return seconds, sum(len(encode_png(image)) for image in images) / max(1, len(images))
 
-    timed(SHORT)  # warm
-    short, size_bytes = timed(SHORT)
-    long, _ = timed(LONG)
+    edits = unit.edits[:1]
+    timed(edits, SHORT)  # warm
+    short, size_bytes = timed(edits, SHORT)
+    if short < QUICK_S:  # else one image says enough
+        edits = unit.edits
+        short, size_bytes = timed(edits, SHORT)
+    long, _ = timed(edits, LONG)
     step = max(0.0, (long - short) / (LONG - SHORT))
     fixed = max(0.0, short - SHORT * step)
     seconds = sum(len(unit.edits) * (fixed + step * _steps(unit, options.steps)) for unit in units)

@@ -61,6 +61,8 @@ class Announcement:
     sets : int
     folder : pathlib.Path
     backbone : BackboneInfo
+    checks_safety : bool
+        Whether the model's safety checker looks at the images.
     devices : tuple of str
     """
 
@@ -69,6 +71,7 @@ class Announcement:
     sets: int
     folder: Path
     backbone: BackboneInfo
+    checks_safety: bool
     devices: tuple[str, ...]
 
 

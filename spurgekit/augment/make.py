@@ -30,6 +30,7 @@ from spurgekit.augment.plan import SUFFIX, Plan, make_plan
 from spurgekit.augment.sets import SetKey, choose_sets, tiles_of
 from spurgekit.augment.workers import process_pool, render_here, render_on
 from spurgekit.dataset import Dataset, open_dataset
+from spurgekit.diffusion.find import is_local
 from spurgekit.diffusion.pictures import read_picture
 from spurgekit.diffusion.render import EditUnit, Rendered, Renderer
 from spurgekit.errors import InputError, SpurgekitError
@@ -123,7 +124,7 @@ def _run(
     units = [unit for unit in plan.units if not journal.done.issuperset(edit.id for edit in unit.edits)]
     resumed, info = len(journal.done), renderer.backbone.info
     estimate = measure(renderer, units, options, devices=len(inputs.devices))
-    announce(Announcement(estimate, resumed, sets, out, info, inputs.devices))
+    announce(Announcement(estimate, resumed, sets, out, info, inputs.backbone.safety_checker, inputs.devices))
     _check_room(folder, estimate)
     start = time.monotonic()
     _render(folder, plan, units, renderer, inputs, options, journal, progress)
@@ -217,8 +218,9 @@ def _renders(
     if len(inputs.devices) == 1 or not units:
         yield render_here(units, renderer)
         return
-    # A branch may have moved on since: all processes take the commit that was loaded here.
-    choice = replace(inputs.backbone, revision=renderer.backbone.info.revision)
+    choice, info = inputs.backbone, renderer.backbone.info
+    if not is_local(info.name):  # a branch may have moved on since: all processes take the commit that was loaded here
+        choice = replace(choice, revision=info.revision)
     with process_pool(choice, options.render, inputs.devices) as pool:
         yield render_on(pool, units, in_flight=IN_FLIGHT * len(inputs.devices))
 

@@ -86,7 +86,7 @@ def make_plan(
     edits: dict[str, tuple[float, Edit]] = {}
     for key, tiles in tiles_of(dataset, sets):
         concepts = () if embedding is None else tuple(embedding(key, name) for name in dataset.info.classes)
-        for row, edit, strength in _of_set(dataset, key, tiles, options, concepts, masks):
+        for row, strength, edit in _Set(key, dataset.info.classes, options, concepts, masks).images(tiles):
             rows.append(row)
             edits.setdefault(edit.id, (strength, edit))
     if not rows:
@@ -94,73 +94,85 @@ def make_plan(
     return Plan(pd.DataFrame(rows), tuple(_units(edits, options)))
 
 
-def _of_set(
-    dataset: Dataset,
-    key: SetKey,
-    tiles: pd.DataFrame,
-    options: AugmentOptions,
-    concepts: tuple[Path, ...],
-    masks: Mapping[str, Path] | None,
-) -> Iterator[tuple[dict[str, object], Edit, float]]:
-    classes = dataset.info.classes
-    prompts = {name: [""] if options.mode == "roundtrip" else options.prompts_of(name, classes) for name in classes}
-    # What an image depends on, beside its tile.
-    scope = key.name if concepts else f"n{key.n:02d}" if options.strengths.depends_on_shots and key.n is not None else "tiles"
-    count = 1 if options.mode == "roundtrip" else options.images
-    kept = [name for name in PLACE if name in tiles]
-    for _, tile in tiles.iterrows():
-        if masks is not None and tile["tile_id"] not in masks:
-            continue
-        names = (options.seed, options.method, scope, tile["tile_id"])
-        strengths = _strengths(options, key, count, names)
-        crossed = round(options.cross * count)
-        for number in range(count):
-            other = [name for name in classes if name != tile["label"]]
-            to = (
-                other[(number + seed_of("class", *names)) % len(other)]
-                if number >= count - crossed and other
-                else tile["label"]
-            )
-            of_class = prompts[to]
-            folder = class_folder(classes.index(to), to)
-            edit = Edit(
-                id=f"{scope}/{folder}/{tile['tile_id']}_{number:03d}",
-                source=tile["path"],
-                prompt=of_class[(number + seed_of("prompt", *names)) % len(of_class)],
-                negative=options.negative,
-                seed=seed_of("image", *names, number),
-                concepts=concepts,
-                mask=None if masks is None else masks[tile["tile_id"]],
-                concept_scale=options.concept_scale,
-                concept_noise=options.concept_noise,
-            )
-            strength = strengths[number]
-            yield (
-                {
-                    "id": f"{key.name}/{tile['tile_id']}_{number:03d}",
-                    "file_name": f"{edit.id}{SUFFIX}",
-                    "tile_id": tile["tile_id"],
-                    "method": options.method,
-                    "strength": strength,
-                    "prompt": edit.prompt,
-                    "negative": edit.negative,
-                    "seed": edit.seed,
-                    "trial": key.trial,
-                    "n": key.n,
-                    "class": to,
-                    "source_class": tile["label"],
-                    "share": 1.0 if to == tile["label"] else soft_share(strength, options.gamma),
-                    **{name: tile[name] for name in kept},
-                },
-                edit,
-                strength,
-            )
+@dataclass(frozen=True)
+class _Set:
+    """A support set, and what its images have in common."""
 
+    key: SetKey
+    classes: tuple[str, ...]
+    options: AugmentOptions
+    concepts: tuple[Path, ...]
+    masks: Mapping[str, Path] | None
 
-def _strengths(options: AugmentOptions, key: SetKey, count: int, names: tuple[object, ...]) -> list[float]:
-    if options.mode != "edit":
-        return [1.0 if options.mode == "text" else 0.0] * count
-    return options.strengths.at(key.n).draw(count, options.steps, *names)
+    @property
+    def scope(self) -> str:
+        """What an image depends on beside its tile: the support set where classes were learned from it."""
+        if self.concepts:
+            return self.key.name
+        return f"n{self.key.n:02d}" if self.options.strengths.depends_on_shots and self.key.n is not None else "tiles"
+
+    @property
+    def count(self) -> int:
+        """Images of each tile."""
+        return 1 if self.options.mode == "roundtrip" else self.options.images
+
+    def images(self, tiles: pd.DataFrame) -> Iterator[tuple[dict[str, object], float, Edit]]:
+        """Yield the images of tiles: a row of the manifest, the strength, and what the renderer is told."""
+        kept = [name for name in PLACE if name in tiles]
+        for _, tile in tiles.iterrows():
+            if self.masks is None or tile["tile_id"] in self.masks:
+                for number, strength in enumerate(self._strengths(tile)):
+                    to = self._painted_as(tile, number)
+                    edit = self._edit(tile, to, number)
+                    yield {**self._row(tile, to, number, strength, edit), **{name: tile[name] for name in kept}}, strength, edit
+
+    def _names(self, tile: pd.Series) -> tuple[object, ...]:
+        """Return what the chance of a tile's images derives from."""
+        return (self.options.seed, self.options.method, self.scope, tile["tile_id"])
+
+    def _strengths(self, tile: pd.Series) -> list[float]:
+        if self.options.mode != "edit":
+            return [1.0 if self.options.mode == "text" else 0.0] * self.count
+        return self.options.strengths.at(self.key.n).draw(self.count, self.options.steps, *self._names(tile))
+
+    def _painted_as(self, tile: pd.Series, number: int) -> str:
+        """Return the class of an image: its tile's, or another one of the last few where edits cross classes."""
+        others = [name for name in self.classes if name != tile["label"]]
+        if not others or number < self.count - round(self.options.cross * self.count):
+            return str(tile["label"])
+        return others[(number + seed_of("class", *self._names(tile))) % len(others)]
+
+    def _edit(self, tile: pd.Series, to: str, number: int) -> Edit:
+        names = self._names(tile)
+        prompts = [""] if self.options.mode == "roundtrip" else self.options.prompts_of(to, self.classes)
+        return Edit(
+            id=f"{self.scope}/{class_folder(self.classes.index(to), to)}/{tile['tile_id']}_{number:03d}",
+            source=tile["path"],
+            prompt=prompts[(number + seed_of("prompt", *names)) % len(prompts)],
+            negative=self.options.negative,
+            seed=seed_of("image", *names, number),
+            concepts=self.concepts,
+            mask=None if self.masks is None else self.masks[tile["tile_id"]],
+            concept_scale=self.options.concept_scale,
+            concept_noise=self.options.concept_noise,
+        )
+
+    def _row(self, tile: pd.Series, to: str, number: int, strength: float, edit: Edit) -> dict[str, object]:
+        return {
+            "id": f"{self.key.name}/{tile['tile_id']}_{number:03d}",
+            "file_name": f"{edit.id}{SUFFIX}",
+            "tile_id": tile["tile_id"],
+            "method": self.options.method,
+            "strength": strength,
+            "prompt": edit.prompt,
+            "negative": edit.negative,
+            "seed": edit.seed,
+            "trial": self.key.trial,
+            "n": self.key.n,
+            "class": to,
+            "source_class": tile["label"],
+            "share": 1.0 if to == tile["label"] else soft_share(strength, self.options.gamma),
+        }
 
 
 def _units(edits: Mapping[str, tuple[float, Edit]], options: AugmentOptions) -> Iterator[EditUnit]:

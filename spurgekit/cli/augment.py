@@ -116,7 +116,8 @@ def _warn(text: str) -> None:
 
 def _announce(what: Announcement) -> None:
     licence = what.backbone.licence or "not stated"
-    click.echo(f"{what.backbone.name} (licence: {licence}) on {', '.join(what.devices)}")
+    checks = "on" if what.checks_safety else "off"
+    click.echo(f"{what.backbone.name} (licence: {licence}) on {', '.join(what.devices)}; safety checker: {checks}")
     click.echo(
         f"{what.estimate.images:,} images to make for {what.sets} support set{'s' if what.sets > 1 else ''} in {what.folder}: "
         f"about {_duration(what.estimate.seconds)} and {what.estimate.bytes / 1e6:,.0f} MB"
@@ -142,4 +143,10 @@ def _duration(seconds: float) -> str:
     >>> _duration(40), _duration(600), _duration(9000)
     ('40 s', '10 min', '2.5 h')
     """
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{max(1, seconds):.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )

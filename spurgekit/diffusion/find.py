@@ -55,7 +55,7 @@ def find_checkpoint(
     HubError
         If it is neither here nor to be had.
     """
-    if _is_local(name):
+    if is_local(name):
         folder, commit = _local(Path(name).expanduser(), revision), None
         layout = _layout_of(str(name), folder, half=half, safety_checker=safety_checker)
         if folder.resolve().parent.name == "snapshots":  # of the Hub's cache
@@ -68,7 +68,7 @@ def find_checkpoint(
     return Checkpoint(folder, info, layout)
 
 
-def _is_local(name: str | Path) -> bool:
+def is_local(name: str | Path) -> bool:
     """Tell a path from the name of a repository, which may look like a relative path."""
     return isinstance(name, Path) or Path(name).expanduser().exists() or _REPOSITORY.fullmatch(name) is None
 

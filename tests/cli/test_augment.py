@@ -24,7 +24,7 @@ def arguments(chain, tiny):
 class TestRun:
     def test_da_fusion_from_nothing(self, arguments, tiny):
         printed = succeed(*arguments, *FEW, *LEARN, "--strengths", "0.25-1").splitlines()
-        assert printed[0] == f"{tiny} (licence: not stated) on cpu"
+        assert printed[0] == f"{tiny} (licence: not stated) on cpu; safety checker: off"
         assert printed[1].startswith("4 images to make for 1 support set in augmented: about ")
         assert printed[1].endswith(" MB")
         assert printed[2].startswith("4 images, ")
