@@ -16,9 +16,8 @@ from spurgekit.augment.inputs import AugmentInputs
 from spurgekit.augment.make import augment
 from spurgekit.augment.options import augment_options
 from spurgekit.augment.strengths import parse_strengths
-from spurgekit.augment.workers import BackboneChoice, pick_devices
+from spurgekit.augment.workers import BackboneChoice, pick_devices, render_here
 from spurgekit.dataset import open_dataset
-from spurgekit.diffusion.render import Renderer
 from spurgekit.errors import InputError, LeakageError, OutputExistsError
 from tests.chain import CLASSES, TILE_PX
 
@@ -53,17 +52,14 @@ def contents(folder):
 
 def interrupt(monkeypatch, after):
     """Have a run stop with Ctrl-C when so many units are made."""
-    render, count = Renderer.render, 0
 
-    def stop(self, unit):
-        nonlocal count
-        if len(unit.edits) > 1:  # not one of those that are timed
-            count += 1
-            if count > after:
+    def stop(units, renderer):
+        for number, made in enumerate(render_here(units, renderer)):
+            if number == after:
                 raise KeyboardInterrupt
-        return render(self, unit)
+            yield made
 
-    monkeypatch.setattr(Renderer, "render", stop)
+    monkeypatch.setattr("spurgekit.augment.make.render_here", stop)
 
 
 @pytest.fixture(scope="module")
