@@ -218,6 +218,7 @@ def _renders(
     if len(inputs.devices) == 1 or not units:
         yield render_here(units, renderer)
         return
+    renderer.backbone.leave_device()  # a process of its own wants it now
     choice, info = inputs.backbone, renderer.backbone.info
     if not is_local(info.name):  # a branch may have moved on since: all processes take the commit that was loaded here
         choice = replace(choice, revision=info.revision)

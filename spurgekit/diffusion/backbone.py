@@ -154,6 +154,13 @@ class Backbone:
         """Return the same model that counts in float32, with copies of its weights."""
         return self.in_dtype(torch.float32)
 
+    def leave_device(self) -> None:
+        """Move the weights to the CPU and give the memory of the GPU back; it cannot be used after that."""
+        for module in self.modules:
+            module.to("cpu")
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def in_dtype(self, dtype: torch.dtype) -> Backbone:
         """Return the same model that counts in another type, with copies of its weights."""
         unet, vae, *encoders = (copy.deepcopy(module) for module in self.modules)

@@ -74,6 +74,39 @@ class TestRun:
         assert (rows.groupby("class")["weight"].max() == 1).all()
 
 
+class TestControl:
+    def test_prompts_with_a_context(self, arguments):
+        succeed(
+            *arguments, *FEW, *LEARN, "--prompt", "a drone photo of <weed> to the right of a trail",
+            "--prompt", "{concept} in snow", "--negative", "people", "--concept-scale", 1.2, "--concept-noise", 0.01,
+        )  # fmt: skip
+        rows = pd.read_parquet("augmented/manifest.parquet")
+        assert set(rows["prompt"][rows["class"] == "sand"]) == {"<sand> in snow"}
+        of_weed = {"a drone photo of <weed> to the right of a trail", "<weed> in snow"}
+        assert set(rows["prompt"][rows["class"] == "weed"]) == of_weed
+        assert set(rows["negative"]) == {"people"}
+
+    def test_words_that_were_learned_paint_from_noise_alone(self, arguments):
+        succeed(*arguments, *FEW, *LEARN, "--method", "text-to-image", "--prompt", "<sand>", "--prompt", "<weed>")
+        assert Path("embeddings/t00-n01/sand.safetensors").is_file()
+
+    def test_edits_across_classes_are_trained_with_as_soft_labels(self, arguments, chain):
+        succeed(*arguments, *FEW, *LEARN, "--cross", 0.5, "--strengths", "0.25")
+        rows = pd.read_parquet("augmented/manifest.parquet")
+        assert rows["share"].tolist() == [1, 0.5, 1, 0.5]
+        assert rows["class"].tolist() == ["sand", "weed", "weed", "sand"]
+        succeed(
+            "evaluate", chain.dataset, "--methods", "probe+synthetic", "--synthetic", "augmented", "--shots", 1,
+            "--trials", 1, "--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX,
+        )  # fmt: skip
+
+    def test_other_models_by_the_same_options(self, chain, tiny_xl, tiny_inpaint):
+        for backbone in (tiny_xl, tiny_inpaint):
+            learned = ("--embeddings", f"{backbone.name}-words", "--out", f"{backbone.name}-tiles")
+            succeed("augment", chain.dataset, "--backbone", backbone, *FEW, *LEARN, *learned)
+            assert len(pd.read_parquet(f"{backbone.name}-tiles/manifest.parquet")) == 4
+
+
 class TestWeigh:
     def test_weights_go_into_the_manifest(self, arguments, chain):
         judge = ("--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX)
