@@ -17,6 +17,8 @@ RECIPES = {
 }
 """Ways to make a classifier, and what they are."""
 
+SYNTHETIC = "synthetic"
+
 FROZEN = ("plain", "probe")
 """Recipes that leave the backbone as it is."""
 
@@ -24,7 +26,7 @@ EXTRAS = {
     "duplicate": "the real tiles again, as often as an augmentation would alter them: what is gained by more rows alone",
     "longer": "twice the steps: what is gained by training on",
     "retrieval": "the nearest unlabelled tiles, with the class of the support tile that they are like",
-    "synthetic": "tiles of an augmented/ folder",
+    "synthetic": "tiles of an augmented/ folder; synthetic:NAME of the one that is called so",
 }
 """Other tiles, and controls."""
 
@@ -40,15 +42,19 @@ class Arm:
     augmentation : Augmentation
     extras : tuple of str
         Of ``EXTRAS``.
+    folder : str
+        Name of the folder that synthetic tiles are from; empty where there is but one.
     """
 
     recipe: str
     augmentation: Augmentation
     extras: tuple[str, ...] = ()
+    folder: str = ""
 
     def __str__(self) -> str:
         choices = [] if self.augmentation.name == NONE else [self.augmentation.name]
-        return "+".join([self.recipe, *choices, *self.extras])
+        extras = [f"{SYNTHETIC}:{self.folder}" if name == SYNTHETIC and self.folder else name for name in self.extras]
+        return "+".join([self.recipe, *choices, *extras])
 
     @property
     def is_frozen(self) -> bool:
@@ -74,10 +80,14 @@ def parse_arm(text: str) -> Arm:
     'probe+dihedral+duplicate'
     >>> parse_arm("lora").augmentation.name
     'none'
+    >>> parse_arm("probe+synthetic:roundtrip").folder
+    'roundtrip'
     """
-    recipe, *names = (name.strip() for name in text.split("+"))
+    recipe, *parts = (name.strip() for name in text.split("+"))
     if recipe not in RECIPES:
         raise InputError(_unknown("recipe", recipe, list(RECIPES), text))
+    names = [SYNTHETIC if part.startswith(f"{SYNTHETIC}:") else part for part in parts]
+    folders = [part.removeprefix(f"{SYNTHETIC}:") for part in parts if part.startswith(f"{SYNTHETIC}:")]
     for name in names:
         if name not in CHOICES and name not in EXTRAS:
             raise InputError(_unknown("augmentation or control", name, [*CHOICES, *EXTRAS], text))
@@ -91,7 +101,7 @@ def parse_arm(text: str) -> Arm:
         raise InputError(f"the arm {text!r}: plain is a baseline and takes nothing beside it; use probe")
     if "longer" in extras and recipe in FROZEN:
         raise InputError(f"the arm {text!r}: a frozen backbone is not trained in steps; leave 'longer' out")
-    return Arm(recipe, augmentation, extras)
+    return Arm(recipe, augmentation, extras, folders[0] if folders else "")
 
 
 def parse_arms(texts: Sequence[str]) -> tuple[Arm, ...]:

@@ -97,15 +97,15 @@ class ArmOptions(BackboneOptions):
 
     Attributes
     ----------
-    synthetic : pathlib.Path, optional
-        An ``augmented/`` folder, for ``+synthetic``.
+    synthetic : pathlib.Path or mapping of str to pathlib.Path, optional
+        An ``augmented/`` folder, for ``+synthetic``; or several by name, for ``+synthetic:NAME``.
     mixing : float, optional
         Share of synthetic or retrieved tiles; by default it depends on the number of tiles.
     tuning : TuneOptions
         Of ``lora`` and ``finetune``; recipe, augmentation, precision and seed are those of the arm.
     """
 
-    synthetic: Path | None = None
+    synthetic: Path | Mapping[str, Path] | None = None
     mixing: float | None = None
     tuning: TuneOptions = field(default_factory=TuneOptions)
 
@@ -116,7 +116,14 @@ class ArmOptions(BackboneOptions):
 
     def inputs(self, dataset: Path) -> list[Path]:
         """Return the files and folders that it is made from."""
-        return [path for path in (Path(dataset), self.weights, self.synthetic) if path is not None]
+        return [path for path in (Path(dataset), self.weights, *self.folders.values()) if path is not None]
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Folders of synthetic tiles by name; the name of one that has none is empty."""
+        if isinstance(self.synthetic, Mapping):
+            return {name: Path(path) for name, path in self.synthetic.items()}
+        return {} if self.synthetic is None else {"": Path(self.synthetic)}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -26,22 +27,22 @@ class Elsewhere:
     ----------
     data : Dataset
         Whose unlabelled tiles are retrieved.
-    synthetic : pandas.DataFrame, optional
-        The manifest of an ``augmented/`` folder.
+    synthetic : mapping of str to pandas.DataFrame
+        The manifests of ``augmented/`` folders, by name.
     mixing : float, optional
         Their share in each class; by default it depends on the number of shots.
     """
 
     data: Dataset
-    synthetic: pd.DataFrame | None = None
+    synthetic: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     mixing: float | None = None
 
     @classmethod
-    def open(cls, data: Dataset, folder: Path | None, mixing: float | None) -> Elsewhere:
-        """Read the manifest of an ``augmented/`` folder, if there is one."""
+    def open(cls, data: Dataset, folders: Mapping[str, Path], mixing: float | None) -> Elsewhere:
+        """Read the manifests of ``augmented/`` folders."""
         if mixing is not None and not 0 <= mixing <= 1:
             raise InputError(f"--mixing {mixing} is not a probability; pass a number from 0 to 1")
-        return cls(data, None if folder is None else read_manifest(folder, data.info.classes), mixing)
+        return cls(data, {name: read_manifest(folder, data.info.classes) for name, folder in folders.items()}, mixing)
 
     @cached_property
     def unlabelled(self) -> pd.DataFrame:
@@ -50,8 +51,8 @@ class Elsewhere:
 
     def check(self, arm: Arm) -> None:
         """Raise an :class:`InputError` where an arm asks for tiles that there are none of."""
-        if arm.has("synthetic") and self.synthetic is None:
-            raise InputError(f"the arm {arm} wants synthetic tiles; pass their folder with --synthetic DIR")
+        if arm.has("synthetic"):
+            self._manifest(arm)
         if arm.has("retrieval"):
             _ = self.unlabelled
 
@@ -77,13 +78,25 @@ class Elsewhere:
         if arm.has("retrieval"):
             rows = self.unlabelled
             return retrieve(tiles, describe(store, tiles, "probe"), rows, describe(store, rows, "probe"))
-        if arm.has("synthetic") and self.synthetic is not None:
-            rows = select_synthetic(self.synthetic, trial=trial, n=n) if n else _of_whole_split(self.synthetic)
+        if arm.has("synthetic"):
+            manifest = self._manifest(arm)
+            rows = select_synthetic(manifest, trial=trial, n=n) if n else _of_whole_split(manifest)
             check_sources(rows, tiles["tile_id"])
             rows = rows.rename(columns={"tile_id": "owner", "id": "tile_id"})
             soft = [name for name in ("source_target", "share") if name in rows]
             return rows[["tile_id", "path", "target", "weight", "owner", *soft]]
         return pd.DataFrame()
+
+    def _manifest(self, arm: Arm) -> pd.DataFrame:
+        """Return the manifest that an arm's synthetic tiles are listed in."""
+        if not self.synthetic:
+            raise InputError(f"the arm {arm} wants synthetic tiles; pass their folder with --synthetic DIR")
+        if not arm.folder and len(self.synthetic) == 1:
+            return next(iter(self.synthetic.values()))
+        if arm.folder not in self.synthetic:
+            names = ", ".join(name or "one without a name" for name in self.synthetic)
+            raise InputError(f"the arm {arm} is of none of the folders of --synthetic ({names}); write synthetic:NAME")
+        return self.synthetic[arm.folder]
 
 
 def _of_whole_split(manifest: pd.DataFrame) -> pd.DataFrame:

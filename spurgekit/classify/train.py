@@ -77,7 +77,7 @@ def train_model(
     data = open_dataset(dataset)
     arm = parse_arm(options.recipe)
     train, test = _splits(data)
-    elsewhere = Elsewhere.open(data, options.synthetic, options.mixing)
+    elsewhere = Elsewhere.open(data, options.folders, options.mixing)
     elsewhere.check(arm)
     setup = set_up(options, train, progress)
     tiles = train if options.shots is None else _few(data, train, options.shots, options.trial)

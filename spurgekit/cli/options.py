@@ -29,7 +29,26 @@ def extra_tiles(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option(
         "--mixing", type=float, metavar="SHARE", help="Of synthetic or retrieved tiles in each class.  [default: by the shots]"
     )(command)
-    return click.option("--synthetic", type=PATH, help="An augmented/ folder, for +synthetic.")(command)
+    return click.option(
+        "--synthetic",
+        multiple=True,
+        callback=_named_folders,
+        metavar="[NAME=]DIR",
+        help="An augmented/ folder, for +synthetic; of several each with a name, for +synthetic:NAME.",
+    )(command)
+
+
+def _named_folders(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:  # noqa: ARG001
+    """Return folders by name."""
+    found: dict[str, Path] = {}
+    for value in values:
+        name, equals, folder = value.partition("=")
+        if not equals or Path(value).exists():  # a folder may have such a name itself
+            name, folder = "", value
+        if name in found:
+            raise click.BadParameter(f"two folders are called {name!r}" if name else "of several folders each needs a name")
+        found[name] = Path(folder)
+    return found
 
 
 class NumberList(click.ParamType):  # type: ignore[type-arg]

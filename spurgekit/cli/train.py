@@ -49,7 +49,7 @@ def command(dataset: Path | None, out: Path | None, overwrite: bool, tuning: Tun
     if dataset is None:
         options.survey_here("a dataset")
         dataset = Path("dataset")
-    out = out or Path("models") / chosen["recipe"].replace(" ", "")
+    out = out or Path("models") / chosen["recipe"].replace(" ", "").replace(":", "-")
     info = train_model(dataset, out, TrainOptions(tuning=tuning, **chosen), overwrite=overwrite, progress=bar)
     _print(info, out)
 

@@ -151,7 +151,7 @@ def evaluate(
     """
     data = open_dataset(dataset)
     arms = parse_arms(options.methods)
-    elsewhere = Elsewhere.open(data, options.synthetic, options.mixing)
+    elsewhere = Elsewhere.open(data, options.folders, options.mixing)
     for arm in arms:
         elsewhere.check(arm)
     if options.leave_out is None:
@@ -201,8 +201,8 @@ def _settings(data: Dataset, setup: Setup, options: EvaluateOptions) -> Mapping[
     if options.weights is not None:
         weights = options.weights
         files["weights"] = weights / "model.safetensors" if weights.is_dir() else weights
-    if options.synthetic is not None:
-        files["synthetic tiles"] = options.synthetic / "manifest.parquet"
+    for name, folder in options.folders.items():
+        files[f"synthetic tiles {name}".rstrip()] = folder / "manifest.parquet"
     return {
         **{name: fingerprint(path) for name, path in files.items()},
         "backbone": setup.name,

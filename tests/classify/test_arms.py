@@ -46,3 +46,12 @@ def test_each_arm_once():
         parse_arms(["probe", "plain", "probe + none"])
     with pytest.raises(InputError, match="no arms to compare; pass --methods"):
         parse_arms([])
+
+
+def test_synthetic_tiles_of_several_folders_are_told_apart_by_name():
+    arms = parse_arms(["probe+synthetic:edits", "probe+dihedral+synthetic:round-trip", "probe+synthetic"])
+    assert [arm.folder for arm in arms] == ["edits", "round-trip", ""]
+    assert [str(arm) for arm in arms] == ["probe+synthetic:edits", "probe+dihedral+synthetic:round-trip", "probe+synthetic"]
+    assert all(arm.has("synthetic") for arm in arms)
+    with pytest.raises(InputError, match="names a control twice"):
+        parse_arms(["probe+synthetic:edits+synthetic:other"])

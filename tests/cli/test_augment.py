@@ -74,6 +74,32 @@ class TestRun:
         assert (rows.groupby("class")["weight"].max() == 1).all()
 
 
+class TestControls:
+    def evaluate(self, chain, methods, *folders):
+        named = [part for folder in folders for part in ("--synthetic", folder)]
+        return (
+            "evaluate", chain.dataset, "--methods", methods, *named, "--shots", 1, "--trials", 1,
+            "--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX,
+        )  # fmt: skip
+
+    def test_are_compared_in_one_evaluation(self, arguments, chain):
+        succeed(*arguments, *FEW, "--method", "real-guidance", "--out", "edits")
+        succeed(*arguments, *FEW, "--method", "roundtrip", "--out", "coded")
+        methods = "probe,probe+synthetic:edits,probe+synthetic:coded"
+        printed = succeed(*self.evaluate(chain, methods, "edits=edits", "coded=coded"))
+        assert [line.split(" | ")[0] for line in printed.splitlines()[2:5]] == [f"| {arm}" for arm in methods.split(",")]
+
+    def test_folders_that_cannot_be_told_apart(self, arguments, chain):
+        succeed(*arguments, *FEW, "--method", "roundtrip", "--out", "coded")
+        for methods, folders, message in (
+            ("probe+synthetic:other", ["coded=coded"], "none of the folders of --synthetic (coded); write synthetic:NAME"),
+            ("probe+synthetic", ["a=coded", "b=coded"], "is of none of the folders of --synthetic (a, b)"),
+            ("probe+synthetic", ["coded", "coded"], "of several folders each needs a name"),
+            ("probe+synthetic", ["a=coded", "a=coded"], "two folders are called 'a'"),
+        ):
+            assert message in refuse(*self.evaluate(chain, methods, *folders))
+
+
 class TestControl:
     def test_prompts_with_a_context(self, arguments):
         succeed(
