@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,3 +54,28 @@ def turned(images: Tensor, view: int) -> Tensor:
     if is_transposed:
         images = images.transpose(-2, -1)
     return images.flip(flipped) if flipped else images
+
+
+def each_turned(images: Tensor, views: Iterable[int]) -> Iterator[Tensor]:
+    """Yield images in several views, each in channels-last order.
+
+    Rows are made columns once for all four views in which they are, since that is what takes time.
+
+    Parameters
+    ----------
+    images : Tensor, shape (n, bands, side, side)
+    views : iterable of int
+        See :func:`turned`.
+    """
+    import torch
+
+    order = torch.channels_last
+    transposed: Tensor | None = None
+    for view in views:
+        is_transposed, flipped = _AS_FLIPS[view]
+        source = images
+        if is_transposed:
+            if transposed is None:
+                transposed = images.transpose(-2, -1).contiguous(memory_format=order)
+            source = transposed
+        yield (source.flip(flipped) if flipped else source).contiguous(memory_format=order)

@@ -19,7 +19,7 @@ from spurgekit.classify.tiles import batches, read_tile
 from spurgekit.errors import ModelError
 from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
-from spurgekit.turns import TURNS, turned
+from spurgekit.turns import TURNS, each_turned
 
 Features = NDArray[np.float32]
 
@@ -133,8 +133,8 @@ class FeatureStore:
         images = self.preprocess(batch)
         if self.dtype is not None:  # what autocast would do in each view, done once, and half as many bytes to turn
             images = images.to(self.dtype)
-        for turn in turns:
-            yield self._forward(turned(images, turn).contiguous(memory_format=torch.channels_last))
+        for turned in each_turned(images, turns):
+            yield self._forward(turned)
 
     def _forward(self, images: torch.Tensor) -> Features:
         with autocast(images.device, self.dtype):

@@ -9,7 +9,7 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from spurgekit.errors import ModelError
-from spurgekit.turns import turned
+from spurgekit.turns import each_turned
 
 
 class Network(nn.Module):
@@ -50,5 +50,4 @@ class Network(nn.Module):
 
     def averaged(self, images: Tensor, views: int) -> Tensor:
         """Return logits averaged over the first ``views`` turns of images, [n, classes]."""
-        turns = (turned(images, view).contiguous(memory_format=torch.channels_last) for view in range(views))
-        return torch.stack([self(turn).float() for turn in turns]).mean(dim=0)
+        return torch.stack([self(turned).float() for turned in each_turned(images, range(views))]).mean(dim=0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from spurgekit.augment import CHOICES, parse_augmentation
 from spurgekit.errors import InputError
-from spurgekit.turns import FLIPS, TURNS, turned
+from spurgekit.turns import FLIPS, TURNS, each_turned, turned
 from tests.test_seeds import states
 
 CORNERS = torch.tensor([[1, 2], [3, 4]])
@@ -47,6 +47,13 @@ class TestTurns:
     def test_there_is_no_other(self, view):
         with pytest.raises(ValueError, match=f"there is no view {view} of 8"):
             turned(CORNERS, view)
+
+    def test_many_views_at_once_are_the_same_ones(self):
+        images = torch.arange(2 * 3 * 5 * 5).view(2, 3, 5, 5)
+        views = [5, 0, 1, 1, 7, 2, 3, 4, 6]
+        found = list(each_turned(images, views))
+        assert all((image == turned(images, view)).all() for image, view in zip(found, views, strict=True))
+        assert all(image.is_contiguous(memory_format=torch.channels_last) for image in found)
 
 
 class TestNames:
