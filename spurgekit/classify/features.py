@@ -154,7 +154,7 @@ class FeatureStore:
         paths: list[Path] = new["path"].tolist()
         with self.progress("extracting features", len(new)) as advance:
             start = 0
-            for batch in batches(paths, self.batch_size):
+            for batch in batches(paths, self.batch_size, ahead=self.preprocess.device.type != "cpu"):
                 rows = new.iloc[start : start + len(batch)]
                 for view, found in zip(views, make(batch, rows), strict=True):
                     self._known.update({(tile, view): row for tile, row in zip(rows["name"], found, strict=True)})

@@ -154,7 +154,8 @@ def tile_logits(setup: Setup, trained: Trained, tiles: pd.DataFrame) -> NDArray[
     network = put_on(trained.network, setup.preprocess.device).eval()
     dtype = pick_precision(setup.preprocess.device, setup.options.precision)
     found = []
-    for batch in batches(tiles["path"].tolist(), setup.options.batch_size):
+    ahead = setup.preprocess.device.type != "cpu"
+    for batch in batches(tiles["path"].tolist(), setup.options.batch_size, ahead=ahead):
         with autocast(setup.preprocess.device, dtype):
             logits = network.averaged(setup.preprocess(batch), trained.views)
         found.append(logits.double().cpu().numpy())

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -141,8 +142,16 @@ def _decode(path: Path) -> Pixels:
     return pixels
 
 
-def batches(paths: Sequence[Path], size: int) -> Iterator[Pixels]:
+def batches(paths: Sequence[Path], size: int, *, ahead: bool = True) -> Iterator[Pixels]:
     """Yield the tiles in batches.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+    size : int
+    ahead : bool
+        Decode the next tiles while a batch is in use. Where a network uses it on the same cores it is better not to: its
+        threads wait for each other at every layer, and one that has to share its core holds all of them up.
 
     Returns
     -------
@@ -156,7 +165,12 @@ def batches(paths: Sequence[Path], size: int) -> Iterator[Pixels]:
     with ThreadPoolExecutor(cores()) as threads:
         first: Pixels | None = None
         batch: list[Pixels] = []
-        for path, tile in zip(paths, stream_map(threads, read_tile, paths, in_flight=2 * size), strict=True):
+        if ahead:
+            tiles = stream_map(threads, read_tile, paths, in_flight=2 * size)
+        else:
+            parts = (paths[start : start + size] for start in range(0, len(paths), size))
+            tiles = chain.from_iterable(list(threads.map(read_tile, part)) for part in parts)
+        for path, tile in zip(paths, tiles, strict=True):
             first = tile if first is None else first
             _check_alike(path, tile, paths[0], first)
             batch.append(tile)

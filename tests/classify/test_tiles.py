@@ -169,8 +169,9 @@ class TestBatches:
         """Seven tiles of five floats."""
         return [make_tif(tmp_path / f"{i}.tif", i + pixels_of(5, np.float32)) for i in range(7)]
 
-    def test_are_full_but_for_the_last(self, tiles):
-        found = list(batches(tiles, 3))
+    @pytest.mark.parametrize("ahead", [True, False])
+    def test_are_full_but_for_the_last(self, tiles, ahead):
+        found = list(batches(tiles, 3, ahead=ahead))
         assert [len(batch) for batch in found] == [3, 3, 1]
         assert {batch.dtype.name for batch in found} == {"float32"}
         np.testing.assert_array_equal(np.concatenate(found), np.stack([read_tile(path) for path in tiles]))
