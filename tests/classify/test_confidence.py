@@ -428,5 +428,5 @@ class TestTraining:
         tiles = train.assign(group=places(data, train)).set_index("tile_id", drop=False).loc[ids].reset_index(drop=True)
         setup = set_up(OPTIONS, train)
         store = setup.store()
-        support = Elsewhere.open(data, weighed, None).gather(store, tiles, parse_arm(arm), n=n, trial=trial)
+        support = Elsewhere.open(data, {"": weighed}, None).gather(store, tiles, parse_arm(arm), n=n, trial=trial)
         return setup, store, support
