@@ -93,7 +93,7 @@ def augment(
     with TemporaryDirectory() as scratch:
         # What is wrong with options and masks is said before a model is loaded, let alone learns.
         masks = None if inputs.masks is None else _masks(dataset, sets, inputs, options, Path(scratch))
-        make_plan(dataset, sets, options, embedding=embedding, masks=masks)
+        plan = make_plan(dataset, sets, options, embedding=embedding, masks=masks)
         backbone = inputs.backbone.load(inputs.devices[0])
         renderer = Renderer(backbone, options.render, warn=warn)
         if options.learns:
@@ -103,7 +103,7 @@ def augment(
             if masks is not None:
                 shutil.copytree(scratch, folder / MASKS, dirs_exist_ok=True)
                 masks = {tile: folder / MASKS / path.name for tile, path in masks.items()}
-            plan = make_plan(dataset, sets, options, embedding=embedding, masks=masks)
+                plan = make_plan(dataset, sets, options, embedding=embedding, masks=masks)
             return _run(plan, folder, Path(out), len(sets), renderer, inputs, options, settings, announce, progress)
 
 

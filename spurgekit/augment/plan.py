@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,13 @@ class _Set:
         """Images of each tile."""
         return 1 if self.options.mode == "roundtrip" else self.options.images
 
+    @cached_property
+    def prompts(self) -> dict[str, list[str]]:
+        """Prompts of each class; nothing where no model reads them."""
+        if self.options.mode == "roundtrip":
+            return {name: [""] for name in self.classes}
+        return {name: self.options.prompts_of(name, self.classes) for name in self.classes}
+
     def images(self, tiles: pd.DataFrame) -> Iterator[tuple[dict[str, object], float, Edit]]:
         """Yield the images of tiles: a row of the manifest, the strength, and what the renderer is told."""
         kept = [name for name in PLACE if name in tiles]
@@ -144,7 +152,7 @@ class _Set:
 
     def _edit(self, tile: pd.Series, to: str, number: int) -> Edit:
         names = self._names(tile)
-        prompts = [""] if self.options.mode == "roundtrip" else self.options.prompts_of(to, self.classes)
+        prompts = self.prompts[to]
         return Edit(
             id=f"{self.scope}/{class_folder(self.classes.index(to), to)}/{tile['tile_id']}_{number:03d}",
             source=tile["path"],

@@ -49,15 +49,17 @@ def choose_sets(dataset: Dataset, shots: Sequence[int], trials: int) -> list[Set
     return whole + [SetKey(int(trial), int(n)) for trial, n in zip(chosen["trial"], chosen["n"], strict=True)]
 
 
-def tiles_of(dataset: Dataset, sets: Sequence[SetKey]) -> Iterator[tuple[SetKey, pd.DataFrame]]:
-    """Yield support sets with the rows of their real tiles.
+def tiles_of(
+    dataset: Dataset, sets: Sequence[SetKey], train: pd.DataFrame | None = None
+) -> Iterator[tuple[SetKey, pd.DataFrame]]:
+    """Yield support sets with the rows of their real tiles, of ``train`` where the caller has read the training split.
 
     Raises
     ------
     InputError
         If a class has none.
     """
-    train = dataset.split("train")
+    train = dataset.split("train") if train is None else train
     if missing := [name for name in dataset.info.classes if name not in set(train["label"])]:
         raise InputError(f"the class {missing[0]!r} has no tiles in the training split of {dataset.path}; label some")
     listed = dataset.support_sets() if any(key.n is not None for key in sets) else pd.DataFrame()

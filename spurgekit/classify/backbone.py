@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
-from spurgekit.errors import ModelError
+from spurgekit.errors import ModelError, first_line
 from spurgekit.hub import quick_offline
 from spurgekit.seeds import seeded
 
@@ -85,7 +85,7 @@ def make_backbone(
                     model = create()
     except (TypeError, ValueError, AssertionError) as error:
         raise ModelError(
-            f"timm cannot make {name!r} so: {_first_line(error)}; change --backbone-option or --image-size"
+            f"timm cannot make {name!r} so: {first_line(error)}; change --backbone-option or --image-size"
         ) from error
     except (OSError, RuntimeError) as error:  # the Hub's errors are OSErrors, timm's about missing weights RuntimeErrors
         if not pretrained:
@@ -132,7 +132,7 @@ def load_backbone_weights(model: nn.Module, path: Path, *, bands: int = RGB) -> 
         tensors = load_file(file)
     except SafetensorError as error:
         raise ModelError(
-            f"{file} is not a safetensors file ({_first_line(error)}); pickled weights must be converted first"
+            f"{file} is not a safetensors file ({first_line(error)}); pickled weights must be converted first"
         ) from error
     own = model.state_dict()
     _adapt_first_layer(model, tensors, bands, file)
@@ -165,7 +165,3 @@ def _adapt_first_layer(model: nn.Module, tensors: dict[str, Tensor], bands: int,
                 f"{file} has weights for {made_for:g} bands in {key}, and the tiles have {bands}; "
                 "pass weights for as many, or for RGB"
             )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

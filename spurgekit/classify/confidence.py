@@ -25,7 +25,7 @@ from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from spurgekit.augment.manifest import MANIFEST, check_sources, labels, read_manifest
-from spurgekit.augment.sets import SetKey
+from spurgekit.augment.sets import WHOLE_SPLIT, SetKey, tiles_of
 from spurgekit.classify.arms import parse_arm
 from spurgekit.classify.calibrate import calibrate
 from spurgekit.classify.confidence_options import ConfidenceOptions
@@ -34,7 +34,6 @@ from spurgekit.classify.recipes import left_out_logits
 from spurgekit.classify.samples import ProbeUnit, SupportSet, describe, probe_unit
 from spurgekit.classify.setup import BackboneOptions, Setup, set_up
 from spurgekit.dataset import Dataset, open_dataset
-from spurgekit.dataset.few_shot import support_rows
 from spurgekit.dataset.places import places
 from spurgekit.errors import InputError
 from spurgekit.outputs import output_file, write_provenance
@@ -193,7 +192,7 @@ def _sets(folder: Path, rows: pd.DataFrame) -> dict[SetKey, NDArray[np.intp]]:
         )
     found: dict[SetKey, list[int]] = {}
     for place, (trial, n) in enumerate(zip(rows["trial"], rows["n"], strict=True)):
-        key = SetKey(None, None) if pd.isna(n) else SetKey(int(trial), int(n))
+        key = WHOLE_SPLIT if pd.isna(n) else SetKey(int(trial), int(n))
         found.setdefault(key, []).append(place)
     return {key: np.array(own, np.intp) for key, own in found.items()}
 
@@ -202,10 +201,8 @@ def _support(
     folder: Path, data: Dataset, train: pd.DataFrame, sets: Mapping[SetKey, object], seed: int
 ) -> dict[SetKey, SupportSet]:
     """Return the real tiles of each support set; the training split for what was made for it as a whole."""
-    listed = data.support_sets() if any(key.n is not None for key in sets) else pd.DataFrame()
     found = {}
-    for key in sets:
-        tiles = train if key.n is None or key.trial is None else support_rows(train, listed, key.n, key.trial)
+    for key, tiles in tiles_of(data, list(sets), train):
         if tiles.empty:
             raise InputError(
                 f"{folder} holds tiles for trial {key.trial} of {key.n} shots, and {data.path} has no such support set; "

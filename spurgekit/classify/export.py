@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from spurgekit.classify.info import ModelInfo
 from spurgekit.classify.model import load_model
-from spurgekit.errors import ModelError, OutputExistsError
+from spurgekit.errors import ModelError, OutputExistsError, first_line
 from spurgekit.imagery.quiet import without_warnings
 from spurgekit.outputs import output_file
 from spurgekit.turns import turned
@@ -148,7 +148,7 @@ def _write(whole: WholeModel, info: ModelInfo, file: Path, opset: int) -> None:
             assert program is not None
             proto = program.model_proto
     except (torch.onnx.OnnxExporterError, ValueError) as error:
-        raise ModelError(f"{info.backbone} cannot be written as ONNX (opset {opset}): {_first_line(error)}") from error
+        raise ModelError(f"{info.backbone} cannot be written as ONNX (opset {opset}): {first_line(error)}") from error
     written = next(entry.version for entry in proto.opset_import if not entry.domain)
     if written != opset:  # onnxscript gives up a conversion without an error
         raise ModelError(f"{info.backbone} cannot be written as ONNX (opset {opset}), but as opset {written}; ask for that")
@@ -210,7 +210,7 @@ def _check_equal(whole: WholeModel, info: ModelInfo, file: Path) -> None:
     try:
         session = onnxruntime.InferenceSession(str(file), settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no root of their own
-        raise ModelError(f"ONNX Runtime cannot load the export of {info.backbone}: {_first_line(error)}") from error
+        raise ModelError(f"ONNX Runtime cannot load the export of {info.backbone}: {first_line(error)}") from error
     for count in (1, 3):
         tiles = _random_tiles(info, count)
         with torch.inference_mode():
@@ -233,7 +233,3 @@ def _random_tiles(info: ModelInfo, count: int) -> NDArray[np.float32]:
     if info.dtype != "float32":
         tiles = tiles.round().clip(0, np.iinfo(info.dtype).max)
     return tiles.astype(np.float32)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

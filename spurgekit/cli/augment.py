@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spurgekit.cli import options
-from spurgekit.cli.diffusion_options import backbone_options, inversion_options
+from spurgekit.cli.diffusion_options import about, backbone_options, inversion_options, warn
 from spurgekit.cli.options import PATH, Shots
 from spurgekit.progress import bar
 
@@ -106,18 +106,12 @@ def command(dataset: Path | None, out: Path | None, overwrite: bool, inversion: 
         strengths=strengths and parse_strengths(strengths),
         **chosen,
     )
-    report = augment(inputs, how, out or Path("augmented"), overwrite=overwrite, announce=_announce, warn=_warn, progress=bar)
+    report = augment(inputs, how, out or Path("augmented"), overwrite=overwrite, announce=_announce, warn=warn, progress=bar)
     _print(report)
 
 
-def _warn(text: str) -> None:
-    click.echo(f"spurgekit: {text}", err=True)
-
-
 def _announce(what: Announcement) -> None:
-    licence = what.backbone.licence or "not stated"
-    checks = "on" if what.checks_safety else "off"
-    click.echo(f"{what.backbone.name} (licence: {licence}) on {', '.join(what.devices)}; safety checker: {checks}")
+    click.echo(f"{about(what.backbone, *what.devices)}; safety checker: {'on' if what.checks_safety else 'off'}")
     click.echo(
         f"{what.estimate.images:,} images to make for {what.sets} support set{'s' if what.sets > 1 else ''} in {what.folder}: "
         f"about {_duration(what.estimate.seconds)} and {what.estimate.bytes / 1e6:,.0f} MB"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from spurgekit.cli import options
 from spurgekit.cli.options import PATH
+
+if TYPE_CHECKING:
+    from spurgekit.diffusion.backbone import BackboneInfo
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -96,3 +99,13 @@ def inversion_options(command: Callable[..., Any], *, prefix: str = "learn-") ->
     for option in reversed(added):
         wrapped = option(wrapped)
     return wrapped
+
+
+def warn(text: str) -> None:
+    """Say what a user should know while a run goes on."""
+    click.echo(f"spurgekit: {text}", err=True)
+
+
+def about(backbone: BackboneInfo, *devices: object) -> str:
+    """Return a line about a model: what it is, on which terms, and where it runs."""
+    return f"{backbone.name} (licence: {backbone.licence or 'not stated'}) on {', '.join(map(str, devices))}"

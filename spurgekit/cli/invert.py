@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spurgekit.cli import options
-from spurgekit.cli.diffusion_options import backbone_options, inversion_options
+from spurgekit.cli.diffusion_options import about, backbone_options, inversion_options, warn
 from spurgekit.cli.options import PATH, Shots
 from spurgekit.progress import bar
 
@@ -70,18 +70,13 @@ def command(
         precision=learning_precision(chosen["device"], chosen["precision"]),
     )
     check_inversion(backbone, [one.lesson for one in planned], inversion)
-    about = backbone.info
-    click.echo(f"{about.name} (licence: {about.licence or 'not stated'}) on {backbone.device}")
+    click.echo(about(backbone.info, backbone.device))
     click.echo(
         f"{_counted(len(planned), 'word')} to learn from {_counted(len(sets), 'set')} of tiles, "
         f"{_counted(inversion.steps, 'step')} of {_counted(inversion.batch, 'sample')} of each, in {out}"
     )
-    info = learn_embeddings(opened, sets, backbone, inversion, out, overwrite=overwrite, warn=_warn, progress=bar)
+    info = learn_embeddings(opened, sets, backbone, inversion, out, overwrite=overwrite, warn=warn, progress=bar)
     _print(info, out)
-
-
-def _warn(text: str) -> None:
-    click.echo(f"spurgekit: {text}", err=True)
 
 
 def _print(info: EmbeddingsInfo, out: Path) -> None:

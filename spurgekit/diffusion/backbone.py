@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from spurgekit.errors import InputError
 from spurgekit.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -153,6 +154,11 @@ class Backbone:
     def in_float32(self) -> Backbone:
         """Return the same model that counts in float32, with copies of its weights."""
         return self.in_dtype(torch.float32)
+
+    def check_size(self, size_px: int) -> None:
+        """Raise an :class:`InputError` if the model cannot work with images of that side."""
+        if size_px < 1 or size_px % self.latent_px:
+            raise InputError(f"images of {size_px} px do not fit the model; pass a multiple of {self.latent_px}")
 
     def leave_device(self) -> None:
         """Move the weights to the CPU and give the memory of the GPU back; it cannot be used after that."""

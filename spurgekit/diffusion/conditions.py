@@ -113,11 +113,5 @@ class Conditions:
         return Concept(concept.token, tuple(vectors))
 
 
-def joined(conditionings: Sequence[Conditioning]) -> Conditioning:
-    """Return several as one."""
-    pooled = [one.pooled for one in conditionings if one.pooled is not None]
-    return Conditioning(torch.cat([one.embeds for one in conditionings]), torch.cat(pooled) if pooled else None)
-
-
 def _bytes_of(conditioning: Conditioning) -> int:
     return conditioning.embeds.nbytes + (0 if conditioning.pooled is None else conditioning.pooled.nbytes)

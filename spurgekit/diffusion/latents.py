@@ -56,8 +56,7 @@ class LatentBank:
         limit_bytes: int = LIMIT_BYTES,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
-        if size_px % backbone.latent_px:
-            raise InputError(f"images of {size_px} px do not fit the model; pass a multiple of {backbone.latent_px}")
+        backbone.check_size(size_px)
         self.backbone = backbone
         self.views = tuple(views)
         self.size_px = size_px

@@ -71,7 +71,7 @@ class DenoisingLoss:
             self._seen(noisy).to(self._backbone.dtype, memory_format=torch.channels_last),
             timesteps,
             encoder_hidden_states=conditioning.embeds,
-            added_cond_kwargs=self._added(conditioning.pooled),
+            added_cond_kwargs=conditioning.added(self._size_px),
             return_dict=False,
         )[0]
         return (predicted.float() - target).square().mean(dim=(1, 2, 3))
@@ -81,13 +81,6 @@ class DenoisingLoss:
         if self._blank is None:
             return noisy
         return torch.cat([noisy, torch.ones_like(noisy[:, :1]), self._blank.expand(len(noisy), -1, -1, -1)], dim=1)
-
-    def _added(self, pooled: Tensor | None) -> dict[str, Tensor] | None:
-        """Return what SDXL is told beside the prompt: the image has its full size and was not cropped."""
-        if pooled is None:
-            return None
-        size = torch.tensor([self._size_px, self._size_px, 0, 0, self._size_px, self._size_px], dtype=torch.float32)
-        return {"text_embeds": pooled, "time_ids": to_device(size, pooled.device).expand(len(pooled), -1)}
 
 
 def blank(backbone: Backbone, size_px: int) -> Posterior:

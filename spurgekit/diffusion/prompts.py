@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spurgekit.diffusion.backbone import Backbone
 from spurgekit.diffusion.concepts import TOKEN, Concept
+from spurgekit.diffusion.noise import to_device
 from spurgekit.errors import InputError, known_names
 
 
@@ -32,6 +33,27 @@ class Conditioning:
     def pick(self, rows: Sequence[int]) -> Conditioning:
         """Return the conditioning of some of the prompts, which may be named several times."""
         return Conditioning(self.embeds[list(rows)], None if self.pooled is None else self.pooled[list(rows)])
+
+    def added(self, size_px: int) -> dict[str, Tensor] | None:
+        """Return what SDXL is told beside the prompts; None for other models.
+
+        It is told of the size that a picture had before it was resized, and makes small ones blurred: it was none other than
+        ``size_px``. Height, width, what was cropped above and to the left, height, width.
+        """
+        if self.pooled is None:
+            return None
+        size = torch.tensor([size_px, size_px, 0, 0, size_px, size_px], dtype=torch.float32).repeat(len(self.pooled), 1)
+        return {"text_embeds": self.pooled, "time_ids": to_device(size, self.pooled.device)}
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Conditioning:
+        """Return it on a device, of a type."""
+        return Conditioning(self.embeds.to(device, dtype), None if self.pooled is None else self.pooled.to(device, dtype))
+
+
+def joined(conditionings: Sequence[Conditioning]) -> Conditioning:
+    """Return several as one."""
+    pooled = [one.pooled for one in conditionings if one.pooled is not None]
+    return Conditioning(torch.cat([one.embeds for one in conditionings]), torch.cat(pooled) if pooled else None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

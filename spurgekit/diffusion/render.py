@@ -17,14 +17,14 @@ from torch import Tensor
 from spurgekit.diffusion.backbone import Backbone, Posterior
 from spurgekit.diffusion.cache import Cache
 from spurgekit.diffusion.chunks import Chunks
-from spurgekit.diffusion.conditions import Conditions, joined
+from spurgekit.diffusion.conditions import Conditions
 from spurgekit.diffusion.edits import Edit, EditUnit, Mode, Rendered, RenderOptions
 from spurgekit.diffusion.noise import generators_of
 from spurgekit.diffusion.pasting import Mask, open_mask, paste, read_mask
 from spurgekit.diffusion.pictures import Picture, from_model, picture_size, read_picture, to_model
-from spurgekit.diffusion.prompts import Conditioning
+from spurgekit.diffusion.prompts import Conditioning, joined
 from spurgekit.diffusion.sampler import Hole, Unet, denoise, steps_of
-from spurgekit.errors import InputError, ModelError
+from spurgekit.errors import ModelError
 
 __all__ = ["Edit", "EditUnit", "Mode", "RenderOptions", "Rendered", "Renderer"]
 
@@ -71,8 +71,7 @@ class Renderer:
         self.options = options or RenderOptions()
         self.warn = warn
         self.size_px = self.options.size_px or backbone.info.size_px
-        if self.size_px < 1 or self.size_px % backbone.latent_px:
-            raise InputError(f"images of {self.size_px} px do not fit the model; pass a multiple of {backbone.latent_px}")
+        backbone.check_size(self.size_px)
         self.conditions = Conditions(backbone)
         self._scheduler = make_scheduler(backbone, self.options.scheduler)
         self._unet = _compiled(backbone.unet, warn) if self.options.compile and backbone.device.type == "cuda" else None

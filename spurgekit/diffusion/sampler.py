@@ -24,7 +24,7 @@ from torch import Tensor
 
 from spurgekit.diffusion.backbone import Backbone, Posterior
 from spurgekit.diffusion.noise import draw, to_device
-from spurgekit.diffusion.prompts import Conditioning
+from spurgekit.diffusion.prompts import Conditioning, joined
 from spurgekit.errors import InputError, first_line
 
 Unet = Callable[..., Any]
@@ -187,15 +187,8 @@ class _Guide:
         self.guidance = guidance
         self.unet = unet
         self.halves = 1 if negative is None else 2
-        both = [conditioning] if negative is None else [negative, conditioning]
-        self.embeds = torch.cat([one.embeds for one in both]).to(backbone.device, self.dtype)
-        self.added: dict[str, Tensor] | None = None
-        if backbone.info.kind == "sdxl":
-            pooled = torch.cat([one.pooled for one in both if one.pooled is not None]).to(backbone.device, self.dtype)
-            # SDXL is told of the size that a picture had before it was resized, and makes small ones blurred: say that it was
-            # none other. Height, width, what was cropped above and to the left, height, width.
-            size = torch.tensor([size_px, size_px, 0, 0, size_px, size_px], dtype=torch.float32).repeat(len(pooled), 1)
-            self.added = {"text_embeds": pooled, "time_ids": to_device(size, backbone.device)}
+        told = joined([conditioning] if negative is None else [negative, conditioning]).to(backbone.device, self.dtype)
+        self.embeds, self.added = told.embeds, told.added(size_px)
 
     def __call__(self, latents: Tensor, step: Tensor, extra: tuple[Tensor, ...]) -> Tensor:
         inputs = torch.cat([latents, *extra], dim=1).to(self.dtype)
