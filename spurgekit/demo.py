@@ -19,7 +19,7 @@ from spurgekit.maps import MapOptions, MapReport, make_map
 from spurgekit.outputs import output_folder, write_provenance
 from spurgekit.progress import Progress, silent
 from spurgekit.simulate import SimulatedSurvey, SurveyOptions, draw_site
-from spurgekit.simulate.survey import plot_entries, write_survey
+from spurgekit.simulate.survey_folder import plot_entries, write_survey
 from spurgekit.survey import FILE_NAME, read_survey
 from spurgekit.tiles import PlotOptions, TileOptions, TilesReport, make_tiles
 

@@ -2,7 +2,7 @@
 
 from spurgekit.augment.augmentation import CHOICES, Augmentation, Choice, parse_augmentation
 from spurgekit.augment.manifest import check_sources, mixing_probability, read_manifest, select_synthetic
-from spurgekit.turns import turned
+from spurgekit.dihedral import turned
 
 __all__ = [
     "CHOICES",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spurgekit.dihedral import FLIPS, TURNS, turned
 from spurgekit.errors import InputError, known_names
 from spurgekit.seeds import seed_of
-from spurgekit.turns import FLIPS, TURNS, turned
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +23,7 @@ class Choice:
     ----------
     name : str
     turns : tuple of int
-        Views (see :func:`~spurgekit.turns.turned`) that one is drawn from for each image; empty if it does not turn.
+        Views (see :func:`~spurgekit.dihedral.turned`) that one is drawn from for each image; empty if it does not turn.
     randaugment : bool
         Whether RandAugment follows.
     cutmix_alpha, mixup_alpha : float

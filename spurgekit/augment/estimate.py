@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from spurgekit.augment.options import AugmentOptions
+from spurgekit.augment.augment_options import AugmentOptions
 from spurgekit.diffusion.render import Edit, EditUnit, Renderer
 from spurgekit.diffusion.sampler import steps_of
 from spurgekit.tiles.png import encode_png

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spurgekit.augment.estimate import Estimate
-from spurgekit.augment.masks import MaskOptions
+from spurgekit.augment.mask_sources import MaskOptions
 from spurgekit.augment.workers import BackboneChoice
-from spurgekit.diffusion.backbone import BackboneInfo
-from spurgekit.diffusion.inversion_options import InversionOptions
+from spurgekit.diffusion.latent_model import BackboneInfo
+from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ NEEDED = ("id", "file_name", "tile_id", "trial", "n", "class", "weight")
 
 Two more say that an image is of two classes: ``share`` is how much of its label is ``class``, and the rest is ``source_class``,
 the class of the real tile. Where ``share`` is 1, null or missing, the image is of ``class`` alone. ``confidence`` and
-``given_weight`` are those of :mod:`spurgekit.classify.confidence`. Any other columns are welcome.
+``given_weight`` are those of :mod:`spurgekit.classify.synthetic_weights`. Any other columns are welcome.
 """
 
 GAMMA = 0.5

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from spurgekit.augment.augment_options import AugmentOptions
 from spurgekit.augment.manifest import soft_share
-from spurgekit.augment.options import AugmentOptions
-from spurgekit.augment.sets import SetKey, tiles_of
+from spurgekit.augment.support_sets import SetKey, tiles_of
 from spurgekit.dataset import Dataset
-from spurgekit.dataset.folder import class_folder
+from spurgekit.dataset.reader import class_folder
 from spurgekit.diffusion.render import Edit, EditUnit
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of

@@ -15,7 +15,7 @@ from spurgekit.diffusion.render import EditUnit, Rendered, Renderer, RenderOptio
 from spurgekit.parallel import stream_map
 
 if TYPE_CHECKING:
-    from spurgekit.diffusion.backbone import Backbone
+    from spurgekit.diffusion.latent_model import Backbone
 
 Warn = Callable[[str], None]
 

@@ -3,16 +3,16 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from spurgekit.classify.info import ModelInfo, read_model_info
+from spurgekit.classify.model_info import ModelInfo, read_model_info
 
 if TYPE_CHECKING:
-    from spurgekit.classify.model import TileClassifier, load_model
+    from spurgekit.classify.classifier import TileClassifier, load_model
     from spurgekit.classify.train import TrainOptions, train_model
 
 __all__ = ["ModelInfo", "TileClassifier", "TrainOptions", "load_model", "read_model_info", "train_model"]
 
 # What a model is can be read without torch; mapping needs neither scikit-learn nor the dataset room.
-_LATER = {"TileClassifier": "model", "load_model": "model", "TrainOptions": "train", "train_model": "train"}
+_LATER = {"TileClassifier": "classifier", "load_model": "classifier", "TrainOptions": "train", "train_model": "train"}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spurgekit.augment import Augmentation
-from spurgekit.classify.precision import Precision, autocast, pick_precision, put_on
 from spurgekit.classify.preprocess import Preprocess
-from spurgekit.classify.tiles import batches, read_tile
+from spurgekit.classify.tile_reader import batches, read_tile
+from spurgekit.classify.training.precision import Precision, autocast, pick_precision, put_on
+from spurgekit.dihedral import TURNS, each_turned
 from spurgekit.errors import ModelError
 from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
-from spurgekit.turns import TURNS, each_turned
 
 Features = NDArray[np.float32]
 
@@ -34,7 +34,7 @@ class FeatureStore:
     preprocess : Preprocess
     batch_size : int
     precision : {"auto", "float32", "bfloat16"}
-        See :func:`spurgekit.classify.precision.pick_precision`.
+        See :func:`spurgekit.classify.training.precision.pick_precision`.
     progress : Progress
     """
 
@@ -64,7 +64,7 @@ class FeatureStore:
         tiles : pandas.DataFrame
             With tile_id and path.
         turns : sequence of int
-            See :func:`spurgekit.turns.turned`.
+            See :func:`spurgekit.dihedral.turned`.
 
         Returns
         -------

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from spurgekit.classify.tiles import DType, Pixels, TileKind
+from spurgekit.classify.tile_reader import DType, Pixels, TileKind
 from spurgekit.errors import InputError
 
 
@@ -45,9 +45,9 @@ class Preprocess:
     def __call__(self, tiles: Pixels) -> Tensor:
         """Return float32 [n, bands, size, size] in channels-last order, from tiles [n, bands, h, w].
 
-        The tiles travel to the device as they are and become floats there; the result holds until the next call. Pixels
-        without data (see :mod:`spurgekit.classify.tiles`) take the mean colour of the rest of their tile, since black would
-        look like shadow to the model, and NaN would be all that it sees. A tile without any data takes the model's mean colour.
+        The tiles travel to the device as they are and become floats there; the result holds until the next call. Pixels without
+        data (see :mod:`spurgekit.classify.tile_reader`) take the mean colour of the rest of their tile: black would look like
+        shadow to the model, and NaN would be all that it sees. A tile without any data takes the model's mean colour.
 
         Raises
         ------

@@ -14,15 +14,15 @@ from scipy.special import softmax
 
 from spurgekit.augment.manifest import labels
 from spurgekit.classify.arms import Arm
-from spurgekit.classify.draws import TuneTiles, read_pixels
 from spurgekit.classify.features import FeatureStore
-from spurgekit.classify.network import Network
-from spurgekit.classify.precision import autocast, pick_precision, put_on
 from spurgekit.classify.probe import Probe
-from spurgekit.classify.samples import SupportSet, probe_unit
+from spurgekit.classify.probe_samples import SupportSet, probe_unit
 from spurgekit.classify.setup import Setup
-from spurgekit.classify.tiles import batches
-from spurgekit.classify.tune import FEWEST_SHOTS, TuneOptions, tune
+from spurgekit.classify.tile_reader import batches
+from spurgekit.classify.training.batch_order import TuneTiles, read_pixels
+from spurgekit.classify.training.finetune import FEWEST_SHOTS, TuneOptions, tune
+from spurgekit.classify.training.network import Network
+from spurgekit.classify.training.precision import autocast, pick_precision, put_on
 from spurgekit.dataset.splits import draw_test_groups
 from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of

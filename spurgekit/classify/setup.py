@@ -11,14 +11,14 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
-from spurgekit.classify.backbone import make_backbone
 from spurgekit.classify.features import FeatureStore
-from spurgekit.classify.network import Network
-from spurgekit.classify.precision import Precision
+from spurgekit.classify.normalisation import band_statistics, normalisation
 from spurgekit.classify.preprocess import Preprocess
-from spurgekit.classify.statistics import band_statistics, normalisation
-from spurgekit.classify.tiles import DType
-from spurgekit.classify.tune_options import TuneOptions
+from spurgekit.classify.tile_reader import DType
+from spurgekit.classify.timm_backbone import make_backbone
+from spurgekit.classify.training.finetune_options import TuneOptions
+from spurgekit.classify.training.network import Network
+from spurgekit.classify.training.precision import Precision
 from spurgekit.devices import choose_device
 from spurgekit.errors import InputError, ModelError
 from spurgekit.outputs import write_provenance
@@ -56,7 +56,7 @@ class BackboneOptions:
         Normalisation per band; by default the backbone's for RGB, else that of the training tiles.
     batch_size : int
     precision : {"auto", "float32", "bfloat16"}
-        See :func:`spurgekit.classify.precision.pick_precision`.
+        See :func:`spurgekit.classify.training.precision.pick_precision`.
     device : str
     seed : int
     """

@@ -11,16 +11,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spurgekit.classify.arms import Arm, parse_arm
-from spurgekit.classify.calibrate import apply_vector, calibrate
-from spurgekit.classify.card import write_card
-from spurgekit.classify.info import Calibration, HeldOut, ModelInfo
-from spurgekit.classify.model import PREDICTIONS, TileClassifier, save_model
+from spurgekit.classify.calibration import apply_vector, calibrate
+from spurgekit.classify.classifier import PREDICTIONS, TileClassifier, save_model
+from spurgekit.classify.model_card import write_card
+from spurgekit.classify.model_info import Calibration, HeldOut, ModelInfo
 from spurgekit.classify.recipes import Trained, train_arm
 from spurgekit.classify.reliability import write_reliability
 from spurgekit.classify.scores import confusion, score
 from spurgekit.classify.setup import ArmOptions, Setup, set_up
-from spurgekit.classify.support import Elsewhere
-from spurgekit.classify.tiles import batches
+from spurgekit.classify.tile_reader import batches
+from spurgekit.classify.training_tiles import Elsewhere
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.dataset.few_shot import support_rows
 from spurgekit.dataset.places import places

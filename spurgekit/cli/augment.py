@@ -14,7 +14,7 @@ from spurgekit.progress import bar
 
 if TYPE_CHECKING:
     from spurgekit.augment.inputs import Announcement, AugmentReport
-    from spurgekit.diffusion.inversion import InversionOptions
+    from spurgekit.diffusion.textual_inversion.train import InversionOptions
 
 METHODS = ("da-fusion", "real-guidance", "text-to-image", "roundtrip")
 PRESETS = ("spurgekit", "published")
@@ -73,10 +73,10 @@ def command(dataset: Path | None, out: Path | None, overwrite: bool, inversion: 
     All GPUs share the work, unless --device names some (cuda:0,cuda:1). A run that was stopped goes on where it was. Train
     with what it made by 'evaluate DATASET --methods probe,probe+synthetic --synthetic augmented'.
     """  # noqa: D301
+    from spurgekit.augment.augment_options import augment_options
+    from spurgekit.augment.generation import augment
     from spurgekit.augment.inputs import AugmentInputs
-    from spurgekit.augment.make import augment
-    from spurgekit.augment.masks import MaskOptions
-    from spurgekit.augment.options import augment_options
+    from spurgekit.augment.mask_sources import MaskOptions
     from spurgekit.augment.strengths import parse_strengths
     from spurgekit.augment.workers import BackboneChoice, pick_devices
 

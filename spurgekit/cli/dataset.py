@@ -21,8 +21,8 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print what dataset.json says.")
 def info(folder: Path, as_json: bool) -> None:
     """Say what is in a dataset FOLDER: tiles per class, split and place."""
-    from spurgekit.dataset.folder import datasets_in, open_dataset
-    from spurgekit.dataset.tell import tell
+    from spurgekit.dataset.reader import datasets_in, open_dataset
+    from spurgekit.dataset.summary import tell
 
     for one in datasets_in(folder) or [folder]:
         dataset = open_dataset(one)
@@ -51,7 +51,7 @@ def validate(folder: Path) -> None:
 @click.option("--token", help="Of your account.  [default: that of 'hf auth login']")
 def push(folder: Path, repository: str, private: bool, revision: str | None, token: str | None) -> None:
     """Upload a valid dataset FOLDER to the Hugging Face Hub, without its provenance and its review."""
-    from spurgekit.dataset.hub import push_dataset
+    from spurgekit.dataset.publish import push_dataset
 
     click.echo(push_dataset(folder, repository, private=private, revision=revision, token=token, progress=bar))
 
@@ -65,6 +65,6 @@ def push(folder: Path, repository: str, private: bool, revision: str | None, tok
 def fetch(source: str, views: tuple[str, ...], revision: str | None, out: Path, overwrite: bool) -> None:
     """Make a dataset of the published Leafy Spurge Dataset: its repository on the Hub, or a folder that is a copy of it."""
     from spurgekit.cli.build_dataset import echo_built
-    from spurgekit.dataset.published import fetch_leafy_spurge
+    from spurgekit.dataset.leafy_spurge import fetch_leafy_spurge
 
     echo_built(fetch_leafy_spurge(source, out, views=views, revision=revision, overwrite=overwrite, progress=bar), out)

@@ -12,7 +12,7 @@ from spurgekit.cli import options
 from spurgekit.cli.options import PATH
 
 if TYPE_CHECKING:
-    from spurgekit.diffusion.backbone import BackboneInfo
+    from spurgekit.diffusion.latent_model import BackboneInfo
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -54,8 +54,8 @@ def inversion_options(command: Callable[..., Any], *, prefix: str = "learn-") ->
 
     @functools.wraps(command)
     def with_inversion(*args: Any, **chosen: Any) -> Any:
-        from spurgekit.diffusion.inversion_options import make_options
-        from spurgekit.diffusion.templates import read_templates
+        from spurgekit.diffusion.textual_inversion.inversion_options import make_options
+        from spurgekit.diffusion.textual_inversion.prompt_templates import read_templates
 
         names = ("steps", "batch", "size_px", "learning_rate", "vectors", "init", "validate_every")
         given = {name: chosen.pop(f"inversion_{name}") for name in names}

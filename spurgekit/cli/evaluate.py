@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from spurgekit.classify.tune_options import TuneOptions
+from spurgekit.classify.training.finetune_options import TuneOptions
 from spurgekit.cli import options
 from spurgekit.cli.backbone_options import backbone_options
 from spurgekit.cli.options import PATH, NameList, Shots
 from spurgekit.cli.tuning_options import tuning_options
-from spurgekit.evaluate.grid import METHODS, SHOTS, TRIALS, EvaluateOptions, EvaluateReport, evaluate
+from spurgekit.evaluate.experiment import METHODS, SHOTS, TRIALS, EvaluateOptions, EvaluateReport, evaluate
 from spurgekit.progress import bar
 
 METRICS = ("balanced_accuracy", "auroc", "f1", "brier", "ece")

@@ -8,7 +8,7 @@ import click
 
 from spurgekit.cli import options
 from spurgekit.cli.options import PATH
-from spurgekit.imagery.info import describe, format_info
+from spurgekit.imagery.image_info import describe, format_info
 from spurgekit.progress import bar
 
 

@@ -14,8 +14,8 @@ from spurgekit.cli.options import PATH, Shots
 from spurgekit.progress import bar
 
 if TYPE_CHECKING:
-    from spurgekit.augment.lessons import EmbeddingsInfo
-    from spurgekit.diffusion.inversion import InversionOptions
+    from spurgekit.augment.embeddings import EmbeddingsInfo
+    from spurgekit.diffusion.textual_inversion.train import InversionOptions
 
 MOST_SHOWN = 20
 """Rows of the table."""
@@ -46,12 +46,12 @@ def command(
     Words of all classes and support sets are learned side by side, and nothing of the model but their vectors is changed. A run
     that was stopped goes on where it was. 'augment' uses the words; diffusers' load_textual_inversion reads them too.
     """
-    from spurgekit.augment.lessons import learn_embeddings, plan_lessons
-    from spurgekit.augment.sets import choose_sets
+    from spurgekit.augment.embeddings import learn_embeddings, plan_lessons
+    from spurgekit.augment.support_sets import choose_sets
     from spurgekit.dataset import open_dataset
-    from spurgekit.diffusion.frozen import learning_precision
-    from spurgekit.diffusion.inversion import check_inversion
     from spurgekit.diffusion.load import DEFAULT, load_backbone
+    from spurgekit.diffusion.textual_inversion.frozen_model import learning_precision
+    from spurgekit.diffusion.textual_inversion.train import check_inversion
     from spurgekit.outputs import check_free
 
     if dataset is None:

@@ -11,10 +11,10 @@ import click
 from spurgekit.cli import options, plot_options
 from spurgekit.cli.options import PATH, NumberList
 from spurgekit.imagery import open_raster
+from spurgekit.markers.families import DEFAULT_FAMILY, DEFAULT_SIZE_M, make_detector, size_hint
+from spurgekit.markers.gcp_placement import place_by_markers
+from spurgekit.markers.marker_list import check_list, list_markers
 from spurgekit.parallel import cores
-from spurgekit.plots.control import place_by_markers
-from spurgekit.plots.families import DEFAULT_FAMILY, DEFAULT_SIZE_M, make_detector, size_hint
-from spurgekit.plots.listing import check_list, list_markers
 from spurgekit.progress import bar
 
 

@@ -11,7 +11,7 @@ import click
 from spurgekit.cli.options import PATH
 
 if TYPE_CHECKING:
-    from spurgekit.classify.info import ModelInfo
+    from spurgekit.classify.model_info import ModelInfo
 
 
 @click.group("model")
@@ -24,7 +24,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print what model.json says.")
 def info(folder: Path, as_json: bool) -> None:
     """Say what a model FOLDER holds: recipe, classes, tiles, calibration, and how it did on held-out places."""
-    from spurgekit.classify.info import read_model_info
+    from spurgekit.classify.model_info import read_model_info
 
     found = read_model_info(folder)
     click.echo(found.model_dump_json(indent=2) if as_json else "\n".join(tell_model(folder, found)))
@@ -40,14 +40,14 @@ def export(folder: Path, out: Path | None, overwrite: bool) -> None:
     Its input are tiles resized to the model's image size, as float32 in their own units (0 to 255 where they are of uint8);
     its output is a probability per class.
     """
-    from spurgekit.classify.export import export_onnx
+    from spurgekit.classify.onnx_export import export_onnx
 
     click.echo(export_onnx(folder, out or folder / "model.onnx", overwrite=overwrite))
 
 
 def tell_model(folder: Path, info: ModelInfo) -> Iterator[str]:
     """Yield what ``spurgekit model info`` prints."""
-    from spurgekit.dataset.card import describe_split
+    from spurgekit.dataset.dataset_card import describe_split
 
     settings = "".join(f", {key}={value!r}" for key, value in info.backbone_options.items())
     yield f"model       {folder}"

@@ -9,8 +9,8 @@ import click
 from spurgekit.cli import options
 from spurgekit.cli.options import PATH, NameList
 from spurgekit.review import ServeOptions, format_report, open_folder, serve_review, summarise
-from spurgekit.review.journal import Journal
 from spurgekit.review.serve import DEFAULT_PORT
+from spurgekit.review.shared_log import Journal
 
 
 @click.command("review")

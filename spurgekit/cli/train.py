@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from spurgekit.classify import ModelInfo, TrainOptions, train_model
-from spurgekit.classify.tune_options import TuneOptions
+from spurgekit.classify.training.finetune_options import TuneOptions
 from spurgekit.cli import options
 from spurgekit.cli.backbone_options import backbone_options
 from spurgekit.cli.model import confusion_lines

@@ -27,7 +27,7 @@ def tuning_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_tuning(*args: Any, steps: int, learning_rate: float | None, early_stopping: bool, **chosen: Any) -> Any:
-        from spurgekit.classify.tune_options import TuneOptions
+        from spurgekit.classify.training.finetune_options import TuneOptions
 
         tuning = TuneOptions(steps=steps, learning_rate=learning_rate, early_stopping=early_stopping)
         return command(*args, tuning=tuning, **chosen)

@@ -13,7 +13,7 @@ from spurgekit.cli.options import PATH
 from spurgekit.progress import bar
 
 if TYPE_CHECKING:
-    from spurgekit.classify.confidence import ConfidenceReport
+    from spurgekit.classify.synthetic_weights import ConfidenceReport
 
 MOST_SHOWN = 20
 """Rows of the table."""
@@ -39,9 +39,9 @@ def command(augmented: Path | None, dataset: Path | None, keep: Any, min_confide
     For each support set a probe is trained on its real tiles alone and looks at what was made from them. Weights go into
     manifest.parquet, where 'train' and 'evaluate' find them; weighing again begins from the weights that were there before.
     """
-    from spurgekit.classify.confidence import weigh_synthetic
-    from spurgekit.classify.confidence_options import ConfidenceOptions
     from spurgekit.classify.setup import BackboneOptions
+    from spurgekit.classify.synthetic_weights import weigh_synthetic
+    from spurgekit.classify.synthetic_weights_options import ConfidenceOptions
 
     if augmented is None or dataset is None:
         options.survey_here("a folder of synthetic tiles and a dataset")

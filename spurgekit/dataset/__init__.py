@@ -1,8 +1,8 @@
 """Datasets: labelled tiles, split by place, in a form that the usual readers know."""
 
 from spurgekit.dataset.build import build_dataset
-from spurgekit.dataset.folder import Dataset, DatasetInfo, open_dataset
-from spurgekit.dataset.options import DatasetOptions
+from spurgekit.dataset.dataset_options import DatasetOptions
+from spurgekit.dataset.reader import Dataset, DatasetInfo, open_dataset
 from spurgekit.dataset.splits import check_leakage
 from spurgekit.dataset.splitters import LeaveClustersOut, NewSites, SpatialBlocks, fold_balance
 

@@ -10,21 +10,20 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from spurgekit.dataset.card import write_card, write_cards_together
-from spurgekit.dataset.choose import TOO_CLOSE, Split, choose_split
+from spurgekit.dataset.dataset_card import write_card, write_cards_together
+from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
 from spurgekit.dataset.few_shot import possible_shots, support_sets
-from spurgekit.dataset.folder import CROP, DATASET, SPLITS, DatasetInfo, SurveyInfo, Unlabelled
 from spurgekit.dataset.gather import Gathered, gather
-from spurgekit.dataset.options import DatasetOptions
+from spurgekit.dataset.reader import CROP, DATASET, SPLITS, DatasetInfo, SurveyInfo, Unlabelled
 from spurgekit.dataset.sources import IMAGE, Source, read_source
-from spurgekit.dataset.splits import close_pairs
+from spurgekit.dataset.splits import TOO_CLOSE, Split, choose_split, close_pairs
 from spurgekit.dataset.write import check_duplicates, copy_images, metadata_rows, unlabelled_rows, write_tables
 from spurgekit.errors import InputError
 from spurgekit.outputs import output_folder, write_provenance
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.index import PARQUET
-from spurgekit.tiles.options import CONTEXT, UNLABELLED
+from spurgekit.tiles.tile_options import CONTEXT, UNLABELLED
 from spurgekit.vectors import split_layer
 
 GSD_TOLERANCE = 0.02

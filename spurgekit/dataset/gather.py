@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from rasterio.crs import CRS
 
+from spurgekit.dataset.dataset_options import DatasetOptions
+from spurgekit.dataset.field_record import labels_from_record
 from spurgekit.dataset.labels import BACKGROUND, Labels, as_classes, labels_from_column, labels_from_vector, order_classes
-from spurgekit.dataset.options import DatasetOptions
-from spurgekit.dataset.record import labels_from_record
 from spurgekit.dataset.sources import IMAGE, Source, merged_classes
 from spurgekit.errors import InputError
 from spurgekit.imagery import slug
-from spurgekit.tiles.decisions import Outcome
+from spurgekit.tiles.review_log import Outcome
 from spurgekit.vectors import read_table, read_vector
 
 DEFAULT_CLASSES = (BACKGROUND, "present")

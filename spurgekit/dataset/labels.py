@@ -1,6 +1,6 @@
 """Labels for tiles: from a column of their index, from points, or from polygons drawn in QGIS.
 
-What a botanist wrote down of plots is in :mod:`spurgekit.dataset.record`.
+What a botanist wrote down of plots is in :mod:`spurgekit.dataset.field_record`.
 """
 
 from __future__ import annotations

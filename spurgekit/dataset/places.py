@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from spurgekit.dataset.folder import Dataset
+from spurgekit.dataset.reader import Dataset
 from spurgekit.errors import InputError
 
 COLUMNS = ("cluster", "plot", "group", "site")

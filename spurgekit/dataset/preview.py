@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spurgekit.dataset.contact import choose_shown, draw_contact_sheet
-from spurgekit.dataset.folder import SPLITS, class_folder, datasets_in, open_dataset
+from spurgekit.dataset.contact_sheet import choose_shown, draw_contact_sheet
 from spurgekit.dataset.labels import as_text
+from spurgekit.dataset.reader import SPLITS, class_folder, datasets_in, open_dataset
 from spurgekit.dataset.sources import IMAGE, read_source
 from spurgekit.imagery import slug
 from spurgekit.outputs import output_folder, write_provenance

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import geopandas as gpd
 
-from spurgekit.dataset.folder import DATASET, open_dataset
 from spurgekit.dataset.imagefolder import read_imagefolder
+from spurgekit.dataset.reader import DATASET, open_dataset
 from spurgekit.errors import InputError
 from spurgekit.survey import Survey, find_survey
-from spurgekit.tiles.decisions import LOG, Outcome, read_outcomes
 from spurgekit.tiles.index import PARQUET, read_index
-from spurgekit.tiles.options import CONTEXT, UNLABELLED
+from spurgekit.tiles.review_log import LOG, Outcome, read_outcomes
+from spurgekit.tiles.tile_options import CONTEXT, UNLABELLED
 
 IMAGE = "image"
 """The column of an index that holds the path of a tile's file."""

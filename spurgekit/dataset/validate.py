@@ -9,8 +9,8 @@ from pathlib import Path
 import geopandas as gpd
 import pandas as pd
 
-from spurgekit.dataset.card import CARD
-from spurgekit.dataset.folder import METADATA, SPLITS, Dataset, class_folder, datasets_in, open_dataset, read_metadata
+from spurgekit.dataset.dataset_card import CARD
+from spurgekit.dataset.reader import METADATA, SPLITS, Dataset, class_folder, datasets_in, open_dataset, read_metadata
 from spurgekit.dataset.splits import close_pairs
 from spurgekit.dataset.write import check_duplicates, check_image, digest_of
 from spurgekit.errors import InputError, LeakageError

@@ -12,7 +12,7 @@ import geopandas as gpd
 import pandas as pd
 from PIL import Image
 
-from spurgekit.dataset.folder import FIELDS, METADATA, class_folder
+from spurgekit.dataset.reader import FIELDS, METADATA, class_folder
 from spurgekit.errors import ImageryError, InputError, LeakageError
 from spurgekit.imagery import open_raster
 from spurgekit.parallel import cores, stream_map

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from spurgekit.diffusion.pictures import Picture
+from spurgekit.diffusion.image_tensors import Picture
 from spurgekit.errors import InputError
 
 Mode = Literal["edit", "text", "roundtrip"]

@@ -10,10 +10,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from spurgekit.devices import choose_device
-from spurgekit.diffusion.backbone import Backbone, BackboneInfo, vae_dtype
-from spurgekit.diffusion.checkpoint import CHECKER_PARTS, Checkpoint, read_json
-from spurgekit.diffusion.find import DEFAULT, find_checkpoint
-from spurgekit.diffusion.lora import find_lora, merge_lora
+from spurgekit.diffusion.checkpoint_files import DEFAULT, find_checkpoint
+from spurgekit.diffusion.diffusers_layout import CHECKER_PARTS, Checkpoint, read_json
+from spurgekit.diffusion.latent_model import Backbone, BackboneInfo, vae_dtype
+from spurgekit.diffusion.lora_weights import find_lora, merge_lora
 from spurgekit.errors import InputError, ModelError, first_line, known_names
 
 __all__ = ["DEFAULT", "PRECISIONS", "Precision", "check_backbone", "load_backbone"]
@@ -75,7 +75,7 @@ def load_backbone(
         A folder in diffusers' layout, or a repository of the Hub.
     revision : str, optional
         Branch, tag or commit of a repository. Default: the commit that is pinned for it
-        (:data:`spurgekit.diffusion.find.PINNED`), else ``main``.
+        (:data:`spurgekit.diffusion.checkpoint_files.PINNED`), else ``main``.
     lora : pathlib.Path, optional
         Folder or safetensors file of a LoRA in diffusers' format, to merge into UNet and text encoders.
     device : str
@@ -97,7 +97,7 @@ def load_backbone(
     target = choose_device(device)
     dtype = pick_dtype(target, precision)
     checkpoint = _find(name, revision, lora, dtype, safety_checker=safety_checker)
-    from spurgekit.diffusion.quiet import quiet
+    from spurgekit.diffusion.library_logs import quiet
 
     with quiet():
         of_vae = vae_dtype(checkpoint.info.kind, read_json(checkpoint.folder / "vae" / "config.json"), dtype)

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spurgekit.diffusion.backbone import Backbone
 from spurgekit.diffusion.concepts import TOKEN, Concept
+from spurgekit.diffusion.latent_model import Backbone
 from spurgekit.diffusion.noise import to_device
 from spurgekit.errors import InputError, known_names
 

@@ -14,14 +14,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from spurgekit.diffusion.backbone import Backbone, Posterior
-from spurgekit.diffusion.cache import Cache
-from spurgekit.diffusion.chunks import Chunks
-from spurgekit.diffusion.conditions import Conditions
+from spurgekit.byte_cache import ByteCache
+from spurgekit.diffusion.compositing import Mask, open_mask, paste, read_mask
 from spurgekit.diffusion.edits import Edit, EditUnit, Mode, Rendered, RenderOptions
+from spurgekit.diffusion.image_tensors import Picture, from_model, picture_size, read_picture, to_model
+from spurgekit.diffusion.latent_model import Backbone, Posterior
 from spurgekit.diffusion.noise import generators_of
-from spurgekit.diffusion.pasting import Mask, open_mask, paste, read_mask
-from spurgekit.diffusion.pictures import Picture, from_model, picture_size, read_picture, to_model
+from spurgekit.diffusion.oom_batching import Chunks
+from spurgekit.diffusion.prompt_embeddings import Conditions
 from spurgekit.diffusion.prompts import Conditioning, joined
 from spurgekit.diffusion.sampler import Hole, Unet, denoise, steps_of
 from spurgekit.errors import ModelError
@@ -78,9 +78,9 @@ class Renderer:
         self._batches = Chunks(sys.maxsize, "images", warn)
         self._encodes = Chunks(1, "encoded tiles", warn)
         self._decodes = Chunks(self.options.decode_batch, "decoded images", warn)
-        self._sources: Cache[_Source] = Cache(TILES_BYTES, lambda source: _bytes_of(source.posterior))
-        self._around: Cache[Posterior] = Cache(TILES_BYTES, _bytes_of)
-        self._masks: Cache[Mask] = Cache(MASKS_BYTES, lambda mask: mask.nbytes)
+        self._sources: ByteCache[_Source] = ByteCache(TILES_BYTES, lambda source: _bytes_of(source.posterior))
+        self._around: ByteCache[Posterior] = ByteCache(TILES_BYTES, _bytes_of)
+        self._masks: ByteCache[Mask] = ByteCache(MASKS_BYTES, lambda mask: mask.nbytes)
         self._in_float32: Renderer | None = None
 
     @property

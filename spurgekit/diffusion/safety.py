@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from spurgekit.diffusion.quiet import quiet
+from spurgekit.diffusion.library_logs import quiet
 
 
 @torch.inference_mode()
@@ -19,7 +19,7 @@ def flagged(checker: tuple[nn.Module, Any], images: NDArray[np.uint8]) -> list[b
     Parameters
     ----------
     checker : tuple of a module and an image processor
-        ``StableDiffusionSafetyChecker`` and its ``CLIPImageProcessor``, see :attr:`spurgekit.diffusion.backbone.Backbone`.
+        ``StableDiffusionSafetyChecker`` and its ``CLIPImageProcessor``, see :attr:`spurgekit.diffusion.latent_model.Backbone`.
     images : ndarray of uint8, shape (n, height, width, 3)
         RGB. They are left as they are.
 

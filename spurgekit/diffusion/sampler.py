@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spurgekit.diffusion.backbone import Backbone, Posterior
+from spurgekit.diffusion.latent_model import Backbone, Posterior
 from spurgekit.diffusion.noise import draw, to_device
 from spurgekit.diffusion.prompts import Conditioning, joined
 from spurgekit.errors import InputError, first_line

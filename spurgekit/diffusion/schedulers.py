@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spurgekit.errors import InputError, known_names
 
 if TYPE_CHECKING:
-    from spurgekit.diffusion.backbone import Backbone
+    from spurgekit.diffusion.latent_model import Backbone
 
 DEFAULT = "dpm++"
 
@@ -80,7 +80,7 @@ def make_scheduler(backbone: Backbone, name: str = DEFAULT) -> Any:
     """
     import diffusers
 
-    from spurgekit.diffusion.quiet import quiet
+    from spurgekit.diffusion.library_logs import quiet
 
     check_scheduler(name)
     recipe = _RECIPES[name]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spurgekit.evaluate.metrics import METRICS, Floats, PlaceSums
 from spurgekit.evaluate.predictions import Predictions, in_words
+from spurgekit.evaluate.resampled_metrics import METRICS, Floats, PlaceSums
 from spurgekit.seeds import seed_of
 
 REPLICATES = 2000

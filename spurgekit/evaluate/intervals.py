@@ -29,7 +29,7 @@ from scipy import stats
 
 from spurgekit.errors import InputError
 from spurgekit.evaluate.bootstrap import Bootstrap
-from spurgekit.evaluate.metrics import Floats
+from spurgekit.evaluate.resampled_metrics import Floats
 
 CONFIDENCE = 0.95
 

@@ -17,8 +17,8 @@ import pandas as pd
 from scipy import stats
 
 from spurgekit.errors import InputError
-from spurgekit.evaluate.metrics import METRICS
 from spurgekit.evaluate.predictions import in_words
+from spurgekit.evaluate.resampled_metrics import METRICS
 
 RESOLVE = 0.02
 POWER = 0.8

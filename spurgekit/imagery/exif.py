@@ -14,7 +14,7 @@ from typing import Any
 from PIL import ExifTags, Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from spurgekit.imagery.quiet import without_warnings
+from spurgekit.imagery.gdal_warnings import without_warnings
 
 MAX_PX = 150_000_000
 """Images with more pixels are no photos; Pillow would refuse them as decompression bombs."""

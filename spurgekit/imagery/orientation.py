@@ -12,7 +12,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from spurgekit.imagery.grid import PixelGrid, Window
+from spurgekit.imagery.pixel_grid import PixelGrid, Window
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from spurgekit.imagery.grid import PixelGrid, Window
+from spurgekit.imagery.pixel_grid import PixelGrid, Window
 from spurgekit.imagery.raster import Raster
 from spurgekit.progress import Progress, silent
 

@@ -24,11 +24,11 @@ from rasterio.vrt import WarpedVRT
 
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.exif import read_exif
-from spurgekit.imagery.frame import FramePose, Placement, place_photo
-from spurgekit.imagery.grid import PixelGrid, Window, name_crs
+from spurgekit.imagery.gdal_warnings import without_warnings
+from spurgekit.imagery.nadir_frame import FramePose, Placement, place_photo
 from spurgekit.imagery.orientation import AS_STORED, stored_grid, stored_window, swaps_sides, upright, upright_grid
-from spurgekit.imagery.quiet import without_warnings
-from spurgekit.imagery.target import at_gsd, check_gsd, in_crs
+from spurgekit.imagery.pixel_grid import PixelGrid, Window, name_crs
+from spurgekit.imagery.target_grid import at_gsd, check_gsd, in_crs
 
 # GDAL's default block cache is 5 % of the machine's memory for as long as the process lives, which is more than the rest of
 # spurgekit together. 64 MB hold a row of 512 px blocks of a 30,000 px wide RGBA site. GDAL reads this once, on its
@@ -204,7 +204,7 @@ def open_raster(
     """Open an image.
 
     A photo without any georeference is turned upright as its EXIF says and, if it is a drone's nadir frame, gets an approximate
-    grid (:mod:`spurgekit.imagery.frame`).
+    grid (:mod:`spurgekit.imagery.nadir_frame`).
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spurgekit.imagery.pictures import Colour
+from spurgekit.imagery.site_picture import Colour
 
 COLOURS: tuple[Colour, ...] = ((216, 27, 140), (0, 158, 220), (255, 140, 0), (120, 60, 200), (0, 160, 90))
 """Set apart from the greens and browns of vegetation, and from each other for the colour-blind; magenta comes first."""

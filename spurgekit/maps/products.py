@@ -1,7 +1,7 @@
 """What a map folder holds, made of the cells that the model has filled in.
 
-geopandas, scipy and what comes with them are large and are not needed while the model runs: :mod:`spurgekit.maps.make` imports
-this module when it is done.
+geopandas, scipy and what comes with them are large and are not needed while the model runs: :mod:`spurgekit.maps.mapping`
+imports this module when it is done.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from rasterio.shutil import copy as copy_raster
 
 from spurgekit.classify import ModelInfo
 from spurgekit.imagery import PixelGrid, name_crs
-from spurgekit.imagery.pictures import SitePicture
 from spurgekit.imagery.quicklook import QuickLook
+from spurgekit.imagery.site_picture import SitePicture
 from spurgekit.maps.areas import ClassArea, class_areas
 from spurgekit.maps.colours import class_colour
 from spurgekit.maps.polygons import LAYER, presence_polygons, write_polygons
-from spurgekit.maps.slide import Cells
+from spurgekit.maps.sliding_window import Cells
 from spurgekit.maps.styles import store_vector_style, write_raster_style
 
 MAX_SHADE = 120

@@ -1,7 +1,6 @@
-"""Ground markers, the plots that they mark out, and how plots become tiles."""
+"""The plots that ground markers mark out, and the lattice that they lie on."""
 
-from spurgekit.plots.marker import Marker, MarkerDetector
 from spurgekit.plots.plot import Plot
 from spurgekit.plots.protocol import PlotProtocol
 
-__all__ = ["Marker", "MarkerDetector", "Plot", "PlotProtocol"]
+__all__ = ["Plot", "PlotProtocol"]

@@ -2,7 +2,7 @@
 
 Pure geometry in metres on the ground, x east and y north. A pair of detections that stand as far apart as two nodes proposes
 where the lattice could lie; proposals that many detections agree with are refined; what is left must be far beyond chance
-(:mod:`spurgekit.plots.support`) and must not fit equally well in another place. Nothing depends on the order of detections.
+(:mod:`spurgekit.plots.significance`) and must not fit as well in another place. Nothing depends on the order of detections.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from scipy.spatial import cKDTree
 from shapely import MultiPoint
 
 from spurgekit.errors import InputError
-from spurgekit.plots.alignment import Array, apply, similarity_matrix
-from spurgekit.plots.placement import (
+from spurgekit.plots.lattice_placement import (
     FIXED,
     Model,
     Placement,
@@ -30,7 +29,8 @@ from spurgekit.plots.placement import (
     residuals_of,
     settle,
 )
-from spurgekit.plots.proposals import propose, quarter_turn, symmetries, upright
+from spurgekit.plots.lattice_proposals import propose, quarter_turn, symmetries, upright
+from spurgekit.plots.lattice_transform import Array, apply, similarity_matrix
 from spurgekit.plots.protocol import PlotProtocol
 
 __all__ = ["AmbiguousLatticeError", "LatticeFit", "Model", "fewest_markers", "fit_lattices"]

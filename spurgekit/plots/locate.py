@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from spurgekit.errors import InputError
-from spurgekit.imagery.grid import PixelGrid
-from spurgekit.plots.alignment import Array
+from spurgekit.imagery.pixel_grid import PixelGrid
+from spurgekit.markers.marker import Marker
 from spurgekit.plots.lattice import AmbiguousLatticeError, LatticeFit, fewest_markers, fit_lattices
-from spurgekit.plots.marker import Marker
-from spurgekit.plots.placement import Model
+from spurgekit.plots.lattice_placement import Model
+from spurgekit.plots.lattice_transform import Array
 from spurgekit.plots.plot import Plot
 from spurgekit.plots.protocol import PlotProtocol, plot_names
-from spurgekit.plots.support import common_distance
+from spurgekit.plots.significance import common_distance
 
 SAME_SIZE = 0.03
 """Distances that differ by less than this share are taken for the same side of a plot."""

@@ -17,13 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import PlainTextResponse, Response
 
 from spurgekit.errors import InputError
-from spurgekit.review.folder import ReviewFolder, ReviewTile
-from spurgekit.review.journal import Entry, Journal, as_name
+from spurgekit.review.agreement import summarise
 from spurgekit.review.messages import describe_report, is_disputed, list_opinions, list_tiles, others
-from spurgekit.review.render import TilePictures
-from spurgekit.review.report import summarise
+from spurgekit.review.review_folder import ReviewFolder, ReviewTile
+from spurgekit.review.shared_log import Entry, Journal, as_name
 from spurgekit.review.sitemap import draw_site_maps
 from spurgekit.review.surroundings import Surroundings
+from spurgekit.review.tile_pictures import TilePictures
 
 MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PICTURES = {"cache-control": "private, max-age=86400"}
@@ -42,7 +42,7 @@ class Sent(BaseModel):
     folder : str
         Key of the folder that they are about: another one may be served by now.
     entries : list of dict
-        See :class:`spurgekit.review.journal.Entry`. Each is looked at by itself, so that one that cannot be taken holds up no
+        See :class:`spurgekit.review.shared_log.Entry`. Each is looked at by itself: one that cannot be taken holds up no
         other.
     """
 

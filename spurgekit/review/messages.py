@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from spurgekit.review.folder import ReviewFolder
-from spurgekit.review.journal import Journal
-from spurgekit.review.report import Report
+from spurgekit.review.agreement import Report
+from spurgekit.review.review_folder import ReviewFolder
+from spurgekit.review.shared_log import Journal
 from spurgekit.review.sitemap import SiteMap
-from spurgekit.tiles.decisions import Opinion, outcome
+from spurgekit.tiles.review_log import Opinion, outcome
 
 DECIMALS = 4
 """Of confidences and of places on a map, which is more than a screen shows."""

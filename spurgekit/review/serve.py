@@ -15,11 +15,11 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from spurgekit.errors import InputError
-from spurgekit.review.folder import ReviewFolder
-from spurgekit.review.journal import Journal, as_name
-from spurgekit.review.render import TilePictures
-from spurgekit.review.sources import find_sources
+from spurgekit.review.review_folder import ReviewFolder
+from spurgekit.review.shared_log import Journal, as_name
+from spurgekit.review.site_images import find_sources
 from spurgekit.review.surroundings import Surroundings
+from spurgekit.review.tile_pictures import TilePictures
 
 if TYPE_CHECKING:
     import uvicorn

@@ -14,8 +14,8 @@ from PIL import Image
 from rasterio.warp import transform
 
 from spurgekit.errors import ImageryError
-from spurgekit.imagery.pictures import picture_grid
-from spurgekit.review.folder import Point, ReviewFolder, ReviewTile
+from spurgekit.imagery.site_picture import picture_grid
+from spurgekit.review.review_folder import Point, ReviewFolder, ReviewTile
 
 FOOTPRINTS_PX = 900
 """Longer side of a picture of footprints."""

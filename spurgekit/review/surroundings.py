@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.warp import transform
 
+from spurgekit.byte_cache import ByteCache
 from spurgekit.errors import InputError, SpurgekitError
 from spurgekit.imagery import Raster, open_raster
 from spurgekit.imagery.quicklook import quick_look
-from spurgekit.review.cache import Cache
-from spurgekit.review.folder import ReviewFolder, ReviewTile, open_folder
-from spurgekit.review.render import Pixels, TilePictures, encode_jpeg, shrunk
-from spurgekit.review.sources import Source
-from spurgekit.tiles.options import CONTEXT, UNLABELLED
+from spurgekit.review.review_folder import ReviewFolder, ReviewTile, open_folder
+from spurgekit.review.site_images import Source
+from spurgekit.review.tile_pictures import Pixels, TilePictures, encode_jpeg, shrunk
 from spurgekit.tiles.rectify import Homography, apply_homography, homography_of_square, is_convex, largest_scale, source_window
+from spurgekit.tiles.tile_options import CONTEXT, UNLABELLED
 
 REACH = 3
 """Side of the ground that is shown, in sides of the tile."""
@@ -73,13 +73,13 @@ class Surroundings:
     folder : ReviewFolder
     pictures : TilePictures
     sources : mapping
-        The images by the names that the tiles have for them; see :func:`spurgekit.review.sources.find_sources`.
+        The images by the names that the tiles have for them; see :func:`spurgekit.review.site_images.find_sources`.
     """
 
     def __init__(self, folder: ReviewFolder, pictures: TilePictures, sources: Mapping[str, Source]) -> None:
         self._folder = folder
         self._sources = dict(sources)
-        self._made: Cache[View] = Cache(CACHE_BYTES)
+        self._made: ByteCache[View] = ByteCache(CACHE_BYTES, len)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="surroundings")  # GDAL's handles do not cross threads
         self._open: OrderedDict[str, Raster] = OrderedDict()
         self._patchwork = _Patchwork(folder, pictures)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from spurgekit.errors import InputError
-from spurgekit.simulate.fields import Pixels, blurred, noise
+from spurgekit.simulate.random_fields import Pixels, blurred, noise
 
 LIGHT_SCALE_M = 25.0
 """About the size of the patches of brighter and duller light that thin clouds and vignetting leave in a mosaic."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from spurgekit.simulate.fields import Field, Pixels, noise
+from spurgekit.simulate.random_fields import Field, Pixels, noise
 from spurgekit.simulate.scene import SUN
 from spurgekit.simulate.stamp import Stamp
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from spurgekit.simulate.fields import Field, Pixels, blurred, cover, noise
+from spurgekit.simulate.random_fields import Field, Pixels, blurred, cover, noise
 
 Mask = NDArray[np.bool_]
 

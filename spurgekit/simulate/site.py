@@ -18,12 +18,12 @@ from spurgekit.plots.protocol import plot_names
 from spurgekit.progress import Progress, silent
 from spurgekit.simulate.camera import expose, photograph_mosaic
 from spurgekit.simulate.distractors import KINDS, paint_distractor
-from spurgekit.simulate.fields import Pixels
-from spurgekit.simulate.frame import Pose, draw_pose
+from spurgekit.simulate.drone_photo import Pose, draw_pose
 from spurgekit.simulate.layout import choose, draw_warp, lattice_nodes, scatter_distractors
-from spurgekit.simulate.markers import DIGITS, PaintedMarker, extent, paint_marker
-from spurgekit.simulate.options import LARGEST_PX, SMALLEST_PX, SurveyOptions
+from spurgekit.simulate.painted_markers import DIGITS, PaintedMarker, extent, paint_marker
+from spurgekit.simulate.random_fields import Pixels
 from spurgekit.simulate.scene import Mask, Scene, draw_scene, mosaic_outline
+from spurgekit.simulate.survey_options import LARGEST_PX, SMALLEST_PX, SurveyOptions
 
 GSD_M = 0.0125
 """Ground sample distance of mosaics, where none is asked for."""

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from spurgekit.simulate.fields import Field, Pixels, blurred
+from spurgekit.simulate.random_fields import Field, Pixels, blurred
 from spurgekit.simulate.scene import SUN
 
 SAMPLES_ACROSS = 400

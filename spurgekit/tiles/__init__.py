@@ -1,9 +1,9 @@
 """Tiles: squares of an image, cut, encoded and indexed with the ground that they cover."""
 
+from spurgekit.tiles.grid_layout import Tile, grid_layout, points_layout
 from spurgekit.tiles.index import read_index
-from spurgekit.tiles.make import TiledSite, TilesReport, make_tiles
-from spurgekit.tiles.options import PlotOptions, TileOptions
-from spurgekit.tiles.tile import Tile, grid_layout, points_layout
+from spurgekit.tiles.tile_options import PlotOptions, TileOptions
+from spurgekit.tiles.tiling import TiledSite, TilesReport, make_tiles
 
 __all__ = [
     "PlotOptions",

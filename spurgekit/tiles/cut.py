@@ -21,8 +21,8 @@ from spurgekit.imagery.quicklook import Watcher
 from spurgekit.parallel import cores, stream_map
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.encode import Encoder
-from spurgekit.tiles.quarters import PlotTile
-from spurgekit.tiles.tile import Tile
+from spurgekit.tiles.grid_layout import Tile
+from spurgekit.tiles.plot_layout import PlotTile
 
 STRIP_PX = 8_192
 """The widest strip that is read at once, so that memory does not grow with the image; 8 MB with 250 px tiles of RGBA."""

@@ -10,10 +10,10 @@ import shapely
 from numpy.typing import NDArray
 
 from spurgekit.imagery import PixelGrid, Raster, Window
-from spurgekit.imagery.pictures import INK, Colour, SitePicture
 from spurgekit.imagery.quicklook import QuickLook, quick_look
+from spurgekit.imagery.site_picture import INK, Colour, SitePicture
 from spurgekit.progress import Progress, silent
-from spurgekit.tiles.plots import SitePlots
+from spurgekit.tiles.site_plots import SitePlots
 
 WHOLE: Colour = (255, 225, 77)
 PARTIAL: Colour = (255, 127, 14)

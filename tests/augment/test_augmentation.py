@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spurgekit.augment import CHOICES, parse_augmentation
+from spurgekit.dihedral import FLIPS, TURNS, each_turned, turned
 from spurgekit.errors import InputError
-from spurgekit.turns import FLIPS, TURNS, each_turned, turned
 from tests.test_seeds import states
 
 CORNERS = torch.tensor([[1, 2], [3, 4]])

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from spurgekit.augment.options import AugmentOptions, augment_options
+from spurgekit.augment.augment_options import AugmentOptions, augment_options
 from spurgekit.augment.plan import make_plan
-from spurgekit.augment.sets import WHOLE_SPLIT, SetKey, choose_sets, tiles_of
 from spurgekit.augment.strengths import parse_strengths
+from spurgekit.augment.support_sets import WHOLE_SPLIT, SetKey, choose_sets, tiles_of
 from spurgekit.dataset import open_dataset
 from spurgekit.errors import InputError
 

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from spurgekit.imagery import Window, open_raster
+from spurgekit.markers.detection import find_markers
+from spurgekit.markers.families import make_detector
 from spurgekit.parallel import cores
-from spurgekit.plots.families import make_detector
-from spurgekit.plots.search import find_markers
-from spurgekit.simulate.markers import PaintedMarker, paint_marker
+from spurgekit.simulate.painted_markers import PaintedMarker, paint_marker
 from tests.benchmarks.bench_memory import peaks_mb
 from tests.benchmarks.sites import make_orthomosaic
 

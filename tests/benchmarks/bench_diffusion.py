@@ -48,7 +48,7 @@ from typing import Any
 import torch
 
 from spurgekit.diffusion.concepts import Concept, save_concept
-from spurgekit.diffusion.quiet import quiet
+from spurgekit.diffusion.library_logs import quiet
 from tests.benchmarks.diffusion.clock import Budget, describe, forget
 from tests.benchmarks.diffusion.generation import Scene, measure_generation
 from tests.benchmarks.diffusion.inversion import measure_inversion

@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from spurgekit.classify.backbone import make_backbone
 from spurgekit.classify.features import FeatureStore
-from spurgekit.classify.precision import autocast, pick_precision, put_on
 from spurgekit.classify.preprocess import Preprocess
-from spurgekit.turns import TURNS
+from spurgekit.classify.timm_backbone import make_backbone
+from spurgekit.classify.training.precision import autocast, pick_precision, put_on
+from spurgekit.dihedral import TURNS
 
 CPU = torch.device("cpu")
 SIDE = 250

@@ -23,7 +23,7 @@ import numpy as np
 
 from spurgekit.imagery import PixelGrid, Window, open_raster
 from spurgekit.imagery.cameras import FILM_DIAGONAL_MM
-from spurgekit.imagery.frame import FramePose, frame_grid
+from spurgekit.imagery.nadir_frame import FramePose, frame_grid
 from spurgekit.imagery.xmp import DroneXmp, read_xmp
 
 FEATURES = 4000

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spurgekit.plots.lattice import AmbiguousLatticeError, fit_lattices
-from spurgekit.plots.placement import Model
+from spurgekit.plots.lattice_placement import Model
 from spurgekit.plots.protocol import PlotProtocol
 from tests.plots.fields import draw_clutter, draw_field, matches
 

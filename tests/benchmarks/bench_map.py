@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spurgekit.classify.backbone import make_backbone
-from spurgekit.classify.info import HeldOut, ModelInfo
-from spurgekit.classify.model import load_model, save_model
+from spurgekit.classify.classifier import load_model, save_model
+from spurgekit.classify.model_info import HeldOut, ModelInfo
+from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.maps import MapOptions, make_map
 from spurgekit.parallel import cores
 from tests.benchmarks.sites import make_orthomosaic

@@ -26,14 +26,14 @@ import shapely
 
 from spurgekit.errors import SpurgekitError
 from spurgekit.imagery import open_raster
+from spurgekit.markers.detection import find_markers
+from spurgekit.markers.families import make_detector
+from spurgekit.markers.template import TARGETS
 from spurgekit.plots import Plot, PlotProtocol
-from spurgekit.plots.families import make_detector
 from spurgekit.plots.locate import locate_plots
-from spurgekit.plots.search import find_markers
-from spurgekit.plots.template import TARGETS
 from spurgekit.simulate import Camera, SurveyOptions
 from spurgekit.simulate.site import draw_site
-from spurgekit.simulate.survey import write_survey
+from spurgekit.simulate.survey_folder import write_survey
 
 FAMILIES = ("cross", "dark-cross", "checker", "bullseye", "panel", "disc", "aruco-4x4-50", "apriltag-36h11")
 SAME_PLOT = 0.9

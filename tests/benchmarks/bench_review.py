@@ -19,9 +19,9 @@ import numpy as np
 import shapely
 
 from spurgekit.parallel import cores
-from spurgekit.tiles.decisions import LOG, Decision, Opinion, append_decisions
 from spurgekit.tiles.index import PARQUET
 from spurgekit.tiles.png import encode_png
+from spurgekit.tiles.review_log import LOG, Decision, Opinion, append_decisions
 from tests.review.served import find_chromium, launch_chromium, serve
 
 if TYPE_CHECKING:

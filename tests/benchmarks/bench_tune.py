@@ -16,13 +16,13 @@ import numpy as np
 import torch
 
 from spurgekit.augment import parse_augmentation
-from spurgekit.classify.backbone import make_backbone
-from spurgekit.classify.loop import set_learning
-from spurgekit.classify.lora import adapted
-from spurgekit.classify.network import Network
-from spurgekit.classify.precision import autocast, pick_precision
 from spurgekit.classify.preprocess import Preprocess
-from spurgekit.classify.tune import TuneOptions, TuneTiles, tune
+from spurgekit.classify.timm_backbone import make_backbone
+from spurgekit.classify.training.adapters import adapted
+from spurgekit.classify.training.finetune import TuneOptions, TuneTiles, tune
+from spurgekit.classify.training.network import Network
+from spurgekit.classify.training.precision import autocast, pick_precision
+from spurgekit.classify.training.training_loop import set_learning
 from spurgekit.parallel import cores
 
 CPU = torch.device("cpu")

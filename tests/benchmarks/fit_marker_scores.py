@@ -1,4 +1,4 @@
-"""Fit the weights of markers' scores (``spurgekit/plots/score.py``) to markers painted on simulated and on real ground.
+"""Fit the weights of markers' scores (``spurgekit.markers.marker_score``) to markers painted on simulated and real ground.
 
 ``python -m tests.benchmarks.fit_marker_scores [--data ../shared/data]``
 
@@ -20,13 +20,13 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from spurgekit.plots import coded, targets
-from spurgekit.plots.families import make_detector
-from spurgekit.plots.refine import Fit
-from spurgekit.plots.score import measures
-from spurgekit.plots.template import TARGETS, TEMPLATES
+from spurgekit.markers import aruco, target_detector
+from spurgekit.markers.families import make_detector
+from spurgekit.markers.marker_score import measures
+from spurgekit.markers.template import TARGETS, TEMPLATES
+from spurgekit.markers.template_fit import Fit
 from spurgekit.simulate.distractors import paint_distractor
-from spurgekit.simulate.markers import PaintedMarker, paint_marker
+from spurgekit.simulate.painted_markers import PaintedMarker, paint_marker
 from spurgekit.simulate.scene import draw_scene
 
 SIDE_PX = 1600
@@ -88,7 +88,7 @@ def fits_of(family: str, rgb: NDArray[np.uint8], size_px: float) -> list[Fit]:
         seen.append(fit)
         return 0.0
 
-    room = targets if family in TARGETS else coded
+    room = target_detector if family in TARGETS else aruco
     before, room.score = room.score, keep  # type: ignore[attr-defined]
     try:
         make_detector(family, size_px * GSD_M)(rgb, np.ones(rgb.shape[:2], np.bool_), GSD_M)

@@ -6,9 +6,9 @@ import torch
 from spurgekit.augment import parse_augmentation
 from spurgekit.classify.features import FeatureStore, unit
 from spurgekit.classify.preprocess import Preprocess
-from spurgekit.classify.tiles import read_tile
+from spurgekit.classify.tile_reader import read_tile
+from spurgekit.dihedral import TURNS, turned
 from spurgekit.errors import ModelError
-from spurgekit.turns import TURNS, turned
 from tests.classify.conftest import CPU, SIDE, Corner
 
 

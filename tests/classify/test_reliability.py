@@ -95,7 +95,7 @@ class TestPicture:
 def test_scikit_learn_and_matplotlib_are_imported_only_when_used_and_pyplot_never(tmp_path):
     code = (
         "import sys, numpy as np\n"
-        "from spurgekit.classify import calibrate, prevalence, reliability, scores\n"
+        "from spurgekit.classify import calibration, prevalence, reliability, scores\n"
         "assert not {'sklearn', 'matplotlib'} & set(sys.modules)\n"
         f"reliability.write_reliability({str(tmp_path / 'r.png')!r}, np.eye(2), np.arange(2), 'ab')\n"
         "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"

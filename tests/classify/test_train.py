@@ -11,7 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from spurgekit.classify import TrainOptions, load_model, read_model_info, train_model
 from spurgekit.classify.setup import set_up
-from spurgekit.classify.tiles import batches, read_tile
+from spurgekit.classify.tile_reader import batches, read_tile
 from spurgekit.dataset import open_dataset
 from spurgekit.errors import InputError, ModelError, OutputExistsError
 from spurgekit.tiles import TileOptions, make_tiles

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from spurgekit.classify.tune import TuneTiles
+from spurgekit.classify.training.finetune import TuneTiles
 
 SIDE = 32
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spurgekit.classify import load_model, read_model_info
-from spurgekit.classify.tiles import TileKind, read_tile
+from spurgekit.classify.tile_reader import TileKind, read_tile
 from spurgekit.dataset import open_dataset
 from spurgekit.imagery import Window, open_raster
 from tests.command import refuse, succeed

@@ -10,7 +10,7 @@ from rasterio.windows import Window
 from rio_cogeo.cogeo import cog_validate
 
 from spurgekit.classify import load_model
-from spurgekit.classify.info import read_model_info
+from spurgekit.classify.model_info import read_model_info
 from tests.command import refuse, succeed
 
 # The corner of the mosaic where it ends: about half of this piece lies outside.

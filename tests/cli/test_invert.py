@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from spurgekit.augment.lessons import read_embeddings
+from spurgekit.augment.embeddings import read_embeddings
 from spurgekit.cli.diffusion_options import inversion_options
 from tests.command import refuse, succeed
 

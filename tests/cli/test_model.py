@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 from spurgekit.classify import load_model, read_model_info
-from spurgekit.classify.info import Calibration
+from spurgekit.classify.model_info import Calibration
 from tests.chain import BACKBONE, TILE_PX
 from tests.command import refuse, succeed
 

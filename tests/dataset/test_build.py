@@ -11,7 +11,7 @@ from PIL import Image
 from pyproj import Transformer
 
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
-from spurgekit.dataset.folder import FIELDS, class_folder
+from spurgekit.dataset.reader import FIELDS, class_folder
 from spurgekit.errors import InputError, LeakageError
 from spurgekit.tiles import TileOptions, make_tiles
 from tests.dataset import COLUMNS, ROWS, SIDE, WEED, X, Y, add_columns

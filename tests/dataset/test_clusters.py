@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spurgekit.dataset.clusters import cluster_by_distance
+from spurgekit.dataset.splits import cluster_by_distance
 
 X = np.array([0.0, 4.0, 8.0, 20.0, 23.0])
 

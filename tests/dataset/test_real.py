@@ -11,7 +11,7 @@ from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
 from spurgekit.dataset.validate import validate_dataset
 from spurgekit.simulate import SurveyOptions
 from spurgekit.simulate.site import draw_site
-from spurgekit.simulate.survey import write_survey
+from spurgekit.simulate.survey_folder import write_survey
 from spurgekit.survey import read_survey
 from spurgekit.tiles import TileOptions, make_tiles
 

@@ -8,7 +8,7 @@ import pytest
 
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
 from spurgekit.errors import InputError
-from spurgekit.tiles.decisions import LOG, DamagedLogWarning, Decision, Opinion, append_decisions
+from spurgekit.tiles.review_log import LOG, DamagedLogWarning, Decision, Opinion, append_decisions
 
 HALVES = {"group_column": "half", "test_groups": ("east",), "buffer_m": 0.0}
 SAND = Opinion(verdict="accepted", label="sand")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from spurgekit.diffusion.backbone import Backbone, BackboneInfo
-from spurgekit.diffusion.quiet import quiet
+from spurgekit.diffusion.latent_model import Backbone, BackboneInfo
+from spurgekit.diffusion.library_logs import quiet
 from spurgekit.diffusion.schedulers import make_scheduler
 
 SIDE = 64

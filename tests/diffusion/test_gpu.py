@@ -123,8 +123,8 @@ def test_a_batch_that_does_not_fit_is_halved_and_makes_the_same_images(load, uni
 
 
 def test_words_are_learned_in_bfloat16_where_the_model_is_float16(load, unit, tmp_path):
-    from spurgekit.diffusion.inversion import invert, make_options
-    from spurgekit.diffusion.lessons import Lesson
+    from spurgekit.diffusion.textual_inversion.train import invert, make_options
+    from spurgekit.diffusion.textual_inversion.training_samples import Lesson
 
     tiles = tuple(dict.fromkeys(edit.source for edit in unit(2).edits))
     lessons = [Lesson(key=key, token=f"<{key}>", images=tiles, init="plant") for key in ("one", "two")]

@@ -25,7 +25,7 @@ def copied(tiny, tmp_path):
 def plain(tiny):
     from diffusers import StableDiffusionPipeline
 
-    from spurgekit.diffusion.quiet import quiet
+    from spurgekit.diffusion.library_logs import quiet
 
     with quiet():
         return StableDiffusionPipeline.from_pretrained(tiny)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from spurgekit.diffusion.concepts import Concept, load_concept, save_concept
-from spurgekit.diffusion.pictures import from_model, read_picture, to_model
+from spurgekit.diffusion.image_tensors import from_model, read_picture, to_model
 from spurgekit.diffusion.render import Edit, EditUnit, Renderer, RenderOptions
 from spurgekit.errors import InputError, ModelError
 from tests.diffusion.pipelines import SIDE, backbone_of, load_pipeline, scheduled

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from spurgekit.diffusion.backbone import Posterior
-from spurgekit.diffusion.conditions import Conditions
+from spurgekit.diffusion.latent_model import Posterior
 from spurgekit.diffusion.noise import draw, generators_of
+from spurgekit.diffusion.prompt_embeddings import Conditions
 from spurgekit.diffusion.prompts import joined
 from spurgekit.diffusion.sampler import Hole, denoise, steps_of
 from spurgekit.diffusion.schedulers import SCHEDULERS

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from spurgekit.diffusion.quiet import quiet
+from spurgekit.diffusion.library_logs import quiet
 from spurgekit.diffusion.schedulers import DEFAULT, SCHEDULERS, check_scheduler, make_scheduler
 from spurgekit.errors import InputError
 from tests.diffusion.tiny import NOISE

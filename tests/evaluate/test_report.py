@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from spurgekit.errors import InputError
-from spurgekit.evaluate.figure import draw_curves
+from spurgekit.evaluate.curves import draw_curves
 from spurgekit.evaluate.report import analyse, write_report
 from tests.evaluate.drawn import CLASSES, simulated, table
 

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from spurgekit.classify import ModelInfo, TileClassifier
-from spurgekit.classify.info import HeldOut
-from spurgekit.classify.tiles import DType
+from spurgekit.classify.model_info import HeldOut
+from spurgekit.classify.tile_reader import DType
 
 SLOPE = 0.05
 

@@ -7,7 +7,8 @@ from rasterio.crs import CRS
 
 from spurgekit.errors import ImageryError, InputError
 from spurgekit.imagery import PixelGrid
-from spurgekit.plots import Marker, PlotProtocol
+from spurgekit.markers import Marker
+from spurgekit.plots import PlotProtocol
 from spurgekit.plots.locate import locate_plots
 
 UTM = CRS.from_epsg(32612)

@@ -1,6 +1,6 @@
 """A dune of 5 x 6 tiles that two people review."""
 
-from spurgekit.tiles.decisions import Decision, Opinion
+from spurgekit.tiles.review_log import Decision, Opinion
 
 ROWS, COLUMNS, SIDE_PX = 5, 6, 32
 

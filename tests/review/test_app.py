@@ -8,11 +8,11 @@ import pytest
 from spurgekit.review import open_folder
 from spurgekit.review.app import Review, make_app
 from spurgekit.review.guard import Guard
-from spurgekit.review.journal import Journal
-from spurgekit.review.render import TilePictures
-from spurgekit.review.sources import find_sources
+from spurgekit.review.shared_log import Journal
+from spurgekit.review.site_images import find_sources
 from spurgekit.review.surroundings import Surroundings
-from spurgekit.tiles.decisions import LOG, append_decisions, read_decisions
+from spurgekit.review.tile_pictures import TilePictures
+from spurgekit.tiles.review_log import LOG, append_decisions, read_decisions
 from tests.review import NOTHING, REJECTED, SAND, WEED, decided, tile_id
 from tests.review.asgi import HOST, request
 
@@ -150,7 +150,7 @@ class TestDecisions:
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr("spurgekit.review.journal.append_decisions", full)
+            patch.setattr("spurgekit.review.shared_log.append_decisions", full)
             answer = client.post({"folder": client.review.key, "entries": [entry(0, WEED)]})
         assert (answer.status, answer.text) == (507, "review.jsonl cannot be written: No space left on device")
         assert client.decide(entry(0, WEED))["saved"] == ["ada-0"]

@@ -9,7 +9,7 @@ from queue import Queue
 import pytest
 
 from spurgekit.review.serve import login_name
-from spurgekit.tiles.decisions import LOG, append_decisions
+from spurgekit.tiles.review_log import LOG, append_decisions
 from tests.command import refuse, succeed
 from tests.review import SAND, WEED, decided
 from tests.review.served import serve

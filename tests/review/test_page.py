@@ -13,12 +13,12 @@ import pytest
 from spurgekit.review import open_folder
 from spurgekit.review.app import Review, make_app
 from spurgekit.review.guard import Guard
-from spurgekit.review.journal import Journal
-from spurgekit.review.render import TilePictures
 from spurgekit.review.serve import listen, make_server
-from spurgekit.review.sources import find_sources
+from spurgekit.review.shared_log import Journal
+from spurgekit.review.site_images import find_sources
 from spurgekit.review.surroundings import Surroundings
-from spurgekit.tiles.decisions import LOG, append_decisions, read_decisions, read_outcomes
+from spurgekit.review.tile_pictures import TilePictures
+from spurgekit.tiles.review_log import LOG, append_decisions, read_decisions, read_outcomes
 from tests.dataset import add_columns
 from tests.review import NOTHING, REJECTED, SAND, UNSURE, WEED, decided, tile_id
 from tests.review.served import find_chromium, free_port, launch_chromium, serve

@@ -16,9 +16,9 @@ from spurgekit.dataset import DatasetOptions, build_dataset
 from spurgekit.errors import InputError
 from spurgekit.plots import PlotProtocol
 from spurgekit.review import open_folder
-from spurgekit.review.render import TilePictures
-from spurgekit.review.sources import find_sources
+from spurgekit.review.site_images import find_sources
 from spurgekit.review.surroundings import PAPER, Surroundings
+from spurgekit.review.tile_pictures import TilePictures
 from spurgekit.tiles import PlotOptions, TileOptions, make_tiles
 from tests.conftest import CORNER
 from tests.dataset import add_columns

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from spurgekit.diffusion import render
-from spurgekit.diffusion.backbone import Backbone
+from spurgekit.diffusion.latent_model import Backbone
 from spurgekit.diffusion.load import load_backbone
 from spurgekit.diffusion.render import Edit, EditUnit, Renderer, RenderOptions
 from spurgekit.diffusion.sampler import steps_of

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from spurgekit.diffusion.backbone import Backbone
-from spurgekit.diffusion.inversion import invert
-from spurgekit.diffusion.inversion_options import make_options
-from spurgekit.diffusion.lessons import Lesson
+from spurgekit.diffusion.latent_model import Backbone
 from spurgekit.diffusion.load import load_backbone
+from spurgekit.diffusion.textual_inversion.inversion_options import make_options
+from spurgekit.diffusion.textual_inversion.train import invert
+from spurgekit.diffusion.textual_inversion.training_samples import Lesson
 from tests.benchmarks.diffusion.clock import Budget, forget, peak_gib, seconds_of
 from tests.benchmarks.diffusion.reference import EXAMPLE_SETTINGS, ExampleSettings, ExampleTraining
 

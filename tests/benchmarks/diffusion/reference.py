@@ -19,7 +19,7 @@ from PIL import Image
 from torch.nn import functional as nnf
 from torch.utils.data import DataLoader, Dataset
 
-from spurgekit.diffusion.templates import PUBLISHED
+from spurgekit.diffusion.textual_inversion.prompt_templates import PUBLISHED
 
 
 class OneAtATime:

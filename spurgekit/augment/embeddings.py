@@ -1,0 +1,251 @@
+"""Teaching a diffusion model the classes of a dataset: a word for each class of each support set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from spurgekit.augment.support_sets import SetKey, tiles_of
+from spurgekit.dataset import Dataset
+from spurgekit.diffusion.concepts import token_of
+from spurgekit.diffusion.latent_model import BackboneInfo
+from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
+from spurgekit.diffusion.textual_inversion.training_samples import Lesson
+from spurgekit.errors import InputError, LeakageError, ModelError
+from spurgekit.imagery import slug
+from spurgekit.outputs import output_file, resumable_folder, write_provenance
+from spurgekit.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from spurgekit.diffusion.latent_model import Backbone
+
+EMBEDDINGS = "embeddings.json"
+
+
+class WordInfo(BaseModel):
+    """A word that was learned.
+
+    Attributes
+    ----------
+    set : str
+        Support set, or ``all``.
+    class_name : str
+    token : str
+    tiles : tuple of str
+        Ids of those that it was learned from.
+    loss_before, loss_after : float
+        See :class:`spurgekit.diffusion.textual_inversion.train.Learned`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    set: str
+    class_name: str
+    token: str
+    tiles: tuple[str, ...]
+    loss_before: float
+    loss_after: float
+
+
+class EmbeddingsInfo(BaseModel):
+    """What ``embeddings.json`` says: which words were learned, with which model and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    backbone: str
+    revision: str | None
+    licence: str | None
+    lora: str | None
+    words: tuple[WordInfo, ...]
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLesson:
+    """A lesson, and which class of which support set it teaches.
+
+    Attributes
+    ----------
+    lesson : Lesson
+    key : SetKey
+    class_name : str
+    tile_ids : tuple of str
+    """
+
+    lesson: Lesson
+    key: SetKey
+    class_name: str
+    tile_ids: tuple[str, ...]
+
+
+def embedding_path(folder: Path, key: SetKey, class_name: str) -> Path:
+    """Return where the word for a class of a support set is.
+
+    >>> embedding_path(Path("embeddings"), SetKey(3, 4), "leafy spurge").as_posix()
+    'embeddings/t03-n04/leafy-spurge.safetensors'
+    """
+    return Path(folder) / key.name / f"{slug(class_name)}.safetensors"
+
+
+def plan_lessons(dataset: Dataset, sets: Sequence[SetKey], options: InversionOptions) -> list[PlannedLesson]:
+    """Return what is to be learned: each class of each support set, absence included.
+
+    Raises
+    ------
+    InputError
+        If a class has no tiles, or two classes would have one token.
+    """
+    tokens: dict[str, str] = {}
+    for name in dataset.info.classes:
+        try:
+            token = token_of(name)
+        except ValueError as error:
+            raise InputError(f"{error}; rename the class") from error
+        if other := tokens.get(token):
+            raise InputError(f"the classes {other!r} and {name!r} would have one token, {token}; rename one")
+        tokens[token] = name
+    planned = []
+    for key, rows in tiles_of(dataset, sets):
+        for token, name in tokens.items():
+            mine = rows[rows["label"] == name]
+            lesson_key = embedding_path(Path(), key, name).with_suffix("").as_posix()
+            lesson = Lesson(lesson_key, token, tuple(mine["path"]), options.init or name)
+            planned.append(PlannedLesson(lesson, key, name, tuple(mine["tile_id"])))
+    return planned
+
+
+def learn_embeddings(
+    dataset: Dataset,
+    sets: Sequence[SetKey],
+    backbone: Backbone,
+    options: InversionOptions,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    warn: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
+) -> EmbeddingsInfo:
+    """Learn a word for each class of each support set, all in one run, and write them to a folder.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    sets : sequence of SetKey
+    backbone : Backbone
+    options : InversionOptions
+    out : pathlib.Path
+        Folder to make; one whose making was interrupted is gone on with. It gets a file for each word (see
+        :func:`embedding_path`), which ``load_textual_inversion`` of diffusers reads, ``embeddings.json``, ``losses.parquet``
+        and ``validation/``.
+    overwrite : bool
+        Replace a folder that spurgekit made before.
+    warn : callable
+        Told what a user should know while the run goes on.
+    progress : Progress
+
+    Raises
+    ------
+    InputError
+        If a class has no tiles, or a tile cannot be read.
+    ModelError
+        If the loss is not finite, or memory does not suffice.
+    OutputExistsError
+        If the folder is there already, or was begun with other settings.
+    """
+    from spurgekit.diffusion.textual_inversion.frozen_model import name_of
+    from spurgekit.diffusion.textual_inversion.train import CHECKPOINT, check_inversion, invert
+
+    planned = plan_lessons(dataset, sets, options)
+    lessons = [one.lesson for one in planned]
+    check_inversion(backbone, lessons, options)  # ahead of a folder that would have to be gone on with
+    settings = {
+        "dataset": str(dataset.path),
+        "words": {one.lesson.key: one.tile_ids for one in planned},
+        "backbone": asdict(backbone.info),
+        "precision": name_of(backbone.dtype),
+        "options": asdict(options),
+    }
+    with resumable_folder(out, settings, overwrite=overwrite, inputs=[dataset.path]) as folder:
+        learned = invert(backbone, lessons, options, folder, progress=progress, warn=warn)
+        words = tuple(
+            WordInfo(
+                set=one.key.name,
+                class_name=one.class_name,
+                token=one.lesson.token,
+                tiles=one.tile_ids,
+                loss_before=learned[one.lesson.key].loss_before,
+                loss_after=learned[one.lesson.key].loss_after,
+            )
+            for one in planned
+        )
+        about = backbone.info
+        info = EmbeddingsInfo(
+            backbone=about.name,
+            revision=about.revision,
+            licence=about.licence,
+            lora=about.lora,
+            words=words,
+            options=asdict(options),
+        )
+        with output_file(folder / EMBEDDINGS) as file:
+            file.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_provenance(folder, parameters=settings, inputs=[dataset.path])
+        (folder / CHECKPOINT).unlink()
+    return info
+
+
+def read_embeddings(folder: Path) -> EmbeddingsInfo:
+    """Read what ``embeddings.json`` of a folder says.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is damaged.
+    """
+    file = Path(folder) / EMBEDDINGS
+    if not file.is_file():
+        what = f"holds no {EMBEDDINGS}" if Path(folder).is_dir() else "does not exist"
+        raise InputError(f"{folder} {what}; learn words with 'spurgekit invert'")
+    try:
+        return EmbeddingsInfo.model_validate_json(file.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise InputError(f"{file} is damaged; learn the words again") from error
+
+
+def check_embeddings(folder: Path, dataset: Dataset, sets: Sequence[SetKey], info: BackboneInfo) -> None:
+    """Make sure that words were learned with a model, for support sets, and from their tiles alone.
+
+    Raises
+    ------
+    InputError
+        If the folder is none of words, or lacks some.
+    ModelError
+        If they were learned with another model.
+    LeakageError
+        If they were learned from tiles outside of their support set, which may be test tiles.
+    """
+    found = read_embeddings(folder)
+    hint = "pass another --embeddings folder, where they will be learned"
+    for what, theirs, ours in (
+        ("", found.backbone, info.name),
+        ("revision ", found.revision, info.revision),
+        ("LoRA ", found.lora, info.lora),
+    ):
+        if theirs != ours:
+            raise ModelError(f"the words in {folder} were learned with {what}{theirs or 'none'}, not {ours or 'none'}; {hint}")
+    words = {(word.set, word.class_name): word for word in found.words}
+    for key, rows in tiles_of(dataset, sets):
+        for name in dataset.info.classes:
+            word = words.get((key.name, name))
+            if word is None or not embedding_path(folder, key, name).is_file():
+                raise InputError(f"{folder} has no word for {name!r} of {key.name}; {hint}")
+            if foreign := sorted(set(word.tiles) - set(rows["tile_id"][rows["label"] == name])):
+                raise LeakageError(
+                    f"the word for {name!r} of {key.name} in {folder} was learned from tiles outside of that support set, "
+                    f"e.g. {foreign[0]}; {hint}"
+                )

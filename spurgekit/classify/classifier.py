@@ -1,0 +1,151 @@
+"""A model folder: ``model.safetensors``, ``model.json`` and a model card. Never a pickle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from spurgekit.classify.model_info import DESCRIPTION, HeldOut, ModelInfo, read_model_info
+from spurgekit.classify.preprocess import Preprocess
+from spurgekit.classify.prevalence import parse_prevalence, shift_prevalence
+from spurgekit.classify.tile_reader import Pixels
+from spurgekit.classify.timm_backbone import make_backbone
+from spurgekit.classify.training.network import Network
+from spurgekit.classify.training.precision import put_on
+from spurgekit.devices import choose_device
+from spurgekit.errors import ModelError
+
+WEIGHTS = "model.safetensors"
+PREDICTIONS = "test_predictions.csv"
+
+
+class TileClassifier:
+    """A model ready to look at tiles.
+
+    Attributes
+    ----------
+    info : ModelInfo
+    network : Network
+    folder : pathlib.Path or None
+        Where it was read from.
+    prevalence : tuple of float or None
+        The share of each class that its probabilities are for; None for that in training.
+    """
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        network: nn.Module,
+        device: torch.device,
+        folder: Path | None = None,
+        prevalence: tuple[float, ...] | None = None,
+    ) -> None:
+        self.info = info
+        self.folder = folder
+        self.prevalence = prevalence
+        self.network = put_on(Network(network, unit_features=info.unit_features), device).eval()
+        self._preprocess = Preprocess(info.image_size_px, info.mean, info.std, device, info.dtype)
+
+    @torch.inference_mode()
+    def predict(self, tiles: Pixels) -> NDArray[np.float32]:
+        """Return class probabilities.
+
+        Parameters
+        ----------
+        tiles : ndarray, shape (n, bands, height, width)
+            Of the model's dtype, at its ground sample distance; pixels without data are marked as
+            :mod:`spurgekit.classify.tile_reader` does it.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, classes)
+        """
+        logits = self.network.averaged(self._preprocess(tiles), self.info.views)
+        found = np.asarray((logits / self.info.temperature).softmax(dim=1).cpu().numpy(), dtype=np.float32)
+        if self.prevalence is None:
+            return found
+        return shift_prevalence(found, self.info.training_counts, self.prevalence).astype(np.float32)
+
+
+def save_model(folder: Path, info: ModelInfo, network: nn.Module) -> None:
+    """Write ``model.safetensors`` and ``model.json`` into a folder."""
+    tensors = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / DESCRIPTION).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def load_model(
+    folder: Path, device: str = "auto", *, views: Literal[1, 8] | None = None, prevalence: str | None = None
+) -> TileClassifier:
+    """Load a model folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    device : str
+    views : {1, 8}, optional
+        Turns of a tile to average over, if not as many as the model was tested with: one is eight times as fast.
+    prevalence : str, optional
+        How common the classes are expected to be, where that is not as in training; see
+        :func:`spurgekit.classify.prevalence.parse_prevalence`. What ``info`` says of the held-out test is then of the
+        probabilities so corrected.
+
+    Raises
+    ------
+    ModelError
+        If it is not one, or its weights do not fit its description.
+    InputError
+        If the prevalence cannot be.
+    """
+    folder = Path(folder)
+    info = read_model_info(folder)
+    shares = None if prevalence is None else parse_prevalence(prevalence, info.classes)
+    if shares is not None:
+        info = _tested_at(folder, info, shares)
+    if views is not None:
+        info = info.model_copy(update={"views": views})
+    network = make_backbone(
+        info.backbone,
+        options=info.backbone_options,
+        image_size_px=info.image_size_px,
+        num_classes=len(info.classes),
+        bands=info.bands,
+    )
+    try:
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except (SafetensorError, FileNotFoundError, RuntimeError) as error:
+        raise ModelError(
+            f"{folder / WEIGHTS} is missing, damaged, or does not fit {DESCRIPTION}; train the model again"
+        ) from error
+    return TileClassifier(info, network, choose_device(device), folder, shares)
+
+
+def _tested_at(folder: Path, info: ModelInfo, shares: tuple[float, ...]) -> ModelInfo:
+    """Return what is said of a model with its test predictions corrected for a prevalence."""
+    from spurgekit.classify.scores import confusion, score  # scikit-learn is of no use to other maps
+
+    file = folder / PREDICTIONS
+    try:
+        table = pd.read_csv(file)
+        probabilities = table[[f"p({name})" for name in info.classes]].to_numpy(np.float64)
+        targets = table["label"].map({name: i for i, name in enumerate(info.classes)}).to_numpy(np.int64)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{file} is missing or damaged, and --prevalence needs it; train the model again") from error
+    probabilities /= probabilities.sum(axis=1, keepdims=True)  # they were rounded
+    shifted = shift_prevalence(probabilities, info.training_counts, shares)
+    metrics = score(shifted, targets)
+    held_out = HeldOut(
+        balanced_accuracy=metrics.pop("balanced_accuracy"),
+        confusion_matrix=tuple(tuple(int(n) for n in row) for row in confusion(shifted, targets)),
+        metrics=metrics,
+        split=info.held_out.split,
+    )
+    return info.model_copy(update={"held_out": held_out})

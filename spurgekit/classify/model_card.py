@@ -1,0 +1,150 @@
+"""The model card: what the model is, where it was tested, what it should not be used for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from spurgekit.classify.arms import RECIPES, parse_arm
+from spurgekit.classify.model_info import ModelInfo
+from spurgekit.dataset.dataset_card import describe_split
+
+METRICS = {
+    "auroc": "AUROC",
+    "f1": "F1",
+    "brier": "Brier score",
+    "ece": "expected calibration error",
+}
+
+MOST_PLACES = 40
+"""Places that the card lists one by one."""
+
+
+def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: str) -> None:
+    """Write ``README.md`` of a model folder, with the YAML header that the Hugging Face Hub reads.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    info : ModelInfo
+    tested : pandas.DataFrame
+        Test predictions: label, predicted and place of each tile.
+    weights : str
+        Where the backbone's weights were from.
+    """
+    header = {"library_name": "timm", "pipeline_tag": "image-classification", "tags": ["drone", "vegetation", "spurgekit"]}
+    lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in header.items()), "---", ""]
+    lines += [
+        f"# {' / '.join(info.classes)} from drone tiles",
+        "",
+        f"Recipe `{info.recipe}`: {RECIPES[parse_arm(info.recipe).recipe]}. The backbone is `{info.backbone}` (weights "
+        f"{weights}). It looks at tiles of {info.tile_size_px} px{_on_the_ground(info)}, {_bands(info)}, resized to "
+        f"{info.image_size_px} px; it learned from {_counts(info)}.",
+        "",
+        "## Held-out test",
+        "",
+        f"Balanced accuracy {info.held_out.balanced_accuracy:.3f} on {len(tested)} tiles"
+        + "".join(f", {METRICS[name]} {value:.3f}" for name, value in info.held_out.metrics.items() if name in METRICS)
+        + f". {describe_split(info.held_out.split)} The test side was looked at once.",
+        "",
+        "| true \\ predicted | " + " | ".join(info.classes) + " |",
+        "| --- |" + " ---: |" * len(info.classes),
+        *(
+            f"| {name} | " + " | ".join(map(str, row)) + " |"
+            for name, row in zip(info.classes, info.held_out.confusion_matrix, strict=True)
+        ),
+        "",
+        *_places(info, tested),
+        "## Probabilities",
+        "",
+        _calibration(info),
+        "",
+        "![Reliability on the test tiles](reliability.png)",
+        "",
+        "## Limits",
+        "",
+        "- Tested on held-out places of the same survey only: another site, season, camera or height is another question.",
+        "- Not for decisions about single plants: a tile is the smallest thing that it sees.",
+        *(f"- {note[0].upper()}{note[1:].rstrip('.')}." for note in info.notes),
+        "- Not for other species than the classes above: what it does not know it calls by one of their names.",
+        "",
+        "## Use",
+        "",
+        "`spurgekit map site.tif --model .` maps a site. Without spurgekit:",
+        "",
+        *_code(info),
+        "",
+    ]
+    (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _on_the_ground(info: ModelInfo) -> str:
+    return "" if info.gsd_m is None else f" = {info.tile_size_px * info.gsd_m:.2f} m at {100 * info.gsd_m:.2f} cm a pixel"
+
+
+def _bands(info: ModelInfo) -> str:
+    return f"{info.bands} band{'s' if info.bands > 1 else ''} of {info.dtype}"
+
+
+def _counts(info: ModelInfo) -> str:
+    return ", ".join(f"{count:,} of {name}" for name, count in info.training_counts.items())
+
+
+def _places(info: ModelInfo, tested: pd.DataFrame) -> list[str]:
+    """Return a table of how the model did place by place."""
+    names = sorted(set(tested["place"]), key=lambda name: (len(name), name))
+    if not 1 < len(names) <= MOST_PLACES:
+        return [f"The tiles are from {len(names):,} place{'s' if len(names) > 1 else ''}.", ""]
+    lines = ["| place | tiles | " + " | ".join(f"{name} recognised" for name in info.classes) + " |"]
+    lines.append("| --- | ---: |" + " ---: |" * len(info.classes))
+    for name in names:
+        rows = tested[tested["place"] == name]
+        cells = []
+        for label in info.classes:
+            mine = rows[rows["label"] == label]
+            cells.append(f"{int((mine['predicted'] == label).sum())} of {len(mine)}" if len(mine) else "–")
+        lines.append(f"| {name} | {len(rows)} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _calibration(info: ModelInfo) -> str:
+    total = sum(info.training_counts.values())
+    shares = ", ".join(f"{name} {count / total:.0%}" for name, count in info.training_counts.items())
+    suits = (
+        f"They suit ground where the classes are as common as in training ({shares}); `--prevalence` corrects for other ground."
+    )
+    calibration = info.calibration
+    if calibration is None:
+        return f"They are as the training left them, not calibrated. {suits}"
+    held_out = f"{calibration.groups} places" if calibration.groups else "tiles"
+    return (
+        f"Calibrated by {calibration.method} scaling on {calibration.tiles:,} predictions of training tiles, {held_out} "
+        f"held out in turn: expected calibration error {calibration.ece_before:.3f} before, {calibration.ece_after:.3f} "
+        f"after. {suits}"
+    )
+
+
+def _code(info: ModelInfo) -> list[str]:
+    """Return how the model is loaded with timm alone."""
+    arguments = "".join(f", {key}={value!r}" for key, value in info.backbone_options.items())
+    arguments += f", in_chans={info.bands}" if info.bands != 3 and "in_chans" not in info.backbone_options else ""
+    white = " / 255" if info.dtype == "uint8" else ""
+    lines = [
+        "```python",
+        f'model = timm.create_model("{info.backbone}", num_classes={len(info.classes)}{arguments}).eval()',
+        'model.load_state_dict(safetensors.torch.load_file("model.safetensors"))',
+        f"x = (tiles{white} - mean) / std  # [n, {info.bands}, {info.image_size_px}, {info.image_size_px}]; "
+        "mean and std of model.json, by band",
+    ]
+    if info.unit_features:
+        lines += [
+            "features = model.forward_head(model.forward_features(x), pre_logits=True)",
+            "logits = model.get_classifier()(torch.nn.functional.normalize(features, dim=1))",
+        ]
+    else:
+        lines.append("logits = model(x)")
+    averaged = "  # the mean of logits over the 8 turns of a tile" if info.views == 8 else ""
+    return [*lines, f"probabilities = (logits / {float(np.round(info.temperature, 6))}).softmax(dim=1){averaged}", "```"]

@@ -1,0 +1,141 @@
+"""Which tiles a classifier learns from: all of the training split or a few shots, and tiles from elsewhere beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from spurgekit.augment.manifest import check_sources, mixing_probability, read_manifest, select_synthetic, usable
+from spurgekit.classify.arms import Arm
+from spurgekit.classify.features import FeatureStore, unit
+from spurgekit.classify.probe import Array
+from spurgekit.classify.probe_samples import SupportSet, describe
+from spurgekit.dataset import Dataset
+from spurgekit.errors import InputError
+from spurgekit.seeds import seed_of
+
+NEIGHBOURS = 4
+"""Unlabelled tiles for each tile of a support set."""
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Tiles from elsewhere that arms may ask for.
+
+    Attributes
+    ----------
+    data : Dataset
+        Whose unlabelled tiles are retrieved.
+    synthetic : mapping of str to pandas.DataFrame
+        The manifests of ``augmented/`` folders, by name.
+    mixing : float, optional
+        Their share in each class; by default it depends on the number of shots.
+    """
+
+    data: Dataset
+    synthetic: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    mixing: float | None = None
+
+    @classmethod
+    def open(cls, data: Dataset, folders: Mapping[str, Path], mixing: float | None) -> Elsewhere:
+        """Read the manifests of ``augmented/`` folders."""
+        if mixing is not None and not 0 <= mixing <= 1:
+            raise InputError(f"--mixing {mixing} is not a probability; pass a number from 0 to 1")
+        return cls(data, {name: read_manifest(folder, data.info.classes) for name, folder in folders.items()}, mixing)
+
+    @cached_property
+    def unlabelled(self) -> pd.DataFrame:
+        """Rows of the dataset's unlabelled tiles; see :meth:`spurgekit.dataset.Dataset.unlabelled`."""
+        return self.data.unlabelled()
+
+    def check(self, arm: Arm) -> None:
+        """Raise an :class:`InputError` where an arm asks for tiles that there are none of."""
+        if arm.has("synthetic"):
+            self._manifest(arm)
+        if arm.has("retrieval"):
+            _ = self.unlabelled
+
+    def gather(
+        self, store: FeatureStore, tiles: pd.DataFrame, arm: Arm, *, n: int = 0, trial: int = 0, seed: int = 0
+    ) -> SupportSet:
+        """Return a support set with what an arm adds to it.
+
+        Parameters
+        ----------
+        tiles : pandas.DataFrame
+            The real ones: tile_id, path, target and group.
+        n : int
+            Shots; 0 for a whole training split.
+        trial : int
+        """
+        classes = len(self.data.info.classes)
+        shots = n or int(tiles["target"].value_counts().min())
+        mixing = mixing_probability(max(shots, 1)) if self.mixing is None else self.mixing
+        return SupportSet(tiles, classes, self._extra(store, tiles, arm, n, trial), mixing, seed_of(seed, n, trial))
+
+    def _extra(self, store: FeatureStore, tiles: pd.DataFrame, arm: Arm, n: int, trial: int) -> pd.DataFrame:
+        if arm.has("retrieval"):
+            rows = self.unlabelled
+            return retrieve(tiles, describe(store, tiles, "probe"), rows, describe(store, rows, "probe"))
+        if arm.has("synthetic"):
+            manifest = self._manifest(arm)
+            rows = select_synthetic(manifest, trial=trial, n=n) if n else _of_whole_split(manifest)
+            check_sources(rows, tiles["tile_id"])
+            rows = rows.rename(columns={"tile_id": "owner", "id": "tile_id"})
+            soft = [name for name in ("source_target", "share") if name in rows]
+            return rows[["tile_id", "path", "target", "weight", "owner", *soft]]
+        return pd.DataFrame()
+
+    def _manifest(self, arm: Arm) -> pd.DataFrame:
+        """Return the manifest that an arm's synthetic tiles are listed in."""
+        if not self.synthetic:
+            raise InputError(f"the arm {arm} wants synthetic tiles; pass their folder with --synthetic DIR")
+        if not arm.folder and len(self.synthetic) == 1:
+            return next(iter(self.synthetic.values()))
+        if arm.folder not in self.synthetic:
+            names = ", ".join(name or "one without a name" for name in self.synthetic)
+            raise InputError(f"the arm {arm} is of none of the folders of --synthetic ({names}); write synthetic:NAME")
+        return self.synthetic[arm.folder]
+
+
+def _of_whole_split(manifest: pd.DataFrame) -> pd.DataFrame:
+    rows = manifest[manifest["n"].isna() & manifest["trial"].isna()]
+    if not usable(rows):
+        raise InputError("there are no synthetic tiles for the whole training split, only for support sets; pass --shots")
+    return rows
+
+
+def retrieve(tiles: pd.DataFrame, described: Array, unlabelled: pd.DataFrame, described_unlabelled: Array) -> pd.DataFrame:
+    """Return the unlabelled tiles that are nearest to the tiles of a support set, with their classes.
+
+    An unlabelled tile that is near to several goes to the nearest of them.
+
+    Parameters
+    ----------
+    tiles : pandas.DataFrame
+        The support set: tile_id and target.
+    described : ndarray, shape (tiles, d)
+        See :func:`spurgekit.classify.probe_samples.describe`.
+    unlabelled : pandas.DataFrame
+        With tile_id and path.
+    described_unlabelled : ndarray, shape (unlabelled, d)
+
+    Returns
+    -------
+    pandas.DataFrame
+        tile_id, path, target, weight (1), and ``owner``, the tile that each owes its class to.
+    """
+    similarity = unit(described) @ unit(described_unlabelled).T
+    nearest = similarity.argmax(axis=0)
+    found = []
+    for i, (tile_id, target) in enumerate(zip(tiles["tile_id"], tiles["target"], strict=True)):
+        mine = np.flatnonzero(nearest == i)
+        chosen = mine[np.argsort(-similarity[i, mine], kind="stable")[:NEIGHBOURS]]
+        rows = unlabelled.iloc[chosen][["tile_id", "path"]]
+        found.append(rows.assign(target=target, weight=1.0, owner=tile_id))
+    return pd.concat(found, ignore_index=True)

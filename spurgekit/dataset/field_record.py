@@ -1,0 +1,95 @@
+"""What botanists wrote down of plots: presence or absence in each, or in each quarter, becomes the label of its tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+
+from spurgekit.dataset.labels import DEFAULT_COLUMN, Labels, as_classes, class_column
+from spurgekit.errors import InputError
+from spurgekit.plots.plot_file import as_id, lower_columns
+
+COLUMNS = (DEFAULT_COLUMN, "presence", "present")
+"""Columns that may hold the class, the first that is there."""
+
+Place = tuple[str, str, str]
+"""Site, plot and quarter; empty where a record does not tell them."""
+
+
+def labels_from_record(
+    index: gpd.GeoDataFrame, record: pd.DataFrame, *, column: str | None, classes: Sequence[str], where: Path
+) -> Labels:
+    """Return the labels that a record of plots gives to their tiles.
+
+    Parameters
+    ----------
+    index : geopandas.GeoDataFrame
+        Tiles with columns plot, and site and quarter where the record has them.
+    record : pandas.DataFrame
+        Columns plot, optionally site and quarter, and the class. A row with a quarter is of that tile alone, one without of
+        all tiles of the plot that no row names. Presence in a plot says less of its quarters than absence does: their origin
+        is ``plot``, and they are worth a review.
+    column : str, optional
+        Column of the class; ``label``, ``presence`` or ``present`` by default.
+    classes : sequence of str
+        Of two, the first is also what ``no``, ``0`` or ``absent`` mean, the second ``yes``, ``1`` or ``present``.
+    where : pathlib.Path
+        The record's file, for messages.
+
+    Raises
+    ------
+    InputError
+        If the record contradicts itself, or is of none of the tiles.
+    """
+    record = record.rename(columns=lower_columns(record))
+    if "plot" not in record:
+        raise InputError(f"{where} has no column plot ({', '.join(map(str, record.columns))}); name the plots in it")
+    if "plot" not in index:
+        raise InputError(f"{where} is a record of plots, and these tiles are of none; tile with --layout plots")
+    name = column.strip().lower() if column else next((name for name in COLUMNS if name in record), DEFAULT_COLUMN)
+    said = _read(record, as_classes(class_column(record, name, where), classes), classes, where)
+    places = zip(
+        _ids(index, "site") if "site" in record else [""] * len(index),
+        _ids(index, "plot"),
+        _ids(index, "quarter"),
+        strict=True,
+    )
+    found = [
+        next(((said[place], kind) for place, kind in (((s, p, q), "quarter"), ((s, p, ""), "plot")) if place in said), None)
+        for s, p, q in places
+    ]
+    if not any(found):
+        plots = sorted({plot for _, plot, _ in said})
+        raise InputError(f"{where} tells of plots {', '.join(plots[:6]) or '(none)'}, and no tile is of one of them")
+    labels, origins = (pd.Series([pair and pair[i] for pair in found], index.index, dtype=object) for i in (0, 1))
+    return Labels.of(labels, origins)
+
+
+def _read(record: pd.DataFrame, labels: pd.Series, classes: Sequence[str], where: Path) -> dict[Place, str]:
+    """Return what a record says of each place that it names."""
+    said: dict[Place, str] = {}
+    for site, plot, quarter, label in zip(*(_ids(record, name) for name in ("site", "plot", "quarter")), labels, strict=True):
+        place = (site, plot, quarter)
+        if label is not None and said.setdefault(place, label) != label:
+            raise InputError(f"{where} says both {said[place]!r} and {label!r} of {_in_words(place)}; correct it")
+    for (site, plot, quarter), label in said.items():
+        whole = (site, plot, "")
+        if quarter and said.get(whole) == classes[0] != label:
+            raise InputError(
+                f"{where} says {classes[0]!r} of {_in_words(whole)}, and {label!r} of its quarter {quarter}; correct it"
+            )
+    return said
+
+
+def _ids(table: pd.DataFrame, column: str) -> list[str]:
+    """Return a column as ids, empty where there is none; quarters in capitals."""
+    ids = [as_id(value) for value in table[column]] if column in table else [""] * len(table)
+    return [name.upper() for name in ids] if column == "quarter" else ids
+
+
+def _in_words(place: Place) -> str:
+    site, plot, quarter = place
+    return f"plot {plot}" + (f" of {site}" if site else "") + (f", quarter {quarter}" if quarter else "")

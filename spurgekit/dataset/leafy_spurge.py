@@ -1,0 +1,99 @@
+"""The published Leafy Spurge Dataset (Doherty et al. 2025, doi:10.1038/s41597-025-05094-6) in the form that is used here.
+
+On the Hugging Face Hub it is ``mpg-ranch/leafy_spurge``: ``data/crop`` (half a metre around 1000 points, 39 px) and
+``data/context`` (1024 px around them), each with ``train`` and ``test``, and ``data/orthomosaic``, the rest of the survey
+without labels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+
+from spurgekit.dataset.build import build_dataset
+from spurgekit.dataset.dataset_options import DatasetOptions
+from spurgekit.dataset.imagefolder import read_imagefolder
+from spurgekit.dataset.publish import download
+from spurgekit.dataset.reader import DatasetInfo
+from spurgekit.dataset.sources import IMAGE, Source
+from spurgekit.errors import InputError
+from spurgekit.progress import Progress, silent
+from spurgekit.tiles.tile_options import CONTEXT, UNLABELLED
+
+REPOSITORY = "mpg-ranch/leafy_spurge"
+CLASSES = ("absent", "present")
+LICENCE = "cc-by-4.0"
+PLOT_M = 0.5
+"""Side of the ground that was searched at each point, and that ``crop`` shows."""
+
+FOLDERS = {"crop": "crop", CONTEXT: "context", UNLABELLED: "orthomosaic"}
+VIEWS = tuple(FOLDERS)
+
+
+def fetch_leafy_spurge(
+    source: str | Path,
+    out: Path,
+    *,
+    views: tuple[str, ...] = ("crop",),
+    revision: str | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> DatasetInfo:
+    """Build a dataset from the published one, with the test set that it has.
+
+    Training tiles that touch a test tile (of the largest view) are left out, and counted.
+
+    Parameters
+    ----------
+    source : str or pathlib.Path
+        A local copy of the repository, or its name on the Hub.
+    out : pathlib.Path
+        Folder to make.
+    views : tuple of str
+        Of ``crop``, ``context`` and ``unlabelled``; the first always.
+    revision : str, optional
+        Of the repository.
+
+    Raises
+    ------
+    InputError
+        If the folder is no such copy.
+    HubError
+        If the Hub cannot be reached, and its cache does not hold it.
+    """
+    if unknown := [name for name in views if name not in VIEWS]:
+        raise InputError(f"there is no view {unknown[0]!r}; there are {', '.join(VIEWS)}")
+    wanted = [name for name in VIEWS if name in views or name == "crop"]
+    folder = Path(source)
+    if not folder.is_dir():
+        folder = download(str(source), [f"data/{FOLDERS[name]}/**" for name in wanted], revision=revision)
+    return build_dataset(
+        read_leafy_spurge(folder, wanted),
+        out,
+        DatasetOptions(split_column="split", classes=CLASSES, buffer_m=0.0, licence=LICENCE),
+        overwrite=overwrite,
+        progress=progress,
+    )
+
+
+def read_leafy_spurge(folder: Path, views: list[str]) -> Source:
+    """Return a local copy of the repository as something to build a dataset from."""
+    crop = _read(folder, "crop", None)
+    gsd_m = PLOT_M / float(crop["size_px"].iloc[0])
+    crop = _read(folder, "crop", gsd_m)
+    rest = {name: _read(folder, name, gsd_m) for name in views if name != "crop"}
+    return Source(folder, "leafy-spurge", crop.assign(layout="points"), label_from="points", views=rest)
+
+
+def _read(folder: Path, view: str, gsd_m: float | None) -> gpd.GeoDataFrame:
+    images = folder / "data" / FOLDERS[view]
+    if not images.is_dir():
+        raise InputError(f"{folder} holds no {images.relative_to(folder)}; pass a copy of {REPOSITORY}, with its folder data")
+    index = read_imagefolder(images, gsd_m=gsd_m)
+    index[IMAGE] = [images / name for name in index["file_name"]]
+    if view != UNLABELLED:
+        if "idx" not in index:
+            raise InputError(f"{images} has no metadata.csv with the points' idx; download it again")
+        index["tile_id"] = [f"leafy-spurge_p{int(number):05d}" for number in index["idx"]]
+    return index.assign(site="leafy-spurge", source=REPOSITORY, valid_fraction=1.0)

@@ -1,0 +1,46 @@
+"""What is in a dataset, as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import geopandas as gpd
+import pandas as pd
+
+from spurgekit.dataset.dataset_card import describe_split
+from spurgekit.dataset.reader import SPLITS, Dataset
+from spurgekit.tiles.index import PARQUET
+
+PLACES = ("site", "cluster", "plot", "group")
+"""Columns whose groups are listed, if there are several of them, and not too many."""
+
+MOST_PLACES = 40
+
+
+def tell(dataset: Dataset) -> Iterator[str]:
+    """Yield what ``spurgekit dataset info`` prints."""
+    info = dataset.info
+    ground = "" if info.gsd_m is None else f", {info.size_px * info.gsd_m:.2f} m at {100 * info.gsd_m:.2f} cm a pixel"
+    yield f"dataset    {dataset.path} ({info.name})"
+    yield f"tiles      {info.size_px} x {info.size_px} px{ground}"
+    surveys = [f"{survey.name} ({survey.date or 'no date'}): {survey.tiles:,}" for survey in info.surveys]
+    yield f"surveys    {', '.join(surveys) or 'unknown'}"
+    yield f"labels     {', '.join(f'{count:,} by {origin}' for origin, count in info.label_from.items()) or 'unknown'}"
+    yield f"split      {describe_split(info.split)}"
+    if info.shots:
+        yield f"few-shot   {info.trials} support sets of each of {', '.join(map(str, info.shots))} tiles a class"
+    if info.unlabelled is not None:
+        yield f"unlabelled {info.unlabelled.tiles:,} tiles of {info.unlabelled.size_px} px in {info.unlabelled.folder}"
+    if info.left_out:
+        yield f"left out   {'; '.join(f'{count:,} {why}' for why, count in info.left_out.items())}"
+    for note in info.notes:
+        yield f"note       {note}"
+    yield ""
+    counts = pd.DataFrame({side: info.counts[side] for side in SPLITS}).reindex(info.classes)
+    yield from counts.rename_axis("class").reset_index().to_string(index=False).splitlines()
+    index = gpd.read_parquet(dataset.path / PARQUET)
+    for column in PLACES:
+        if column in index and 1 < len(set(index[column].dropna())) <= MOST_PLACES:
+            yield ""
+            table = pd.crosstab([index[column].astype(str), index["split"]], index["label"]).reindex(columns=list(info.classes))
+            yield from table.reset_index().to_string(index=False).splitlines()

@@ -1,0 +1,122 @@
+"""The grid on which an image is read: its own, one in another CRS, one of another ground sample distance."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from rasterio._err import CPLE_BaseError  # what GDAL raises beside rasterio's own errors; not exported
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+from rasterio.warp import transform
+from shapely import Polygon
+
+from spurgekit.errors import ImageryError
+from spurgekit.imagery.pixel_grid import PixelGrid, name_crs, parse_crs
+
+
+def in_crs(path: Path, grid: PixelGrid, crs: str | None, unplaced: str | None = None) -> PixelGrid:
+    """Return an image's grid in the CRS asked for: assigned where there is none, else reprojected.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        For messages.
+    grid : PixelGrid
+    crs : str, optional
+        None for the image's own.
+    unplaced : str, optional
+        What is known of why the image has no place.
+
+    Raises
+    ------
+    ImageryError
+        If the image cannot be brought to that CRS.
+    """
+    wanted = parse_crs(crs) if crs else grid.crs
+    if wanted == grid.crs or wanted is None:
+        return grid
+    if grid.crs is None:
+        if grid.transform.is_identity:
+            nowhere = "has no georeference at all, so --crs cannot place it; georeference it first, e.g. in QGIS"
+            raise ImageryError(f"{path} {unplaced or nowhere}")
+        return PixelGrid(grid.width, grid.height, grid.transform, wanted)
+    return _north_up(path, grid, wanted)
+
+
+def _north_up(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:
+    """Return a grid along the axes of another CRS that covers all of a grid, with pixels of the same mean area.
+
+    GDAL's own choice takes the image's bounding box for the image, so that it makes rotated ones coarser than they are.
+    """
+    try:
+        outline = np.column_stack(transform(grid.crs, crs, *grid.outline().T))
+    except (RasterioError, CPLE_BaseError):
+        outline = np.full((1, 2), np.inf)
+    if not np.isfinite(outline).all():
+        raise _not_in(path, grid, crs)
+    side = math.sqrt(Polygon(outline).area / (grid.width * grid.height))
+    left, top = outline[:, 0].min(), outline[:, 1].max()
+    width = math.ceil((outline[:, 0].max() - left) / side - 1e-6)
+    height = math.ceil((top - outline[:, 1].min()) / side - 1e-6)
+    return PixelGrid(width, height, Affine(side, 0.0, float(left), 0.0, -side, float(top)), crs)
+
+
+def _not_in(path: Path, grid: PixelGrid, crs: CRS) -> ImageryError:
+    return ImageryError(
+        f"{path} says that it is in {name_crs(grid.crs)}, and what lies there cannot be brought to {name_crs(crs)}; "
+        "pass another --crs, or correct what the file says, e.g. gdal_edit.py -a_srs EPSG:32612 FILE"
+    )
+
+
+def same_pixels_in(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:
+    """Return the grid of the same pixels in another CRS: the affine map that is closest to where each of them lies there.
+
+    Between projections in metres, that is to about a centimetre over a kilometre.
+
+    Raises
+    ------
+    ImageryError
+        If the image cannot be brought to that CRS.
+    """
+    if crs == grid.crs:
+        return grid
+    across, down = (np.ravel(part) for part in np.meshgrid([-0.5, 0.0, 0.5], [-0.5, 0.0, 0.5]))  # from the image's middle
+    x, y = grid.to_world((across + 0.5) * grid.width, (down + 0.5) * grid.height)
+    try:
+        places = np.column_stack(transform(grid.crs, crs, x, y))
+    except (RasterioError, CPLE_BaseError):
+        places = np.full((1, 2), np.inf)
+    if not np.isfinite(places).all():
+        raise _not_in(path, grid, crs)
+    design = np.column_stack([across, down, np.ones(9)])
+    (a, d), (b, e), (c, f) = np.linalg.lstsq(design, places, rcond=None)[0].tolist()
+    to_middle = Affine.scale(1 / grid.width, 1 / grid.height) @ Affine.translation(-grid.width / 2, -grid.height / 2)
+    return PixelGrid(grid.width, grid.height, Affine(a, b, c, d, e, f) @ to_middle, crs)
+
+
+def at_gsd(path: Path, grid: PixelGrid, gsd_m: float | None, unplaced: str | None = None) -> PixelGrid:
+    """Return the grid over the same ground with square pixels of a size in metres; the grid itself where None is asked for.
+
+    Raises
+    ------
+    ImageryError
+        If there can be no such pixels, or the image is not in a CRS that measures the ground.
+    """
+    if gsd_m is None:
+        return grid
+    check_gsd(gsd_m)
+    if unplaced:
+        raise ImageryError(f"{path} {unplaced}")
+    try:
+        return grid.at_gsd(gsd_m)
+    except ImageryError as error:
+        raise ImageryError(f"{path} {error}") from error
+
+
+def check_gsd(gsd_m: float) -> None:
+    """Refuse what cannot be a ground sample distance, in metres."""
+    if not (math.isfinite(gsd_m) and gsd_m > 0):
+        raise ImageryError(f"a ground sample distance of {gsd_m} m cannot be; pass a positive number of metres")

@@ -1,0 +1,179 @@
+"""Slide a classifier over an image: one probability vector for each cell, in one streaming pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spurgekit.classify import TileClassifier
+from spurgekit.classify.tile_reader import mark_missing
+from spurgekit.errors import InputError
+from spurgekit.imagery import PixelGrid, Raster, Window
+from spurgekit.imagery.quicklook import Watcher
+from spurgekit.parallel import stream_map
+from spurgekit.progress import Progress, silent
+
+STRIP_BYTES = 8 << 20
+"""The most bytes of pixels that are read at once (two strips are held: one being looked at, one being read)."""
+
+NO_CLASS = 255
+"""Class number of a cell without data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A map's likeliest classes, filled in strip by strip.
+
+    Attributes
+    ----------
+    image : str
+        Name of the image.
+    grid : PixelGrid
+        Of the cells.
+    predicted : ndarray of uint8, shape (rows, columns)
+        Number of the likeliest class; :data:`NO_CLASS` where there is no data.
+    certainty : ndarray of float32, shape (rows, columns)
+        Its probability.
+    """
+
+    image: str
+    grid: PixelGrid
+    predicted: NDArray[np.uint8]
+    certainty: NDArray[np.float32]
+
+    @classmethod
+    def empty(cls, image: str, grid: PixelGrid) -> Cells:
+        """Return a map without data."""
+        shape = grid.height, grid.width
+        return cls(image, grid, np.full(shape, NO_CLASS, np.uint8), np.zeros(shape, np.float32))
+
+    def put(self, window: Window, probabilities: NDArray[np.float32]) -> None:
+        """Fill in a window from probabilities of shape (classes, rows, columns), NaN where there is no data."""
+        seen = np.isfinite(probabilities[0])
+        self.predicted[window.slices][seen] = probabilities[:, seen].argmax(axis=0)
+        self.certainty[window.slices][seen] = probabilities[:, seen].max(axis=0)
+
+    @property
+    def mapped_m2(self) -> float:
+        """Area of all cells with data."""
+        return float((self.predicted != NO_CLASS).sum() * self.grid.pixel_area_m2)
+
+
+@dataclass(frozen=True, slots=True)
+class Sliding:
+    """How tiles lie over an image: a cell for each step, the tile centred on its cell.
+
+    Attributes
+    ----------
+    grid : PixelGrid
+        The image, at the model's ground sample distance.
+    tile_px, stride_px : int
+        Side of a tile, and of a cell. Their difference is even, so that a tile's centre is its cell's to the pixel.
+    """
+
+    grid: PixelGrid
+    tile_px: int
+    stride_px: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.stride_px <= self.tile_px:
+            raise InputError(
+                f"a stride of {self.stride_px} px does not go with tiles of {self.tile_px} px; pass 1 to {self.tile_px}"
+            )
+        if (self.tile_px - self.stride_px) % 2:
+            raise InputError(
+                f"a stride of {self.stride_px} px would put cells half a pixel off the centres of tiles of {self.tile_px} px; "
+                f"pass {self.stride_px + 1}"
+            )
+
+    @property
+    def cells(self) -> PixelGrid:
+        """The grid of the map."""
+        return self.grid.coarsened(self.stride_px)
+
+    @property
+    def margin_px(self) -> int:
+        """How far a tile reaches beyond its cell on each side."""
+        return (self.tile_px - self.stride_px) // 2
+
+    def tile(self, row: int, col: int) -> Window:
+        """Return the tile that is looked at for a cell."""
+        s, m = self.stride_px, self.margin_px
+        return Window(col * s - m, row * s - m, self.tile_px, self.tile_px)
+
+    def strip(self, row: int, rows: int) -> Window:
+        """Return the pixels below all tiles of some rows of cells."""
+        s, m = self.stride_px, self.margin_px
+        columns = self.cells.width
+        return Window(-m, row * s - m, (columns - 1) * s + self.tile_px, (rows - 1) * s + self.tile_px)
+
+
+def slide(
+    raster: Raster,
+    model: TileClassifier,
+    sliding: Sliding,
+    *,
+    min_valid: float = 0.5,
+    batch_size: int = 8,
+    watch: Watcher | None = None,
+    progress: Progress = silent,
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield the map in runs of rows.
+
+    Parameters
+    ----------
+    raster : Raster
+        At the model's ground sample distance, with its bands and of its type.
+    model : TileClassifier
+    sliding : Sliding
+    min_valid : float
+        Least share of a cell's pixels with data; other cells are NaN and not looked at.
+    batch_size : int
+        Tiles that the model is shown at once.
+    watch : callable, optional
+        Is shown every strip that is read.
+
+    Yields
+    ------
+    row : int
+        First row of cells.
+    probabilities : ndarray of float32, shape (classes, rows, columns)
+        NaN where there is no data.
+    """
+    cells = sliding.cells
+    pixel_bytes = len(raster.bands) * raster.dtype.itemsize + 1
+    row_bytes = cells.width * sliding.stride_px * sliding.stride_px * pixel_bytes
+    rows_at_once = max(1, STRIP_BYTES // row_bytes)
+    starts = list(range(0, cells.height, rows_at_once))
+    strips = [(start, sliding.strip(start, min(rows_at_once, cells.height - start))) for start in starts]
+    with ThreadPoolExecutor(1) as reader, progress(f"mapping {raster.path.name}", cells.width * cells.height) as advance:
+        # One thread reads, since GDAL handles do not cross threads; it is one strip ahead of the model.
+        read = stream_map(reader, lambda item: raster.read(item[1]), strips, in_flight=2)
+        for (start, window), (pixels, valid) in zip(strips, read, strict=True):
+            if watch is not None:
+                watch(window, pixels, valid)
+            mark_missing(pixels, valid)
+            rows = min(rows_at_once, cells.height - start)
+            found = np.full((len(model.info.classes), rows, cells.width), np.nan, np.float32)
+            share = _cell_shares(valid, sliding, rows, cells.width)
+            advance(int((share < max(min_valid, 1e-9)).sum()))
+            i, j = np.nonzero(share >= max(min_valid, 1e-9))
+            tiles = np.lib.stride_tricks.sliding_window_view(pixels, (sliding.tile_px, sliding.tile_px), axis=(1, 2))
+            tiles = tiles[:, :: sliding.stride_px, :: sliding.stride_px]
+            for at in range(0, len(i), batch_size):
+                a, b = i[at : at + batch_size], j[at : at + batch_size]
+                batch = np.ascontiguousarray(tiles[:, a, b].swapaxes(0, 1))
+                found[:, a, b] = model.predict(batch).T
+                advance(len(a))
+            yield start, found
+
+
+def _cell_shares(valid: NDArray[np.bool_], sliding: Sliding, rows: int, columns: int) -> NDArray[np.float64]:
+    """Return the share of valid pixels of each cell of a strip."""
+    s, m = sliding.stride_px, sliding.margin_px
+    inner = valid[m : m + rows * s, m : m + columns * s]
+    return np.asarray(inner.reshape(rows, s, columns, s).mean(axis=(1, 3)))

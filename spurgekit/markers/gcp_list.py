@@ -1,0 +1,126 @@
+"""Surveyed points from OpenDroneMap's list of ground control points, ``gcp_list.txt``.
+
+Its first line names the CRS, each other one a point as seen in an image: x, y, z, pixel column, pixel row, image and,
+optionally, a name (docs.opendronemap.org, "Ground Control Points").
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pyproj import Transformer
+from rasterio.crs import CRS
+
+from spurgekit.errors import ImageryError, InputError
+from spurgekit.imagery.pixel_grid import name_crs, parse_crs
+from spurgekit.markers.gcp_matching import KnownPoint
+
+_WGS84_UTM = re.compile(r"WGS84\s+UTM\s+(\d{1,2})\s*([NS])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPoint:
+    """A surveyed point as seen in an image.
+
+    Attributes
+    ----------
+    x, y, z : float
+        World coordinates in the list's CRS.
+    col, row : float
+        Where it is in the image, in pixels as the list has them.
+    image : str
+        Name of the image's file.
+    name : str
+        Empty where the list gives none.
+    """
+
+    x: float
+    y: float
+    z: float
+    col: float
+    row: float
+    image: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlList:
+    """Ground control points and the CRS of their coordinates."""
+
+    crs: CRS
+    points: tuple[ControlPoint, ...]
+
+    def known_points(self, crs: CRS | None = None) -> tuple[KnownPoint, ...]:
+        """Return each surveyed point once, in the CRS given or the list's own, in the order of the list.
+
+        Raises
+        ------
+        InputError
+            If they cannot be brought to that CRS.
+        """
+        names: dict[tuple[float, float], str] = {}
+        heights = {(point.x, point.y): point.z for point in reversed(self.points)}
+        for point in self.points:
+            names[point.x, point.y] = names.get((point.x, point.y)) or point.name
+        x, y = np.array(list(names)).T
+        z = [heights[place] for place in names]
+        if crs is not None and crs != self.crs:
+            x, y = Transformer.from_crs(self.crs.to_wkt(), crs.to_wkt(), always_xy=True).transform(x, y)
+            if not (np.isfinite(x).all() and np.isfinite(y).all()):
+                raise InputError(f"the control points, in {name_crs(self.crs)}, cannot be brought to {name_crs(crs)}")
+        return tuple(KnownPoint(float(a), float(b), name, z=c) for a, b, c, name in zip(x, y, z, names.values(), strict=True))
+
+
+def read_gcp_list(path: Path) -> ControlList:
+    """Read a list of ground control points in OpenDroneMap's format.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Columns parted by tabs or spaces; names of images may hold spaces where tabs part them.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or a line is not of that format; the message names the line.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a text file in UTF-8, so no list of ground control points") from error
+    told = [
+        (number, line.strip()) for number, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if len(told) < 2:
+        raise InputError(f"{path} holds no ground control points; it needs a line with the CRS and a line for each point")
+    return ControlList(_crs(path, told[0][1]), tuple(_point(path, number, line) for number, line in told[1:]))
+
+
+def _crs(path: Path, text: str) -> CRS:
+    zone = _WGS84_UTM.fullmatch(text)
+    try:
+        return parse_crs(f"EPSG:{(32600 if zone[2].upper() == 'N' else 32700) + int(zone[1])}" if zone else text)
+    except ImageryError as error:
+        raise InputError(
+            f"{path}: its first line, {text[:60]!r}, names no CRS; write one such as EPSG:32611 or WGS84 UTM 11N"
+        ) from error
+
+
+def _point(path: Path, number: int, line: str) -> ControlPoint:
+    parts = [part.strip() for part in line.split("\t")] if line.count("\t") >= 5 else line.split()
+    try:
+        numbers = [float(part) for part in parts[:5]]
+    except ValueError:
+        numbers = []
+    if len(parts) < 6 or not numbers or not all(map(math.isfinite, numbers)):
+        raise InputError(
+            f"{path}, line {number}: {line[:60]!r} is not x, y, z, column, row and image, parted by tabs or spaces"
+        )
+    x, y, z, col, row = numbers
+    return ControlPoint(x, y, z, col, row, parts[5], parts[6] if len(parts) > 6 else "")

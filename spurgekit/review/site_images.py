@@ -1,0 +1,110 @@
+"""Where the images are that tiles were cut from, and how they were opened for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spurgekit.errors import InputError
+from spurgekit.outputs import PROVENANCE
+from spurgekit.review.review_folder import ReviewFolder
+from spurgekit.survey import find_survey
+from spurgekit.tiles.index import PARQUET
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An image, to be opened as it was for tiling, so that its pixels lie where the tiles' footprints say.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    crs : str or None
+    image_gsd_m : float or None
+        As :func:`spurgekit.imagery.open_raster` takes them.
+    """
+
+    path: Path
+    crs: str | None = None
+    image_gsd_m: float | None = None
+
+
+def find_sources(folder: ReviewFolder, imagery: Path | None = None) -> dict[str, Source]:
+    """Return the images that can be found, by the names that the tiles have for them.
+
+    They are looked for in ``imagery``, where the provenance of the tiles says, among the survey's images and beside the folder.
+    An image that was georeferenced by markers for tiling is not taken: by itself it does not know where the tiles lie.
+
+    Parameters
+    ----------
+    folder : ReviewFolder
+    imagery : pathlib.Path, optional
+        A folder, or the image itself.
+
+    Raises
+    ------
+    InputError
+        If ``imagery`` is given and has none of the images.
+    """
+    names = {Path(tile.source).name for tile in folder.tiles if tile.source}
+    if imagery is not None and not any(path.name in names for path in _images_of(imagery, names)):
+        raise InputError(
+            f"{imagery} has none of the images that the tiles were cut from ({', '.join(sorted(names)) or 'unknown'})"
+        )
+    parameters, inputs = _provenance(folder.path)
+    if (parameters.get("plots") or {}).get("gcp") is not None:
+        return {}
+    found: dict[str, Source] = {}
+    for path in (*_images_of(imagery, names), *inputs, *_survey_images(folder), *_images_of(folder.path.parent, names)):
+        if path.name in names and path.is_file():
+            found.setdefault(path.name, Source(path, parameters.get("crs"), parameters.get("image_gsd_m")))
+    return found
+
+
+def _images_of(imagery: Path | None, names: set[str]) -> list[Path]:
+    if imagery is None:
+        return []
+    paths = [imagery / name for name in sorted(names)] if imagery.is_dir() else [imagery]
+    return [path for path in paths if path.is_file()]
+
+
+def _survey_images(folder: ReviewFolder) -> list[Path]:
+    surveys = (find_survey(where) for where in (folder.path.parent, Path()))
+    return [path for survey in surveys if survey is not None for _, path in survey.images]
+
+
+def _provenance(folder: Path) -> tuple[Mapping[str, Any], list[Path]]:
+    """Return the parameters of tiling and the paths of its inputs; those of a dataset are in the tiles that it was made of."""
+    record = _read_json(folder / PROVENANCE)
+    inputs = list(_resolved(record, folder))
+    for path in inputs:
+        if path.name == PARQUET and path.parent != folder:
+            return _provenance_of_tiles(path.parent)
+    return _provenance_of_tiles(folder)
+
+
+def _provenance_of_tiles(folder: Path) -> tuple[Mapping[str, Any], list[Path]]:
+    record = _read_json(folder / PROVENANCE)
+    parameters = record.get("parameters")
+    return parameters if isinstance(parameters, dict) else {}, list(_resolved(record, folder))
+
+
+def _resolved(record: Mapping[str, Any], folder: Path) -> Iterator[Path]:
+    """Yield the inputs as files that are there. Their paths start from where the command was run, which is not on record."""
+    inputs = record.get("inputs")
+    for name in inputs if isinstance(inputs, dict) else ():
+        for start in (Path(), folder.parent, folder.parent.parent):
+            if (start / name).is_file():
+                yield start / name
+                break
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # without it the pictures lack their surroundings, and nothing else
+        return {}
+    return found if isinstance(found, dict) else {}

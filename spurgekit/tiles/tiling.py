@@ -1,0 +1,382 @@
+"""``spurgekit tile``: images in, a tiles folder out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from spurgekit.errors import InputError
+from spurgekit.imagery import PixelGrid, Raster, name_crs, open_raster, slug
+from spurgekit.imagery.quicklook import QuickLook, quick_look
+from spurgekit.markers.families import make_detector, size_hint
+from spurgekit.markers.gcp_placement import place_by_markers
+from spurgekit.outputs import output_folder, write_provenance
+from spurgekit.parallel import cores
+from spurgekit.progress import Progress, silent
+from spurgekit.tiles.cut import CutTile, cut_tiles
+from spurgekit.tiles.encode import choose_format, encoder
+from spurgekit.tiles.grid_layout import Tile, grid_layout, points_layout
+from spurgekit.tiles.index import index_tiles, write_index
+from spurgekit.tiles.overview import draw_overview, draw_plots
+from spurgekit.tiles.plot_layout import plots_layout
+from spurgekit.tiles.site_plots import (
+    SitePlots,
+    cut_plots,
+    look_for_markers,
+    markers_table,
+    plots_of_file,
+    plots_of_markers,
+    plots_table,
+    too_coarse,
+    with_field_sheet,
+    write_plots,
+)
+from spurgekit.tiles.tile_options import TileOptions
+from spurgekit.vectors import read_vector, split_layer
+
+
+@dataclass(frozen=True, slots=True)
+class TiledSite:
+    """What became of a site.
+
+    Attributes
+    ----------
+    site : str
+    layout : str
+    why : str
+        What the layout was chosen for, where it was; and what plots come from.
+    file_format : str
+    written : int
+        Tiles written.
+    empty, sparse, outside : int
+        Tiles without a valid pixel, tiles with too few of them, and points outside the image.
+    gsd_m : float
+        Ground sample distance of the tiles, in metres.
+    plots : int
+        Plots that the tiles are of.
+    notes : tuple of str
+        What was assumed about the image, and what is to be said of its plots.
+    """
+
+    site: str
+    layout: str
+    why: str
+    file_format: str
+    written: int
+    empty: int
+    sparse: int
+    outside: int
+    gsd_m: float
+    plots: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> str:
+        """What was left out and why, in words; empty if nothing was."""
+        counts = {
+            "without data": self.empty,
+            "with too little data": self.sparse,
+            "points outside the image": self.outside,
+        }
+        return ", ".join(f"{count:,} {why}" for why, count in counts.items() if count)
+
+
+@dataclass(frozen=True, slots=True)
+class TilesReport:
+    """What ``make_tiles`` did, site by site."""
+
+    folder: Path
+    sites: tuple[TiledSite, ...]
+    views: Mapping[str, TilesReport] = field(default_factory=dict)
+    """What became of the further tiles of the same images, by their folder inside this one."""
+
+    @property
+    def layout(self) -> str:
+        """The layout; several of them, where sites differ."""
+        return ", ".join(sorted({site.layout for site in self.sites}))
+
+    @property
+    def file_format(self) -> str:
+        """Format of the tiles."""
+        return self.sites[0].file_format
+
+    @property
+    def written(self) -> int:
+        """Tiles written in all."""
+        return sum(site.written for site in self.sites)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """The rows that a site adds to the outputs."""
+
+    tiles: gpd.GeoDataFrame
+    plots: gpd.GeoDataFrame | None = None
+    markers: gpd.GeoDataFrame | None = None
+
+
+def make_tiles(
+    images: Sequence[Path] | Sequence[tuple[str, Path]],
+    out: Path,
+    options: TileOptions | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> TilesReport:
+    """Tile images into a folder: the tiles, ``tiles.parquet``, ``tiles.gpkg`` and an overview of each site.
+
+    Where a context or unlabelled tiles are asked for, they come into tiles folders of their own inside it.
+
+    Parameters
+    ----------
+    images : sequence of paths, or of (site name, path)
+        Without names, sites are called by the files' stems.
+    out : pathlib.Path
+        Folder to make; it appears only when all is done.
+    options : TileOptions, optional
+
+    Raises
+    ------
+    InputError
+        If an image, an option or the output folder does not serve; see the message.
+    """
+    options = options or TileOptions()
+    named = [(slug(image.stem), image) if isinstance(image, Path) else (slug(image[0]), image[1]) for image in images]
+    if len({site for site, _ in named}) < len(named):
+        raise InputError("two images would have the same site name; rename one, or tile them into folders of their own")
+    files = [split_layer(p)[0] for p in (options.points, options.aoi, *options.plots.inputs) if p is not None]
+    inputs = [*(path for _, path in named), *files]
+    with output_folder(out, overwrite=overwrite, inputs=inputs) as folder:
+        done = [_tile_site(_Job(site, path, folder, options, len(named) > 1, progress)) for site, path in named]
+        reports = tuple(report for report, _ in done)
+        if not sum(report.written for report in reports):
+            raise InputError(_why_nothing(reports, options))
+        tables = [table for _, table in done if len(table.tiles)]
+        write_index(_sorted(_join([table.tiles for table in tables])), folder)
+        if plots := [table.plots for table in tables if table.plots is not None]:
+            write_plots(_join(plots), _join([table.markers for table in tables if table.markers is not None]), folder)
+        views = {name: make_tiles(named, folder / name, view, progress=progress) for name, view in options.views.items()}
+        parameters = {name: getattr(options, name) for name in options.__slots__} | {"plots": asdict(options.plots)}
+        write_provenance(folder, parameters=parameters, inputs=inputs)
+    return TilesReport(Path(out), reports, views)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A site to tile."""
+
+    site: str
+    path: Path
+    folder: Path
+    options: TileOptions
+    several: bool
+    progress: Progress
+    grid: PixelGrid | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def overview(self) -> Path:
+        return self.folder / (f"overview_{self.site}.png" if self.several else "overview.png")
+
+    def open(self, gsd_m: float | None = None, as_stored: bool = False) -> Raster:
+        options = self.options
+        return open_raster(
+            self.path,
+            crs=None if as_stored else options.crs,
+            gsd_m=gsd_m,
+            image_gsd_m=options.image_gsd_m,
+            grid=self.grid,
+            bands=options.bands,
+            threads=cores(),
+        )
+
+    def georeferenced(self, file: Path) -> _Job:
+        """Return the job with the image placed by markers on known points."""
+        options = self.options.plots
+        detector = make_detector(options.marker_family, options.marker_side_m, color=options.marker_color)
+        placed = place_by_markers(
+            lambda grid: replace(self, grid=grid).open(as_stored=True),
+            detector,
+            file,
+            crs=self.options.crs,
+            declared_crs=options.gcp_crs,
+            progress=self.progress,
+        )
+        return replace(self, grid=placed.grid, notes=(placed.note,))
+
+
+def _tile_site(job: _Job) -> tuple[TiledSite, _Tables]:
+    why = ""
+    if job.options.plots.gcp is not None:
+        job = job.georeferenced(job.options.plots.gcp)
+    if job.options.chosen_layout in ("plots", "auto"):
+        with job.open() as raster:
+            raster.gsd_m  # noqa: B018 - refuses an image that is not in metres before anything is read
+            found, why = _find_plots(raster, job)
+            if found is not None:
+                return _tile_plots(raster, found, why, job)
+    return _tile_windows(job, why)
+
+
+def _tile_windows(job: _Job, why: str) -> tuple[TiledSite, _Tables]:
+    """Cut tiles along the rows of the image: on a grid or around points."""
+    options = job.options
+    layout = "points" if options.chosen_layout == "points" else "grid"
+    with job.open(options.gsd_m) as raster:
+        gsd_m = raster.gsd_m  # refuses an image that is not in metres before anything is read
+        file_format = choose_format(options.file_format, len(raster.bands), raster.dtype)
+        tiles, outside = _lay_out(raster, job.site, options)
+        look = QuickLook(raster)
+        everywhere = layout == "grid" and options.aoi is None
+        cut = cut_tiles(
+            raster,
+            tiles,
+            job.folder,
+            encode=encoder(file_format),
+            suffix=f".{file_format}",
+            min_valid=options.min_valid,
+            watch=look.watch if everywhere else None,
+            progress=job.progress,
+        )
+        report = _report(job.site, layout, why, file_format, cut, outside, gsd_m, (*job.notes, *raster.notes))
+        if not report.written:
+            return report, _Tables(gpd.GeoDataFrame())
+        index = index_tiles(raster, job.site, cut, layout)
+        if not everywhere:
+            look = quick_look(raster, progress=job.progress)
+        draw_overview(job.overview, look, index, title=_title(report, job))
+        return report, _Tables(index)
+
+
+def _find_plots(raster: Raster, job: _Job) -> tuple[SitePlots | None, str]:
+    """Return the plots of a site, or None where it is to be tiled on a grid; and why."""
+    options, auto = job.options.plots, "auto: " if job.options.layout == "auto" else ""
+    if options.file is not None:
+        found = plots_of_file(raster, job.site, options, declared_crs=job.options.points_crs, progress=job.progress)
+    elif auto and (reason := too_coarse(raster, options)):
+        return None, auto + reason
+    else:
+        markers, seen = look_for_markers(raster, options, progress=job.progress)
+        try:
+            found = plots_of_markers(raster, markers, seen, options)
+        except InputError as error:
+            if not auto:
+                hint = size_hint(raster, options.marker_family, options.marker_side_m, options.marker_color)
+                raise InputError(f"{raster.path}: {error}{hint}") from error
+            return None, f"{auto}{seen}" + (f"; no plots, since {error}" if markers else "")
+    return with_field_sheet(found, job.site, options), auto + found.how
+
+
+def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _Job) -> tuple[TiledSite, _Tables]:
+    """Resample the tiles of plots."""
+    options, crs = job.options, raster.grid.crs
+    if options.plots.quarters == "full" and options.gsd_m is not None:
+        raise InputError(
+            "full quarters are as large as the plot makes them, and so is their ground sample distance; "
+            "drop --gsd (gsd_m in survey.toml), or pass --quarters crop"
+        )
+    file_format = choose_format(options.file_format, len(raster.bands), raster.dtype)
+    with ExitStack() as stack:
+        # Not through a warper: an image in another CRS would be resampled twice.
+        image = raster if options.crs is None else stack.enter_context(job.open(as_stored=True))
+        tiles = plots_layout(
+            found.plots,
+            raster.grid,
+            image.grid,
+            job.site,
+            size_px=options.size_px,
+            gsd_m=options.gsd_m or raster.gsd_m,
+            quarters=options.plots.quarters,
+            inset_m=options.plots.margin_m,
+            plot_size_m=options.plots.size_m,
+        )
+        cut = cut_plots(
+            image,
+            tiles,
+            job.folder,
+            crs=crs,
+            encode=encoder(file_format),
+            suffix=f".{file_format}",
+            min_valid=options.min_valid,
+            progress=job.progress,
+        )
+    gsd_m = float(np.median([tile.gsd_m for tile in tiles]))
+    notes = (*job.notes, *raster.notes, *found.notes)
+    if options.plots.margin_m == 0 and options.plots.quarters != "crop":
+        notes = (*notes, "tiles reach to the edges of plots, and show what markers stand there; pass --inset to keep clear")
+    report = _report(job.site, "plots", why, file_format, cut, 0, gsd_m, notes, len(found.plots))
+    if not report.written:
+        return report, _Tables(gpd.GeoDataFrame())
+    index = index_tiles(raster, job.site, cut, "plots")
+    draw_plots(job.overview, raster, index, found, title=_title(report, job), progress=job.progress)
+    return report, _Tables(index, plots_table(found, job.site, crs), markers_table(found, job.site, raster.grid))
+
+
+def _lay_out(raster: Raster, site: str, options: TileOptions) -> tuple[list[Tile], int]:
+    crs = raster.grid.crs
+    if options.points is not None:
+        points = read_vector(options.points, crs, declared_crs=options.points_crs)
+        tiles = points_layout(raster.grid, site, points, size_px=options.size_px, path=options.points)
+        # Row by row, so that GDAL's cache serves neighbours; the index is put back into the file's order.
+        return sorted(tiles, key=lambda t: (t.window.row // raster.block_shape[0], t.window.col)), len(points) - len(tiles)
+    aoi = None
+    if options.aoi is not None:
+        areas = read_vector(options.aoi, crs, declared_crs=options.points_crs)
+        if not areas.geom_type.str.contains("Polygon").all():
+            raise InputError(f"{options.aoi} holds {areas.geom_type.mode()[0]}s; an area of interest is made of polygons")
+        aoi = areas.make_valid().union_all()  # polygons drawn by hand cross themselves
+    tiles = list(grid_layout(raster.grid, site, size_px=options.size_px, overlap_px=options.overlap_px, aoi=aoi))
+    if not tiles:
+        raise InputError(f"{options.aoi} does not touch {raster.path} ({name_crs(crs)}); check its CRS")
+    return tiles, 0
+
+
+def _report(
+    site: str,
+    layout: str,
+    why: str,
+    file_format: str,
+    cut: Sequence[CutTile],
+    outside: int,
+    gsd_m: float,
+    notes: tuple[str, ...],
+    plots: int = 0,
+) -> TiledSite:
+    written = sum(c.file_name is not None for c in cut)
+    empty = sum(c.valid_fraction == 0 for c in cut)
+    return TiledSite(site, layout, why, file_format, written, empty, len(cut) - written - empty, outside, gsd_m, plots, notes)
+
+
+def _why_nothing(reports: Sequence[TiledSite], options: TileOptions) -> str:
+    names = ", ".join(report.site for report in reports)
+    if any(report.sparse for report in reports):
+        return f"no tile of {names} has at least {options.min_valid:g} of its pixels valid; lower --min-valid"
+    return f"{names} has no valid pixel where tiles lie; look at its alpha band or nodata value with 'spurgekit info'"
+
+
+def _title(report: TiledSite, job: _Job) -> str:
+    size_px = job.options.size_px
+    what = f"{report.plots} plots, " if report.plots else ""
+    side = f"{size_px} px ({size_px * report.gsd_m:.2f} m)"
+    text = f"{job.path.name}: {what}{report.written:,} tiles of {side}, GSD {100 * report.gsd_m:.2f} cm"
+    return text + (f"; left out: {report.left_out}" if report.left_out else "")
+
+
+def _join(tables: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
+    """Stack the tables of several sites, in the CRS of the first."""
+    crs = tables[0].crs
+    joined = pd.concat([table.to_crs(crs) for table in tables], ignore_index=True) if len(tables) > 1 else tables[0]
+    return gpd.GeoDataFrame(joined, geometry="geometry", crs=crs)
+
+
+def _sorted(index: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Put tiles of points back into the order of their file."""
+    if "idx" not in index or set(index["layout"]) != {"points"}:
+        return index
+    return index.sort_values(["site", "idx"], kind="stable", ignore_index=True)

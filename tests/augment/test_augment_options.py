@@ -1,0 +1,85 @@
+"""Options of methods, presets, and prompts for classes."""
+
+import pytest
+
+from spurgekit.augment.augment_options import AugmentOptions, augment_options
+from spurgekit.augment.strengths import parse_strengths
+from spurgekit.errors import InputError
+
+CLASSES = ("no spurge", "leafy spurge")
+
+
+class TestPresets:
+    def test_the_published_setting(self):
+        options = augment_options("da-fusion", "published")
+        assert (options.images, options.steps, options.scheduler, options.guidance) == (50, 50, "pndm", 7.5)
+        assert str(options.strengths) == "1,0.75,0.5,0.25"
+        assert options.size_px == 512
+        assert options.prompts_of("leafy spurge", CLASSES) == ["a photo of a <leafy_spurge>"]
+
+    def test_what_is_given_comes_first(self):
+        options = augment_options("da-fusion", "published", images=3, strengths=parse_strengths("0.2"), guidance=None)
+        assert (options.images, str(options.strengths), options.guidance) == (3, "0.2", 7.5)
+
+    def test_real_guidance_edits_at_one_half(self):
+        assert str(augment_options("real-guidance").strengths) == "0.5"
+        assert str(augment_options("real-guidance", strengths=parse_strengths("0.3")).strengths) == "0.3"
+
+    @pytest.mark.parametrize(
+        ("method", "preset", "message"),
+        [
+            ("da-fuse", "published", "there is no method 'da-fuse', did you mean da-fusion"),
+            ("da-fusion", "publish", "there is no preset 'publish', did you mean published"),
+        ],
+    )
+    def test_unknown_names(self, method, preset, message):
+        with pytest.raises(InputError, match=message):
+            augment_options(method, preset)
+
+
+class TestPrompts:
+    def test_what_stands_for_the_class(self):
+        templates = ("a drone photo of {concept} in snow", "{class} + grassland")
+        learned = AugmentOptions(prompts=templates)
+        assert learned.prompts_of("no spurge", CLASSES) == ["a drone photo of <no_spurge> in snow", "no spurge + grassland"]
+        plain = AugmentOptions(method="real-guidance", prompts=templates)
+        assert plain.prompts_of("no spurge", CLASSES) == ["a drone photo of no spurge in snow", "no spurge + grassland"]
+
+    def test_one_that_names_a_token_is_for_its_class(self):
+        options = AugmentOptions(prompts=("{concept} seen from above", "<leafy_spurge> to the right of a <no_spurge> trail"))
+        assert options.prompts_of("no spurge", CLASSES) == ["<no_spurge> seen from above"]
+        assert len(options.prompts_of("leafy spurge", CLASSES)) == 2
+
+    def test_unknown_tokens_are_refused(self):
+        with pytest.raises(InputError, match=r"has the token <leafy_spurg>, did you mean <leafy_spurge>"):
+            AugmentOptions(prompts=("a photo of <leafy_spurg>",)).prompts_of("leafy spurge", CLASSES)
+
+    def test_a_class_without_a_prompt(self):
+        with pytest.raises(InputError, match=r"no prompt is for 'no spurge'; add one with \{concept\} or <no_spurge>"):
+            AugmentOptions(prompts=("a photo of <leafy_spurge>",)).prompts_of("no spurge", CLASSES)
+
+    def test_what_has_to_be_learned(self):
+        assert AugmentOptions().learns
+        assert not AugmentOptions(method="text-to-image").learns
+        assert AugmentOptions(method="text-to-image", prompts=("<leafy_spurge> in snow", "<no_spurge>")).learns
+        assert not AugmentOptions(method="roundtrip", prompts=("<leafy_spurge>",)).learns
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"images": 0}, "images 0 is too small"),
+        ({"steps": 0}, "steps 0 is too small"),
+        ({"batch_size": 0}, "batch size 0 is too small"),
+        ({"guidance": -1}, "cannot be below 0"),
+        ({"concept_noise": float("nan")}, "cannot be below 0"),
+        ({"cross": 1.5}, "--cross 1.5 is not a share"),
+        ({"cross": 0.5, "method": "text-to-image"}, "--cross edits real tiles, which text-to-image does not"),
+        ({"size_px": 500}, "the model cannot work at 500 px; pass a multiple of 64"),
+        ({"prompts": ()}, "pass at least one --prompt"),
+        ({"method": "real-guidance", "prompts": ("<weed>",)}, r"real-guidance learns no tokens; write \{class\}"),
+    ],
+)
+def test_what_cannot_be(options, message):
+    with pytest.raises(InputError, match=message):
+        AugmentOptions(**options)

@@ -1,0 +1,175 @@
+import json
+
+import pandas as pd
+import pytest
+
+from spurgekit.augment.embeddings import check_embeddings, embedding_path, learn_embeddings, plan_lessons, read_embeddings
+from spurgekit.augment.support_sets import WHOLE_SPLIT, SetKey
+from spurgekit.dataset import Dataset, open_dataset
+from spurgekit.diffusion.concepts import load_concept
+from spurgekit.diffusion.textual_inversion.train import make_options
+from spurgekit.errors import InputError, LeakageError, ModelError, OutputExistsError
+
+SETS = [SetKey(0, 2), SetKey(1, 2), WHOLE_SPLIT]
+OPTIONS = make_options(steps=3, batch=1, validate_every=3, save_every=1)
+
+
+@pytest.fixture(scope="module")
+def dataset(chain):
+    return open_dataset(chain.dataset)
+
+
+@pytest.fixture(scope="module")
+def backbone(tiny):
+    from spurgekit.diffusion.load import load_backbone
+
+    return load_backbone(tiny, device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="module")
+def embeddings(dataset, backbone, tmp_path_factory):
+    """Words for two support sets and the whole split; not to be changed."""
+    out = tmp_path_factory.mktemp("learned") / "embeddings"
+    learn_embeddings(dataset, SETS, backbone, OPTIONS, out)
+    return out
+
+
+def renamed(dataset, *classes):
+    return Dataset(dataset.path, dataset.info.model_copy(update={"classes": classes}))
+
+
+class TestPlan:
+    def test_a_lesson_for_each_class_of_each_set(self, dataset):
+        planned = plan_lessons(dataset, SETS, OPTIONS)
+        assert [one.lesson.key for one in planned] == [
+            "t00-n02/sand", "t00-n02/weed", "t01-n02/sand", "t01-n02/weed", "all/sand", "all/weed",
+        ]  # fmt: skip
+        assert [one.lesson.token for one in planned] == ["<sand>", "<weed>"] * 3
+        assert [one.lesson.init for one in planned] == ["sand", "weed"] * 3
+        table = dataset.support_sets()
+        listed = table[(table["trial"] == 1) & (table["n"] == 2) & (table["class"] == "weed")]["tile_id"]
+        assert planned[3].tile_ids == tuple(listed)
+        assert [path.stem for path in planned[3].lesson.images] == list(listed)
+        assert len(planned[5].tile_ids) == (dataset.split("train")["label"] == "weed").sum()
+
+    def test_the_init_word_of_the_options(self, dataset):
+        assert {one.lesson.init for one in plan_lessons(dataset, SETS, make_options("published"))} == {"the"}
+
+    def test_classes_that_would_have_one_token(self, dataset):
+        with pytest.raises(
+            InputError, match="the classes 'leafy spurge' and 'Leafy-Spurge' would have one token, <leafy_spurge>"
+        ):
+            plan_lessons(renamed(dataset, "leafy spurge", "Leafy-Spurge"), SETS, OPTIONS)
+        with pytest.raises(InputError, match="'—' has no letters to make a token of; rename the class"):
+            plan_lessons(renamed(dataset, "—", "weed"), SETS, OPTIONS)
+
+    def test_a_class_without_tiles(self, dataset):
+        with pytest.raises(InputError, match="the class 'moss' has no tiles in the training split"):
+            plan_lessons(renamed(dataset, "sand", "weed", "moss"), SETS, OPTIONS)
+
+
+class TestLearn:
+    def test_what_is_in_the_folder(self, backbone, embeddings):
+        assert sorted(path.relative_to(embeddings).as_posix() for path in embeddings.rglob("*") if path.is_file()) == [
+            "all/sand.safetensors", "all/weed.safetensors", "embeddings.json", "losses.parquet", "provenance.json",
+            "t00-n02/sand.safetensors", "t00-n02/weed.safetensors", "t01-n02/sand.safetensors", "t01-n02/weed.safetensors",
+            "validation/step-00003.png",
+        ]  # fmt: skip
+        info = read_embeddings(embeddings)
+        assert (info.backbone, info.lora) == (backbone.info.name, None)
+        assert [(word.set, word.class_name, word.token) for word in info.words[:2]] == [
+            ("t00-n02", "sand", "<sand>"), ("t00-n02", "weed", "<weed>"),
+        ]  # fmt: skip
+        assert info.options["steps"] == 3
+        for word in info.words:
+            assert word.loss_before != word.loss_after
+        assert load_concept(embedding_path(embeddings, SetKey(1, 2), "weed")).token == "<weed>"
+        assert len(pd.read_parquet(embeddings / "losses.parquet")) == 3 * 6
+        assert json.loads((embeddings / "provenance.json").read_text())["parameters"]["options"]["steps"] == 3
+
+    def test_stopped_and_gone_on_with_gives_the_same_bytes(self, dataset, backbone, embeddings, tmp_path):
+        def stops(what, _):
+            return Stops("learning" in what)
+
+        out = tmp_path / "embeddings"
+        with pytest.raises(KeyboardInterrupt):
+            learn_embeddings(dataset, SETS, backbone, OPTIONS, out, progress=stops)
+        assert not out.exists()
+        with pytest.raises(OutputExistsError, match=r"was begun with other settings \(options\)"):
+            learn_embeddings(dataset, SETS, backbone, make_options(steps=4), out)
+        learn_embeddings(dataset, SETS, backbone, OPTIONS, out)
+        files = [path.relative_to(embeddings) for path in embeddings.rglob("*") if path.is_file()]
+        assert len(files) == len([path for path in out.rglob("*") if path.is_file()])
+        for file in files:
+            assert (out / file).read_bytes() == (embeddings / file).read_bytes(), file
+
+    def test_what_cannot_be_learned_leaves_nothing_behind(self, dataset, backbone, tmp_path):
+        with pytest.raises(InputError, match="images of 60 px do not fit"):
+            learn_embeddings(dataset, SETS, backbone, make_options(size_px=60), tmp_path / "embeddings")
+        assert not list(tmp_path.iterdir())
+
+    def test_a_folder_that_is_there(self, dataset, backbone, embeddings):
+        with pytest.raises(OutputExistsError, match="exists already"):
+            learn_embeddings(dataset, SETS, backbone, OPTIONS, embeddings)
+
+
+class Stops:
+    """A bar that is interrupted after the second step."""
+
+    def __init__(self, is_learning):
+        self.left = 2 if is_learning else 10**6
+
+    def __enter__(self):
+        return self.advance
+
+    def __exit__(self, *_):
+        pass
+
+    def advance(self, count):
+        self.left -= count
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+class TestCheck:
+    def test_words_that_fit(self, dataset, backbone, embeddings):
+        check_embeddings(embeddings, dataset, SETS, backbone.info)
+        check_embeddings(embeddings, dataset, SETS[:1], backbone.info)
+
+    def test_words_of_another_model(self, dataset, backbone_info, embeddings):
+        with pytest.raises(ModelError, match=r"were learned with .*tiny, not other; pass another --embeddings folder"):
+            check_embeddings(embeddings, dataset, SETS, backbone_info(name="other"))
+        with pytest.raises(ModelError, match="were learned with LoRA none, not meadow;"):
+            check_embeddings(embeddings, dataset, SETS, backbone_info(lora="meadow"))
+
+    def test_words_that_are_missing(self, dataset, backbone, embeddings):
+        with pytest.raises(InputError, match="has no word for 'sand' of t02-n02; pass another --embeddings folder"):
+            check_embeddings(embeddings, dataset, [SetKey(2, 2)], backbone.info)
+
+    def test_words_that_know_other_tiles(self, dataset, backbone, embeddings, tmp_path):
+        info = json.loads((embeddings / "embeddings.json").read_text())
+        folder = tmp_path / "embeddings"
+        folder.mkdir()
+        info["words"][0]["tiles"].append("dune_r00007_c00011")
+        (folder / "embeddings.json").write_text(json.dumps(info))
+        for word in info["words"]:
+            (folder / word["set"]).mkdir(exist_ok=True)
+            (folder / word["set"] / f"{word['class_name']}.safetensors").touch()
+        with pytest.raises(LeakageError, match=r"'sand' of t00-n02 .* outside of that support set, e.g. dune_r00007_c00011"):
+            check_embeddings(folder, dataset, SETS, backbone.info)
+
+    def test_no_folder_of_words(self, tmp_path):
+        with pytest.raises(InputError, match="does not exist; learn words with 'spurgekit invert'"):
+            read_embeddings(tmp_path / "none")
+        with pytest.raises(InputError, match=r"holds no embeddings.json"):
+            read_embeddings(tmp_path)
+        (tmp_path / "embeddings.json").write_text("{}")
+        with pytest.raises(InputError, match=r"embeddings.json is damaged; learn the words again"):
+            read_embeddings(tmp_path)
+
+
+@pytest.fixture
+def backbone_info(backbone):
+    from dataclasses import replace
+
+    return lambda **changed: replace(backbone.info, **changed)

@@ -1,0 +1,61 @@
+"""A model folder as maps use it: turned tiles, and ground where classes are not as common as in training."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spurgekit.classify import load_model, read_model_info
+from spurgekit.classify.prevalence import shift_prevalence
+from spurgekit.classify.scores import confusion
+from spurgekit.classify.tile_reader import read_tile
+from spurgekit.dataset import open_dataset
+from spurgekit.errors import InputError, ModelError
+
+
+@pytest.fixture(scope="module")
+def tiles(chain):
+    return np.stack([read_tile(path) for path in open_dataset(chain.dataset).split("test")["path"]])
+
+
+class TestViews:
+    def test_a_turned_tile_gets_the_same_answer(self, chain, tiles):
+        model = load_model(chain.model, "cpu")
+        turned = np.ascontiguousarray(np.rot90(tiles, axes=(2, 3)))
+        assert model.predict(turned) == pytest.approx(model.predict(tiles), abs=1e-5)
+
+    def test_one_view_is_asked_for(self, chain, tiles):
+        one, eight = load_model(chain.model, "cpu", views=1), load_model(chain.model, "cpu")
+        assert (one.info.views, eight.info.views) == (1, 8)
+        assert (one.predict(tiles) != eight.predict(tiles)).any()
+
+
+class TestPrevalence:
+    def test_probabilities_and_held_out_scores_are_corrected(self, chain, tiles):
+        plain, rare = load_model(chain.model, "cpu"), load_model(chain.model, "cpu", prevalence="0.01")
+        expected = shift_prevalence(plain.predict(tiles), plain.info.training_counts, (0.99, 0.01))
+        assert rare.predict(tiles) == pytest.approx(expected, abs=1e-6)
+        targets = open_dataset(chain.dataset).split("test")["target"].to_numpy()
+        assert rare.info.held_out.confusion_matrix == tuple(map(tuple, confusion(expected, targets).tolist()))
+
+    def test_that_of_training_changes_nothing(self, chain, tiles):
+        info = read_model_info(chain.model)
+        weed = info.training_counts["weed"] / sum(info.training_counts.values())
+        same = load_model(chain.model, "cpu", prevalence=f"{weed:.12f}")
+        assert same.predict(tiles) == pytest.approx(load_model(chain.model, "cpu").predict(tiles), abs=1e-6)
+
+    def test_one_that_cannot_be(self, chain):
+        with pytest.raises(InputError, match="is not from 0 to 1"):
+            load_model(chain.model, prevalence="5")
+
+    def test_without_test_predictions_it_cannot_be_judged(self, chain, tmp_path):
+        model = shutil.copytree(chain.model, tmp_path / "model")
+        (model / "test_predictions.csv").unlink()
+        with pytest.raises(ModelError, match=r"test_predictions\.csv is missing or damaged, and --prevalence needs it"):
+            load_model(model, prevalence="0.05")
+
+
+def test_test_predictions_name_their_places(chain):
+    listed = pd.read_csv(chain.model / "test_predictions.csv")
+    assert listed["place"].notna().all()

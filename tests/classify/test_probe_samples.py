@@ -1,0 +1,145 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from spurgekit.classify.arms import parse_arm
+from spurgekit.classify.probe_samples import COPIES, SupportSet, describe, draw_samples, probe_unit
+from spurgekit.classify.training_tiles import NEIGHBOURS, retrieve
+from spurgekit.errors import InputError
+
+CLASSES = 2
+
+
+def extra_of(tiles, **columns):
+    """Two of the tiles as if they had come from elsewhere, each owed to another."""
+    rows = tiles.iloc[:2][["path"]].assign(tile_id=["x0", "x1"], target=[0, 0], weight=[3.0, 1.0], owner=["t0", "t2"])
+    return rows.assign(**columns).reset_index(drop=True)
+
+
+def samples_of(store, tiles, arm, **support):
+    arm = parse_arm(arm)
+    return draw_samples(store, SupportSet(tiles, CLASSES, **support), arm, describe(store, tiles, arm.recipe))
+
+
+class TestDescription:
+    def test_of_plain_are_the_features(self, store, tiles):
+        assert describe(store, tiles, "plain") == pytest.approx(store.turns(tiles, (0,))[:, 0])
+
+    def test_of_probe_is_the_same_however_a_tile_lies(self, store, tiles, tmp_path):
+        import cv2
+
+        pixels = cv2.imread(str(tiles["path"].iloc[0]))
+        cv2.imwrite(str(tmp_path / "turned.png"), np.rot90(pixels))
+        other = pd.DataFrame([{"tile_id": "turned", "path": tmp_path / "turned.png", "target": 0}])
+        assert describe(store, other, "probe") == pytest.approx(describe(store, tiles.iloc[:1], "probe"), abs=1e-7)
+
+
+class TestWeights:
+    """However many samples are made of a tile, together they weigh as much as the tile."""
+
+    @pytest.mark.parametrize(
+        ("arm", "each"),
+        [("probe", 1), ("probe+flip", 4), ("probe+dihedral", 8), ("probe+randaugment", COPIES), ("probe+duplicate", COPIES)],
+    )
+    def test_copies_share_the_weight_of_their_tile(self, store, tiles, arm, each):
+        samples = samples_of(store, tiles, arm)
+        assert len(samples.weights) == 5 * each
+        assert (samples.owners.T @ samples.weights) == pytest.approx(np.ones(5))
+        assert (samples.owners.sum(axis=1) == 1).all()
+        assert (samples.targets.argmax(axis=1) == samples.owners @ tiles["target"].to_numpy()).all()
+
+    @pytest.mark.parametrize("arm", ["probe+cutmix", "probe+dihedral+mixup"])
+    def test_mixed_ones_are_owned_by_both(self, store, tiles, arm):
+        samples = samples_of(store, tiles, arm)
+        assert samples.weights.sum() == pytest.approx(5)
+        assert samples.owners.sum(axis=1).max() == 2
+        assert samples.targets.sum(axis=1) == pytest.approx(1)
+        left = samples.without(np.array([0]))
+        assert not left.owners[:, 0].any()
+
+
+class TestTilesFromElsewhere:
+    def test_share_the_weight_of_their_class(self, store, tiles):
+        samples = samples_of(store, tiles, "probe+synthetic", extra=extra_of(tiles), mixing=0.25)
+        real, extra = samples.weights[:5], samples.weights[5:]
+        # Class 0 has three real tiles: a quarter of their weight goes to the extra ones, 3 to 1.
+        assert real.tolist() == [0.75, 1, 0.75, 1, 0.75]
+        assert extra == pytest.approx([0.75 * 0.75, 0.25 * 0.75])
+        assert samples.weights.sum() == pytest.approx(5)
+
+    def test_are_left_out_with_the_tile_that_they_owe_their_class_to(self, store, tiles):
+        samples = samples_of(store, tiles, "probe+synthetic", extra=extra_of(tiles), mixing=0.5)
+        assert len(samples.without(np.array([0])).weights) == 5
+        assert len(samples.without(np.array([1])).weights) == 6
+
+    def test_of_no_weight_count_for_nothing(self, store, tiles):
+        samples = samples_of(store, tiles, "probe+synthetic", extra=extra_of(tiles, weight=[1.0, 0.0]), mixing=0.5)
+        assert samples.weights[5:].tolist() == [1.5, 0.0]
+
+    def test_a_class_whose_tiles_weigh_nothing_keeps_its_weight(self, store, tiles):
+        extra = extra_of(tiles, target=[0, 1], weight=[0.0, 1.0])
+        samples = samples_of(store, tiles, "probe+synthetic", extra=extra, mixing=0.5)
+        assert samples.weights.tolist() == [1, 0.5, 1, 0.5, 1, 0, 1]
+        assert samples.shift is None
+
+
+class TestSoftLabels:
+    def soft(self, tiles, **columns):
+        return extra_of(tiles, target=[1, 1], source_target=[0, 1], share=[0.75, 1.0], weight=[1.0, 3.0], **columns)
+
+    def test_a_tile_has_a_part_in_each_class(self, store, tiles):
+        samples = samples_of(store, tiles, "probe+synthetic", extra=self.soft(tiles), mixing=0.5)
+        assert samples.targets[5:].tolist() == [[0.25, 0.75], [0, 1]]
+        # Of the class of three real tiles the first is all that there is; of the other's 3/4 + 3 it is 3/4.
+        assert samples.weights[5:] == pytest.approx([0.5 * (3 * 1 + 2 * 0.75 / 3.75), 0.5 * 2 * 3 / 3.75])
+        assert samples.weights[:5].tolist() == [0.5] * 5
+        assert samples.weights.sum() == pytest.approx(5)
+
+    def test_classes_stay_as_common_as_they_are_among_the_real_tiles(self, store, tiles):
+        samples = samples_of(store, tiles, "probe+synthetic", extra=self.soft(tiles), mixing=0.5)
+        weighs = np.array([3 * 0.5 + 1.7 * 0.25, 2 * 0.5 + 1.7 * 0.75 + 0.8])
+        assert samples.shift == pytest.approx(np.log([0.6, 0.4]) - np.log(weighs / 5))
+
+    def test_plain_ones_are_as_without_the_columns(self, store, tiles):
+        columns = samples_of(store, tiles, "probe+synthetic", extra=self.soft(tiles).assign(share=1.0), mixing=0.3)
+        without = samples_of(
+            store, tiles, "probe+synthetic", extra=extra_of(tiles, target=[1, 1], weight=[1.0, 3.0]), mixing=0.3
+        )
+        for name in ("features", "targets", "weights", "owners"):
+            assert (getattr(columns, name) == getattr(without, name)).all()
+        assert columns.shift is None
+
+    def test_from_each_class_to_the_other_they_take_as_much_as_they_give(self, store, tiles):
+        even = tiles.iloc[:4]
+        extra = extra_of(even, target=[1, 0], source_target=[0, 1], share=[0.75, 0.75], weight=[1.0, 1.0])
+        samples = samples_of(store, even, "probe+synthetic", extra=extra, mixing=0.5)
+        assert samples.weights.tolist() == pytest.approx([0.5] * 4 + [1, 1])
+        assert samples.shift == pytest.approx([0, 0])
+
+
+class TestRetrieval:
+    def test_each_goes_to_the_nearest_and_takes_its_class(self):
+        tiles = pd.DataFrame({"tile_id": ["a", "b"], "target": [0, 1]})
+        described = np.eye(2)
+        unlabelled = pd.DataFrame({"tile_id": list("pqrstu"), "path": list("PQRSTU")})
+        angles = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 1.5])
+        found = retrieve(tiles, described, unlabelled, np.column_stack([np.cos(angles), np.sin(angles)]))
+        assert found["tile_id"].tolist() == ["p", "q", "r", "s", "u"]
+        assert NEIGHBOURS == 4
+        assert found["owner"].tolist() == ["a"] * 4 + ["b"]
+        assert found["target"].tolist() == [0, 0, 0, 0, 1]
+
+
+class TestSupportSets:
+    def test_a_class_that_is_missing(self, tiles):
+        with pytest.raises(InputError, match="there is no tile of class number 1 to learn from; hold out other places"):
+            SupportSet(tiles[tiles["target"] == 0], CLASSES)
+
+    def test_a_mixing_probability_that_cannot_be(self, tiles):
+        with pytest.raises(InputError, match=r"a mixing probability of 1\.5 cannot be"):
+            SupportSet(tiles, CLASSES, mixing=1.5)
+
+    def test_the_same_twice(self, store, tiles):
+        support = SupportSet(tiles, CLASSES)
+        one, other = (probe_unit(store, support, parse_arm("probe+cutmix")).solve() for _ in range(2))
+        assert (one.weight == other.weight).all()

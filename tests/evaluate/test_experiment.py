@@ -1,0 +1,228 @@
+"""The grid on a drawn site: resumed, extended, by place, and on datasets where the answer is known."""
+
+import hashlib
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
+from spurgekit.errors import InputError, LeakageError
+from spurgekit.evaluate.cell_store import CellStore
+from spurgekit.evaluate.experiment import EvaluateOptions, evaluate
+from tests.augment.manifests import synthetic, write_augmented
+from tests.chain import BACKBONE
+from tests.command import refuse, succeed
+
+OPTIONS = EvaluateOptions(
+    BACKBONE, pretrained=False, image_size_px=32, precision="float32",
+    methods=("plain", "probe", "probe+cutmix"), shots=(1, 4), trials=3,
+)  # fmt: skip
+SIDE = 24
+
+
+def draw_dataset(folder, *, signal, groups=8, per_group=6, seed=0):
+    """A folder of images of two classes from several places, and the dataset made of it; without a signal, noise."""
+    rng = np.random.default_rng(seed)
+    for group in range(groups):
+        for number in range(per_group):
+            target = number % 2
+            pixels = rng.integers(0, 120, (SIDE, SIDE, 3)) + 120 * target * signal
+            path = folder / "images" / ("absent", "present")[target] / f"P{group:02d}_{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.astype(np.uint8)).save(path)
+    options = DatasetOptions(
+        group_pattern=r"P\d+", classes=("absent", "present"), shots=(1, 2, 4), trials=4, test_share=0.5, seed=1
+    )
+    build_dataset(folder / "images", folder / "dataset", options)
+    return folder / "dataset"
+
+
+@pytest.fixture(scope="module")
+def easy(tmp_path_factory):
+    return draw_dataset(tmp_path_factory.mktemp("easy"), signal=1)
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    return draw_dataset(tmp_path_factory.mktemp("noise"), signal=0, groups=20)
+
+
+@pytest.fixture(scope="module")
+def evaluated(easy, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluated") / "evaluation"
+    return evaluate(easy, folder, OPTIONS)
+
+
+def digests(folder):
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.name != "provenance.json"
+    }
+
+
+def mean_of(report, arm, n, metric="balanced_accuracy"):
+    rows = report.summary
+    return float(rows["mean"][(rows["arm"] == arm) & (rows["n"] == n) & (rows["metric"] == metric)].iloc[0])
+
+
+class TestKnownAnswers:
+    def test_what_can_be_told_apart_is(self, evaluated):
+        for arm in ("plain", "probe", "probe+cutmix"):
+            assert mean_of(evaluated, arm, 4) > 0.97
+
+    def test_noise_stays_at_chance(self, noise, tmp_path):
+        report = evaluate(noise, tmp_path / "e", replace(OPTIONS, methods=("probe", "probe+dihedral"), trials=4))
+        for arm in ("probe", "probe+dihedral"):
+            assert mean_of(report, arm, 4) == pytest.approx(0.5, abs=0.12)
+        assert not report.differences["real"].any()
+
+    def test_an_arm_that_only_repeats_its_tiles_gains_nothing(self, easy, tmp_path):
+        report = evaluate(easy, tmp_path / "e", replace(OPTIONS, methods=("probe", "probe+duplicate")))
+        rows = report.differences[report.differences["metric"] == "balanced_accuracy"]
+        assert rows["difference"].abs().max() == 0
+        assert not rows["real"].any()
+
+    def test_synthetic_tiles_that_were_made_of_test_tiles_are_caught(self, easy, tmp_path):
+        test = open_dataset(easy).split("test").iloc[0]
+        rows = [synthetic("leak", tile_id=test["tile_id"], trial=None, n=None, **{"class": test["label"]})]
+        write_augmented(tmp_path / "augmented", rows)
+        options = replace(OPTIONS, methods=("probe", "probe+synthetic"), synthetic=tmp_path / "augmented")
+        with pytest.raises(LeakageError, match=r"made from tiles outside of the support set, e\.g\. leak from"):
+            evaluate(easy, tmp_path / "e", options)
+        assert not (tmp_path / "e").exists()
+
+
+class TestCells:
+    def test_arms_share_support_sets_and_test_tiles(self, evaluated, easy):
+        table = pd.read_parquet(evaluated.folder / "predictions.parquet")
+        test = open_dataset(easy).split("test")
+        for _, cell in table.groupby(["arm", "n", "trial", "fold"]):
+            assert cell["tile_id"].tolist() == test["tile_id"].tolist()
+            assert cell["target"].tolist() == test["target"].tolist()
+        assert evaluated.cells == 3 * 2 * 3 == table.groupby(["arm", "n", "trial", "fold"]).ngroups
+
+    def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_bytes(self, evaluated, easy, tmp_path, monkeypatch):
+        put, count = CellStore.put, 0
+
+        def put_or_stop(self, key, predictions):
+            nonlocal count
+            count += 1
+            if count > 7:
+                raise KeyboardInterrupt
+            return put(self, key, predictions)
+
+        monkeypatch.setattr(CellStore, "put", put_or_stop)
+        out = tmp_path / "evaluation"
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(easy, out, OPTIONS)
+        assert not out.exists()
+        monkeypatch.setattr(CellStore, "put", put)
+        again = evaluate(easy, out, OPTIONS)
+        assert again.resumed == 7
+        assert digests(out) == digests(evaluated.folder)
+        assert [path.name for path in tmp_path.iterdir()] == ["evaluation"]
+
+    def test_one_that_is_done_is_extended(self, evaluated, easy, tmp_path):
+        out = shutil.copytree(evaluated.folder, tmp_path / "e")
+        more = evaluate(easy, out, replace(OPTIONS, methods=(*OPTIONS.methods, "probe+flip")))
+        assert (more.cells, more.resumed) == (24, 18)
+        before, after = (pd.read_parquet(folder / "predictions.parquet") for folder in (evaluated.folder, out))
+        pd.testing.assert_frame_equal(before, after.iloc[: len(before)])
+
+    def test_cells_of_other_settings_are_not_mixed_in(self, evaluated, easy, tmp_path):
+        out = shutil.copytree(evaluated.folder, tmp_path / "e")
+        with pytest.raises(InputError, match=r"begun with other settings \(seed\); pass --overwrite to start again"):
+            evaluate(easy, out, replace(OPTIONS, seed=1))
+        assert evaluate(easy, out, replace(OPTIONS, seed=1), overwrite=True).resumed == 0
+
+    def test_an_executor_changes_nothing(self, evaluated, easy, tmp_path):
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1) as one:
+            evaluate(easy, tmp_path / "e", OPTIONS, executor=one)
+        assert digests(tmp_path / "e") == digests(evaluated.folder)
+
+
+class TestFolds:
+    def test_each_place_is_left_out_in_turn(self, easy, tmp_path):
+        options = replace(OPTIONS, methods=("probe",), leave_out="group", shots=(2, 0), trials=2)
+        report = evaluate(easy, tmp_path / "e", options)
+        table = pd.read_parquet(report.folder / "predictions.parquet")
+        assert set(table["fold"]) == {f"P{i:02d}" for i in range(8)}
+        assert (table["fold"] == table["place"]).all()
+        counts = table.groupby(["n", "trial"])["tile_id"].agg(["size", "nunique"])
+        assert (counts == 48).all().all()
+        assert counts.index.tolist() == [(0, 0), (2, 0), (2, 1)]
+        text = (report.folder / "report.md").read_text()
+        assert "P03" in text
+
+    def test_the_whole_training_split_is_one_trial(self, easy, tmp_path):
+        report = evaluate(easy, tmp_path / "e", replace(OPTIONS, methods=("probe",), shots=(0,)))
+        assert report.cells == 1
+
+
+class TestTuned:
+    def test_finetuning_goes_through_the_same_cells(self, easy, tmp_path):
+        from spurgekit.classify.training.finetune_options import TuneOptions
+
+        options = replace(
+            OPTIONS,
+            methods=("finetune", "finetune+dihedral"),
+            shots=(2,),
+            trials=1,
+            tuning=TuneOptions(steps=12, batch_size=8),
+        )
+        report = evaluate(easy, tmp_path / "e", options)
+        assert report.cells == 2
+        assert mean_of(report, "finetune", 2) > 0.9
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("changes", "says"),
+        [
+            (
+                {"shots": (8,)},
+                r"has no support sets of 8 shots \(its rarest class has \d+ training tiles\); pass --shots 1,2,4",
+            ),
+            ({"trials": 9}, "has support sets of 4 trials; pass --trials 4"),
+            ({"leave_out": "altitude"}, "has no column 'altitude'; places are in"),
+            ({"leave_out": "group", "shots": (40,)}, "with group P00 left out there are 21 tiles of class"),
+            ({"methods": ("probe+retrieval",)}, "has no unlabelled tiles; tile with --unlabelled"),
+            ({"methods": ("probe+synthetic",)}, "wants synthetic tiles; pass their folder with --synthetic DIR"),
+        ],
+    )
+    def test_one_line_each(self, easy, tmp_path, changes, says):
+        with pytest.raises(InputError, match=says) as caught:
+            evaluate(easy, tmp_path / "e", replace(OPTIONS, **changes))
+        assert "\n" not in str(caught.value)
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("changes", "says"),
+        [
+            ({"trials": 0}, "0 trials of"),
+            ({"baseline": "lora"}, "--baseline lora is none of the arms plain, probe, probe"),
+            ({"methods": ("probe", "probe")}, "names probe twice"),
+        ],
+    )
+    def test_options_that_cannot_be(self, changes, says):
+        with pytest.raises(InputError, match=says):
+            replace(OPTIONS, **changes)
+
+    def test_a_folder_of_somebody_elses(self, easy, tmp_path):
+        (tmp_path / "notes.txt").write_text("mine")
+        with pytest.raises(InputError, match="exists already"):
+            evaluate(easy, tmp_path, OPTIONS)
+
+
+def test_from_the_command_line(easy, tmp_path):
+    common = ("evaluate", easy, "--no-pretrained", "--backbone", BACKBONE, "--image-size", 32, "--out", tmp_path / "e")
+    said = succeed(*common, "--methods", "plain,probe", "--shots", "1,all", "--trials", 2)
+    assert "| plain |" in said
+    assert "6 cells; balanced_accuracy in " in said
+    assert "(6 were there already)" in succeed(*common, "--methods", "plain,probe", "--shots", "1,all", "--trials", 2)
+    assert "'three' is no number of shots; pass e.g. 1,4,16,all" in refuse(*common, "--shots", "three")

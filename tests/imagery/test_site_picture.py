@@ -1,0 +1,33 @@
+"""Pictures of sites say where their pixels lie."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spurgekit.errors import ImageryError
+from spurgekit.imagery import open_raster
+from spurgekit.imagery.quicklook import quick_look
+from spurgekit.imagery.site_picture import SitePicture, picture_grid
+
+
+def test_a_dot_is_found_where_the_picture_says_that_it_lies(make_tif, tmp_path):
+    site = make_tif(tmp_path / "site.tif", np.full((3, 40, 60), 200, np.uint8))
+    with open_raster(site) as raster:
+        picture = SitePicture(quick_look(raster), "a dot")
+        x, y = (float(value) for value in raster.grid.to_world(20.5, 10.5))
+        picture.points(np.array([[x, y]]), (255, 0, 0), radius=6)
+        picture.save(tmp_path / "dot.png")
+        crs = raster.grid.crs
+    grid = picture_grid(tmp_path / "dot.png")
+    red = (np.asarray(Image.open(tmp_path / "dot.png")) == (255, 0, 0)).all(axis=-1)
+    rows, cols = np.nonzero(red)
+    assert (cols.mean() + 0.5, rows.mean() + 0.5) == pytest.approx(grid.to_pixel(x, y), abs=0.5)
+    assert grid.crs == crs
+
+
+def test_another_picture_says_nothing(tmp_path):
+    Image.new("RGB", (10, 10)).save(tmp_path / "other.png")
+    with pytest.raises(ImageryError, match=r"other\.png does not say where its pixels lie"):
+        picture_grid(tmp_path / "other.png")

@@ -1,0 +1,84 @@
+"""``spurgekit markers``."""
+
+import csv
+import json
+
+import cv2
+import geopandas as gpd
+import numpy as np
+import pytest
+
+from spurgekit.markers.gcp_list import read_gcp_list
+from tests.command import refuse, succeed
+from tests.markers.test_target_detector import GSD_M, ground, paint
+
+
+@pytest.fixture
+def site(make_tif, tmp_path_factory):
+    """Two crosses of 0.3 m."""
+    rgb = ground(400)
+    paint(rgb, "cross", 100.5, 120.25, 30, 20)
+    paint(rgb, "cross", 300.0, 250.75, 30, 65)
+    return make_tif(tmp_path_factory.mktemp("site") / "s.tif", np.ascontiguousarray(np.moveaxis(rgb, -1, 0)), gsd=GSD_M)
+
+
+def options(site, out):
+    return ("markers", site, "--family", "cross", "--marker-size", "0.3", "--out", out)
+
+
+def test_markers_are_listed_and_drawn(site, tmp_path):
+    out = tmp_path / "m.gpkg"
+    printed = succeed(*options(site, out))
+    assert "2 cross markers of 0.3 m" in printed
+    table = gpd.read_file(out)
+    assert list(table["marker"]) == [1, 2]
+    np.testing.assert_allclose(table[["col", "row"]], [[100.5, 120.25], [300.0, 250.75]], atol=0.2)
+    np.testing.assert_allclose(table.geometry.x, table["x"])
+    assert table.crs.to_epsg() == 32612
+    assert cv2.imread(str(out.with_suffix(".png"))).shape[0] > 1000
+
+
+def test_lists_in_other_formats_say_the_same(site, tmp_path):
+    for suffix in ("csv", "json", "geojson", "txt"):
+        succeed(*options(site, tmp_path / f"m.{suffix}"))
+    with (tmp_path / "m.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    listed = json.loads((tmp_path / "m.json").read_text())
+    assert [row["marker"] for row in listed] == [1, 2]
+    assert [float(row["col"]) for row in rows] == [row["col"] for row in listed]
+    assert "id" not in listed[0]  # crosses carry no code
+    placed = gpd.read_file(tmp_path / "m.geojson")
+    assert placed.crs.to_epsg() == 4326
+    points = read_gcp_list(tmp_path / "m.txt").points
+    assert [(p.image, round(p.x, 3)) for p in points] == [(site.name, round(row["x"], 3)) for row in listed]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (("--family", "star"), "no family of markers is called 'star'"),
+        (("--out", "m.shp"), "a list of markers ends in .gpkg, .geojson, .csv, .json or .txt"),
+        (("--marker-size", "0.05"), "are 5.0 px across, fewer than the 8"),
+        (("--marker-size", "-1"), "a marker of -1.0 m cannot be"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(site, tmp_path, monkeypatch, changed, said):
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    assert said in refuse(*options(site, tmp_path / "m.gpkg"), *changed)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_list_is_replaced_only_when_asked(site, tmp_path):
+    out = tmp_path / "m.csv"
+    out.write_text("mine")
+    assert "--overwrite" in refuse(*options(site, out))
+    assert out.read_text() == "mine"
+    succeed(*options(site, out), "--overwrite")
+    assert out.read_text() != "mine"
+
+
+def test_an_image_without_markers_gives_an_empty_list(make_tif, tmp_path):
+    site = make_tif(tmp_path / "s.tif", np.ascontiguousarray(np.moveaxis(ground(300), -1, 0)), gsd=GSD_M)
+    assert "0 cross markers" in succeed(*options(site, tmp_path / "m.gpkg"))
+    assert len(gpd.read_file(tmp_path / "m.gpkg")) == 0
