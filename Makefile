@@ -39,7 +39,7 @@ bench: $(READY) ## Measure speed and memory, as ratios, and how well plots are f
 	$(BIN)/python -m tests.benchmarks.bench_dataset
 	$(BIN)/python -m tests.benchmarks.bench_review
 	$(BIN)/python -m tests.benchmarks.bench_features
-	$(BIN)/python -m tests.benchmarks.bench_tune
+	$(BIN)/python -m tests.benchmarks.bench_finetune
 	$(BIN)/python -m tests.benchmarks.bench_diffusion --tiny --minutes 1
 
 clean: ## Remove .venv and what the demo made

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-TURNS = 8
+VIEWS = 8
 
 FLIPS = (0, 2, 4, 6)
 """Views that keep rows rows: as it is, mirrored both ways, left to right, top to bottom."""
@@ -26,7 +26,7 @@ _AS_FLIPS: tuple[tuple[bool, tuple[int, ...]], ...] = (
 )
 
 
-def turned(images: Tensor, view: int) -> Tensor:
+def view_of(images: Tensor, view: int) -> Tensor:
     """Turn and mirror images.
 
     Parameters
@@ -43,20 +43,20 @@ def turned(images: Tensor, view: int) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> turned(torch.tensor([[1, 2], [3, 4]]), 1).tolist()
+    >>> view_of(torch.tensor([[1, 2], [3, 4]]), 1).tolist()
     [[2, 4], [1, 3]]
-    >>> turned(torch.tensor([[1, 2], [3, 4]]), 4).tolist()
+    >>> view_of(torch.tensor([[1, 2], [3, 4]]), 4).tolist()
     [[2, 1], [4, 3]]
     """
-    if not 0 <= view < TURNS:
-        raise ValueError(f"there is no view {view} of {TURNS}")
+    if not 0 <= view < VIEWS:
+        raise ValueError(f"there is no view {view} of {VIEWS}")
     is_transposed, flipped = _AS_FLIPS[view]
     if is_transposed:
         images = images.transpose(-2, -1)
     return images.flip(flipped) if flipped else images
 
 
-def each_turned(images: Tensor, views: Iterable[int]) -> Iterator[Tensor]:
+def views_of(images: Tensor, views: Iterable[int]) -> Iterator[Tensor]:
     """Yield images in several views, each in channels-last order.
 
     Rows are made columns once for all four views in which they are, since that is what takes time.
@@ -65,7 +65,7 @@ def each_turned(images: Tensor, views: Iterable[int]) -> Iterator[Tensor]:
     ----------
     images : Tensor, shape (n, bands, side, side)
     views : iterable of int
-        See :func:`turned`.
+        See :func:`view_of`.
     """
     import torch
 

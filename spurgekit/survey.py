@@ -14,7 +14,8 @@ from spurgekit.imagery import slug
 from spurgekit.plots import PlotProtocol
 
 FILE_NAME = "survey.toml"
-DEFAULT_CLASSES = ("no spurge", "leafy spurge")
+SPURGE_CLASSES = ("no spurge", "leafy spurge")
+"""Of a survey that names none: it is leafy spurge that the project was begun for."""
 
 
 class _Table(BaseModel):
@@ -174,7 +175,7 @@ class Survey(_Table):
     schema_version: int = Field(default=1, ge=1, le=1)
     name: str
     date: dt.date | None = None
-    classes: tuple[str, ...] = DEFAULT_CLASSES
+    classes: tuple[str, ...] = SPURGE_CLASSES
     crs: str | None = None
     labels: Path | None = None
     tiles: TileTable = TileTable()

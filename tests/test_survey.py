@@ -7,7 +7,7 @@ import pytest
 import rasterio
 
 from spurgekit.errors import InputError, OutputExistsError
-from spurgekit.survey import DEFAULT_CLASSES, find_survey, init_survey, read_survey
+from spurgekit.survey import SPURGE_CLASSES, find_survey, init_survey, read_survey
 from tests.chain import BACKBONE, TILE_PX, draw_site, write_weed
 from tests.command import refuse, run, succeed
 
@@ -37,7 +37,7 @@ class TestInit:
         survey = read_survey(tmp_path / "north pasture")
         assert file == tmp_path / "north pasture" / "survey.toml"
         assert survey.name == "north pasture"
-        assert survey.classes == DEFAULT_CLASSES == ("no spurge", "leafy spurge")
+        assert survey.classes == SPURGE_CLASSES == ("no spurge", "leafy spurge")
         assert (survey.tiles.size_px, survey.tiles.gsd_m, survey.sites) == (250, None, ())
 
     @pytest.mark.parametrize("name", ['5" plots', "back\\slash", "prairie à l'été", "{name}"])

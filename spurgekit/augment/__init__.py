@@ -2,7 +2,6 @@
 
 from spurgekit.augment.augmentation import CHOICES, Augmentation, Choice, parse_augmentation
 from spurgekit.augment.manifest import check_sources, mixing_probability, read_manifest, select_synthetic
-from spurgekit.dihedral import turned
 
 __all__ = [
     "CHOICES",
@@ -13,5 +12,4 @@ __all__ = [
     "parse_augmentation",
     "read_manifest",
     "select_synthetic",
-    "turned",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spurgekit.dihedral import FLIPS, TURNS, turned
+from spurgekit.dihedral import FLIPS, VIEWS, view_of
 from spurgekit.errors import InputError, known_names
 from spurgekit.seeds import seed_of
 
@@ -22,8 +22,8 @@ class Choice:
     Attributes
     ----------
     name : str
-    turns : tuple of int
-        Views (see :func:`~spurgekit.dihedral.turned`) that one is drawn from for each image; empty if it does not turn.
+    views : tuple of int
+        Views (see :func:`~spurgekit.dihedral.view_of`) that one is drawn from for each image; empty if it does not turn.
     randaugment : bool
         Whether RandAugment follows.
     cutmix_alpha, mixup_alpha : float
@@ -31,7 +31,7 @@ class Choice:
     """
 
     name: str
-    turns: tuple[int, ...] = ()
+    views: tuple[int, ...] = ()
     randaugment: bool = False
     cutmix_alpha: float = 0.0
     mixup_alpha: float = 0.0
@@ -44,8 +44,8 @@ CHOICES = {
     choice.name: choice
     for choice in (
         Choice(NONE),
-        Choice("flip", turns=FLIPS),
-        Choice("dihedral", turns=tuple(range(TURNS))),
+        Choice("flip", views=FLIPS),
+        Choice("dihedral", views=tuple(range(VIEWS))),
         Choice("randaugment", randaugment=True),
         Choice("cutmix", cutmix_alpha=1.0),
         Choice("mixup", mixup_alpha=0.2),
@@ -75,9 +75,9 @@ class Augmentation:
         return self.name
 
     @property
-    def turns(self) -> tuple[int, ...] | None:
+    def views(self) -> tuple[int, ...] | None:
         """The views that a tile can take, where nothing else is done to it; None where more is done."""
-        return None if self._randaugments or self.mixes else self._views
+        return None if self._randaugments or self.mixes else self._drawn_from
 
     @property
     def mixes(self) -> bool:
@@ -94,8 +94,8 @@ class Augmentation:
         return any(choice.randaugment for choice in self.choices)
 
     @property
-    def _views(self) -> tuple[int, ...]:
-        return next((choice.turns for choice in self.choices if choice.turns), (0,))
+    def _drawn_from(self) -> tuple[int, ...]:
+        return next((choice.views for choice in self.choices if choice.views), (0,))
 
     def check(self, bands: int, dtype: torch.dtype) -> None:
         """Raise an :class:`InputError` if tiles of so many bands and that dtype cannot be altered so."""
@@ -138,12 +138,12 @@ class Augmentation:
             raise ValueError(f"{len(images)} images want as many seeds, not {len(seeds)}")
         bands, height, width = images.shape[1:]
         self.check(bands, images.dtype)
-        if height != width and any(view % 2 for view in self._views):
+        if height != width and any(view % 2 for view in self._drawn_from):
             raise InputError(
                 f"tiles of {width} x {height} px are not square, so they cannot be turned by 90 degrees; "
                 f"pass flip in place of dihedral in the augmentation {self.name!r}"
             )
-        if not len(images) or (self._views == (0,) and not self._randaugments):
+        if not len(images) or (self._drawn_from == (0,) and not self._randaugments):
             return images
         import torch
 
@@ -151,7 +151,7 @@ class Augmentation:
 
     def _alter_one(self, image: Tensor, seed: int) -> Tensor:
         """Alter an image [bands, height, width]."""
-        image = turned(image, self._views[seed_of(seed, "turn") % len(self._views)])
+        image = view_of(image, self._drawn_from[seed_of(seed, "turn") % len(self._drawn_from)])
         if self._randaugments:
             from spurgekit.augment.randaugment import randaugmented
 
@@ -226,7 +226,7 @@ def parse_augmentation(text: str) -> Augmentation:
     --------
     >>> str(parse_augmentation("cutmix + dihedral"))
     'dihedral+cutmix'
-    >>> parse_augmentation("flip").turns
+    >>> parse_augmentation("flip").views
     (0, 2, 4, 6)
     """
     names = [name.strip() for name in text.split("+")]
@@ -238,6 +238,6 @@ def parse_augmentation(text: str) -> Augmentation:
             raise InputError(f"the augmentation {text!r} has {name} twice; name it once")
     if NONE in names and len(names) > 1:
         raise InputError(f"the augmentation {text!r} joins {NONE} with others; it stands alone")
-    if len(turning := [name for name in names if CHOICES[name].turns]) > 1:
+    if len(turning := [name for name in names if CHOICES[name].views]) > 1:
         raise InputError(f"the augmentation {text!r} turns tiles in two ways, {' and '.join(turning)}; name one of them")
     return Augmentation(tuple(choice for choice in CHOICES.values() if choice.name in names))

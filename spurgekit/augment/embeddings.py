@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from spurgekit.augment.support_sets import SetKey, tiles_of
+from spurgekit.augment.support_sets import SupportSetKey, tiles_of
 from spurgekit.dataset import Dataset
 from spurgekit.diffusion.concepts import token_of
 from spurgekit.diffusion.latent_model import BackboneInfo
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
-from spurgekit.diffusion.textual_inversion.training_samples import Lesson
+from spurgekit.diffusion.textual_inversion.training_samples import InversionTask
 from spurgekit.errors import InputError, LeakageError, ModelError
 from spurgekit.imagery import slug
 from spurgekit.outputs import output_file, resumable_folder, write_provenance
@@ -38,7 +38,7 @@ class WordInfo(BaseModel):
     tiles : tuple of str
         Ids of those that it was learned from.
     loss_before, loss_after : float
-        See :class:`spurgekit.diffusion.textual_inversion.train.Learned`.
+        See :class:`spurgekit.diffusion.textual_inversion.inversion.Learned`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,33 +66,33 @@ class EmbeddingsInfo(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedLesson:
-    """A lesson, and which class of which support set it teaches.
+class PlannedInversion:
+    """A task, and which class of which support set it teaches.
 
     Attributes
     ----------
-    lesson : Lesson
-    key : SetKey
+    task : InversionTask
+    key : SupportSetKey
     class_name : str
     tile_ids : tuple of str
     """
 
-    lesson: Lesson
-    key: SetKey
+    task: InversionTask
+    key: SupportSetKey
     class_name: str
     tile_ids: tuple[str, ...]
 
 
-def embedding_path(folder: Path, key: SetKey, class_name: str) -> Path:
+def embedding_path(folder: Path, key: SupportSetKey, class_name: str) -> Path:
     """Return where the word for a class of a support set is.
 
-    >>> embedding_path(Path("embeddings"), SetKey(3, 4), "leafy spurge").as_posix()
+    >>> embedding_path(Path("embeddings"), SupportSetKey(3, 4), "leafy spurge").as_posix()
     'embeddings/t03-n04/leafy-spurge.safetensors'
     """
     return Path(folder) / key.name / f"{slug(class_name)}.safetensors"
 
 
-def plan_lessons(dataset: Dataset, sets: Sequence[SetKey], options: InversionOptions) -> list[PlannedLesson]:
+def plan_inversions(dataset: Dataset, sets: Sequence[SupportSetKey], options: InversionOptions) -> list[PlannedInversion]:
     """Return what is to be learned: each class of each support set, absence included.
 
     Raises
@@ -112,16 +112,16 @@ def plan_lessons(dataset: Dataset, sets: Sequence[SetKey], options: InversionOpt
     planned = []
     for key, rows in tiles_of(dataset, sets):
         for token, name in tokens.items():
-            mine = rows[rows["label"] == name]
-            lesson_key = embedding_path(Path(), key, name).with_suffix("").as_posix()
-            lesson = Lesson(lesson_key, token, tuple(mine["path"]), options.init or name)
-            planned.append(PlannedLesson(lesson, key, name, tuple(mine["tile_id"])))
+            mine = rows[rows["class"] == name]
+            task_key = embedding_path(Path(), key, name).with_suffix("").as_posix()
+            task = InversionTask(task_key, token, tuple(mine["path"]), options.init or name)
+            planned.append(PlannedInversion(task, key, name, tuple(mine["tile_id"])))
     return planned
 
 
 def learn_embeddings(
     dataset: Dataset,
-    sets: Sequence[SetKey],
+    sets: Sequence[SupportSetKey],
     backbone: Backbone,
     options: InversionOptions,
     out: Path,
@@ -135,7 +135,7 @@ def learn_embeddings(
     Parameters
     ----------
     dataset : Dataset
-    sets : sequence of SetKey
+    sets : sequence of SupportSetKey
     backbone : Backbone
     options : InversionOptions
     out : pathlib.Path
@@ -158,28 +158,28 @@ def learn_embeddings(
         If the folder is there already, or was begun with other settings.
     """
     from spurgekit.diffusion.textual_inversion.frozen_model import name_of
-    from spurgekit.diffusion.textual_inversion.train import CHECKPOINT, check_inversion, invert
+    from spurgekit.diffusion.textual_inversion.inversion import CHECKPOINT, check_inversion, invert
 
-    planned = plan_lessons(dataset, sets, options)
-    lessons = [one.lesson for one in planned]
-    check_inversion(backbone, lessons, options)  # ahead of a folder that would have to be gone on with
+    planned = plan_inversions(dataset, sets, options)
+    tasks = [one.task for one in planned]
+    check_inversion(backbone, tasks, options)  # ahead of a folder that would have to be gone on with
     settings = {
         "dataset": str(dataset.path),
-        "words": {one.lesson.key: one.tile_ids for one in planned},
+        "words": {one.task.key: one.tile_ids for one in planned},
         "backbone": asdict(backbone.info),
         "precision": name_of(backbone.dtype),
         "options": asdict(options),
     }
     with resumable_folder(out, settings, overwrite=overwrite, inputs=[dataset.path]) as folder:
-        learned = invert(backbone, lessons, options, folder, progress=progress, warn=warn)
+        learned = invert(backbone, tasks, options, folder, progress=progress, warn=warn)
         words = tuple(
             WordInfo(
                 set=one.key.name,
                 class_name=one.class_name,
-                token=one.lesson.token,
+                token=one.task.token,
                 tiles=one.tile_ids,
-                loss_before=learned[one.lesson.key].loss_before,
-                loss_after=learned[one.lesson.key].loss_after,
+                loss_before=learned[one.task.key].loss_before,
+                loss_after=learned[one.task.key].loss_after,
             )
             for one in planned
         )
@@ -217,7 +217,7 @@ def read_embeddings(folder: Path) -> EmbeddingsInfo:
         raise InputError(f"{file} is damaged; learn the words again") from error
 
 
-def check_embeddings(folder: Path, dataset: Dataset, sets: Sequence[SetKey], info: BackboneInfo) -> None:
+def check_embeddings(folder: Path, dataset: Dataset, sets: Sequence[SupportSetKey], info: BackboneInfo) -> None:
     """Make sure that words were learned with a model, for support sets, and from their tiles alone.
 
     Raises
@@ -244,7 +244,7 @@ def check_embeddings(folder: Path, dataset: Dataset, sets: Sequence[SetKey], inf
             word = words.get((key.name, name))
             if word is None or not embedding_path(folder, key, name).is_file():
                 raise InputError(f"{folder} has no word for {name!r} of {key.name}; {hint}")
-            if foreign := sorted(set(word.tiles) - set(rows["tile_id"][rows["label"] == name])):
+            if foreign := sorted(set(word.tiles) - set(rows["tile_id"][rows["class"] == name])):
                 raise LeakageError(
                     f"the word for {name!r} of {key.name} in {folder} was learned from tiles outside of that support set, "
                     f"e.g. {foreign[0]}; {hint}"

@@ -19,7 +19,7 @@ QUICK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class CostEstimate:
     """What a run will cost.
 
     Attributes
@@ -36,7 +36,7 @@ class Estimate:
     bytes: float
 
 
-def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptions, *, devices: int = 1) -> Estimate:
+def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptions, *, devices: int = 1) -> CostEstimate:
     """Return what units will cost.
 
     Parameters
@@ -50,7 +50,7 @@ def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptio
     """
     count = sum(len(unit.edits) for unit in units)
     if not count:
-        return Estimate(0, 0.0, 0.0)
+        return CostEstimate(0, 0.0, 0.0)
     unit = replace(max(units, key=lambda unit: len(unit.edits)), strength=1.0)
 
     def timed(edits: Sequence[Edit], steps: int) -> tuple[float, float]:
@@ -71,7 +71,7 @@ def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptio
     step = max(0.0, (long - short) / (LONG - SHORT))
     fixed = max(0.0, short - SHORT * step)
     seconds = sum(len(unit.edits) * (fixed + step * _steps(unit, options.steps)) for unit in units)
-    return Estimate(count, seconds / devices, size_bytes * count)
+    return CostEstimate(count, seconds / devices, size_bytes * count)
 
 
 def _steps(unit: EditUnit, steps: int) -> int:

@@ -20,14 +20,14 @@ import pandas as pd
 from spurgekit.augment.augment_options import AugmentOptions
 from spurgekit.augment.duplicates import near_duplicates, perceptual_hashes
 from spurgekit.augment.embeddings import check_embeddings, embedding_path, learn_embeddings
-from spurgekit.augment.estimate import Estimate, measure
+from spurgekit.augment.estimate import CostEstimate, measure
 from spurgekit.augment.inputs import Announcement, AugmentInputs, AugmentReport
 from spurgekit.augment.manifest import MANIFEST
 from spurgekit.augment.mask_sources import MaskSource, write_masks
 from spurgekit.augment.plan import SUFFIX, Plan, make_plan
 from spurgekit.augment.progress_sheet import write_contact_sheet
-from spurgekit.augment.run_log import Journal
-from spurgekit.augment.support_sets import SetKey, choose_sets, tiles_of
+from spurgekit.augment.run_log import RunLog
+from spurgekit.augment.support_sets import SupportSetKey, choose_sets, tiles_of
 from spurgekit.augment.workers import process_pool, render_here, render_on
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.diffusion.checkpoint_files import is_local
@@ -120,35 +120,35 @@ def _run(
     progress: Progress,
 ) -> AugmentReport:
     """Make the images of a plan that are not there yet, and the rest of the folder."""
-    journal = Journal.open(folder)
-    units = [unit for unit in plan.units if not journal.done.issuperset(edit.id for edit in unit.edits)]
-    resumed, info = len(journal.done), renderer.backbone.info
+    log = RunLog.open(folder)
+    units = [unit for unit in plan.units if not log.done.issuperset(edit.id for edit in unit.edits)]
+    resumed, info = len(log.done), renderer.backbone.info
     estimate = measure(renderer, units, options, devices=len(inputs.devices))
     announce(Announcement(estimate, resumed, sets, out, info, inputs.backbone.safety_checker, inputs.devices))
     _check_room(folder, estimate)
     start = time.monotonic()
-    _render(folder, plan, units, renderer, inputs, options, journal, progress)
+    _render(folder, plan, units, renderer, inputs, options, log, progress)
     seconds = time.monotonic() - start
-    rows = _finished(folder, plan, options, journal, info)
+    rows = _finished(folder, plan, options, log, info)
     with output_file(folder / MANIFEST) as partial_file:
         rows.to_parquet(partial_file, index=False)
     _draw(folder, rows, plan.sources)
     write_provenance(folder, parameters=settings, inputs=_files(inputs, options))
-    journal.close()
+    log.close()
     return AugmentReport(
         folder=out,
-        images=plan.images - len(journal.blanked),
+        images=plan.images - len(log.blanked),
         resumed=resumed,
         rows=len(rows),
-        in_float32=journal.in_float32,
-        blanked=len(journal.blanked),
+        in_float32=log.in_float32,
+        blanked=len(log.blanked),
         duplicates=int((rows["weight"] == 0).sum()),
         seconds=seconds,
     )
 
 
 def _masks(
-    dataset: Dataset, sets: Sequence[SetKey], inputs: AugmentInputs, options: AugmentOptions, folder: Path
+    dataset: Dataset, sets: Sequence[SupportSetKey], inputs: AugmentInputs, options: AugmentOptions, folder: Path
 ) -> Mapping[str, Path]:
     """Write the masks of the tiles of support sets."""
     if options.mode == "text":
@@ -161,7 +161,7 @@ def _masks(
 
 def _learn(
     dataset: Dataset,
-    sets: Sequence[SetKey],
+    sets: Sequence[SupportSetKey],
     inputs: AugmentInputs,
     backbone: Backbone,
     warn: Callable[[str], None],
@@ -181,7 +181,7 @@ def _render(
     renderer: Renderer,
     inputs: AugmentInputs,
     options: AugmentOptions,
-    journal: Journal,
+    log: RunLog,
     progress: Progress,
 ) -> None:
     """Make units, writing each image whole and noting each unit when its images are there."""
@@ -203,10 +203,10 @@ def _render(
         for unit, rendered in stream_map(writer, write, results, in_flight=IN_FLIGHT):
             ids = [edit.id for edit in unit.edits]
             blanked = [name for name, image in zip(ids, rendered.images, strict=True) if image is None]
-            journal.add(ids, blanked, rendered.redone_in_float32)
+            log.add(ids, blanked, rendered.redone_in_float32)
             advance(len(ids))
             if time.monotonic() - drawn > SHEET_SECONDS:
-                _draw(folder, _made(plan, journal.done - journal.blanked), plan.sources)
+                _draw(folder, _made(plan, log.done - log.blanked), plan.sources)
                 drawn = time.monotonic()
 
 
@@ -231,9 +231,9 @@ def _draw(folder: Path, rows: pd.DataFrame, sources: Mapping[str, Path]) -> None
         write_contact_sheet(rows, folder, folder / SHEET, sources=sources)
 
 
-def _finished(folder: Path, plan: Plan, options: AugmentOptions, journal: Journal, backbone: BackboneInfo) -> pd.DataFrame:
+def _finished(folder: Path, plan: Plan, options: AugmentOptions, log: RunLog, backbone: BackboneInfo) -> pd.DataFrame:
     """Return the manifest of what was made."""
-    rows = _made(plan, journal.done - journal.blanked)
+    rows = _made(plan, log.done - log.blanked)
     if rows.empty:
         raise SpurgekitError("the safety checker kept all images back; pass other prompts or leave --safety-checker out")
     drop = np.zeros(len(rows), bool)
@@ -250,7 +250,7 @@ def _made(plan: Plan, done: Set[str]) -> pd.DataFrame:
     return plan.rows[[name.removesuffix(SUFFIX) in done for name in plan.rows["file_name"]]]
 
 
-def _check_room(folder: Path, estimate: Estimate) -> None:
+def _check_room(folder: Path, estimate: CostEstimate) -> None:
     free = shutil.disk_usage(folder).free
     if estimate.bytes > free:
         raise InputError(
@@ -262,7 +262,7 @@ def _check_room(folder: Path, estimate: Estimate) -> None:
 def _settings(
     inputs: AugmentInputs,
     options: AugmentOptions,
-    sets: Sequence[SetKey],
+    sets: Sequence[SupportSetKey],
     backbone: BackboneInfo,
     masks: Mapping[str, Path] | None,
 ) -> dict[str, Any]:

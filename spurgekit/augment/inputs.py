@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spurgekit.augment.estimate import Estimate
+from spurgekit.augment.estimate import CostEstimate
 from spurgekit.augment.mask_sources import MaskOptions
 from spurgekit.augment.workers import BackboneChoice
+from spurgekit.dataset.few_shot import ALL_SHOTS
 from spurgekit.diffusion.latent_model import BackboneInfo
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 
@@ -20,7 +21,7 @@ class AugmentInputs:
     ----------
     dataset : pathlib.Path
     shots : tuple of int
-        Of the support sets; 0 is the whole training split.
+        Of the support sets; ``ALL_SHOTS`` is the whole training split.
     trials : int
         The most support sets of each number of shots.
     backbone : BackboneChoice
@@ -38,7 +39,7 @@ class AugmentInputs:
     """
 
     dataset: Path
-    shots: tuple[int, ...] = (0,)
+    shots: tuple[int, ...] = (ALL_SHOTS,)
     trials: int = 20
     backbone: BackboneChoice = field(default_factory=BackboneChoice)
     devices: tuple[str, ...] = ("cpu",)
@@ -55,7 +56,7 @@ class Announcement:
 
     Attributes
     ----------
-    estimate : Estimate
+    estimate : CostEstimate
     resumed : int
         Images that are there already.
     sets : int
@@ -66,7 +67,7 @@ class Announcement:
     devices : tuple of str
     """
 
-    estimate: Estimate
+    estimate: CostEstimate
     resumed: int
     sets: int
     folder: Path

@@ -12,8 +12,9 @@ import pandas as pd
 
 from spurgekit.augment.augment_options import AugmentOptions
 from spurgekit.augment.manifest import soft_share
-from spurgekit.augment.support_sets import SetKey, tiles_of
+from spurgekit.augment.support_sets import SupportSetKey, tiles_of
 from spurgekit.dataset import Dataset
+from spurgekit.dataset.few_shot import ALL_SHOTS
 from spurgekit.dataset.reader import class_folder
 from spurgekit.diffusion.render import Edit, EditUnit
 from spurgekit.errors import InputError
@@ -56,10 +57,10 @@ class Plan:
 
 def make_plan(
     dataset: Dataset,
-    sets: Sequence[SetKey],
+    sets: Sequence[SupportSetKey],
     options: AugmentOptions,
     *,
-    embedding: Callable[[SetKey, str], Path] | None = None,
+    embedding: Callable[[SupportSetKey, str], Path] | None = None,
     masks: Mapping[str, Path] | None = None,
 ) -> Plan:
     """Decide on all images.
@@ -71,7 +72,7 @@ def make_plan(
     Parameters
     ----------
     dataset : Dataset
-    sets : sequence of SetKey
+    sets : sequence of SupportSetKey
     options : AugmentOptions
     embedding : callable, optional
         Where what was learned for a support set and a class lies.
@@ -99,7 +100,7 @@ def make_plan(
 class _Set:
     """A support set, and what its images have in common."""
 
-    key: SetKey
+    key: SupportSetKey
     classes: tuple[str, ...]
     options: AugmentOptions
     concepts: tuple[Path, ...]
@@ -110,7 +111,7 @@ class _Set:
         """What an image depends on beside its tile: the support set where classes were learned from it."""
         if self.concepts:
             return self.key.name
-        return f"n{self.key.n:02d}" if self.options.strengths.depends_on_shots and self.key.n is not None else "tiles"
+        return f"n{self.key.n:02d}" if self.options.strengths.depends_on_shots and self.key.n != ALL_SHOTS else "tiles"
 
     @property
     def count(self) -> int:
@@ -145,9 +146,9 @@ class _Set:
 
     def _painted_as(self, tile: pd.Series, number: int) -> str:
         """Return the class of an image: its tile's, or another one of the last few where edits cross classes."""
-        others = [name for name in self.classes if name != tile["label"]]
+        others = [name for name in self.classes if name != tile["class"]]
         if not others or number < self.count - round(self.options.cross * self.count):
-            return str(tile["label"])
+            return str(tile["class"])
         return others[(number + seed_of("class", *self._names(tile))) % len(others)]
 
     def _edit(self, tile: pd.Series, to: str, number: int) -> Edit:
@@ -175,11 +176,11 @@ class _Set:
             "prompt": edit.prompt,
             "negative": edit.negative,
             "seed": edit.seed,
-            "trial": self.key.trial,
-            "n": self.key.n,
+            "trial": None if self.key.n == ALL_SHOTS else self.key.trial,  # as a manifest says that it is of no one support set
+            "n": None if self.key.n == ALL_SHOTS else self.key.n,
             "class": to,
-            "source_class": tile["label"],
-            "share": 1.0 if to == tile["label"] else soft_share(strength, self.options.gamma),
+            "source_class": tile["class"],
+            "share": 1.0 if to == tile["class"] else soft_share(strength, self.options.gamma),
         }
 
 

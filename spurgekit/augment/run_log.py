@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FILE_NAME = "journal.jsonl"
+FILE_NAME = "run_log.jsonl"
 
 
 @dataclass
-class Journal:
+class RunLog:
     """Units that are done, in the order in which they were.
 
     A line is written when all images of a unit are on disk, so what a line names is whole; a last line that was cut off by a
@@ -35,18 +35,18 @@ class Journal:
     in_float32: int = 0
 
     @classmethod
-    def open(cls, folder: Path) -> Journal:
-        """Read the journal of a folder, where there is one."""
-        journal = cls(folder / FILE_NAME)
-        if journal.path.is_file():
+    def open(cls, folder: Path) -> RunLog:
+        """Read the log of a folder, where there is one."""
+        log = cls(folder / FILE_NAME)
+        if log.path.is_file():
             whole = []
-            for line in journal.path.read_text(encoding="utf-8").splitlines(keepends=True):
+            for line in log.path.read_text(encoding="utf-8").splitlines(keepends=True):
                 if not line.endswith("\n"):
                     break
-                journal._count(json.loads(line))
+                log._count(json.loads(line))
                 whole.append(line)
-            journal.path.write_text("".join(whole), encoding="utf-8")
-        return journal
+            log.path.write_text("".join(whole), encoding="utf-8")
+        return log
 
     def add(self, ids: Iterable[str], blanked: Iterable[str], in_float32: int) -> None:
         """Note a unit whose images are on disk."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spurgekit.dataset.few_shot import ALL_SHOTS
 from spurgekit.diffusion.sampler import steps_of
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
@@ -88,11 +89,11 @@ class StrengthSchedule:
 
     by_shots: tuple[tuple[int, Strengths], ...]
 
-    def at(self, n: int | None) -> Strengths:
-        """Return the strengths for n shots; None, the whole training split, takes the last."""
+    def at(self, n: int) -> Strengths:
+        """Return the strengths for n shots; ``ALL_SHOTS``, the whole training split, takes the last."""
         found = self.by_shots[0][1]
         for shots, strengths in self.by_shots:
-            if n is None or shots <= n:
+            if n == ALL_SHOTS or shots <= n:
                 found = strengths
         return found
 

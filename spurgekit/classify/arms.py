@@ -11,7 +11,7 @@ from spurgekit.errors import InputError, known_names
 
 RECIPES = {
     "plain": "logistic regression (C = 0.1) on the features of a frozen backbone, as most would do it first",
-    "probe": "logistic regression on features of length 1, averaged over the 8 turns of a tile, C by leaving out",
+    "probe": "logistic regression on features of length 1, averaged over the 8 views of a tile, C by leaving out",
     "lora": "the backbone adapted by matrices of low rank, and a new classifier",
     "finetune": "all of the backbone trained on, and a new classifier",
 }
@@ -114,10 +114,10 @@ def parse_arms(texts: Sequence[str]) -> tuple[Arm, ...]:
     """
     arms = tuple(parse_arm(text) for text in texts)
     if not arms:
-        raise InputError("no arms to compare; pass --methods, e.g. plain,probe,probe+dihedral")
+        raise InputError("no arms to compare; pass --arms, e.g. plain,probe,probe+dihedral")
     for arm in arms:
         if arms.count(arm) > 1:
-            raise InputError(f"--methods names {arm} twice")
+            raise InputError(f"--arms names {arm} twice")
     return arms
 
 

@@ -136,7 +136,7 @@ def _tested_at(folder: Path, info: ModelInfo, shares: tuple[float, ...]) -> Mode
     try:
         table = pd.read_csv(file)
         probabilities = table[[f"p({name})" for name in info.classes]].to_numpy(np.float64)
-        targets = table["label"].map({name: i for i, name in enumerate(info.classes)}).to_numpy(np.int64)
+        targets = table["class"].map({name: i for i, name in enumerate(info.classes)}).to_numpy(np.int64)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{file} is missing or damaged, and --prevalence needs it; train the model again") from error
     probabilities /= probabilities.sum(axis=1, keepdims=True)  # they were rounded

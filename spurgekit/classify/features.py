@@ -1,4 +1,4 @@
-"""Features of a frozen backbone, each computed once: of tiles, of their turns, and of copies that were altered or mixed."""
+"""Features of a frozen backbone, each computed once: of tiles, of their views, and of copies that were altered or mixed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spurgekit.augment import Augmentation
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tile_reader import batches, read_tile
 from spurgekit.classify.training.precision import Precision, autocast, pick_precision, put_on
-from spurgekit.dihedral import TURNS, each_turned
+from spurgekit.dihedral import VIEWS, views_of
 from spurgekit.errors import ModelError
 from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
@@ -56,29 +56,29 @@ class FeatureStore:
         self._known: dict[tuple[str, str], Features] = {}
         self._means: dict[Path, NDArray[np.float64]] = {}
 
-    def turns(self, tiles: pd.DataFrame, turns: Sequence[int]) -> Features:
+    def views(self, tiles: pd.DataFrame, views: Sequence[int]) -> Features:
         """Return features of tiles as they are seen turned and mirrored; of each file once, under however many ids it goes.
 
         Parameters
         ----------
         tiles : pandas.DataFrame
             With tile_id and path.
-        turns : sequence of int
-            See :func:`spurgekit.dihedral.turned`.
+        views : sequence of int
+            See :func:`spurgekit.dihedral.view_of`.
 
         Returns
         -------
-        ndarray of float32, shape (tiles, turns, d)
+        ndarray of float32, shape (tiles, views, d)
         """
-        views = [f"turn {turn}" for turn in turns]
-        return self._all(tiles.assign(name=tiles["path"].map(str)), views, lambda batch, _: self._turns(batch, turns))
+        names = [f"view {view}" for view in views]
+        return self._all(tiles.assign(name=tiles["path"].map(str)), names, lambda batch, _: self._views(batch, views))
 
-    def mean_of_turns(self, tiles: pd.DataFrame) -> NDArray[np.float64]:
-        """Return the mean of the features of the 8 turns of tiles, each of length 1; shape (tiles, d)."""
+    def mean_of_views(self, tiles: pd.DataFrame) -> NDArray[np.float64]:
+        """Return the mean of the features of the 8 views of tiles, each of length 1; shape (tiles, d)."""
         paths = tiles["path"].tolist()
         new = tiles[[path not in self._means for path in paths]]
         if len(new):
-            means = unit(self.turns(new, range(TURNS))).mean(axis=1)
+            means = unit(self.views(new, range(VIEWS))).mean(axis=1)
             self._means.update(zip(new["path"], means, strict=True))
         return np.stack([self._means[path] for path in paths])
 
@@ -129,12 +129,12 @@ class FeatureStore:
         return self._forward(self.preprocess(images))
 
     @torch.inference_mode()
-    def _turns(self, batch: NDArray[Any], turns: Sequence[int]) -> Iterable[Features]:
+    def _views(self, batch: NDArray[Any], views: Sequence[int]) -> Iterable[Features]:
         images = self.preprocess(batch)
         if self.dtype is not None:  # what autocast would do in each view, done once, and half as many bytes to turn
             images = images.to(self.dtype)
-        for turned in each_turned(images, turns):
-            yield self._forward(turned)
+        for view in views_of(images, views):
+            yield self._forward(view)
 
     def _forward(self, images: torch.Tensor) -> Features:
         with autocast(images.device, self.dtype):

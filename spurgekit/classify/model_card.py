@@ -40,7 +40,7 @@ def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: 
     lines += [
         f"# {' / '.join(info.classes)} from drone tiles",
         "",
-        f"Recipe `{info.recipe}`: {RECIPES[parse_arm(info.recipe).recipe]}. The backbone is `{info.backbone}` (weights "
+        f"Arm `{info.arm}`: {RECIPES[parse_arm(info.arm).recipe]}. The backbone is `{info.backbone}` (weights "
         f"{weights}). It looks at tiles of {info.tile_size_px} px{_on_the_ground(info)}, {_bands(info)}, resized to "
         f"{info.image_size_px} px; it learned from {_counts(info)}.",
         "",
@@ -104,7 +104,7 @@ def _places(info: ModelInfo, tested: pd.DataFrame) -> list[str]:
         rows = tested[tested["place"] == name]
         cells = []
         for label in info.classes:
-            mine = rows[rows["label"] == label]
+            mine = rows[rows["class"] == label]
             cells.append(f"{int((mine['predicted'] == label).sum())} of {len(mine)}" if len(mine) else "–")
         lines.append(f"| {name} | {len(rows)} | " + " | ".join(cells) + " |")
     return [*lines, ""]
@@ -146,5 +146,5 @@ def _code(info: ModelInfo) -> list[str]:
         ]
     else:
         lines.append("logits = model(x)")
-    averaged = "  # the mean of logits over the 8 turns of a tile" if info.views == 8 else ""
+    averaged = "  # the mean of logits over the 8 views of a tile" if info.views == 8 else ""
     return [*lines, f"probabilities = (logits / {float(np.round(info.temperature, 6))}).softmax(dim=1){averaged}", "```"]

@@ -63,7 +63,7 @@ class ModelInfo(BaseModel):
 
     Attributes
     ----------
-    recipe : str
+    arm : str
         How it was trained.
     backbone : str
         timm's name.
@@ -98,7 +98,7 @@ class ModelInfo(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     schema_version: int = 1
-    recipe: str = "probe"
+    arm: str = "probe"
     backbone: str
     backbone_options: dict[str, Any] = Field(default_factory=dict)
     classes: tuple[str, ...]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from spurgekit.classify.classifier import load_model
 from spurgekit.classify.model_info import ModelInfo
-from spurgekit.dihedral import turned
+from spurgekit.dihedral import view_of
 from spurgekit.errors import ModelError, OutputExistsError, first_line
 from spurgekit.imagery.gdal_warnings import without_warnings
 from spurgekit.outputs import output_file
@@ -67,7 +67,7 @@ class WholeModel(nn.Module):
         if self.views == 1:
             logits = self.network(images)
         else:  # in one batch, so that the graph holds the network once
-            logits = self.network(torch.cat([turned(images, view) for view in range(self.views)]))
+            logits = self.network(torch.cat([view_of(images, view) for view in range(self.views)]))
             logits = logits.unflatten(0, (self.views, -1)).mean(dim=0)
         return torch.softmax(logits / self.temperature, dim=1)
 
@@ -180,7 +180,7 @@ def _metadata(info: ModelInfo, views: int) -> dict[str, str]:
     """Return what a user must know to prepare tiles and to read the result."""
     found: dict[str, Any] = {
         "classes": json.dumps(info.classes),
-        "recipe": info.recipe,
+        "arm": info.arm,
         "backbone": info.backbone,
         "image_size_px": info.image_size_px,
         "tile_size_px": info.tile_size_px,

@@ -14,8 +14,8 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import LeaveOneOut, StratifiedGroupKFold, StratifiedKFold
 from torch import nn
 
-PENALTIES = (1.0, 10.0, 100.0, 1e3, 1e4)
-"""Inverse strengths C of the L2 penalty to choose from, for features of length 1."""
+C_VALUES = (1.0, 10.0, 100.0, 1e3, 1e4)
+"""Inverse strengths C of the L2 c to choose from, for features of length 1."""
 
 LEAVE_ONE_OUT = 64
 """Up to so many tiles each is left out in turn; of more, whole groups are."""
@@ -30,7 +30,7 @@ Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
+class ProbeSamples:
     """What a linear classifier learns from: features of tiles, or of altered and mixed copies of them.
 
     Attributes
@@ -53,7 +53,7 @@ class Samples:
     shift: Array | None = None
 
     @classmethod
-    def of_tiles(cls, features: NDArray[np.floating], targets: NDArray[np.integer], classes: int) -> Samples:
+    def of_tiles(cls, features: NDArray[np.floating], targets: NDArray[np.integer], classes: int) -> ProbeSamples:
         """Return a sample for each tile, of its features [n, d] and its class [n]."""
         n = len(features)
         return cls(features.astype(np.float64), np.eye(classes)[targets], np.ones(n), np.eye(n, dtype=np.bool_))
@@ -63,10 +63,10 @@ class Samples:
         """Whether each class has some weight."""
         return bool((self.weights @ self.targets > 0).all())
 
-    def without(self, tiles: Rows) -> Samples:
+    def without(self, tiles: Rows) -> ProbeSamples:
         """Return the samples that no part of some tiles went into."""
         keep = ~self.owners[:, tiles].any(axis=1)
-        return Samples(self.features[keep], self.targets[keep], self.weights[keep], self.owners[keep], self.shift)
+        return ProbeSamples(self.features[keep], self.targets[keep], self.weights[keep], self.owners[keep], self.shift)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Probe:
     ----------
     weight : ndarray, shape (classes, d)
     bias : ndarray, shape (classes,)
-    penalty : float or None
+    c : float or None
         The C that was chosen; None for the nearest mean.
     left_out : ndarray, shape (tiles, classes)
         Logits of each training tile by a classifier that had not seen it; NaN where that cannot be had.
@@ -87,7 +87,7 @@ class Probe:
 
     weight: Array
     bias: Array
-    penalty: float | None
+    c: float | None
     left_out: Array
     by_group: bool
 
@@ -105,12 +105,12 @@ class Probe:
 
 
 def fit_probe(
-    samples: Samples,
+    samples: ProbeSamples,
     tiles: NDArray[np.floating],
     targets: NDArray[np.integer],
     *,
     groups: Sequence[object] | NDArray[np.generic] | None = None,
-    penalties: Sequence[float] = PENALTIES,
+    c_values: Sequence[float] = C_VALUES,
     seed: int = 0,
 ) -> Probe:
     """Fit a logistic regression whose penalty is the one that predicts tiles best that are left out.
@@ -119,14 +119,14 @@ def fit_probe(
 
     Parameters
     ----------
-    samples : Samples
+    samples : ProbeSamples
     tiles : ndarray, shape (n, d)
         Features of the training tiles, described as those will be that the classifier is to predict.
     targets : ndarray of int, shape (n,)
         Their classes; each class occurs.
     groups : sequence, length n, optional
         The place of each tile: of more than ``LEAVE_ONE_OUT`` tiles, places are left out in turn.
-    penalties : sequence of float
+    c_values : sequence of float
         Values of C to choose from; of those that do as well, the first. With one there is nothing to choose.
     seed : int
         Of the folds.
@@ -137,7 +137,7 @@ def fit_probe(
     """
     classes = samples.targets.shape[1]
     nothing = np.full((len(tiles), classes), np.nan)
-    if np.bincount(targets, minlength=classes).min() == 1 and len(penalties) > 1:
+    if np.bincount(targets, minlength=classes).min() == 1 and len(c_values) > 1:
         return Probe(*_nearest_mean(samples), None, nothing, by_group=False)
     folds, by_group = left_out_folds(targets, groups, seed)
     basis = _basis(samples.features)
@@ -145,17 +145,17 @@ def fit_probe(
     seen = tiles @ basis
     found: list[tuple[float, float, Array]] = []
     parts = [turned.without(fold) for fold in folds]
-    for penalty in penalties:
+    for c in c_values:
         logits = nothing.copy()
         for fold, part in zip(folds, parts, strict=True):
             if part.has_all_classes:
-                weight, bias = _regress(part, penalty)
+                weight, bias = _regress(part, c)
                 logits[fold] = seen[fold] @ weight.T + bias
-        found.append((_log_loss(logits, targets), penalty, logits))
+        found.append((_log_loss(logits, targets), c, logits))
     best = min(loss for loss, _, _ in found)
-    _, penalty, logits = next(entry for entry in found if entry[0] <= best + 1e-9)
-    weight, bias = _regress(turned, penalty)
-    return Probe(weight @ basis.T, bias, penalty, logits, by_group)
+    _, c, logits = next(entry for entry in found if entry[0] <= best + 1e-9)
+    weight, bias = _regress(turned, c)
+    return Probe(weight @ basis.T, bias, c, logits, by_group)
 
 
 def left_out_folds(targets: NDArray[np.integer], groups: object, seed: int = 0) -> tuple[list[Rows], bool]:
@@ -192,12 +192,12 @@ def _basis(features: Array) -> Array:
     return np.asarray(basis[lengths > 1e-10 * lengths[0]].T)
 
 
-def _regress(samples: Samples, penalty: float) -> tuple[Array, Array]:
+def _regress(samples: ProbeSamples, c: float) -> tuple[Array, Array]:
     """Fit a logistic regression; a soft label counts as a hard one of each class, of its weight."""
     classes = samples.targets.shape[1]
     row, label = np.nonzero(samples.targets)
     weights = samples.weights[row] * samples.targets[row, label]
-    regression = LogisticRegression(C=penalty, solver="newton-cg", tol=TOLERANCE, max_iter=ITERATIONS)
+    regression = LogisticRegression(C=c, solver="newton-cg", tol=TOLERANCE, max_iter=ITERATIONS)
     fitted = regression.fit(samples.features[row], label, sample_weight=weights)
     weight, bias = fitted.coef_, fitted.intercept_
     if classes == 2:  # scikit-learn keeps the second class's logit alone; the first's is 0
@@ -205,7 +205,7 @@ def _regress(samples: Samples, penalty: float) -> tuple[Array, Array]:
     return weight, bias if samples.shift is None else bias + samples.shift
 
 
-def _nearest_mean(samples: Samples) -> tuple[Array, Array]:
+def _nearest_mean(samples: ProbeSamples) -> tuple[Array, Array]:
     """Return the linear classifier of the nearest class mean.
 
     Logits are -|x - mean|^2 / (2 s^2), less what all classes have in common. Of s nothing can be known from one tile a

@@ -1,4 +1,4 @@
-"""Support sets as samples for a linear classifier: tiles, copies that were altered or mixed, and tiles from elsewhere."""
+"""Support sets as samples for a linear classifier: tiles, copies that were altered or mixed, and extra tiles."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from spurgekit.augment.manifest import labels
 from spurgekit.classify.arms import Arm
 from spurgekit.classify.features import FeatureStore, unit
-from spurgekit.classify.probe import PENALTIES, Array, Probe, Samples, fit_probe
+from spurgekit.classify.probe import C_VALUES, Array, Probe, ProbeSamples, fit_probe
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
 
 COPIES = 8
-"""Copies of each tile where an augmentation draws at random: as many as there are turns."""
+"""Copies of each tile where an augmentation draws at random: as many as there are views."""
 
-PLAIN_PENALTY = 0.1
+PLAIN_C = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class SupportSet:
         The real ones: tile_id, path, target and group.
     classes : int
     extra : pandas.DataFrame
-        Tiles from elsewhere: tile_id, path, target, weight, and ``owner``, the tile_id of the real tile that each owes its
+        Extra tiles: tile_id, path, target, weight, and ``owner``, the tile_id of the real tile that each owes its
         class to; where they have soft labels, source_target and share (see :func:`spurgekit.augment.manifest.labels`). Empty
         where there are none.
     mixing : float
-        Share of the weight that tiles from elsewhere have in each class, or probability that a sample is one of them.
+        Share of the weight that extra tiles have in each class, or probability that a sample is one of them.
     seed : int
     """
 
@@ -61,11 +61,11 @@ class SupportSet:
 def describe(store: FeatureStore, tiles: pd.DataFrame, recipe: str) -> Array:
     """Return what a recipe knows of tiles, shape (n, d).
 
-    For ``plain`` the features; for ``probe`` the mean of the features of the 8 turns, each of length 1.
+    For ``plain`` the features; for ``probe`` the mean of the features of the 8 views, each of length 1.
     """
     if recipe == "plain":
-        return store.turns(tiles, (0,))[:, 0].astype(np.float64)
-    return store.mean_of_turns(tiles)
+        return store.views(tiles, (0,))[:, 0].astype(np.float64)
+    return store.mean_of_views(tiles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,35 +74,35 @@ class ProbeUnit:
 
     Attributes
     ----------
-    samples : Samples
+    samples : ProbeSamples
     tiles : ndarray, shape (n, d)
     targets : ndarray of int, shape (n,)
     groups : ndarray, shape (n,), or None
-    penalties : tuple of float
+    c_values : tuple of float
     seed : int
     """
 
-    samples: Samples
+    samples: ProbeSamples
     tiles: Array
     targets: NDArray[np.int64]
     groups: NDArray[np.object_] | None
-    penalties: tuple[float, ...]
+    c_values: tuple[float, ...]
     seed: int
 
     def solve(self) -> Probe:
         """Fit the classifier."""
-        return fit_probe(self.samples, self.tiles, self.targets, groups=self.groups, penalties=self.penalties, seed=self.seed)
+        return fit_probe(self.samples, self.tiles, self.targets, groups=self.groups, c_values=self.c_values, seed=self.seed)
 
 
 def probe_unit(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeUnit:
     """Return what the classifier of an arm whose backbone is frozen is fitted to."""
     tiles = describe(store, support.tiles, arm.recipe)
     groups = support.tiles["group"].to_numpy(object) if "group" in support.tiles else None
-    penalties = (PLAIN_PENALTY,) if arm.recipe == "plain" else PENALTIES
-    return ProbeUnit(draw_samples(store, support, arm, tiles), tiles, support.targets, groups, penalties, support.seed)
+    c_values = (PLAIN_C,) if arm.recipe == "plain" else C_VALUES
+    return ProbeUnit(draw_samples(store, support, arm, tiles), tiles, support.targets, groups, c_values, support.seed)
 
 
-def draw_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Array) -> Samples:
+def draw_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Array) -> ProbeSamples:
     """Return what the classifier of an arm is fitted to.
 
     However many samples are made of a tile, together they weigh as much as the tile: the penalty then means the same for all
@@ -125,26 +125,26 @@ def draw_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
     return replace(joined, shift=_prior_shift(joined, support)) if _is_soft(extra) else joined
 
 
-def _own_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Array) -> Samples:
+def _own_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Array) -> ProbeSamples:
     n, targets, augmentation = len(support.tiles), support.targets, arm.augmentation
-    if augmentation.turns == (0,):
-        return Samples.of_tiles(tiles, targets, support.classes)
+    if augmentation.views == (0,):
+        return ProbeSamples.of_tiles(tiles, targets, support.classes)
     if augmentation.mixes:
         features, shares = store.mixed(support.tiles, augmentation, COPIES, seed_of(support.seed, str(arm)))
         copies = COPIES
     else:
-        if augmentation.turns is not None:
-            found = store.turns(support.tiles, augmentation.turns)
+        if augmentation.views is not None:
+            found = store.views(support.tiles, augmentation.views)
         else:
             found = store.altered(support.tiles, augmentation, COPIES)
         copies = found.shape[1]
         features, shares = found.reshape(n * copies, -1), np.repeat(np.eye(n), copies, axis=0)
     labels = shares @ np.eye(support.classes)[targets]
-    return Samples(unit(features), labels, np.full(len(features), 1 / copies), shares > 0)
+    return ProbeSamples(unit(features), labels, np.full(len(features), 1 / copies), shares > 0)
 
 
-def _extra_samples(store: FeatureStore, support: SupportSet, arm: Arm) -> Samples:
-    """Return samples of tiles from elsewhere; in each class they share ``mixing`` of the weight of its real tiles.
+def _extra_samples(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeSamples:
+    """Return samples of extra tiles; in each class they share ``mixing`` of the weight of its real tiles.
 
     A tile of two classes has a part in the share of each, as much as it is of it, as where batches are drawn.
     """
@@ -155,7 +155,7 @@ def _extra_samples(store: FeatureStore, support: SupportSet, arm: Arm) -> Sample
     real = np.bincount(support.targets, minlength=support.classes)
     owners = extra["owner"].to_numpy()[:, None] == support.tiles["tile_id"].to_numpy()[None]
     share = np.divide(weights, total[number], out=np.zeros(len(weights)), where=total[number] > 0)
-    return Samples(
+    return ProbeSamples(
         describe(store, extra, arm.recipe),
         targets,
         np.bincount(row, support.mixing * share * real[number], minlength=len(extra)).astype(np.float64),
@@ -163,11 +163,11 @@ def _extra_samples(store: FeatureStore, support: SupportSet, arm: Arm) -> Sample
     )
 
 
-def _is_soft(samples: Samples) -> bool:
+def _is_soft(samples: ProbeSamples) -> bool:
     return bool((samples.targets.max(axis=1) < 1).any())
 
 
-def _prior_shift(samples: Samples, support: SupportSet) -> Array:
+def _prior_shift(samples: ProbeSamples, support: SupportSet) -> Array:
     """Return what is added to logits, so that classes are taken to be as common as they are among the real tiles.
 
     Soft labels move weight between classes where more tiles go from one class to another than back.
@@ -177,8 +177,8 @@ def _prior_shift(samples: Samples, support: SupportSet) -> Array:
     return np.asarray(np.log(real / real.sum()) - np.log(prior / prior.sum()))
 
 
-def _join(parts: list[Samples]) -> Samples:
-    return Samples(
+def _join(parts: list[ProbeSamples]) -> ProbeSamples:
+    return ProbeSamples(
         np.concatenate([part.features for part in parts]),
         np.concatenate([part.targets for part in parts]),
         np.concatenate([part.weights for part in parts]),

@@ -19,8 +19,8 @@ from spurgekit.classify.probe import Probe
 from spurgekit.classify.probe_samples import SupportSet, probe_unit
 from spurgekit.classify.setup import Setup
 from spurgekit.classify.tile_reader import batches
-from spurgekit.classify.training.batch_order import TuneTiles, read_pixels
-from spurgekit.classify.training.finetune import FEWEST_SHOTS, TuneOptions, tune
+from spurgekit.classify.training.batch_order import FinetuneTiles, read_pixels
+from spurgekit.classify.training.finetune import FEWEST_SHOTS, FinetuneOptions, finetune
 from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.precision import autocast, pick_precision, put_on
 from spurgekit.dataset.splits import draw_test_groups
@@ -73,7 +73,7 @@ def train_arm(
     store: FeatureStore,
     support: SupportSet,
     arm: Arm,
-    tuning: TuneOptions,
+    finetuning: FinetuneOptions,
     *,
     checkpoint: Path | None = None,
     progress: Progress = silent,
@@ -82,13 +82,13 @@ def train_arm(
 
     Parameters
     ----------
-    tuning : TuneOptions
+    finetuning : FinetuneOptions
         Of training in steps; recipe, augmentation, precision and seed are the arm's and the support set's.
     checkpoint : pathlib.Path, optional
         Where training in steps leaves off and goes on.
     """
     if not arm.is_frozen:
-        return _train_tuned(setup, support, arm, tuning, checkpoint, progress)
+        return _train_finetuned(setup, support, arm, finetuning, checkpoint, progress)
     probe = probe_unit(store, support, arm).solve()
     network = setup.network(support.classes, unit_features=arm.recipe == "probe")
     network.classifier.load_state_dict(probe.layer().state_dict())
@@ -104,25 +104,25 @@ def left_out_logits(probe: Probe, support: SupportSet) -> HeldOutLogits | None:
     return HeldOutLogits(probe.left_out[known], support.targets[known], groups)
 
 
-def _train_tuned(
-    setup: Setup, support: SupportSet, arm: Arm, tuning: TuneOptions, checkpoint: Path | None, progress: Progress
+def _train_finetuned(
+    setup: Setup, support: SupportSet, arm: Arm, finetuning: FinetuneOptions, checkpoint: Path | None, progress: Progress
 ) -> Trained:
-    held_out = _validation(support) if tuning.early_stopping else np.zeros(len(support.tiles), np.bool_)
+    held_out = _validation(support) if finetuning.early_stopping else np.zeros(len(support.tiles), np.bool_)
     learned, validation = support.tiles[~held_out], support.tiles[held_out]
     extra = support.extra
     if len(extra):
         extra = extra[extra["owner"].isin(learned["tile_id"])]
     network = put_on(setup.network(support.classes, seed=seed_of(support.seed, "classifier")), setup.preprocess.device)
     options = replace(
-        tuning,
+        finetuning,
         recipe="lora" if arm.recipe == "lora" else "finetune",
-        steps=tuning.steps * (2 if arm.has("longer") else 1),
+        steps=finetuning.steps * (2 if arm.has("longer") else 1),
         augment=arm.augmentation,
         precision=setup.options.precision,
         seed=support.seed,
     )
     tiles = _tiles(pd.concat([learned.assign(weight=1.0), extra]), support, synthetic=len(extra))
-    report = tune(
+    report = finetune(
         network,
         setup.preprocess,
         tiles,
@@ -150,7 +150,7 @@ def predict(setup: Setup, trained: Trained, tiles: pd.DataFrame) -> NDArray[np.f
 
 @torch.inference_mode()
 def tile_logits(setup: Setup, trained: Trained, tiles: pd.DataFrame) -> NDArray[np.float64]:
-    """Return logits of tiles, averaged over their turns, shape (n, classes)."""
+    """Return logits of tiles, averaged over their views, shape (n, classes)."""
     network = put_on(trained.network, setup.preprocess.device).eval()
     dtype = pick_precision(setup.preprocess.device, setup.options.precision)
     found = []
@@ -175,10 +175,10 @@ def _validation(support: SupportSet) -> NDArray[np.bool_]:
     return held_out if left.min() >= FEWEST_SHOTS and left.max() < counts.max() else np.zeros(len(tiles), np.bool_)
 
 
-def _tiles(rows: pd.DataFrame, support: SupportSet, synthetic: int = 0) -> TuneTiles:
-    """Return tiles as the training loop takes them; the last ``synthetic`` ones are from elsewhere."""
+def _tiles(rows: pd.DataFrame, support: SupportSet, synthetic: int = 0) -> FinetuneTiles:
+    """Return tiles as the training loop takes them; the last ``synthetic`` ones are extra tiles."""
     is_synthetic = np.arange(len(rows)) >= len(rows) - synthetic
-    return TuneTiles(
+    return FinetuneTiles(
         read_pixels(rows["path"].tolist()),
         labels(rows, support.classes),
         rows["tile_id"].tolist(),

@@ -16,7 +16,7 @@ from spurgekit.classify.normalisation import band_statistics, normalisation
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tile_reader import DType
 from spurgekit.classify.timm_backbone import make_backbone
-from spurgekit.classify.training.finetune_options import TuneOptions
+from spurgekit.classify.training.finetune_options import FinetuneOptions
 from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.precision import Precision
 from spurgekit.devices import choose_device
@@ -101,13 +101,13 @@ class ArmOptions(BackboneOptions):
         An ``augmented/`` folder, for ``+synthetic``; or several by name, for ``+synthetic:NAME``.
     mixing : float, optional
         Share of synthetic or retrieved tiles; by default it depends on the number of tiles.
-    tuning : TuneOptions
+    finetuning : FinetuneOptions
         Of ``lora`` and ``finetune``; recipe, augmentation, precision and seed are those of the arm.
     """
 
     synthetic: Path | Mapping[str, Path] | None = None
     mixing: float | None = None
-    tuning: TuneOptions = field(default_factory=TuneOptions)
+    finetuning: FinetuneOptions = field(default_factory=FinetuneOptions)
 
     def write_provenance(self, folder: Path, dataset: Path, backbone: str) -> None:
         """Write ``provenance.json`` of what was made with these options."""

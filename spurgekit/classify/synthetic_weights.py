@@ -25,7 +25,7 @@ from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from spurgekit.augment.manifest import MANIFEST, check_sources, labels, read_manifest
-from spurgekit.augment.support_sets import WHOLE_SPLIT, SetKey, tiles_of
+from spurgekit.augment.support_sets import ALL_TILES, SupportSetKey, tiles_of
 from spurgekit.classify.arms import parse_arm
 from spurgekit.classify.calibration import calibrate
 from spurgekit.classify.probe import Array
@@ -44,7 +44,7 @@ from spurgekit.seeds import seed_of
 JUDGE = parse_arm("probe")
 IN_FLIGHT = 8
 CHUNK = 256
-"""Synthetic tiles whose features of single turns are in memory at once."""
+"""Synthetic tiles whose features of single views are in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class ClassConfidence:
 
     Attributes
     ----------
-    key : SetKey
+    key : SupportSetKey
         The support set.
     name : str
         Of the class that they were painted as.
@@ -66,7 +66,7 @@ class ClassConfidence:
         That logits were divided by; None where nothing could be left out to calibrate by.
     """
 
-    key: SetKey
+    key: SupportSetKey
     name: str
     images: int
     kept: int
@@ -175,14 +175,14 @@ def weigh_synthetic(
         table.to_parquet(partial, index=False)
     write_provenance(
         augmented,
-        parameters={**asdict(options), "recipe": str(JUDGE), **asdict(backbone), "backbone": setup.name},
+        parameters={**asdict(options), "arm": str(JUDGE), **asdict(backbone), "backbone": setup.name},
         inputs=[path for path in (Path(dataset), backbone.weights) if path is not None],
         step="confidence",
     )
     return ConfidenceReport(Path(augmented), found, tuple(_warnings(found, options)))
 
 
-def _sets(folder: Path, rows: pd.DataFrame) -> dict[SetKey, NDArray[np.intp]]:
+def _sets(folder: Path, rows: pd.DataFrame) -> dict[SupportSetKey, NDArray[np.intp]]:
     """Return the places in the manifest of the tiles of each support set, in the order in which they come first."""
     half = rows["trial"].isna() != rows["n"].isna()
     if half.any():
@@ -190,16 +190,16 @@ def _sets(folder: Path, rows: pd.DataFrame) -> dict[SetKey, NDArray[np.intp]]:
             f"{folder / MANIFEST}: {rows['id'][half].iloc[0]} has a trial or a number of shots, and not the other; "
             "what is of no one support set has no classifier to judge it"
         )
-    found: dict[SetKey, list[int]] = {}
+    found: dict[SupportSetKey, list[int]] = {}
     for place, (trial, n) in enumerate(zip(rows["trial"], rows["n"], strict=True)):
-        key = WHOLE_SPLIT if pd.isna(n) else SetKey(int(trial), int(n))
+        key = ALL_TILES if pd.isna(n) else SupportSetKey(int(trial), int(n))
         found.setdefault(key, []).append(place)
     return {key: np.array(own, np.intp) for key, own in found.items()}
 
 
 def _support(
-    folder: Path, data: Dataset, train: pd.DataFrame, sets: Mapping[SetKey, object], seed: int
-) -> dict[SetKey, SupportSet]:
+    folder: Path, data: Dataset, train: pd.DataFrame, sets: Mapping[SupportSetKey, object], seed: int
+) -> dict[SupportSetKey, SupportSet]:
     """Return the real tiles of each support set; the training split for what was made for it as a whole."""
     found = {}
     for key, tiles in tiles_of(data, list(sets), train):
@@ -208,17 +208,17 @@ def _support(
                 f"{folder} holds tiles for trial {key.trial} of {key.n} shots, and {data.path} has no such support set; "
                 "pass the dataset that they were made from"
             )
-        found[key] = SupportSet(tiles, len(data.info.classes), seed=seed_of(seed, key.n or 0, key.trial or 0))
+        found[key] = SupportSet(tiles, len(data.info.classes), seed=seed_of(seed, key.n, key.trial))
     return found
 
 
 def _judge(
     setup: Setup,
     rows: pd.DataFrame,
-    sets: Mapping[SetKey, NDArray[np.intp]],
-    support: Mapping[SetKey, SupportSet],
+    sets: Mapping[SupportSetKey, NDArray[np.intp]],
+    support: Mapping[SupportSetKey, SupportSet],
     progress: Progress,
-) -> tuple[Array, dict[SetKey, float | None]]:
+) -> tuple[Array, dict[SupportSetKey, float | None]]:
     """Return the confidence in each row [n], and the temperature of each support set's classifier."""
     store = setup.store(progress)
     real = pd.concat([one.tiles for one in support.values()]).drop_duplicates("tile_id")
@@ -228,7 +228,7 @@ def _judge(
     place = pd.Series(range(len(images)), images["file_name"]).loc[rows["file_name"]].to_numpy()
     targets = labels(rows, next(iter(support.values())).classes)
     confidence = np.empty(len(rows))
-    temperatures: dict[SetKey, float | None] = {}
+    temperatures: dict[SupportSetKey, float | None] = {}
     units = (probe_unit(store, support[key], JUDGE) for key in sets)
     # Many small problems, as in an evaluation: threads within one would wait for each other.
     with (
@@ -267,7 +267,7 @@ def _weighed(folder: Path, confidence: Array, options: ConfidenceOptions) -> pd.
 
 
 def _count(
-    table: pd.DataFrame, sets: Mapping[SetKey, NDArray[np.intp]], temperatures: Mapping[SetKey, float | None]
+    table: pd.DataFrame, sets: Mapping[SupportSetKey, NDArray[np.intp]], temperatures: Mapping[SupportSetKey, float | None]
 ) -> Iterator[ClassConfidence]:
     for key, own in sets.items():
         for name, rows in table.iloc[own].groupby("class", sort=False):

@@ -20,9 +20,9 @@ from spurgekit.classify.reliability import write_reliability
 from spurgekit.classify.scores import confusion, score
 from spurgekit.classify.setup import ArmOptions, Setup, set_up
 from spurgekit.classify.tile_reader import batches
-from spurgekit.classify.training_tiles import Elsewhere
+from spurgekit.classify.training_tiles import ExtraTiles
 from spurgekit.dataset import Dataset, open_dataset
-from spurgekit.dataset.few_shot import support_rows
+from spurgekit.dataset.few_shot import ALL_SHOTS, support_rows
 from spurgekit.dataset.places import places
 from spurgekit.errors import InputError
 from spurgekit.outputs import output_folder
@@ -35,17 +35,17 @@ class TrainOptions(ArmOptions):
 
     Attributes
     ----------
-    recipe : str
+    arm : str
         An arm, such as ``probe`` or ``lora+dihedral+cutmix``; see :mod:`spurgekit.classify.arms`.
-    shots : int, optional
-        Train on a few-shot support set of the dataset instead of the whole training split.
+    shots : int
+        Tiles a class of the few-shot support set to train on; by default ``ALL_SHOTS``, the whole training split.
     trial : int
         Which one.
     calibration : {"temperature", "vector", "none"}
     """
 
-    recipe: str = "probe"
-    shots: int | None = None
+    arm: str = "probe"
+    shots: int = ALL_SHOTS
     trial: int = 0
     calibration: Literal["temperature", "vector", "none"] = "temperature"
 
@@ -75,17 +75,17 @@ def train_model(
         If the dataset does not serve.
     """
     data = open_dataset(dataset)
-    arm = parse_arm(options.recipe)
+    arm = parse_arm(options.arm)
     train, test = _splits(data)
-    elsewhere = Elsewhere.open(data, options.folders, options.mixing)
-    elsewhere.check(arm)
+    extra_tiles = ExtraTiles.open(data, options.folders, options.mixing)
+    extra_tiles.check(arm)
     setup = set_up(options, train, progress)
-    tiles = train if options.shots is None else _few(data, train, options.shots, options.trial)
+    tiles = train if options.shots == ALL_SHOTS else _few(data, train, options.shots, options.trial)
     with output_folder(out, overwrite=overwrite, inputs=options.inputs(dataset)) as folder:
         store = setup.store(progress)
-        support = elsewhere.gather(store, tiles, arm, n=options.shots or 0, trial=options.trial, seed=options.seed)
+        support = extra_tiles.gather(store, tiles, arm, n=options.shots, trial=options.trial, seed=options.seed)
         checkpoint = out.resolve().with_name(f".{out.resolve().name}.checkpoint.safetensors")
-        trained = train_arm(setup, store, support, arm, options.tuning, checkpoint=checkpoint, progress=progress)
+        trained = train_arm(setup, store, support, arm, options.finetuning, checkpoint=checkpoint, progress=progress)
         info = _describe(data, arm, setup, trained, tiles)
         info = _calibrate(info, trained, options.calibration)
         probabilities = _predict(TileClassifier(info, trained.network.model, setup.preprocess.device), test, options, progress)
@@ -104,7 +104,7 @@ def _splits(data: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows to train and to test on, with their places; every class is in both."""
     splits = data.split("train"), data.split("test")
     for name, rows in zip(("train", "test"), splits, strict=True):
-        if missing := [label for label in data.info.classes if label not in set(rows["label"])]:
+        if missing := [label for label in data.info.classes if label not in set(rows["class"])]:
             raise InputError(f"{data.path} holds no tile of class {missing[0]!r} in its {name} split; hold out other places")
     train, test = (rows.assign(group=places(data, rows)) for rows in splits)
     return train, test
@@ -123,9 +123,9 @@ def _few(data: Dataset, train: pd.DataFrame, n: int, trial: int) -> pd.DataFrame
 
 
 def _describe(data: Dataset, arm: Arm, setup: Setup, trained: Trained, tiles: pd.DataFrame) -> ModelInfo:
-    counts = tiles["label"].value_counts()
+    counts = tiles["class"].value_counts()
     return ModelInfo(
-        recipe=str(arm),
+        arm=str(arm),
         backbone=setup.name,
         backbone_options=dict(setup.options.backbone_options),
         classes=data.info.classes,
@@ -179,7 +179,7 @@ def _score(data: Dataset, test: pd.DataFrame, probabilities: NDArray[np.float32]
 
 def _predictions(test: pd.DataFrame, probabilities: NDArray[np.float32], info: ModelInfo) -> pd.DataFrame:
     """Return what is said of each test tile."""
-    return test[["tile_id", "label"]].assign(
+    return test[["tile_id", "class"]].assign(
         place=test["group"],
         predicted=[info.classes[i] for i in probabilities.argmax(axis=1)],
         **{f"p({name})": probabilities[:, i].round(5) for i, name in enumerate(info.classes)},

@@ -1,4 +1,4 @@
-"""Which tiles a classifier learns from: all of the training split or a few shots, and tiles from elsewhere beside them."""
+"""Which tiles a classifier learns from: all of the training split or a few shots, and extra tiles beside them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from spurgekit.classify.features import FeatureStore, unit
 from spurgekit.classify.probe import Array
 from spurgekit.classify.probe_samples import SupportSet, describe
 from spurgekit.dataset import Dataset
+from spurgekit.dataset.few_shot import ALL_SHOTS
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
 
@@ -24,8 +25,8 @@ NEIGHBOURS = 4
 
 
 @dataclass(frozen=True)
-class Elsewhere:
-    """Tiles from elsewhere that arms may ask for.
+class ExtraTiles:
+    """Extra tiles that arms may ask for.
 
     Attributes
     ----------
@@ -42,7 +43,7 @@ class Elsewhere:
     mixing: float | None = None
 
     @classmethod
-    def open(cls, data: Dataset, folders: Mapping[str, Path], mixing: float | None) -> Elsewhere:
+    def open(cls, data: Dataset, folders: Mapping[str, Path], mixing: float | None) -> ExtraTiles:
         """Read the manifests of ``augmented/`` folders."""
         if mixing is not None and not 0 <= mixing <= 1:
             raise InputError(f"--mixing {mixing} is not a probability; pass a number from 0 to 1")
@@ -61,7 +62,7 @@ class Elsewhere:
             _ = self.unlabelled
 
     def gather(
-        self, store: FeatureStore, tiles: pd.DataFrame, arm: Arm, *, n: int = 0, trial: int = 0, seed: int = 0
+        self, store: FeatureStore, tiles: pd.DataFrame, arm: Arm, *, n: int = ALL_SHOTS, trial: int = 0, seed: int = 0
     ) -> SupportSet:
         """Return a support set with what an arm adds to it.
 
@@ -70,11 +71,11 @@ class Elsewhere:
         tiles : pandas.DataFrame
             The real ones: tile_id, path, target and group.
         n : int
-            Shots; 0 for a whole training split.
+            Shots.
         trial : int
         """
         classes = len(self.data.info.classes)
-        shots = n or int(tiles["target"].value_counts().min())
+        shots = int(tiles["target"].value_counts().min()) if n == ALL_SHOTS else n
         mixing = mixing_probability(max(shots, 1)) if self.mixing is None else self.mixing
         return SupportSet(tiles, classes, self._extra(store, tiles, arm, n, trial), mixing, seed_of(seed, n, trial))
 
@@ -84,7 +85,7 @@ class Elsewhere:
             return retrieve(tiles, describe(store, tiles, "probe"), rows, describe(store, rows, "probe"))
         if arm.has("synthetic"):
             manifest = self._manifest(arm)
-            rows = select_synthetic(manifest, trial=trial, n=n) if n else _of_whole_split(manifest)
+            rows = select_synthetic(manifest, trial=trial, n=n) if n != ALL_SHOTS else _of_whole_split(manifest)
             check_sources(rows, tiles["tile_id"])
             rows = rows.rename(columns={"tile_id": "owner", "id": "tile_id"})
             soft = [name for name in ("source_target", "share") if name in rows]

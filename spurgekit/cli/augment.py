@@ -14,7 +14,7 @@ from spurgekit.progress import bar
 
 if TYPE_CHECKING:
     from spurgekit.augment.inputs import Announcement, AugmentReport
-    from spurgekit.diffusion.textual_inversion.train import InversionOptions
+    from spurgekit.diffusion.textual_inversion.inversion import InversionOptions
 
 METHODS = ("da-fusion", "real-guidance", "text-to-image", "roundtrip")
 PRESETS = ("spurgekit", "published")
@@ -71,7 +71,7 @@ def command(dataset: Path | None, out: Path | None, overwrite: bool, inversion: 
     roundtrip      a control: through the model's encoder and decoder only
 
     All GPUs share the work, unless --device names some (cuda:0,cuda:1). A run that was stopped goes on where it was. Train
-    with what it made by 'evaluate DATASET --methods probe,probe+synthetic --synthetic augmented'.
+    with what it made by 'evaluate DATASET --arms probe,probe+synthetic --synthetic augmented'.
     """  # noqa: D301
     from spurgekit.augment.augment_options import augment_options
     from spurgekit.augment.generation import augment

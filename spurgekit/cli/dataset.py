@@ -22,11 +22,11 @@ def command() -> None:
 def info(folder: Path, as_json: bool) -> None:
     """Say what is in a dataset FOLDER: tiles per class, split and place."""
     from spurgekit.dataset.reader import datasets_in, open_dataset
-    from spurgekit.dataset.summary import tell
+    from spurgekit.dataset.summary import describe_dataset
 
     for one in datasets_in(folder) or [folder]:
         dataset = open_dataset(one)
-        click.echo(dataset.info.model_dump_json(indent=2) if as_json else "\n".join(tell(dataset)))
+        click.echo(dataset.info.model_dump_json(indent=2) if as_json else "\n".join(describe_dataset(dataset)))
 
 
 @command.command("validate")
@@ -58,13 +58,13 @@ def push(folder: Path, repository: str, private: bool, revision: str | None, tok
 
 @command.command("fetch")
 @click.argument("source", default="mpg-ranch/leafy_spurge")
-@click.option("--views", type=NameList(), default=("crop",), help="Of crop, context and unlabelled.  [default: crop]")
+@click.option("--configs", type=NameList(), default=("crop",), help="Of crop, context and unlabelled.  [default: crop]")
 @click.option("--revision", help="Of the repository.")
 @click.option("--out", type=PATH, default=Path("leafy-spurge"), show_default=True, help="Folder to make.")
 @options.overwrite
-def fetch(source: str, views: tuple[str, ...], revision: str | None, out: Path, overwrite: bool) -> None:
+def fetch(source: str, configs: tuple[str, ...], revision: str | None, out: Path, overwrite: bool) -> None:
     """Make a dataset of the published Leafy Spurge Dataset: its repository on the Hub, or a folder that is a copy of it."""
     from spurgekit.cli.build_dataset import echo_built
     from spurgekit.dataset.leafy_spurge import fetch_leafy_spurge
 
-    echo_built(fetch_leafy_spurge(source, out, views=views, revision=revision, overwrite=overwrite, progress=bar), out)
+    echo_built(fetch_leafy_spurge(source, out, configs=configs, revision=revision, overwrite=overwrite, progress=bar), out)

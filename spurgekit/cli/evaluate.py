@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from spurgekit.classify.training.finetune_options import TuneOptions
+from spurgekit.classify.training.finetune_options import FinetuneOptions
 from spurgekit.cli import options
 from spurgekit.cli.backbone_options import backbone_options
+from spurgekit.cli.finetune_options import finetune_options
 from spurgekit.cli.options import PATH, NameList, Shots
-from spurgekit.cli.tuning_options import tuning_options
-from spurgekit.evaluate.experiment import METHODS, SHOTS, TRIALS, EvaluateOptions, EvaluateReport, evaluate
+from spurgekit.dataset.few_shot import SHOTS, TRIALS
+from spurgekit.evaluate.experiment import DEFAULT_ARMS, EvaluateOptions, EvaluateReport, evaluate
 from spurgekit.progress import bar
 
 METRICS = ("balanced_accuracy", "auroc", "f1", "brier", "ece")
@@ -22,11 +23,11 @@ METRICS = ("balanced_accuracy", "auroc", "f1", "brier", "ece")
 @click.argument("dataset", type=PATH, required=False)
 @click.option("--out", type=PATH, help="Folder to make, or to go on with.  [default: evaluation]")
 @click.option(
-    "--methods",
+    "--arms",
     type=NameList(),
-    default=METHODS,
+    default=DEFAULT_ARMS,
     metavar="ARM,ARM,...",
-    help="A recipe with augmentations or controls joined by '+'.  [default: " + ",".join(METHODS) + "]",
+    help="A recipe with augmentations or controls joined by '+'.  [default: " + ",".join(DEFAULT_ARMS) + "]",
 )
 @click.option("--baseline", metavar="ARM", help="What the others are held against.  [default: the first]")
 @click.option("--shots", type=Shots(), default=SHOTS, help="Tiles a class; 'all' is the training split.  [default: 1,2,4,8,16]")
@@ -38,10 +39,10 @@ METRICS = ("balanced_accuracy", "auroc", "f1", "brier", "ece")
 @click.option("--metric", type=click.Choice(METRICS), default=METRICS[0], show_default=True, help="That is compared.")
 @click.option("--resolve", type=float, default=0.02, show_default=True, help="The difference that the trials ought to resolve.")
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the intervals.")
-@tuning_options
+@finetune_options
 @backbone_options
 @options.overwrite
-def command(dataset: Path | None, out: Path | None, overwrite: bool, tuning: TuneOptions, **chosen: Any) -> None:
+def command(dataset: Path | None, out: Path | None, overwrite: bool, finetuning: FinetuneOptions, **chosen: Any) -> None:
     """Compare ways to train on the same few-shot support sets of DATASET, with intervals and paired differences.
 
     Nothing is chosen by the test side. A run that was stopped goes on where it was, and arms, shots or trials can be added to
@@ -55,9 +56,9 @@ def command(dataset: Path | None, out: Path | None, overwrite: bool, tuning: Tun
     if dataset is None:
         options.survey_here("a dataset")
         dataset = Path("dataset")
-    chosen["methods"] = tuple(name for name in chosen["methods"] if name)
+    chosen["arms"] = tuple(name for name in chosen["arms"] if name)
     report = evaluate(
-        dataset, out or Path("evaluation"), EvaluateOptions(tuning=tuning, **chosen), overwrite=overwrite, progress=bar
+        dataset, out or Path("evaluation"), EvaluateOptions(finetuning=finetuning, **chosen), overwrite=overwrite, progress=bar
     )
     _print(report, chosen["metric"])
 

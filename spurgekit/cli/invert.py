@@ -15,7 +15,7 @@ from spurgekit.progress import bar
 
 if TYPE_CHECKING:
     from spurgekit.augment.embeddings import EmbeddingsInfo
-    from spurgekit.diffusion.textual_inversion.train import InversionOptions
+    from spurgekit.diffusion.textual_inversion.inversion import InversionOptions
 
 MOST_SHOWN = 20
 """Rows of the table."""
@@ -43,15 +43,16 @@ def command(
 ) -> None:
     """Teach a diffusion model a word for each class of DATASET, absence included, by textual inversion.
 
-    Words of all classes and support sets are learned side by side, and nothing of the model but their vectors is changed. A run
-    that was stopped goes on where it was. 'augment' uses the words; diffusers' load_textual_inversion reads them too.
+    Words of all classes and support sets are learned side by side, and nothing of the model but their vectors is
+    changed. A run that was stopped goes on where it was. 'augment' uses the words; diffusers' load_textual_inversion reads them
+    too.
     """
-    from spurgekit.augment.embeddings import learn_embeddings, plan_lessons
+    from spurgekit.augment.embeddings import learn_embeddings, plan_inversions
     from spurgekit.augment.support_sets import choose_sets
     from spurgekit.dataset import open_dataset
     from spurgekit.diffusion.load import DEFAULT, load_backbone
     from spurgekit.diffusion.textual_inversion.frozen_model import learning_precision
-    from spurgekit.diffusion.textual_inversion.train import check_inversion
+    from spurgekit.diffusion.textual_inversion.inversion import check_inversion
     from spurgekit.outputs import check_free
 
     if dataset is None:
@@ -60,7 +61,7 @@ def command(
     out = out or Path("embeddings")
     opened = open_dataset(dataset)
     sets = choose_sets(opened, shots, trials)
-    planned = plan_lessons(opened, sets, inversion)
+    planned = plan_inversions(opened, sets, inversion)
     check_free(out, overwrite=overwrite)
     backbone = load_backbone(
         chosen["backbone"] or DEFAULT,
@@ -69,7 +70,7 @@ def command(
         device=chosen["device"],
         precision=learning_precision(chosen["device"], chosen["precision"]),
     )
-    check_inversion(backbone, [one.lesson for one in planned], inversion)
+    check_inversion(backbone, [one.task for one in planned], inversion)
     click.echo(about(backbone.info, backbone.device))
     click.echo(
         f"{_counted(len(planned), 'word')} to learn from {_counted(len(sets), 'set')} of tiles, "

@@ -23,11 +23,11 @@ def command() -> None:
 @click.argument("folder", type=PATH, default=Path("models/probe"))
 @click.option("--json", "as_json", is_flag=True, help="Print what model.json says.")
 def info(folder: Path, as_json: bool) -> None:
-    """Say what a model FOLDER holds: recipe, classes, tiles, calibration, and how it did on held-out places."""
+    """Say what a model FOLDER holds: arm, classes, tiles, calibration, and how it did on held-out places."""
     from spurgekit.classify.model_info import read_model_info
 
     found = read_model_info(folder)
-    click.echo(found.model_dump_json(indent=2) if as_json else "\n".join(tell_model(folder, found)))
+    click.echo(found.model_dump_json(indent=2) if as_json else "\n".join(describe_model(folder, found)))
 
 
 @command.command("export")
@@ -45,13 +45,13 @@ def export(folder: Path, out: Path | None, overwrite: bool) -> None:
     click.echo(export_onnx(folder, out or folder / "model.onnx", overwrite=overwrite))
 
 
-def tell_model(folder: Path, info: ModelInfo) -> Iterator[str]:
+def describe_model(folder: Path, info: ModelInfo) -> Iterator[str]:
     """Yield what ``spurgekit model info`` prints."""
     from spurgekit.dataset.dataset_card import describe_split
 
     settings = "".join(f", {key}={value!r}" for key, value in info.backbone_options.items())
     yield f"model       {folder}"
-    yield f"recipe      {info.recipe}"
+    yield f"arm         {info.arm}"
     yield f"backbone    {info.backbone}{settings}, shown {info.image_size_px} x {info.image_size_px} px"
     yield f"classes     {', '.join(f'{name} ({info.training_counts.get(name, 0):,} to train)' for name in info.classes)}"
     yield f"tiles       {_tiles(info)}"

@@ -10,7 +10,7 @@ from spurgekit.cli import options
 from spurgekit.cli.options import PATH, NameList
 from spurgekit.review import ServeOptions, format_report, open_folder, serve_review, summarise
 from spurgekit.review.serve import DEFAULT_PORT
-from spurgekit.review.shared_log import Journal
+from spurgekit.review.shared_log import SharedLog
 
 
 @click.command("review")
@@ -42,8 +42,8 @@ def command(
         folder = Path("tiles")
     opened = open_folder(folder, classes=classes, predictions=predictions)
     if report:
-        journal = Journal(opened.path)
-        lines = format_report(summarise(opened, journal.decisions()), str(folder))
-        click.echo("\n".join([*lines, *([f"note: {journal.damage}"] if journal.damage else [])]))
+        log = SharedLog(opened.path)
+        lines = format_report(summarise(opened, log.decisions()), str(folder))
+        click.echo("\n".join([*lines, *([f"note: {log.damage}"] if log.damage else [])]))
         return
     serve_review(opened, ServeOptions(reviewer, imagery, port, browser), click.echo)

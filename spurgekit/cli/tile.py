@@ -101,8 +101,8 @@ def _take_from(survey: Survey, chosen: dict[str, Any]) -> None:
     around_points = chosen["layout"] == "points" or (chosen["layout"] == "auto" and not has_plots)
     if around_points and survey.tiles.points and not chosen["points"]:
         chosen["points"] = survey.path(survey.tiles.points)
-    views = {"context_px": bool(chosen["points"]), "unlabelled_px": chosen["layout"] != "grid"}
-    for name, goes_with in views.items():
+    configs = {"context_px": bool(chosen["points"]), "unlabelled_px": chosen["layout"] != "grid"}
+    for name, goes_with in configs.items():
         if goes_with and chosen[name] is None:
             chosen[name] = getattr(survey.tiles, name)
 
@@ -119,9 +119,9 @@ def _print(report: TilesReport) -> None:
         click.echo(text + (f"; left out: {site.left_out}" if site.left_out else ""))
         for note in site.notes:
             click.echo(f"{site.site}  note: {note}")
-    for name, view in report.views.items():
-        click.echo(f"{name}  {view.written:,} tiles")
+    for name, config in report.configs.items():
+        click.echo(f"{name}  {config.written:,} tiles")
     plots = "plots.gpkg, " if any(site.plots for site in report.sites) else ""
     overview = "overviews" if len(report.sites) > 1 else "overview.png"
-    views = "".join(f", {name}/" for name in report.views)
-    click.echo(f"{report.folder}: tiles, tiles.parquet, tiles.gpkg, {plots}{overview}{views}")
+    configs = "".join(f", {name}/" for name in report.configs)
+    click.echo(f"{report.folder}: tiles, tiles.parquet, tiles.gpkg, {plots}{overview}{configs}")

@@ -8,26 +8,32 @@ from typing import Any
 import click
 
 from spurgekit.classify import ModelInfo, TrainOptions, train_model
-from spurgekit.classify.training.finetune_options import TuneOptions
+from spurgekit.classify.training.finetune_options import FinetuneOptions
 from spurgekit.cli import options
 from spurgekit.cli.backbone_options import backbone_options
+from spurgekit.cli.finetune_options import finetune_options
 from spurgekit.cli.model import confusion_lines
 from spurgekit.cli.options import PATH
-from spurgekit.cli.tuning_options import tuning_options
+from spurgekit.dataset.few_shot import ALL_SHOTS
 from spurgekit.progress import bar
 
 
 @click.command("train")
 @click.argument("dataset", type=PATH, required=False)
-@click.option("--out", type=PATH, help="Model folder to make.  [default: models/RECIPE]")
+@click.option("--out", type=PATH, help="Model folder to make.  [default: models/ARM]")
 @click.option(
-    "--recipe",
+    "--arm",
     default="probe",
     show_default=True,
     metavar="RECIPE[+AUGMENTATION...]",
     help="probe, lora, finetune or plain; flip, dihedral, randaugment, cutmix, mixup, retrieval, synthetic joined by '+'.",
 )
-@click.option("--shots", type=int, help="Train on a few-shot support set, of so many tiles a class.  [default: all tiles]")
+@click.option(
+    "--shots",
+    type=int,
+    default=ALL_SHOTS,
+    help="Train on a few-shot support set, of so many tiles a class.  [default: all tiles]",
+)
 @click.option("--trial", type=int, default=0, show_default=True, help="Which support set.")
 @options.extra_tiles
 @click.option(
@@ -37,10 +43,10 @@ from spurgekit.progress import bar
     show_default=True,
     help="On training places that are held out in turn.",
 )
-@tuning_options
+@finetune_options
 @backbone_options
 @options.overwrite
-def command(dataset: Path | None, out: Path | None, overwrite: bool, tuning: TuneOptions, **chosen: Any) -> None:
+def command(dataset: Path | None, out: Path | None, overwrite: bool, finetuning: FinetuneOptions, **chosen: Any) -> None:
     """Train a classifier on DATASET and test it once on the places held out.
 
     The default recipe fits a logistic regression to the features of a frozen timm backbone, averaged over the 8 ways to turn a
@@ -49,8 +55,8 @@ def command(dataset: Path | None, out: Path | None, overwrite: bool, tuning: Tun
     if dataset is None:
         options.survey_here("a dataset")
         dataset = Path("dataset")
-    out = out or Path("models") / chosen["recipe"].replace(" ", "").replace(":", "-")
-    info = train_model(dataset, out, TrainOptions(tuning=tuning, **chosen), overwrite=overwrite, progress=bar)
+    out = out or Path("models") / chosen["arm"].replace(" ", "").replace(":", "-")
+    info = train_model(dataset, out, TrainOptions(finetuning=finetuning, **chosen), overwrite=overwrite, progress=bar)
     _print(info, out)
 
 

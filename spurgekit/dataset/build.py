@@ -16,7 +16,7 @@ from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
 from spurgekit.dataset.few_shot import possible_shots, support_sets
 from spurgekit.dataset.gather import Gathered, gather
 from spurgekit.dataset.reader import CROP, DATASET, SPLITS, DatasetInfo, SurveyInfo, Unlabelled
-from spurgekit.dataset.sources import IMAGE, Source, read_source
+from spurgekit.dataset.sources import IMAGE, TileSource, read_source
 from spurgekit.dataset.splits import TOO_CLOSE, Split, choose_split, close_pairs
 from spurgekit.dataset.write import check_duplicates, copy_images, metadata_rows, unlabelled_rows, write_tables
 from spurgekit.errors import InputError
@@ -30,7 +30,7 @@ GSD_TOLERANCE = 0.02
 
 
 def build_dataset(
-    tiles: Path | Source | Sequence[Path | Source],
+    tiles: Path | TileSource | Sequence[Path | TileSource],
     out: Path,
     options: DatasetOptions | None = None,
     *,
@@ -43,7 +43,7 @@ def build_dataset(
 
     Parameters
     ----------
-    tiles : pathlib.Path or Source, or a sequence of them
+    tiles : pathlib.Path or TileSource, or a sequence of them
         Folders that ``spurgekit tile`` made; datasets; folders of images. Of several surveys, one dataset is made.
     out : pathlib.Path
         Folder to make.
@@ -61,19 +61,19 @@ def build_dataset(
         If a test tile touches a training tile.
     """
     options = options or DatasetOptions()
-    several = [tiles] if isinstance(tiles, (str, Path, Source)) else tiles
+    several = [tiles] if isinstance(tiles, (str, Path, TileSource)) else tiles
     how = {"gsd_m": options.gsd_m, "crs": options.crs, "group_pattern": options.group_pattern}
-    sources = [one if isinstance(one, Source) else read_source(one, **how) for one in several]  # type: ignore[arg-type]
+    sources = [one if isinstance(one, TileSource) else read_source(one, **how) for one in several]  # type: ignore[arg-type]
     folders = [source.path for source in sources]
     gathered = gather(sources, options)
     where = " and ".join(str(path) for path in folders)
     _one_size(gathered.index, where)
-    context = gathered.views.get(CONTEXT)
+    context = gathered.configs.get(CONTEXT)
     reach = _reach(gathered.index, context)
     shown = gathered.index if context is None else context
     split = choose_split(gathered.index, reach, options, float((shown["size_px"] * shown["gsd_m"]).max()))
     plan = _plan(gathered, split, Path(out).resolve().name)
-    unlabelled = _free(gathered.views.get(UNLABELLED), (gathered.index.geometry, reach[split.is_test]))
+    unlabelled = _free(gathered.configs.get(UNLABELLED), (gathered.index.geometry, reach[split.is_test]))
     inputs = _inputs(sources, options)
     with output_folder(out, overwrite=overwrite, inputs=[*folders, *inputs]) as folder:
         total = len(plan.index) * (1 if context is None else 2) + (0 if unlabelled is None else len(unlabelled))
@@ -128,7 +128,7 @@ def _plan(gathered: Gathered, split: Split, name: str) -> _Plan:
 
 
 def _counts(index: gpd.GeoDataFrame, classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    table = pd.crosstab(index["split"], index["label"]).reindex(index=SPLITS, columns=list(classes), fill_value=0)
+    table = pd.crosstab(index["split"], index["class"]).reindex(index=SPLITS, columns=list(classes), fill_value=0)
     return {str(side): {str(name): int(count) for name, count in row.items()} for side, row in table.iterrows()}
 
 
@@ -139,9 +139,9 @@ def _reach(index: gpd.GeoDataFrame, context: gpd.GeoDataFrame | None) -> gpd.Geo
     return gpd.GeoSeries(_of_the_same_places(index, context).geometry.to_numpy(), index=index.index, crs=index.crs)
 
 
-def _of_the_same_places(index: gpd.GeoDataFrame, view: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return the rows of a view for the tiles of an index, with what is known of those tiles."""
-    by_id = view.set_index("tile_id")
+def _of_the_same_places(index: gpd.GeoDataFrame, config: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return the rows of a config for the tiles of an index, with what is known of those tiles."""
+    by_id = config.set_index("tile_id")
     if missing := [tile for tile in index["tile_id"] if tile not in by_id.index]:
         raise InputError(f"{len(missing)} tiles have no context, e.g. {missing[0]}; tile again with --context")
     own = ["size_px", "gsd_m", "valid_fraction", IMAGE]
@@ -162,7 +162,7 @@ def _free(unlabelled: gpd.GeoDataFrame | None, taken: Sequence[gpd.GeoSeries]) -
     return unlabelled[~touching].reset_index(drop=True)
 
 
-def _inputs(sources: Sequence[Source], options: DatasetOptions) -> list[Path]:
+def _inputs(sources: Sequence[TileSource], options: DatasetOptions) -> list[Path]:
     files = [path for source in sources for path in (*source.inputs, source.labels, source.record) if path]
     files += [path for path in (options.labels, options.record) if path]
     return list(dict.fromkeys(split_layer(path)[0] for path in files))
@@ -178,7 +178,7 @@ def _made(folder: Path) -> Path:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Writer:
-    """Writes a view of the planned tiles as a dataset folder."""
+    """Writes a config of the planned tiles as a dataset folder."""
 
     plan: _Plan
     options: DatasetOptions
@@ -224,7 +224,7 @@ class _Writer:
         train = index[index["split"] == "train"]
         place = next((name for name in ("cluster", "block", self.plan.split.how["by"], "site") if name in train), None)
         clusters = None if place is None else train[place].astype(str).tolist()
-        ids, labels, classes = train["tile_id"].tolist(), train["label"].tolist(), self.plan.gathered.classes
+        ids, labels, classes = train["tile_id"].tolist(), train["class"].tolist(), self.plan.gathered.classes
         sets = support_sets(
             ids, labels, clusters=clusters, classes=classes, shots=self.options.shots, trials=self.options.trials
         )

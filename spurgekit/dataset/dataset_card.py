@@ -55,7 +55,7 @@ def write_card(folder: Path, info: DatasetInfo, index: gpd.GeoDataFrame) -> None
         Of the dataset, with its images in place.
     info : DatasetInfo
     index : geopandas.GeoDataFrame
-        Its tiles, with columns split, label, site and, where there are some, cluster.
+        Its tiles, with columns split, class, site and, where there are some, cluster.
     """
     draw_contact_sheet(_groups(folder, info), folder / SHEET)
     configs = {"default": _config({side: f"{side}/**" for side in SPLITS}, info, folder / "train" / METADATA)}
@@ -76,22 +76,22 @@ def write_card(folder: Path, info: DatasetInfo, index: gpd.GeoDataFrame) -> None
     (folder / CARD).write_text("\n".join(lines), encoding="utf-8")
 
 
-def write_cards_together(folder: Path, name: str, views: Mapping[str, DatasetInfo]) -> None:
+def write_cards_together(folder: Path, name: str, infos: Mapping[str, DatasetInfo]) -> None:
     """Write the card of a folder that holds several datasets of the same places; each has a card of its own."""
-    first = next(iter(views.values()))
+    first = next(iter(infos.values()))
     configs = {
-        view: _config({side: f"{view}/{side}/**" for side in SPLITS}, info, folder / view / "train" / METADATA)
-        for view, info in views.items()
+        config: _config({side: f"{config}/{side}/**" for side in SPLITS}, info, folder / config / "train" / METADATA)
+        for config, info in infos.items()
     }
     if first.unlabelled is not None:
         configs["unlabelled"] = _config({"train": "unlabelled/**"}, None, folder / "unlabelled" / METADATA)
     lines = _header(first, configs, sum(first.counts[side][label] for side in SPLITS for label in first.classes), name)
     lines += [f"# {name}", "", "The same places, shown at several sizes:", ""]
-    for view, info in views.items():
-        lines.append(f"- [`{view}/`]({view}/{CARD}): {_size(info)}")
+    for config, info in infos.items():
+        lines.append(f"- [`{config}/`]({config}/{CARD}): {_size(info)}")
     if first.unlabelled is not None:
         lines.append(f"- `unlabelled/`: {first.unlabelled.tiles:,} tiles of {first.unlabelled.size_px} px without labels")
-    lines += ["", f"![Tiles of each class]({next(iter(views))}/{SHEET})", ""]
+    lines += ["", f"![Tiles of each class]({next(iter(infos))}/{SHEET})", ""]
     (folder / CARD).write_text("\n".join(lines), encoding="utf-8")
 
 
@@ -182,7 +182,7 @@ def _places(info: DatasetInfo, index: gpd.GeoDataFrame) -> list[str]:
 
 def _table(index: gpd.GeoDataFrame, column: str, info: DatasetInfo) -> list[str]:
     """Return a table of how many tiles of each class a place has, and in which split it is."""
-    counts = pd.crosstab(index[column].astype(str), index["label"]).reindex(columns=list(info.classes), fill_value=0)
+    counts = pd.crosstab(index[column].astype(str), index["class"]).reindex(columns=list(info.classes), fill_value=0)
     sides = index.groupby(index[column].astype(str))["split"].agg(lambda split: " and ".join(sorted(set(split), reverse=True)))
     lines = [f"| {column} | {' | '.join(info.classes)} | split |", f"| --- |{' ---: |' * len(info.classes)} --- |"]
     names = sorted(counts.index, key=lambda name: (len(name), name))  # 2 before 10

@@ -13,14 +13,12 @@ from rasterio.crs import CRS
 
 from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.dataset.field_record import labels_from_record
-from spurgekit.dataset.labels import BACKGROUND, Labels, as_classes, labels_from_column, labels_from_vector, order_classes
-from spurgekit.dataset.sources import IMAGE, Source, merged_classes
+from spurgekit.dataset.labels import DEFAULT_CLASSES, Labels, as_classes, labels_from_column, labels_from_vector, order_classes
+from spurgekit.dataset.sources import IMAGE, TileSource, merged_classes
 from spurgekit.errors import InputError
 from spurgekit.imagery import slug
 from spurgekit.tiles.review_log import Outcome
 from spurgekit.vectors import read_table, read_vector
-
-DEFAULT_CLASSES = (BACKGROUND, "present")
 
 ACCURACY_COLUMNS = ("accuracy_m", "accuracy", "horizontal_accuracy", "h_accuracy", "hrms", "position_error")
 """Columns of points that may hold how well GNSS knew their position, in metres; the first that is there."""
@@ -36,8 +34,8 @@ class Gathered:
     Attributes
     ----------
     index : geopandas.GeoDataFrame
-        A row a tile, with columns survey, date, label, label_from, accuracy_m, reviewers and image beside the tiles' own.
-    views : mapping of str to GeoDataFrame
+        A row a tile, with columns survey, date, class, label_from, accuracy_m, reviewers and image beside the tiles' own.
+    configs : mapping of str to GeoDataFrame
         Further tiles of the same ground, under the same ids.
     classes : tuple of str
     left_out : dict of int
@@ -47,13 +45,13 @@ class Gathered:
     """
 
     index: gpd.GeoDataFrame
-    views: Mapping[str, gpd.GeoDataFrame]
+    configs: Mapping[str, gpd.GeoDataFrame]
     classes: tuple[str, ...]
     left_out: dict[str, int]
     notes: tuple[str, ...]
 
 
-def gather(sources: Sequence[Source], options: DatasetOptions) -> Gathered:
+def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
     """Label the tiles of all sources, apply their reviews, and put them into one table in the CRS of the first.
 
     Raises
@@ -65,27 +63,27 @@ def gather(sources: Sequence[Source], options: DatasetOptions) -> Gathered:
     prefixes = _prefixes(sources)
     frames = [_labelled(source, options, classes, prefix) for source, prefix in zip(sources, prefixes, strict=True)]
     index = _stack(frames)
-    names = order_classes(index["label"].where(index["why"].isna()), classes)
+    names = order_classes(index["class"].where(index["why"].isna()), classes)
     left_out = {str(why): int(count) for why, count in index["why"].value_counts(sort=False).items()}
-    views = {
+    configs = {
         name: _stack(
             [
-                _renamed(source.views[name], prefix)
+                _renamed(source.configs[name], prefix)
                 for source, prefix in zip(sources, prefixes, strict=True)
-                if name in source.views
+                if name in source.configs
             ],
             index.crs,
         )
-        for name in sorted({name for source in sources for name in source.views})
+        for name in sorted({name for source in sources for name in source.configs})
     }
     index = gpd.GeoDataFrame(index[index["why"].isna()].drop(columns="why").reset_index(drop=True), crs=index.crs)
-    return Gathered(index, views, names, left_out, _notes(index, names))
+    return Gathered(index, configs, names, left_out, _notes(index, names))
 
 
 # -- one source -------------------------------------------------------------------------------------------------------
 
 
-def _labelled(source: Source, options: DatasetOptions, classes: tuple[str, ...] | None, prefix: str) -> gpd.GeoDataFrame:
+def _labelled(source: TileSource, options: DatasetOptions, classes: tuple[str, ...] | None, prefix: str) -> gpd.GeoDataFrame:
     """Return a source's tiles with their labels, and in the column ``why`` why some of them are left out."""
     index = source.index
     labels = _labels(source, options, classes)
@@ -111,19 +109,19 @@ def _labelled(source: Source, options: DatasetOptions, classes: tuple[str, ...] 
             )
         poor = why.isna() & ~(accuracy <= options.max_accuracy_m)
         why[poor] = f"with a position not known to {options.max_accuracy_m:g} m"
-    index = index.assign(
+    index = index.drop(columns="label", errors="ignore").assign(
         survey=index.get("survey", source.survey),  # a dataset knows it of each tile
         date=index.get("date", source.date and source.date.isoformat()),
-        label=names,
         label_from=origin,
         accuracy_m=accuracy,
         reviewers=reviewers,
         why=why,
+        **{"class": names},
     )
     return _renamed(index, prefix)
 
 
-def _labels(source: Source, options: DatasetOptions, classes: tuple[str, ...] | None) -> Labels:
+def _labels(source: TileSource, options: DatasetOptions, classes: tuple[str, ...] | None) -> Labels:
     record = options.record or (None if options.labels else source.record)
     shapes = options.labels or (None if record or options.label_column in source.index else source.labels)
     if record is not None:
@@ -139,7 +137,7 @@ def _labels(source: Source, options: DatasetOptions, classes: tuple[str, ...] | 
     return Labels.of(names, "points" if of_points else source.label_from, found.disputed)
 
 
-def _from_file(source: Source, path: Path, options: DatasetOptions, classes: tuple[str, ...] | None) -> Labels:
+def _from_file(source: TileSource, path: Path, options: DatasetOptions, classes: tuple[str, ...] | None) -> Labels:
     index = source.index
     if index.crs is None or index.geometry.isna().any():
         raise InputError(f"{source.path} does not say where its tiles lie, so that {path} cannot label them")
@@ -175,7 +173,7 @@ def _accuracy(index: gpd.GeoDataFrame) -> pd.Series:
 # -- all together -----------------------------------------------------------------------------------------------------
 
 
-def _prefixes(sources: Sequence[Source]) -> list[str]:
+def _prefixes(sources: Sequence[TileSource]) -> list[str]:
     """Return what goes before the ids of each source's tiles: nothing, unless two sources have one in common."""
     ids = [tile for source in sources for tile in source.index["tile_id"]]
     if len(set(ids)) == len(ids):
@@ -221,7 +219,7 @@ def _told_apart(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 def _notes(index: gpd.GeoDataFrame, classes: Sequence[str]) -> tuple[str, ...]:
     notes = []
-    if count := int(((index["label_from"] == "plot") & (index["label"] != classes[0])).sum()):
+    if count := int(((index["label_from"] == "plot") & (index["class"] != classes[0])).sum()):
         notes.append(
             f"{count:,} label{'s are' if count > 1 else ' is'} that of a whole plot, and what is in a plot need not be in each "
             "of its tiles: review them"

@@ -21,8 +21,8 @@ ABSENT_WORDS = {"0", "no", "n", "false", "absent", "absence", "-"}
 PRESENT_WORDS = {"1", "yes", "y", "true", "present", "presence", "+", "x"}
 """What botanists write for the first and for the second of two classes, beside the classes' own names."""
 
-BACKGROUND = "absent"
-"""Name of the first class where nobody has given names."""
+DEFAULT_CLASSES = ("absent", "present")
+"""The classes where nobody has named them."""
 SLIVER = 1e-6
 """Share of a tile that polygons along its edge may seem to cover by rounding."""
 
@@ -184,7 +184,7 @@ def order_classes(labels: pd.Series, classes: Sequence[str] | None) -> tuple[str
     InputError
         If a label is not among the given ones, or fewer than two classes have tiles.
     """
-    found = sorted(set(labels.dropna()), key=lambda name: (name != BACKGROUND, name))
+    found = sorted(set(labels.dropna()), key=lambda name: (name != DEFAULT_CLASSES[0], name))
     if classes and (unknown := [name for name in found if name not in classes]):
         raise InputError(f"label {unknown[0]!r} is none of the classes {', '.join(classes)}; correct it, or pass --classes")
     if len(found) < 2:

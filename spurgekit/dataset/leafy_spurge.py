@@ -16,7 +16,7 @@ from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.dataset.imagefolder import read_imagefolder
 from spurgekit.dataset.publish import download
 from spurgekit.dataset.reader import DatasetInfo
-from spurgekit.dataset.sources import IMAGE, Source
+from spurgekit.dataset.sources import IMAGE, TileSource
 from spurgekit.errors import InputError
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.tile_options import CONTEXT, UNLABELLED
@@ -28,21 +28,21 @@ PLOT_M = 0.5
 """Side of the ground that was searched at each point, and that ``crop`` shows."""
 
 FOLDERS = {"crop": "crop", CONTEXT: "context", UNLABELLED: "orthomosaic"}
-VIEWS = tuple(FOLDERS)
+CONFIGS = tuple(FOLDERS)
 
 
 def fetch_leafy_spurge(
     source: str | Path,
     out: Path,
     *,
-    views: tuple[str, ...] = ("crop",),
+    configs: tuple[str, ...] = ("crop",),
     revision: str | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> DatasetInfo:
     """Build a dataset from the published one, with the test set that it has.
 
-    Training tiles that touch a test tile (of the largest view) are left out, and counted.
+    Training tiles that touch a test tile (of the largest config) are left out, and counted.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def fetch_leafy_spurge(
         A local copy of the repository, or its name on the Hub.
     out : pathlib.Path
         Folder to make.
-    views : tuple of str
+    configs : tuple of str
         Of ``crop``, ``context`` and ``unlabelled``; the first always.
     revision : str, optional
         Of the repository.
@@ -62,9 +62,9 @@ def fetch_leafy_spurge(
     HubError
         If the Hub cannot be reached, and its cache does not hold it.
     """
-    if unknown := [name for name in views if name not in VIEWS]:
-        raise InputError(f"there is no view {unknown[0]!r}; there are {', '.join(VIEWS)}")
-    wanted = [name for name in VIEWS if name in views or name == "crop"]
+    if unknown := [name for name in configs if name not in CONFIGS]:
+        raise InputError(f"there is no config {unknown[0]!r}; there are {', '.join(CONFIGS)}")
+    wanted = [name for name in CONFIGS if name in configs or name == "crop"]
     folder = Path(source)
     if not folder.is_dir():
         folder = download(str(source), [f"data/{FOLDERS[name]}/**" for name in wanted], revision=revision)
@@ -77,22 +77,22 @@ def fetch_leafy_spurge(
     )
 
 
-def read_leafy_spurge(folder: Path, views: list[str]) -> Source:
+def read_leafy_spurge(folder: Path, configs: list[str]) -> TileSource:
     """Return a local copy of the repository as something to build a dataset from."""
     crop = _read(folder, "crop", None)
     gsd_m = PLOT_M / float(crop["size_px"].iloc[0])
     crop = _read(folder, "crop", gsd_m)
-    rest = {name: _read(folder, name, gsd_m) for name in views if name != "crop"}
-    return Source(folder, "leafy-spurge", crop.assign(layout="points"), label_from="points", views=rest)
+    rest = {name: _read(folder, name, gsd_m) for name in configs if name != "crop"}
+    return TileSource(folder, "leafy-spurge", crop.assign(layout="points"), label_from="points", configs=rest)
 
 
-def _read(folder: Path, view: str, gsd_m: float | None) -> gpd.GeoDataFrame:
-    images = folder / "data" / FOLDERS[view]
+def _read(folder: Path, config: str, gsd_m: float | None) -> gpd.GeoDataFrame:
+    images = folder / "data" / FOLDERS[config]
     if not images.is_dir():
         raise InputError(f"{folder} holds no {images.relative_to(folder)}; pass a copy of {REPOSITORY}, with its folder data")
     index = read_imagefolder(images, gsd_m=gsd_m)
     index[IMAGE] = [images / name for name in index["file_name"]]
-    if view != UNLABELLED:
+    if config != UNLABELLED:
         if "idx" not in index:
             raise InputError(f"{images} has no metadata.csv with the points' idx; download it again")
         index["tile_id"] = [f"leafy-spurge_p{int(number):05d}" for number in index["idx"]]

@@ -47,16 +47,16 @@ def draw_previews(folder: Path, out: Path, *, rows: int, columns: int, overwrite
 def _sheets(folder: Path) -> list[tuple[str, str, list[Path]]]:
     """Return name of the file, title and images of each sheet."""
     sheets = []
-    views = datasets_in(folder)
-    for view in views:
-        dataset = open_dataset(view)
-        before = "" if view == Path(folder) else f"{view.name}_"
+    configs = datasets_in(folder)
+    for config in configs:
+        dataset = open_dataset(config)
+        before = "" if config == Path(folder) else f"{config.name}_"
         for side in SPLITS:
             table = dataset.split(side)
             for number, label in enumerate(dataset.info.classes):
                 paths = table["path"][table["target"] == number].tolist()
                 sheets.append((f"{before}{side}_{class_folder(number, label)}", f"{before}{side}, {label}", paths))
-    if views:
+    if configs:
         return sheets
     index = read_source(folder).index
     labels = as_text(index["label"]) if "label" in index else index["tile_id"].map(lambda _: None)

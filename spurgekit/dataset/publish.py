@@ -28,7 +28,7 @@ def push_dataset(
     endpoint: str | None = None,
     progress: Progress = silent,
 ) -> str:
-    """Upload a dataset folder, or one that holds several views, to a repository of the Hub; make it if it is not there.
+    """Upload a dataset folder, or one that holds several configs, to a repository of the Hub; make it if it is not there.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def push_dataset(
     """
     if problems := validate_dataset(folder, progress=progress):
         raise InputError(f"{problems[0]}; mend it first ('spurgekit dataset validate {folder}' lists all that is wrong)")
-    if any(open_dataset(view).info.licence is None for view in datasets_in(folder)):
+    if any(open_dataset(config).info.licence is None for config in datasets_in(folder)):
         raise InputError(f"{folder} says nothing of its licence; build it again with --licence, e.g. --licence cc-by-4.0")
     api = HfApi(endpoint=endpoint, token=token)
     with hub_errors(repo):

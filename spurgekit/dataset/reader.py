@@ -126,7 +126,7 @@ class Dataset:
         Returns
         -------
         pandas.DataFrame
-            With ``path`` (of the image), ``label`` (name of the class) and ``target`` (its number).
+            With ``path`` (of the image), ``class`` and ``target`` (its number, which the file has as ``label``).
 
         Raises
         ------
@@ -134,13 +134,13 @@ class Dataset:
             If the table is missing or damaged, or names a class that the dataset does not have.
         """
         folder = self.path / name
-        rows = read_metadata(folder).rename(columns={"label": "target", "class": "label"})
-        number = {label: i for i, label in enumerate(self.info.classes)}
-        if (wrong := rows["label"].map(number) != rows["target"]).any():
+        rows = read_metadata(folder).rename(columns={"label": "target"})
+        number = {name: i for i, name in enumerate(self.info.classes)}
+        if (wrong := rows["class"].map(number) != rows["target"]).any():
             row = rows[wrong].iloc[0]
             raise InputError(
-                f"{folder / METADATA}: class {row['label']!r} of number {row['target']} is none of the classes "
-                f"{', '.join(f'{i}: {label}' for i, label in enumerate(self.info.classes))}"
+                f"{folder / METADATA}: class {row['class']!r} of number {row['target']} is none of the classes "
+                f"{', '.join(f'{i}: {name}' for i, name in enumerate(self.info.classes))}"
             )
         return rows
 
@@ -198,9 +198,9 @@ def open_dataset(path: Path) -> Dataset:
     path = Path(path)
     file = path / DATASET
     if not file.is_file():
-        if views := datasets_in(path):
-            names = ", ".join(view.name for view in views)
-            raise InputError(f"{path} holds several datasets ({names}); name one of them, e.g. {views[0]}")
+        if configs := datasets_in(path):
+            names = ", ".join(config.name for config in configs)
+            raise InputError(f"{path} holds several datasets ({names}); name one of them, e.g. {configs[0]}")
         what = f"holds no {DATASET}" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {what}; make a dataset with 'spurgekit build-dataset'")
     try:
@@ -215,7 +215,7 @@ def datasets_in(path: Path) -> list[Path]:
     path = Path(path)
     if (path / DATASET).is_file():
         return [path]
-    return sorted((file.parent for file in path.glob(f"*/{DATASET}")), key=lambda view: (view.name != CROP, view.name))
+    return sorted((file.parent for file in path.glob(f"*/{DATASET}")), key=lambda config: (config.name != CROP, config.name))
 
 
 def class_folder(number: int, name: str) -> str:

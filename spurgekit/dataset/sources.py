@@ -22,7 +22,7 @@ IMAGE = "image"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class TileSource:
     """Tiles, and what is known of them as a whole.
 
     Attributes
@@ -44,7 +44,7 @@ class Source:
         Where labels in the index come from, as :class:`spurgekit.dataset.labels.Labels` names it.
     outcomes : mapping of str to Outcome
         What people decided about tiles when they reviewed them, by tile id.
-    views : mapping of str to GeoDataFrame
+    configs : mapping of str to GeoDataFrame
         The indexes of further tiles of the same ground, ``context`` and ``unlabelled``.
     inputs : tuple of pathlib.Path
         Files that were read.
@@ -59,11 +59,13 @@ class Source:
     record: Path | None = None
     label_from: str = "column"
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-    views: Mapping[str, gpd.GeoDataFrame] = field(default_factory=dict)
+    configs: Mapping[str, gpd.GeoDataFrame] = field(default_factory=dict)
     inputs: tuple[Path, ...] = ()
 
 
-def read_source(path: Path, *, gsd_m: float | None = None, crs: str | None = None, group_pattern: str | None = None) -> Source:
+def read_source(
+    path: Path, *, gsd_m: float | None = None, crs: str | None = None, group_pattern: str | None = None
+) -> TileSource:
     """Read a folder that a dataset can be built from.
 
     Parameters
@@ -91,10 +93,10 @@ def read_source(path: Path, *, gsd_m: float | None = None, crs: str | None = Non
         )
     index = read_imagefolder(path, gsd_m=gsd_m, crs=crs, group_pattern=group_pattern)
     name = path.resolve().name
-    return Source(path, name, _with_images(index, path).assign(site=index.get("site", name)), label_from="folder")
+    return TileSource(path, name, _with_images(index, path).assign(site=index.get("site", name)), label_from="folder")
 
 
-def merged_classes(sources: Sequence[Source]) -> tuple[str, ...] | None:
+def merged_classes(sources: Sequence[TileSource]) -> tuple[str, ...] | None:
     """Return the classes of several surveys in an order that none of them contradicts; None where none names any.
 
     Raises
@@ -114,10 +116,10 @@ def merged_classes(sources: Sequence[Source]) -> tuple[str, ...] | None:
     return tuple(merged) or None
 
 
-def _of_tiles(path: Path) -> Source:
+def _of_tiles(path: Path) -> TileSource:
     survey = _survey_of(path)
-    views = {name: _view(path / name) for name in (CONTEXT, UNLABELLED) if (path / name / PARQUET).is_file()}
-    return Source(
+    configs = {name: _config(path / name) for name in (CONTEXT, UNLABELLED) if (path / name / PARQUET).is_file()}
+    return TileSource(
         path=path,
         survey=survey.name if survey else _folder_name(path),
         index=_with_images(read_index(path).reset_index(drop=True), path),
@@ -126,18 +128,18 @@ def _of_tiles(path: Path) -> Source:
         labels=survey.path(survey.labels) if survey and survey.labels else None,
         record=survey.path(survey.dataset.record) if survey and survey.dataset.record else None,
         outcomes=read_outcomes(path),
-        views=views,
+        configs=configs,
         inputs=(path / PARQUET, *([path / LOG] if (path / LOG).is_file() else [])),
     )
 
 
-def _of_dataset(path: Path) -> Source:
+def _of_dataset(path: Path) -> TileSource:
     dataset = open_dataset(path)
-    index = gpd.read_parquet(path / PARQUET).reset_index(drop=True)
+    index = gpd.read_parquet(path / PARQUET).reset_index(drop=True).rename(columns={"class": "label"})
     rows = [dataset.split(name) for name in ("train", "test")]
     images = {tile: image for of_split in rows for tile, image in zip(of_split["tile_id"], of_split["path"], strict=True)}
     index[IMAGE] = index["tile_id"].map(images)
-    return Source(
+    return TileSource(
         path=path,
         survey=dataset.info.name,
         index=index,
@@ -147,7 +149,7 @@ def _of_dataset(path: Path) -> Source:
     )
 
 
-def _view(path: Path) -> gpd.GeoDataFrame:
+def _config(path: Path) -> gpd.GeoDataFrame:
     return _with_images(read_index(path).reset_index(drop=True), path)
 
 

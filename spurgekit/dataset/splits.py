@@ -131,7 +131,7 @@ def _by_groups(index: gpd.GeoDataFrame, column: str, options: DatasetOptions) ->
     if options.test_groups:
         is_test = choose_groups(groups, options.test_groups, column)
         return _Sides(is_test, how={"by": column, "test_groups": list(options.test_groups)})
-    drawn = draw_test_groups(groups.to_numpy(), index["label"].to_numpy(), test_share=options.test_share, seed=options.seed)
+    drawn = draw_test_groups(groups.to_numpy(), index["class"].to_numpy(), test_share=options.test_share, seed=options.seed)
     return _Sides(np.isin(groups.to_numpy(), drawn), how={"by": column, "test_groups": [str(name) for name in drawn]})
 
 
@@ -144,7 +144,7 @@ def _by_clusters(index: gpd.GeoDataFrame, options: DatasetOptions, tile_m: float
             f"all points lie within {distance_m:g} m of another, in one cluster, so that none can be held out by place; "
             "pass a smaller --cluster-distance, or --block"
         )
-    drawn = draw_test_groups(clusters, index["label"].to_numpy(), test_share=options.test_share, seed=options.seed)
+    drawn = draw_test_groups(clusters, index["class"].to_numpy(), test_share=options.test_share, seed=options.seed)
     how = {"by": "cluster", "test_groups": [str(name) for name in drawn], "cluster_distance_m": distance_m}
     return _Sides(np.isin(clusters, drawn), clusters, how)
 
@@ -152,7 +152,7 @@ def _by_clusters(index: gpd.GeoDataFrame, options: DatasetOptions, tile_m: float
 def _by_blocks(index: gpd.GeoDataFrame, options: DatasetOptions, tile_m: float) -> _Sides:
     block_m = options.block_m or TILES_PER_BLOCK * tile_m
     groups = block_numbers(*_centres_m(index), block_m)
-    held_out = draw_test_groups(groups, index["label"].to_numpy(), test_share=options.test_share, seed=options.seed)
+    held_out = draw_test_groups(groups, index["class"].to_numpy(), test_share=options.test_share, seed=options.seed)
     how = {"by": "blocks", "block_m": block_m, "test_share": options.test_share, "seed": options.seed}
     return _Sides(np.isin(groups, held_out), groups, how, buffer_m=0.0)
 

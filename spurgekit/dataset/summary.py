@@ -17,7 +17,7 @@ PLACES = ("site", "cluster", "plot", "group")
 MOST_PLACES = 40
 
 
-def tell(dataset: Dataset) -> Iterator[str]:
+def describe_dataset(dataset: Dataset) -> Iterator[str]:
     """Yield what ``spurgekit dataset info`` prints."""
     info = dataset.info
     ground = "" if info.gsd_m is None else f", {info.size_px * info.gsd_m:.2f} m at {100 * info.gsd_m:.2f} cm a pixel"
@@ -42,5 +42,5 @@ def tell(dataset: Dataset) -> Iterator[str]:
     for column in PLACES:
         if column in index and 1 < len(set(index[column].dropna())) <= MOST_PLACES:
             yield ""
-            table = pd.crosstab([index[column].astype(str), index["split"]], index["label"]).reindex(columns=list(info.classes))
+            table = pd.crosstab([index[column].astype(str), index["split"]], index["class"]).reindex(columns=list(info.classes))
             yield from table.reset_index().to_string(index=False).splitlines()

@@ -58,7 +58,7 @@ def _problems(folder: Path, progress: Progress) -> Iterator[str]:
 
 def _tables(dataset: Dataset, rows: dict[str, pd.DataFrame], index: gpd.GeoDataFrame) -> Iterator[str]:
     for side, table in rows.items():
-        counts = {label: int((table["label"] == label).sum()) for label in dataset.info.classes}
+        counts = {label: int((table["class"] == label).sum()) for label in dataset.info.classes}
         if counts != dataset.info.counts.get(side):
             yield f"{side}/{METADATA} holds {_said(counts)}, dataset.json says {_said(dataset.info.counts.get(side, {}))}"
         indexed = set(index["tile_id"][index["split"] == side])
@@ -73,8 +73,7 @@ def _images(dataset: Dataset, rows: dict[str, pd.DataFrame], index: gpd.GeoDataF
     size_px = dataset.info.size_px
     with progress(f"looking at {dataset.path.name}", sum(len(table) for table in rows.values())) as advance:
         for side, table in rows.items():
-            for row in table.itertuples():
-                path = Path(row.path)
+            for tile_id, path, target, name in zip(*(table[c] for c in ("tile_id", "path", "target", "class")), strict=True):
                 advance(1)
                 try:
                     data = path.read_bytes()
@@ -82,11 +81,11 @@ def _images(dataset: Dataset, rows: dict[str, pd.DataFrame], index: gpd.GeoDataF
                 except (InputError, OSError) as error:
                     yield str(error) if isinstance(error, InputError) else f"{path.relative_to(dataset.path)} cannot be read"
                     continue
-                digests[row.tile_id] = digest_of(data)
+                digests[tile_id] = digest_of(data)
                 if size != (size_px, size_px):
                     yield f"{path.relative_to(dataset.path)} is {size[0]} x {size[1]} px, not {size_px} x {size_px}"
-                if path.parent.name != class_folder(row.target, row.label):
-                    yield f"{path.relative_to(dataset.path)} is not in the folder of its class, {row.label!r}"
+                if path.parent.name != class_folder(target, name):
+                    yield f"{path.relative_to(dataset.path)} is not in the folder of its class, {name!r}"
             listed = set(table["path"])
             if odd := sorted(
                 path.relative_to(dataset.path).as_posix()
@@ -117,7 +116,7 @@ def _support_sets(dataset: Dataset, train: pd.DataFrame) -> Iterator[str]:
         return
     if sets.empty:
         return
-    label = dict(zip(train["tile_id"], train["label"], strict=True))
+    label = dict(zip(train["tile_id"], train["class"], strict=True))
     found = sets["tile_id"].map(label)
     if (strange := sets["tile_id"][found.isna()]).any():
         yield f"few_shot.parquet names {_some(sorted(set(strange)))}, no training tile"

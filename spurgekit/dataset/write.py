@@ -22,9 +22,9 @@ CENTRE_COLUMNS = ("longitude", "latitude", "easting", "northing")
 
 def metadata_rows(index: gpd.GeoDataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Return the rows of ``metadata.csv`` of labelled tiles, in their order."""
-    number = {label: i for i, label in enumerate(classes)}
+    number = {name: i for i, name in enumerate(classes)}
     rows = pd.DataFrame(index.drop(columns=index.geometry.name))
-    rows["class"], rows["label"] = rows["label"], rows["label"].map(number)
+    rows["label"] = rows["class"].map(number)
     folders = [class_folder(label, name) for label, name in zip(rows["label"], rows["class"], strict=True)]
     rows["file_name"] = [f"{folder}/{name}" for folder, name in zip(folders, _file_names(rows), strict=True)]
     return _with_places(rows, index).reindex(columns=list(FIELDS))

@@ -9,7 +9,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, constants, hf_hub_download, metadata_load, snapshot_download, try_to_load_from_cache
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from spurgekit.diffusion.diffusers_layout import CARD, HALF, INDEX, Checkpoint, Layout, describe, parse_layout, read_json
+from spurgekit.diffusion.diffusers_layout import CARD, HALF, INDEX, Checkpoint, FolderLayout, describe, parse_layout, read_json
 from spurgekit.errors import ModelError
 from spurgekit.hub import HubError, hub_errors, quick_offline
 
@@ -88,12 +88,12 @@ def _local(folder: Path, revision: str | None) -> Path:
     return folder
 
 
-def _layout_of(name: str, folder: Path, *, half: bool, safety_checker: bool) -> Layout:
+def _layout_of(name: str, folder: Path, *, half: bool, safety_checker: bool) -> FolderLayout:
     files = [path.relative_to(folder).as_posix() for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_file()]
     return parse_layout(name, read_json(folder / INDEX), files, half=half, safety_checker=safety_checker)
 
 
-def _from_hub(name: str, revision: str | None, *, half: bool, safety_checker: bool) -> tuple[Path, Layout]:
+def _from_hub(name: str, revision: str | None, *, half: bool, safety_checker: bool) -> tuple[Path, FolderLayout]:
     revision = revision or PINNED.get(name, (None, None))[0]
     cached = _cached(name, revision, half=half, safety_checker=safety_checker)
     if cached is not None and revision is not None and _COMMIT.fullmatch(revision):
@@ -112,7 +112,7 @@ def _from_hub(name: str, revision: str | None, *, half: bool, safety_checker: bo
         return cached
 
 
-def _cached(name: str, revision: str | None, *, half: bool, safety_checker: bool) -> tuple[Path, Layout] | None:
+def _cached(name: str, revision: str | None, *, half: bool, safety_checker: bool) -> tuple[Path, FolderLayout] | None:
     """Return the folder of a repository in the Hub's cache, if all that is needed is there."""
     with hub_errors(name):
         index = try_to_load_from_cache(name, INDEX, revision=revision)
@@ -125,7 +125,7 @@ def _cached(name: str, revision: str | None, *, half: bool, safety_checker: bool
         return None
 
 
-def _downloaded(name: str, revision: str | None, *, half: bool, safety_checker: bool) -> tuple[Path, Layout]:
+def _downloaded(name: str, revision: str | None, *, half: bool, safety_checker: bool) -> tuple[Path, FolderLayout]:
     """Download what is needed of a repository, after a look at the list of its files."""
     listed = HfApi().model_info(name, revision=revision)
     files = [file.rfilename for file in listed.siblings or ()]

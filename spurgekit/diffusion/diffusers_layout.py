@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spurgekit.diffusion.latent_model import BackboneInfo, Kind
+from spurgekit.diffusion.latent_model import Architecture, BackboneInfo
 from spurgekit.errors import ModelError
 
 INDEX = "model_index.json"
@@ -44,7 +44,7 @@ _KINDS = "Stable Diffusion 1.x and 2.x, and SDXL"
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class FolderLayout:
     """The parts of a checkpoint and the files that each is loaded from.
 
     Attributes
@@ -62,7 +62,7 @@ class Layout:
     files: tuple[str, ...]
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Architecture:
         """Stable Diffusion, or SDXL."""
         return "sdxl" if "text_encoder_2" in self.classes else "sd"
 
@@ -75,12 +75,12 @@ class Checkpoint:
     ----------
     folder : pathlib.Path
     info : BackboneInfo
-    layout : Layout
+    layout : FolderLayout
     """
 
     folder: Path
     info: BackboneInfo
-    layout: Layout
+    layout: FolderLayout
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def parse_layout(
     name: str, index: Mapping[str, Any], files: Iterable[str], *, half: bool = False, safety_checker: bool = False
-) -> Layout:
+) -> FolderLayout:
     """Return the parts of a checkpoint, of its index and the list of its files.
 
     Parameters
@@ -153,7 +153,7 @@ def parse_layout(
             variants[part], weights = _pick_weights(f"{name}: the {part}", inside, half=half)
             needed += [f"{part}/{file}" for file in weights]
     classes = {part: found[part] for part in (*wanted, "scheduler")}
-    return Layout(classes, variants, tuple(needed))
+    return FolderLayout(classes, variants, tuple(needed))
 
 
 def _pick_weights(what: str, files: Iterable[str], *, half: bool) -> tuple[str | None, list[str]]:
@@ -179,7 +179,7 @@ def _pick_weights(what: str, files: Iterable[str], *, half: bool) -> tuple[str |
 
 
 def describe(
-    folder: Path, layout: Layout, *, name: str, revision: str | None, licence: str | None, lora: Path | None = None
+    folder: Path, layout: FolderLayout, *, name: str, revision: str | None, licence: str | None, lora: Path | None = None
 ) -> BackboneInfo:
     """Return what the configurations of a checkpoint say of it.
 

@@ -15,7 +15,7 @@ from spurgekit.diffusion.image_tensors import Picture, read_picture, to_model
 from spurgekit.diffusion.latent_model import Backbone
 from spurgekit.diffusion.noise import to_device
 from spurgekit.diffusion.oom_batching import Chunks
-from spurgekit.dihedral import turned
+from spurgekit.dihedral import view_of
 from spurgekit.errors import InputError
 from spurgekit.parallel import cores, stream_map
 from spurgekit.progress import Progress, silent
@@ -39,7 +39,7 @@ class LatentBank:
     ----------
     backbone : Backbone
     views : sequence of int
-        See :func:`spurgekit.dihedral.turned`.
+        See :func:`spurgekit.dihedral.view_of`.
     size_px : int
         Side that tiles are resized to.
     limit_bytes : int
@@ -117,7 +117,7 @@ class LatentBank:
     def _encode(self, picture: Picture) -> Tensor:
         """Encode all views of a tile, together and apart from other tiles: a batch's size may change the last bits."""
         image = to_model([picture], self.size_px)
-        images = torch.cat([turned(image, view) for view in self.views])
+        images = torch.cat([view_of(image, view) for view in self.views])
         found = self._chunks.run(len(images), lambda rows: self.backbone.encode(images[rows]))
         both = torch.stack([torch.cat([part.mean for part in found]), torch.cat([part.std for part in found])])
         return both.to(self._home)

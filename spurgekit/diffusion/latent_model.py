@@ -16,7 +16,7 @@ from spurgekit.memory import keep_freed_memory
 if TYPE_CHECKING:
     from diffusers import SchedulerMixin
 
-Kind = Literal["sd", "sdxl"]
+Architecture = Literal["sd", "sdxl"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class BackboneInfo:
     name: str
     revision: str | None
     licence: str | None
-    kind: Kind
+    kind: Architecture
     size_px: int
     inpaints: bool = False
     lora: str | None = None
@@ -183,7 +183,7 @@ class Backbone:
         )
 
 
-def vae_dtype(kind: Kind, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
+def vae_dtype(kind: Architecture, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
     """Return the type that a VAE counts in beside a UNet that counts in ``dtype``.
 
     That of SDXL overflows in float16, unless its configuration says otherwise (``force_upcast``, which is the default there,

@@ -16,9 +16,9 @@ from spurgekit.diffusion.latent_model import Backbone, BackboneInfo, vae_dtype
 from spurgekit.diffusion.lora_weights import find_lora, merge_lora
 from spurgekit.errors import InputError, ModelError, first_line, known_names
 
-__all__ = ["DEFAULT", "PRECISIONS", "Precision", "check_backbone", "load_backbone"]
+__all__ = ["DEFAULT", "PRECISIONS", "ModelPrecision", "check_backbone", "load_backbone"]
 
-Precision = Literal["auto", "float32", "float16", "bfloat16"]
+ModelPrecision = Literal["auto", "float32", "float16", "bfloat16"]
 
 PRECISIONS: Mapping[str, torch.dtype] = {
     "float32": torch.float32,
@@ -48,7 +48,7 @@ def check_backbone(
     revision: str | None = None,
     lora: Path | None = None,
     device: str = "auto",
-    precision: Precision = "auto",
+    precision: ModelPrecision = "auto",
     safety_checker: bool = False,
 ) -> BackboneInfo:
     """Return what a model is, having fetched its files, but without loading it.
@@ -64,7 +64,7 @@ def load_backbone(
     revision: str | None = None,
     lora: Path | None = None,
     device: str = "auto",
-    precision: Precision = "auto",
+    precision: ModelPrecision = "auto",
     safety_checker: bool = False,
 ) -> Backbone:
     """Load a Stable Diffusion 1.x or 2.x, or an SDXL.

@@ -35,7 +35,7 @@ MASKS_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Source:
+class _EncodedTile:
     """A tile as the encoder has it, and its height and width."""
 
     posterior: Posterior
@@ -78,7 +78,7 @@ class Renderer:
         self._batches = Chunks(sys.maxsize, "images", warn)
         self._encodes = Chunks(1, "encoded tiles", warn)
         self._decodes = Chunks(self.options.decode_batch, "decoded images", warn)
-        self._sources: ByteCache[_Source] = ByteCache(TILES_BYTES, lambda source: _bytes_of(source.posterior))
+        self._sources: ByteCache[_EncodedTile] = ByteCache(TILES_BYTES, lambda source: _bytes_of(source.posterior))
         self._around: ByteCache[Posterior] = ByteCache(TILES_BYTES, _bytes_of)
         self._masks: ByteCache[Mask] = ByteCache(MASKS_BYTES, lambda mask: mask.nbytes)
         self._in_float32: Renderer | None = None
@@ -150,12 +150,12 @@ class Renderer:
     def _not_wanted(self, edit: Edit) -> Conditioning:
         return self._conditioning(edit, edit.negative) if edit.negative else self.conditions.of_nothing()
 
-    def _source(self, path: Path) -> _Source:
+    def _source(self, path: Path) -> _EncodedTile:
         """Return a tile, encoded by itself: what it is must not depend on which tiles came with it before a run was resumed."""
 
-        def encode() -> _Source:
+        def encode() -> _EncodedTile:
             picture = read_picture(path)
-            return _Source(self._encoded(to_model([picture], self.size_px)), picture.shape[:2])
+            return _EncodedTile(self._encoded(to_model([picture], self.size_px)), picture.shape[:2])
 
         return self._sources.get(path, encode)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spurgekit.evaluate.predictions import Predictions, in_words
+from spurgekit.evaluate.predictions import Predictions, shots_name
 from spurgekit.evaluate.resampled_metrics import METRICS, Floats, PlaceSums
 from spurgekit.seeds import seed_of
 
@@ -157,7 +157,7 @@ def _notes(predictions: Predictions, trials: dict[int, list[int]], drawn: int, r
         notes.append(f"No draw of the {places} test places has all classes: intervals show the scatter of trials alone.")
     elif drawn < replicates:
         notes.append(f"Most draws of the {places} test places lack a class: intervals are of {drawn} draws, not {replicates}.")
-    if alone := [in_words(n) for n in predictions.shots if len(trials[n]) == 1]:
+    if alone := [shots_name(n) for n in predictions.shots if len(trials[n]) == 1]:
         notes.append(
             f"There is one trial at n = {', '.join(alone)}: intervals there show the scatter of places alone, "
             "not that of support sets or of training."

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from spurgekit.dataset.few_shot import ALL_SHOTS
 from spurgekit.evaluate.intervals import CONFIDENCE
-from spurgekit.evaluate.predictions import ALL, WHOLE
+from spurgekit.evaluate.predictions import ALL
 from spurgekit.evaluate.resampled_metrics import METRICS
 from spurgekit.outputs import output_file
 
@@ -86,9 +87,9 @@ def draw_curves(summary: pd.DataFrame, *, metric: str, baseline: str | None = No
 
     rows = summary[summary["metric"] == metric]
     arms = list(dict.fromkeys(rows["arm"]))
-    few = sorted(set(rows["n"]) - {WHOLE})
+    few = sorted(set(rows["n"]) - {ALL_SHOTS})
     x_of = {n: float(np.log2(n)) for n in few}
-    x_of[WHOLE] = (max(x_of.values()) + APART) if few else 0.0
+    x_of[ALL_SHOTS] = (max(x_of.values()) + APART) if few else 0.0
     height = max(LEAST_HEIGHT_IN, LABEL_IN * len(arms) + 1.6)
     with _style():
         width = max(0.6 + AXES_IN + 0.4 + LETTER_IN * max(map(len, arms)), 6.5)
@@ -104,7 +105,7 @@ def draw_curves(summary: pd.DataFrame, *, metric: str, baseline: str | None = No
             dash = DASHES[rank // len(COLOURS) % len(DASHES)]
             sway = 0.3 * ((number + 0.5) / len(arms) - 0.5)
             mine = rows[rows["arm"] == arm].assign(x=rows["n"].map(x_of))
-            curve = mine[mine["n"] != WHOLE].sort_values("n")
+            curve = mine[mine["n"] != ALL_SHOTS].sort_values("n")
             if len(curve) > 1:
                 axes.fill_between(curve["x"], curve["low"], curve["high"], color=colour, alpha=paleness, linewidth=0)
                 for edge in ("low", "high"):
@@ -112,11 +113,11 @@ def draw_curves(summary: pd.DataFrame, *, metric: str, baseline: str | None = No
                 axes.plot(curve["x"], curve["mean"], color=colour, linestyle=dash, linewidth=1.7, marker="o", markersize=4)
             else:
                 _draw_points(axes, curve, sway, colour)
-            _draw_points(axes, mine[mine["n"] == WHOLE], sway, colour)
+            _draw_points(axes, mine[mine["n"] == ALL_SHOTS], sway, colour)
             last = mine.loc[mine["x"].idxmax()]
-            lone = last["n"] == WHOLE or len(curve) == 1
+            lone = last["n"] == ALL_SHOTS or len(curve) == 1
             ends.append(_End(arm, colour, dash, float(last["x"]) + sway * lone, float(last["mean"])))
-        _scale_axes(axes, few, x_of, whole=bool((rows["n"] == WHOLE).any()))
+        _scale_axes(axes, few, x_of, whole=bool((rows["n"] == ALL_SHOTS).any()))
         _label_ends(axes, ends, height)
         _head(figure, rows, metric, confidence, height)
     return figure
@@ -132,8 +133,8 @@ def _draw_points(axes: Axes, rows: pd.DataFrame, sway: float, colour: str) -> No
 
 def _scale_axes(axes: Axes, few: Sequence[int], x_of: dict[int, float], *, whole: bool) -> None:
     """Set the ticks at the shots there are, and the line below them apart from that of the whole training split."""
-    shown = [*few, *([WHOLE] if whole else [])]
-    axes.set_xticks([x_of[n] for n in shown], [ALL if n == WHOLE else str(n) for n in shown])
+    shown = [*few, *([ALL_SHOTS] if whole else [])]
+    axes.set_xticks([x_of[n] for n in shown], [ALL if n == ALL_SHOTS else str(n) for n in shown])
     left, right = min(x_of[n] for n in shown), max(x_of[n] for n in shown)
     margin = max(0.04 * (right - left), 0.25)
     axes.set_xlim(left - margin, right + margin)
@@ -170,7 +171,7 @@ def _label_ends(axes: Axes, ends: Sequence[_End], height_in: float) -> None:
 def _head(figure: Figure, rows: pd.DataFrame, metric: str, confidence: float, height_in: float) -> None:
     """Say above the curves what they show."""
     direction = "" if METRICS[metric].higher_is_better else ", lower is better"
-    trials = sorted(set(rows.loc[rows["n"] != WHOLE, "trials"])) or [1]
+    trials = sorted(set(rows.loc[rows["n"] != ALL_SHOTS, "trials"])) or [1]
     count = f"{trials[0]}" if len(trials) == 1 else f"{trials[0]} to {trials[-1]}"
     places = int(rows["places"].max())
     left, title = 0.14 / figure.get_figwidth(), METRICS[metric].title + direction

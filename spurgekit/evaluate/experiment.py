@@ -18,20 +18,18 @@ from spurgekit.classify.arms import Arm, parse_arm, parse_arms
 from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, describe, probe_unit
 from spurgekit.classify.recipes import predict, train_arm
 from spurgekit.classify.setup import ArmOptions, Setup, set_up
-from spurgekit.classify.training_tiles import Elsewhere
+from spurgekit.classify.training_tiles import ExtraTiles
 from spurgekit.dataset import Dataset, open_dataset
+from spurgekit.dataset.few_shot import ALL_SHOTS, SHOTS, TRIALS, ascending
 from spurgekit.errors import InputError
 from spurgekit.evaluate.cell_store import PREDICTIONS, CellStore, Key
 from spurgekit.evaluate.folds import Fold, check_classes, held_out_split, leave_out
-from spurgekit.evaluate.predictions import WHOLE
 from spurgekit.evaluate.report import write_report
 from spurgekit.outputs import PROVENANCE, SETTINGS, check_free, fingerprint, output_folder
 from spurgekit.parallel import cores, stream_map
 from spurgekit.progress import Progress, silent
 
-METHODS = ("plain", "probe", "probe+dihedral", "probe+randaugment", "probe+cutmix", "probe+mixup")
-SHOTS = (1, 2, 4, 8, 16)
-TRIALS = 20
+DEFAULT_ARMS = ("plain", "probe", "probe+dihedral", "probe+randaugment", "probe+cutmix", "probe+mixup")
 IN_FLIGHT = 8
 
 
@@ -41,10 +39,10 @@ class EvaluateOptions(ArmOptions):
 
     Attributes
     ----------
-    methods : tuple of str
+    arms : tuple of str
         Arms; see :mod:`spurgekit.classify.arms`.
     shots : tuple of int
-        Tiles a class; 0 for the whole training split.
+        Tiles a class; ``ALL_SHOTS`` for the whole training split.
     trials : int
         Support sets of each number of shots.
     baseline : str, optional
@@ -59,7 +57,7 @@ class EvaluateOptions(ArmOptions):
         Of intervals.
     """
 
-    methods: tuple[str, ...] = METHODS
+    arms: tuple[str, ...] = DEFAULT_ARMS
     shots: tuple[int, ...] = SHOTS
     trials: int = TRIALS
     baseline: str | None = None
@@ -72,7 +70,7 @@ class EvaluateOptions(ArmOptions):
         ArmOptions.__post_init__(self)
         if self.trials < 1 or not self.shots or min(self.shots) < 0:
             raise InputError(f"{self.trials} trials of {self.shots or 'no'} shots cannot be; pass positive numbers, or all")
-        arms = [str(arm) for arm in parse_arms(self.methods)]
+        arms = [str(arm) for arm in parse_arms(self.arms)]
         if self.baseline is not None and str(parse_arm(self.baseline)) not in arms:
             raise InputError(f"--baseline {self.baseline} is none of the arms {', '.join(arms)}")
 
@@ -150,10 +148,10 @@ def evaluate(
         If the dataset does not serve.
     """
     data = open_dataset(dataset)
-    arms = parse_arms(options.methods)
-    elsewhere = Elsewhere.open(data, options.folders, options.mixing)
+    arms = parse_arms(options.arms)
+    extra_tiles = ExtraTiles.open(data, options.folders, options.mixing)
     for arm in arms:
-        elsewhere.check(arm)
+        extra_tiles.check(arm)
     if options.leave_out is None:
         folds = held_out_split(data, options.shots, options.trials)
     else:
@@ -166,7 +164,7 @@ def evaluate(
     done = cells.open(overwrite=overwrite)
     plan = _plan(arms, options, folds)
     resumed = sum(key in done for key in plan)
-    runner = _Runner(setup, elsewhere, {fold.name: fold for fold in folds}, options, cells, executor, progress)
+    runner = _Runner(setup, extra_tiles, {fold.name: fold for fold in folds}, options, cells, executor, progress)
     done.update(runner.run([key for key in plan if key not in done]))
     predictions = pd.concat([done[key] for key in plan], ignore_index=True)
     with output_folder(out, overwrite=True, inputs=options.inputs(dataset)) as folder:
@@ -174,7 +172,7 @@ def evaluate(
         (folder / SETTINGS).write_bytes((cells.folder / SETTINGS).read_bytes())
         found = write_report(
             folder, predictions, data.info.classes,
-            baseline=str(parse_arm(options.baseline or options.methods[0])),
+            baseline=str(parse_arm(options.baseline or options.arms[0])),
             metric=options.metric, resolve=options.resolve, confidence=options.confidence,
         )  # fmt: skip
         options.write_provenance(folder, dataset, setup.name)
@@ -184,12 +182,12 @@ def evaluate(
 
 def _plan(arms: Sequence[Arm], options: EvaluateOptions, folds: Sequence[Fold]) -> list[Key]:
     """Return all cells. The whole training split is one trial."""
-    shots = sorted(set(options.shots), key=lambda n: (n == WHOLE, n))
+    shots = ascending(options.shots)
     return [
         Key(str(arm), n, trial, fold.name)
         for arm in arms
         for n in shots
-        for trial in range(1 if n == WHOLE else options.trials)
+        for trial in range(1 if n == ALL_SHOTS else options.trials)
         for fold in folds
     ]
 
@@ -214,7 +212,7 @@ def _settings(data: Dataset, setup: Setup, options: EvaluateOptions) -> Mapping[
         "seed": options.seed,
         "leave out": options.leave_out,
         "mixing": options.mixing,
-        "tuning": str(options.tuning),
+        "finetuning": str(options.finetuning),
     }
 
 
@@ -224,14 +222,14 @@ class _Runner:
     def __init__(
         self,
         setup: Setup,
-        elsewhere: Elsewhere,
+        extra_tiles: ExtraTiles,
         folds: Mapping[str, Fold],
         options: EvaluateOptions,
         cells: CellStore,
         executor: Executor | None,
         progress: Progress,
     ) -> None:
-        self.setup, self.elsewhere, self.folds, self.options = setup, elsewhere, folds, options
+        self.setup, self.extra_tiles, self.folds, self.options = setup, extra_tiles, folds, options
         self.cells, self.executor, self.progress = cells, executor, progress
         self.store = setup.store(progress)
 
@@ -245,7 +243,7 @@ class _Runner:
                 advance(1)
             for key in keys:
                 if not parse_arm(key.arm).is_frozen:
-                    yield key, self.cells.put(key, self._table(key, self._run_tuned(key)))
+                    yield key, self.cells.put(key, self._table(key, self._run_finetuned(key)))
                     advance(1)
 
     def _prepare(self, keys: Sequence[Key]) -> None:
@@ -269,14 +267,14 @@ class _Runner:
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores()) as threads:
             yield from zip(keys, stream_map(threads, ProbeCell.run, units(), in_flight=IN_FLIGHT), strict=True)
 
-    def _run_tuned(self, key: Key) -> NDArray[np.float32]:
-        trained = train_arm(self.setup, self.store, self._support(key), parse_arm(key.arm), self.options.tuning)
+    def _run_finetuned(self, key: Key) -> NDArray[np.float32]:
+        trained = train_arm(self.setup, self.store, self._support(key), parse_arm(key.arm), self.options.finetuning)
         return predict(self.setup, trained, self.folds[key.fold].test)
 
     def _support(self, key: Key) -> SupportSet:
         fold = self.folds[key.fold]
         tiles = fold.support(key.n, key.trial)
-        return self.elsewhere.gather(self.store, tiles, parse_arm(key.arm), n=key.n, trial=key.trial, seed=self.options.seed)
+        return self.extra_tiles.gather(self.store, tiles, parse_arm(key.arm), n=key.n, trial=key.trial, seed=self.options.seed)
 
     def _table(self, key: Key, probabilities: NDArray[np.float32]) -> pd.DataFrame:
         test = self.folds[key.fold].test

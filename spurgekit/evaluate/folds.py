@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from spurgekit.dataset import Dataset
-from spurgekit.dataset.few_shot import support_rows, support_sets
+from spurgekit.dataset.few_shot import ALL_SHOTS, support_rows, support_sets
 from spurgekit.dataset.places import footprints, places
 from spurgekit.dataset.splits import close_pairs
 from spurgekit.errors import InputError
-from spurgekit.evaluate.predictions import WHOLE
 
 TEST = "test"
 """Name of the fold that is the dataset's own test split."""
@@ -38,8 +37,8 @@ class Fold:
     sets: pd.DataFrame
 
     def support(self, n: int, trial: int) -> pd.DataFrame:
-        """Return the rows of a support set; of ``WHOLE`` shots all training tiles."""
-        if n == WHOLE:
+        """Return the rows of a support set; of ``ALL_SHOTS`` shots all training tiles."""
+        if n == ALL_SHOTS:
             return self.train
         return support_rows(self.train, self.sets, n, trial)
 
@@ -54,9 +53,9 @@ def held_out_split(data: Dataset, shots: Sequence[int], trials: int) -> list[Fol
     """
     train, test = (rows.assign(group=places(data, rows)) for rows in (data.split("train"), data.split("test")))
     sets = data.support_sets()
-    few = [n for n in shots if n != WHOLE]
+    few = [n for n in shots if n != ALL_SHOTS]
     if missing := [n for n in few if not (sets["n"] == n).any()]:
-        counts = train["label"].value_counts()
+        counts = train["class"].value_counts()
         raise InputError(
             f"{data.path} has no support sets of {missing[0]} shots (its rarest class has {counts.min()} training tiles); "
             f"pass --shots {','.join(map(str, sorted(set(sets['n']))))}, or build it again with --shots"
@@ -86,21 +85,21 @@ def leave_out(data: Dataset, column: str, shots: Sequence[int], trials: int) -> 
             f"all tiles of {data.path} are of one {column}, so that none can be left out; pass another --leave-out"
         )
     ground = footprints(data, rows)
-    few = [n for n in shots if n != WHOLE]
+    few = [n for n in shots if n != ALL_SHOTS]
     folds = []
     for name in names:
         is_test = (rows["group"] == name).to_numpy()
         keep = ~is_test
         keep[close_pairs(ground, is_test)[:, 0]] = False
         train, test = rows[keep].reset_index(drop=True), rows[is_test].reset_index(drop=True)
-        counts = train["label"].value_counts().reindex(list(data.info.classes), fill_value=0)
+        counts = train["class"].value_counts().reindex(list(data.info.classes), fill_value=0)
         if counts.min() < (least := max([1, *few])):
             raise InputError(
                 f"with {column} {name} left out there are {counts.min()} tiles of class {counts.idxmin()!r} to learn from, "
                 f"fewer than {least}; pass fewer --shots, or another --leave-out"
             )
         sets = support_sets(
-            train["tile_id"].tolist(), train["label"].tolist(),
+            train["tile_id"].tolist(), train["class"].tolist(),
             clusters=train["group"].tolist(), classes=data.info.classes, shots=few or (1,), trials=trials,
         )  # fmt: skip
         folds.append(Fold(name, train, test, sets))
@@ -110,8 +109,8 @@ def leave_out(data: Dataset, column: str, shots: Sequence[int], trials: int) -> 
 def check_classes(folds: Sequence[Fold], classes: Sequence[str]) -> None:
     """Raise an :class:`InputError` where a class is nowhere to learn from, or nowhere to be tested on."""
     for fold in folds:
-        if missing := [name for name in classes if name not in set(fold.train["label"])]:
+        if missing := [name for name in classes if name not in set(fold.train["class"])]:
             raise InputError(f"fold {fold.name} has no tile of class {missing[0]!r} to learn from; hold out other places")
-    tested = set(np.concatenate([fold.test["label"].to_numpy() for fold in folds]))
+    tested = set(np.concatenate([fold.test["class"].to_numpy() for fold in folds]))
     if missing := [name for name in classes if name not in tested]:
         raise InputError(f"no tile of class {missing[0]!r} is tested on; hold out other places")

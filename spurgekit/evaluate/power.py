@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from spurgekit.errors import InputError
-from spurgekit.evaluate.predictions import in_words
+from spurgekit.evaluate.predictions import shots_name
 from spurgekit.evaluate.resampled_metrics import METRICS
 
 RESOLVE = 0.02
@@ -106,7 +106,7 @@ def power_warnings(table: pd.DataFrame, *, metric: str, resolve: float = RESOLVE
         if len(short):
             arms = ", ".join(short["arm"]) if len(short) < len(rows) else "any arm" if len(rows) > 1 else rows["arm"].iloc[0]
             found.append(
-                f"At n = {in_words(int(str(n)))} this design may well miss a true difference of {resolve:g} in {words} for "
+                f"At n = {shots_name(int(str(n)))} this design may well miss a true difference of {resolve:g} in {words} for "
                 f"{arms}: with 80 % probability it finds one of {_range(short['resolvable'])}. {_what_helps(short)}"
             )
     return found

@@ -16,13 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spurgekit.classify.scores import ROUNDING
+from spurgekit.dataset.few_shot import ALL_SHOTS, ascending
 from spurgekit.errors import InputError
 
 COLUMNS = ("arm", "n", "trial", "fold", "tile_id", "place", "target")
 """Of a table of predictions, before the probabilities ``p0``, ``p1``, ..."""
-
-WHOLE = 0
-"""The number of shots that stands for the whole training split."""
 
 ALL = "all"
 """The fold that stands for all of a trial's folds together."""
@@ -56,7 +54,7 @@ class Predictions:
     arms : tuple of str
         In the order of the table.
     shots : tuple of int
-        Ascending, :data:`WHOLE` last.
+        Ascending, :data:`~spurgekit.dataset.few_shot.ALL_SHOTS` last.
     folds, places : tuple of str
         Sorted.
     cells : tuple of Cell
@@ -94,27 +92,28 @@ class Predictions:
         for (arm, n), cells in groupby(self.missing, key=lambda cell: (cell.arm, cell.n)):
             lacking = list(cells)
             if not any(cell.arm == arm and cell.n == n for cell in self.cells):
-                notes.append(f"{arm} has no predictions at n = {in_words(n)}.")
+                notes.append(f"{arm} has no predictions at n = {shots_name(n)}.")
                 continue
             trials = sorted({cell.trial for cell in lacking})
             folds = sorted({cell.fold for cell in lacking})
             of = f" (fold{'s' if len(folds) > 1 else ''} {', '.join(folds)})" if len(self.folds) > 1 else ""
             notes.append(
-                f"{arm} at n = {in_words(n)} lacks trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}{of}; "
+                f"{arm} at n = {shots_name(n)} lacks trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}{of}; "
                 f"{'they are' if len(trials) > 1 else 'it is'} left out of its mean and of its differences."
             )
         folds_of = {n: {cell.fold for cell in self.cells if cell.n == n} for n in self.shots}
         for n, folds_here in folds_of.items():
             if lacking_folds := sorted(set(self.folds) - folds_here):
                 notes.append(
-                    f"n = {in_words(n)} was not tested on {', '.join(lacking_folds)}: its means are of less ground than others."
+                    f"n = {shots_name(n)} was not tested on {', '.join(lacking_folds)}: "
+                    "its means are of less ground than others."
                 )
         return notes
 
 
-def in_words(n: int) -> str:
+def shots_name(n: int) -> str:
     """Return a number of shots as people read it."""
-    return ALL if n == WHOLE else str(n)
+    return ALL if n == ALL_SHOTS else str(n)
 
 
 def pair_predictions(table: pd.DataFrame, classes: Sequence[str]) -> Predictions:
@@ -136,7 +135,10 @@ def pair_predictions(table: pd.DataFrame, classes: Sequence[str]) -> Predictions
         arms were tested on different tiles in the same trial and fold.
     """
     probabilities = _checked(table, classes)
-    arms, shots = tuple(dict.fromkeys(table["arm"])), tuple(sorted(set(table["n"].astype(int)), key=lambda n: (n == WHOLE, n)))
+    arms, shots = (
+        tuple(dict.fromkeys(table["arm"])),
+        ascending(table["n"].astype(int)),
+    )
     folds, places = (tuple(sorted(set(table[column]))) for column in ("fold", "place"))
     if len(folds) > 1 and ALL in folds:
         raise InputError(f"fold {ALL!r} stands for all folds of a trial together; give that fold another name")

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spurgekit.dataset.few_shot import ALL_SHOTS, ascending
 from spurgekit.evaluate.analysis import Evaluation
-from spurgekit.evaluate.predictions import WHOLE, in_words
+from spurgekit.evaluate.predictions import shots_name
 from spurgekit.evaluate.resampled_metrics import METRICS
 
 NOTHING = "–"
@@ -49,10 +50,10 @@ def report_lines(found: Evaluation) -> list[str]:
 
 
 def _what_means_are(summary: pd.DataFrame, confidence: float) -> str:
-    few = summary[summary["n"] != WHOLE]
+    few = summary[summary["n"] != ALL_SHOTS]
     trials = sorted(set((few if len(few) else summary)["trials"]))
     of = _count(trials[0], "trial") if len(trials) == 1 else f"{trials[0]} to {trials[-1]} trials"
-    whole = "; all: the whole training split" if (summary["n"] == WHOLE).any() else ""
+    whole = "; all: the whole training split" if (summary["n"] == ALL_SHOTS).any() else ""
     over = f"{confidence:.0%} intervals over trials and {_count(int(summary['places'].max()), 'place')}"
     return f"Means of {of} with {over}, by training tiles of each class (n{whole})."
 
@@ -97,7 +98,7 @@ def _resolvable(row: Any, resolve: float) -> str:
 def _folds(found: Evaluation) -> list[str]:
     """Return a table of each fold, at the most shots."""
     folds = found.folds
-    n = WHOLE if (folds["n"] == WHOLE).any() else int(folds["n"].max())
+    n = ALL_SHOTS if (folds["n"] == ALL_SHOTS).any() else int(folds["n"].max())
     folds = folds[folds["n"] == n]
     recalls = [column for column in folds.columns if column.startswith("recall of ")]
     shown = recalls if len(recalls) <= MOST_RECALLS else []
@@ -108,7 +109,7 @@ def _folds(found: Evaluation) -> list[str]:
         cells = [_recalls(here.loc[arm], shown) if arm in here.index else NOTHING for arm in arms]
         rows.append([fold, f"{here['tiles'].max():,}", *cells])
     beside = f" ({', '.join(shown)})" if shown else ""
-    return [f"Balanced accuracy{beside} at n = {in_words(n)}.", "", *_table(["fold", "tiles", *arms], rows)]
+    return [f"Balanced accuracy{beside} at n = {shots_name(n)}.", "", *_table(["fold", "tiles", *arms], rows)]
 
 
 def _recalls(row: pd.Series, shown: Sequence[str]) -> str:
@@ -119,22 +120,22 @@ def _recalls(row: pd.Series, shown: Sequence[str]) -> str:
 def _other_metrics(found: Evaluation) -> list[str]:
     """Return a table of the means of the other metrics, at the most shots."""
     summary = found.summary
-    n = WHOLE if (summary["n"] == WHOLE).any() else int(summary["n"].max())
+    n = ALL_SHOTS if (summary["n"] == ALL_SHOTS).any() else int(summary["n"].max())
     means = summary[summary["n"] == n].set_index(["arm", "metric"])["mean"]
     others = [name for name in METRICS if name != found.metric]
     arms = list(dict.fromkeys(summary.loc[summary["n"] == n, "arm"]))
     rows = [[arm, *(f"{means[arm, name]:.3f}" if (arm, name) in means.index else NOTHING for name in others)] for arm in arms]
     heads = [METRICS[name].title + (" ↓" if not METRICS[name].higher_is_better else "") for name in others]
-    return [f"Means at n = {in_words(n)}; ↓ marks those of which less is better.", "", *_table(["arm", *heads], rows)]
+    return [f"Means at n = {shots_name(n)}; ↓ marks those of which less is better.", "", *_table(["arm", *heads], rows)]
 
 
 def _arms_by_shots(table: pd.DataFrame, cell: Callable[[Any], str]) -> list[str]:
     """Return a Markdown table with a row for each arm and a column for each number of shots."""
     arms = list(dict.fromkeys(table["arm"]))
-    shots = sorted(set(table["n"]), key=lambda n: (n == WHOLE, n))
+    shots = ascending(table["n"])
     cells = {(row.arm, row.n): cell(row) for row in table.itertuples(index=False)}
     rows = [[arm, *(cells.get((arm, n), NOTHING) for n in shots)] for arm in arms]
-    return _table(["arm", *(f"n = {in_words(n)}" for n in shots)], rows)
+    return _table(["arm", *(f"n = {shots_name(n)}" for n in shots)], rows)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -25,7 +25,7 @@ SAME_FOCAL = 0.05
 """How far, as a share, a focal length may be from a known camera's, so that another lens under the same name is not taken."""
 
 
-class Camera(NamedTuple):
+class CameraModel(NamedTuple):
     """A camera as its maker describes it."""
 
     focal_length_mm: float
@@ -34,25 +34,25 @@ class Camera(NamedTuple):
     height_px: int
 
 
-_SMALL = Camera(3.61, 6.17, 4000, 3000)  # 1/2.3 inch type
-_INCH = Camera(8.8, 13.2, 5472, 3648)
-_FOUR_THIRDS = Camera(12.29, 17.3, 5280, 3956)
+_SMALL = CameraModel(3.61, 6.17, 4000, 3000)  # 1/2.3 inch type
+_INCH = CameraModel(8.8, 13.2, 5472, 3648)
+_FOUR_THIRDS = CameraModel(12.29, 17.3, 5280, 3956)
 
 CAMERAS = {
     "FC300C": _SMALL,  # Phantom 3 Standard
     "FC300S": _SMALL,  # Phantom 3 Advanced
     "FC300X": _SMALL,  # Phantom 3 Professional
     "FC330": _SMALL,  # Phantom 4
-    "FC220": Camera(4.73, 6.17, 4000, 3000),  # Mavic Pro
+    "FC220": CameraModel(4.73, 6.17, 4000, 3000),  # Mavic Pro
     "FC6310": _INCH,  # Phantom 4 Pro
     "FC6310R": _INCH,  # Phantom 4 RTK
     "FC6310S": _INCH,  # Phantom 4 Pro V2
-    "L1D-20c": Camera(10.26, 13.2, 5472, 3648),  # Mavic 2 Pro
+    "L1D-20c": CameraModel(10.26, 13.2, 5472, 3648),  # Mavic 2 Pro
     "L2D-20c": _FOUR_THIRDS,  # Mavic 3
     "M3E": _FOUR_THIRDS,  # Mavic 3 Enterprise
     "M3M": _FOUR_THIRDS,  # Mavic 3 Multispectral; its four narrow-band cameras share the name, not the focal length
-    "FC3411": Camera(8.38, 13.2, 5472, 3648),  # Air 2S
-    "ZenmuseP1": Camera(35.0, 35.9, 8192, 5460),
+    "FC3411": CameraModel(8.38, 13.2, 5472, 3648),  # Air 2S
+    "ZenmuseP1": CameraModel(35.0, 35.9, 8192, 5460),
 }
 """By EXIF's Model. Sensor widths are those of the sensor formats that DJI's specifications name."""
 

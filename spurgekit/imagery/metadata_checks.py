@@ -42,7 +42,9 @@ EDITORS = (
 """What EXIF's Software holds, in lower case, after a program that is no firmware saved a photo."""
 
 
-def doubts(exif: Exif | None, xmp: DroneXmp | None, width: int, height: int, *, today: date | None = None) -> tuple[str, ...]:
+def metadata_warnings(
+    exif: Exif | None, xmp: DroneXmp | None, width: int, height: int, *, today: date | None = None
+) -> tuple[str, ...]:
     """Return what the user should know about a photo's metadata before trusting it, one line each.
 
     Parameters

@@ -21,7 +21,7 @@ from rasterio.crs import CRS
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.cameras import focal_length_px
 from spurgekit.imagery.exif import Exif, read_exif
-from spurgekit.imagery.metadata_checks import doubts, was_cropped, was_turned
+from spurgekit.imagery.metadata_checks import metadata_warnings, was_cropped, was_turned
 from spurgekit.imagery.orientation import AS_STORED
 from spurgekit.imagery.pixel_grid import PixelGrid, utm_code
 from spurgekit.imagery.xmp import DroneXmp, read_xmp
@@ -96,7 +96,7 @@ class FramePose(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class FramePlacement:
     """What became of the attempt to place a photo.
 
     Attributes
@@ -122,12 +122,12 @@ class Placement:
     pose: FramePose | None = None
     unplaced: str | None = None
 
-    def moved(self, grid: PixelGrid) -> Placement:
+    def moved(self, grid: PixelGrid) -> FramePlacement:
         """Return the same with a better grid of the stored pixels, of which the caller says how good it is."""
         return replace(self, grid=grid, how=None, unplaced=None)
 
 
-def place_photo(path: Path, width: int, height: int, gsd_m: float | None = None) -> Placement:
+def place_photo(path: Path, width: int, height: int, gsd_m: float | None = None) -> FramePlacement:
     """Place a photo that has neither CRS nor geotransform, by its EXIF and XMP or a given ground sample distance.
 
     Parameters
@@ -141,7 +141,7 @@ def place_photo(path: Path, width: int, height: int, gsd_m: float | None = None)
     """
     exif, xmp = read_exif(path), read_xmp(path)
     turned = (exif.orientation if exif else None) or AS_STORED
-    notes = doubts(exif, xmp, width, height)
+    notes = metadata_warnings(exif, xmp, width, height)
     if turned != AS_STORED:
         notes = (f"turned upright, as its EXIF orientation ({turned}) says", *notes)
     nowhere = PixelGrid(width, height, Affine.identity())
@@ -149,15 +149,15 @@ def place_photo(path: Path, width: int, height: int, gsd_m: float | None = None)
         pose = _pose(exif, xmp, width, height, gsd_m=gsd_m)
     except ImageryError as error:
         if gsd_m is None:
-            return Placement(nowhere, turned, notes, unplaced=f"{UNPLACED}: {error}; {ADVICE}")
+            return FramePlacement(nowhere, turned, notes, unplaced=f"{UNPLACED}: {error}; {ADVICE}")
         local = PixelGrid(width, height, Affine(gsd_m, 0.0, 0.0, 0.0, -gsd_m, height * gsd_m), CRS.from_wkt(LOCAL_CRS))
-        return Placement(local, turned, notes, f"lies nowhere on the globe, and is measured by the given GSD: {error}")
+        return FramePlacement(local, turned, notes, f"lies nowhere on the globe, and is measured by the given GSD: {error}")
     try:
         grid = frame_grid(pose, width, height)
     except ImageryError as error:
-        return Placement(nowhere, turned, notes, unplaced=f"{UNPLACED}: {error}")
+        return FramePlacement(nowhere, turned, notes, unplaced=f"{UNPLACED}: {error}")
     is_across = was_turned(exif, xmp, width, height) is not None
-    return Placement(grid, turned, notes, _approximately(pose, width, height, is_across=is_across), pose)
+    return FramePlacement(grid, turned, notes, _approximately(pose, width, height, is_across=is_across), pose)
 
 
 def frame_pose(path: Path, *, altitude_m: float | None = None, gsd_m: float | None = None) -> FramePose:

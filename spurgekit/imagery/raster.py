@@ -25,7 +25,7 @@ from rasterio.vrt import WarpedVRT
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.exif import read_exif
 from spurgekit.imagery.gdal_warnings import without_warnings
-from spurgekit.imagery.nadir_frame import FramePose, Placement, place_photo
+from spurgekit.imagery.nadir_frame import FramePlacement, FramePose, place_photo
 from spurgekit.imagery.orientation import AS_STORED, stored_grid, stored_window, swaps_sides, upright, upright_grid
 from spurgekit.imagery.pixel_grid import PixelGrid, Window, name_crs
 from spurgekit.imagery.target_grid import at_gsd, check_gsd, in_crs
@@ -301,13 +301,13 @@ def _open(path: Path, threads: int) -> DatasetReader:
     return dataset
 
 
-def _place(path: Path, dataset: DatasetReader, image_gsd_m: float | None) -> Placement:
+def _place(path: Path, dataset: DatasetReader, image_gsd_m: float | None) -> FramePlacement:
     """Return the grid of the pixels as they are stored: the file's own, or that of a photo."""
     grid = PixelGrid(dataset.width, dataset.height, dataset.transform, dataset.crs)
     is_placed = grid.crs is not None or not grid.transform.is_identity
     if image_gsd_m is None:
         is_photo = dataset.driver == "JPEG" or (dataset.driver == "GTiff" and read_exif(path) is not None)
-        return place_photo(path, grid.width, grid.height) if is_photo and not is_placed else Placement(grid)
+        return place_photo(path, grid.width, grid.height) if is_photo and not is_placed else FramePlacement(grid)
     check_gsd(image_gsd_m)
     if is_placed:
         raise ImageryError(f"{path} is georeferenced, so --image-gsd cannot say what its pixels measure; leave it out")

@@ -79,7 +79,7 @@ class _Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class GcpSearch:
     """Positions as complex numbers in the CRS's unit, each about its own mean, and how far they may be off."""
 
     here: Complex

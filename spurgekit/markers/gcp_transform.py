@@ -18,10 +18,10 @@ from rasterio.crs import CRS
 
 from spurgekit.errors import InputError
 from spurgekit.imagery.pixel_grid import PixelGrid
-from spurgekit.markers.gcp_matching import Complex, KnownPoint, Search, coded, count_of, fit_similarity
+from spurgekit.markers.gcp_matching import Complex, GcpSearch, KnownPoint, coded, count_of, fit_similarity
 from spurgekit.markers.marker import Marker
 
-Model = Literal["similarity", "affine"]
+TransformModel = Literal["similarity", "affine"]
 Floats = NDArray[np.float64]
 
 SEARCH_M = 20.0
@@ -68,7 +68,7 @@ class Georeference:
     """
 
     grid: PixelGrid
-    model: Model
+    model: TransformModel
     pairs: tuple[Pair, ...]
     rms_cm: float | None
     max_cm: float | None
@@ -124,7 +124,7 @@ def georeference(
     x, y = grid.to_world([m.col for m in markers], [m.row for m in markers])
     here, there = _complex(x, y), np.array([complex(point.x, point.y) for point in known])
     diagonal = float(abs(np.diff(_complex(*grid.corners()[[0, 2]].T))[0]))
-    search = Search(
+    search = GcpSearch(
         here=here - here.mean(),
         there=there - there.mean(),
         offset=here.mean() - there.mean(),
@@ -154,7 +154,7 @@ def georeference(
     )
 
 
-def _choose(here: Complex, there: Complex, scale_error: float) -> tuple[Model, Affine, float | None]:
+def _choose(here: Complex, there: Complex, scale_error: float) -> tuple[TransformModel, Affine, float | None]:
     """Return the model that predicts points best that it was not fitted to, its map, and how well; None for two pairs."""
     similarity = _similarity(here, there)
     if len(here) == 2:

@@ -18,9 +18,9 @@ from shapely import MultiPoint
 from spurgekit.errors import InputError
 from spurgekit.plots.lattice_placement import (
     FIXED,
-    Model,
-    Placement,
-    Search,
+    LatticeModel,
+    LatticePlacement,
+    LatticeSearch,
     alike,
     bending_of,
     evidence,
@@ -33,7 +33,7 @@ from spurgekit.plots.lattice_proposals import propose, quarter_turn, symmetries,
 from spurgekit.plots.lattice_transform import Array, apply, similarity_matrix
 from spurgekit.plots.protocol import PlotProtocol
 
-__all__ = ["AmbiguousLatticeError", "LatticeFit", "Model", "fewest_markers", "fit_lattices"]
+__all__ = ["AmbiguousLatticeError", "LatticeFit", "LatticeModel", "fewest_markers", "fit_lattices"]
 
 TOLERANCE_M = {"similarity": 0.35, "projective": 0.5}
 """How far a marker may be from its node: a stake, a tape measure, and a mosaic that bends by decimetres."""
@@ -111,7 +111,7 @@ def fit_lattices(
     ids: Sequence[int | None] | None = None,
     tolerance_m: float | None = None,
     scale_error: float | None = None,
-    model: Model = "similarity",
+    model: LatticeModel = "similarity",
 ) -> tuple[LatticeFit, ...]:
     """Find the lattices of a survey protocol among detections.
 
@@ -154,7 +154,7 @@ def fit_lattices(
     free = np.arange(len(positions))
     while len(free) >= fewest_markers(protocol):
         middle = positions[free].mean(axis=0)  # large coordinates would cost digits
-        search = Search(
+        search = LatticeSearch(
             shape=_shape(protocol),
             nodes=protocol.nodes_m,
             positions=positions[free] - middle,
@@ -202,7 +202,7 @@ def _shape(protocol: PlotProtocol) -> str:
 # -- one lattice ----------------------------------------------------------------------------------------------------
 
 
-def _best_fit(search: Search) -> LatticeFit | None:
+def _best_fit(search: LatticeSearch) -> LatticeFit | None:
     proposals = propose(
         search.nodes,
         search.positions,
@@ -224,13 +224,13 @@ def _best_fit(search: Search) -> LatticeFit | None:
     return _fit_of(search, best)
 
 
-def _is_supported(search: Search, placement: Placement) -> bool:
+def _is_supported(search: LatticeSearch, placement: LatticePlacement) -> bool:
     return placement.count >= search.fewest and placement.log10_false_alarms <= MAX_LOG10_FALSE_ALARMS
 
 
-def _places(search: Search, placements: Sequence[Placement]) -> list[Placement]:
+def _places(search: LatticeSearch, placements: Sequence[LatticePlacement]) -> list[LatticePlacement]:
     """Return the best placement in each place, without those that are far from as good as the best of all."""
-    places: list[Placement] = []
+    places: list[LatticePlacement] = []
     for placement in sorted(placements, key=lambda found: found.log10_false_alarms):
         near = placement.count >= max(found.count for found in placements) - RIVAL_MARKERS
         if near and not any(alike(search, placement, place) for place in places):
@@ -238,7 +238,7 @@ def _places(search: Search, placements: Sequence[Placement]) -> list[Placement]:
     return places
 
 
-def _fit_of(search: Search, best: Placement) -> LatticeFit:
+def _fit_of(search: LatticeSearch, best: LatticePlacement) -> LatticeFit:
     """Return a placement as people read it, with its missing corners filled in."""
     turn = upright(best.transform, search.nodes, search.turns)
     matched = best.matched[search.turns[turn]]
@@ -256,7 +256,7 @@ def _fit_of(search: Search, best: Placement) -> LatticeFit:
 # -- the same markers in another place ------------------------------------------------------------------------------
 
 
-def _likeliest(search: Search, placements: Sequence[Placement]) -> Placement:
+def _likeliest(search: LatticeSearch, placements: Sequence[LatticePlacement]) -> LatticePlacement:
     best = max(placements, key=lambda placement: evidence(search, placement, placement.visible).sum())
     for placement in placements:
         if log_odds(search, best, placement) < 0:
@@ -264,7 +264,7 @@ def _likeliest(search: Search, placements: Sequence[Placement]) -> Placement:
     return best
 
 
-def _refuse_rivals(search: Search, best: Placement, rivals: Sequence[Placement]) -> None:
+def _refuse_rivals(search: LatticeSearch, best: LatticePlacement, rivals: Sequence[LatticePlacement]) -> None:
     """Raise if the markers of a placement fit the lattice in another place about as well."""
     places = [best]
     for rival in rivals:
@@ -280,7 +280,7 @@ def _refuse_rivals(search: Search, best: Placement, rivals: Sequence[Placement])
         )
 
 
-def _shifted(search: Search, best: Placement, tests: int) -> list[Placement]:
+def _shifted(search: LatticeSearch, best: LatticePlacement, tests: int) -> list[LatticePlacement]:
     """Return the same lattice moved by whole cells, and turned where it is not symmetric, if it still meets the markers."""
     moves = []
     for turn in range(4 // len(search.turns)):

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from spurgekit.plots.lattice_transform import Array, Bending, apply, fit_projective, fit_similarity
 from spurgekit.plots.significance import background, log10_false_alarms, log_evidence
 
-Model = Literal["similarity", "projective"]
+LatticeModel = Literal["similarity", "projective"]
 
 FIXED = {"similarity": 2, "projective": 4}
 """Markers that a transform meets exactly, whatever they are."""
@@ -32,7 +32,7 @@ MISFIT_SDS, MISFIT_M = 4.0, 0.12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Placement:
+class LatticePlacement:
     """A transform, and the detection at each node."""
 
     transform: Array
@@ -51,7 +51,7 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Search:
+class LatticeSearch:
     """What is looked for, and among which detections."""
 
     shape: str
@@ -64,7 +64,7 @@ class Search:
     fewest: int
     tolerance_m: float
     scale_error: float
-    model: Model
+    model: LatticeModel
     tree: cKDTree
 
     def fit(self, nodes: Array, points: Array) -> Array:
@@ -95,7 +95,7 @@ class Search:
         return matched
 
 
-def refine(search: Search, transform: Array, tests: int) -> Placement | None:
+def refine(search: LatticeSearch, transform: Array, tests: int) -> LatticePlacement | None:
     """Return where least squares takes a proposal, or None if too few detections come of it."""
     before = np.full(len(search.nodes), -2, np.intp)
     for reach in REACHES:
@@ -111,16 +111,16 @@ def refine(search: Search, transform: Array, tests: int) -> Placement | None:
     density = background(predicted, matched, search.positions, search.size_m, search.may_match)
     residuals = residuals_of(search, transform, matched)
     false_alarms = log10_false_alarms(residuals, density, search.tolerance_m, tests, FIXED[search.model])
-    return Placement(transform, matched, false_alarms)
+    return LatticePlacement(transform, matched, false_alarms)
 
 
-def residuals_of(search: Search, transform: Array, matched: NDArray[np.intp]) -> Array:
+def residuals_of(search: LatticeSearch, transform: Array, matched: NDArray[np.intp]) -> Array:
     """Return how far the detection at each node is from where a transform has it, NaN where there is none; shape (nodes,)."""
     offsets = search.positions[matched] - apply(transform, search.nodes)
     return np.where(matched >= 0, np.hypot(*offsets.T), np.nan)
 
 
-def settle(search: Search, placement: Placement) -> Placement:
+def settle(search: LatticeSearch, placement: LatticePlacement) -> LatticePlacement:
     """Return a placement with the markers that its bending reaches, and without those that their neighbours speak against."""
     transform, matched = placement.transform, placement.matched
     for _ in range(SETTLING_ROUNDS):
@@ -133,7 +133,7 @@ def settle(search: Search, placement: Placement) -> Placement:
     return replace(placement, transform=bending_of(search, matched)[0], matched=matched)
 
 
-def bending_of(search: Search, matched: NDArray[np.intp]) -> tuple[Array, Bending]:
+def bending_of(search: LatticeSearch, matched: NDArray[np.intp]) -> tuple[Array, Bending]:
     """Return the transform that fits matched markers, and how the mosaic bends around it."""
     hit = matched >= 0
     nodes, points = search.nodes[hit], search.positions[matched[hit]]
@@ -141,7 +141,7 @@ def bending_of(search: Search, matched: NDArray[np.intp]) -> tuple[Array, Bendin
     return transform, Bending(nodes, points - apply(transform, nodes), search.size_m)
 
 
-def _without_misfit(search: Search, matched: NDArray[np.intp]) -> NDArray[np.intp]:
+def _without_misfit(search: LatticeSearch, matched: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return the matches without the worst one, if all the others speak against it."""
     nodes = np.flatnonzero(matched >= 0)
     if len(nodes) < FEWEST_TO_JUDGE:
@@ -157,7 +157,7 @@ def _without_misfit(search: Search, matched: NDArray[np.intp]) -> NDArray[np.int
     return others if misfit else matched
 
 
-def evidence(search: Search, placement: Placement, visible: float) -> Array:
+def evidence(search: LatticeSearch, placement: LatticePlacement, visible: float) -> Array:
     """Return how much each node speaks for a placement, given the share of markers that are seen; shape (nodes,)."""
     transform, bending = bending_of(search, placement.matched)
     hit = placement.matched >= 0
@@ -168,7 +168,7 @@ def evidence(search: Search, placement: Placement, visible: float) -> Array:
     return log_evidence(distances, sds, density, visible, search.tolerance_m)
 
 
-def log_odds(search: Search, one: Placement, other: Placement) -> float:
+def log_odds(search: LatticeSearch, one: LatticePlacement, other: LatticePlacement) -> float:
     """Return how much likelier one placement is than another, by the nodes and markers that they do not share.
 
     What a marker weighs that has a node in both is left out: a lattice that is moved by a cell fits it the same.
@@ -181,7 +181,7 @@ def log_odds(search: Search, one: Placement, other: Placement) -> float:
     return float(odds[0] - odds[1])
 
 
-def alike(search: Search, one: Placement, other: Placement) -> bool:
+def alike(search: LatticeSearch, one: LatticePlacement, other: LatticePlacement) -> bool:
     """Whether two placements are the same up to symmetry: most of their markers stand at the same nodes."""
     for onto in search.turns.values():
         same = (one.matched >= 0) & (one.matched == other.matched[onto])

@@ -11,7 +11,7 @@ from spurgekit.errors import InputError
 from spurgekit.imagery.pixel_grid import PixelGrid
 from spurgekit.markers.marker import Marker
 from spurgekit.plots.lattice import AmbiguousLatticeError, LatticeFit, fewest_markers, fit_lattices
-from spurgekit.plots.lattice_placement import Model
+from spurgekit.plots.lattice_placement import LatticeModel
 from spurgekit.plots.lattice_transform import Array
 from spurgekit.plots.plot import Plot
 from spurgekit.plots.protocol import PlotProtocol, plot_names
@@ -52,7 +52,7 @@ def locate_plots(
     protocol: PlotProtocol,
     *,
     tolerance_m: float | None = None,
-    model: Model = "similarity",
+    model: LatticeModel = "similarity",
 ) -> LocatedPlots:
     """Return the plots whose corners markers stand at.
 

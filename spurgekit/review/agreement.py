@@ -106,7 +106,7 @@ def summarise(folder: ReviewFolder, decisions: Sequence[Decision]) -> Report:
         reviewers=tuple(_progress(name, here.values()) for name in names),
         pairs=tuple(pair for pair in pairs if pair.tiles),
         disputed={
-            tile.id: {who: in_words(said) for who, said in sorted(here[tile.id].items())}
+            tile.id: {who: opinion_in_words(said) for who, said in sorted(here[tile.id].items())}
             for tile in folder.tiles
             if statuses.get(tile.id) == "disputed"
         },
@@ -148,7 +148,7 @@ def independent_opinions(decisions: Iterable[Decision]) -> dict[str, dict[str, O
     return found
 
 
-def in_words(said: Opinion) -> str:
+def opinion_in_words(said: Opinion) -> str:
     """Return a verdict as a word: the class, ``rejected`` or ``unsure``."""
     return said.label or "" if said.verdict == "accepted" else said.verdict or ""
 

@@ -20,7 +20,7 @@ from spurgekit.errors import InputError
 from spurgekit.review.agreement import summarise
 from spurgekit.review.messages import describe_report, is_disputed, list_opinions, list_tiles, others
 from spurgekit.review.review_folder import ReviewFolder, ReviewTile
-from spurgekit.review.shared_log import Entry, Journal, as_name
+from spurgekit.review.shared_log import Entry, SharedLog, as_name
 from spurgekit.review.sitemap import draw_site_maps
 from spurgekit.review.surroundings import Surroundings
 from spurgekit.review.tile_pictures import TilePictures
@@ -59,7 +59,7 @@ class Review:
     Attributes
     ----------
     folder : ReviewFolder
-    journal : Journal
+    log : SharedLog
     pictures : TilePictures
     surroundings : Surroundings
     reviewer : str
@@ -67,7 +67,7 @@ class Review:
     """
 
     folder: ReviewFolder
-    journal: Journal
+    log: SharedLog
     pictures: TilePictures
     surroundings: Surroundings
     reviewer: str
@@ -110,7 +110,7 @@ def _answer(data: bytes, media_type: str) -> Callable[[], Awaitable[Response]]:
 
 
 def _add_log(app: FastAPI, review: Review) -> None:
-    folder, journal = review.folder, review.journal
+    folder, log = review.folder, review.log
 
     @app.post("/api/decisions")
     def decide(sent: Sent) -> Response:
@@ -118,10 +118,10 @@ def _add_log(app: FastAPI, review: Review) -> None:
             raise HTTPException(409, f"the server shows another folder now, {folder.path.name}")
         taken = [entry for entry in map(_as_entry, sent.entries) if entry is not None]
         try:
-            journal.record(taken)
+            log.record(taken)
         except OSError as error:
-            raise HTTPException(507, f"{journal.path.name} cannot be written: {error.strerror or error}") from error
-        ids, everybody = {entry.id for entry in taken}, journal.opinions(entry.tile for entry in taken)
+            raise HTTPException(507, f"{log.path.name} cannot be written: {error.strerror or error}") from error
+        ids, everybody = {entry.id for entry in taken}, log.opinions(entry.tile for entry in taken)
         decided = {who: [e.tile for e in taken if e.who == who and e.after.verdict] for who in {e.who for e in taken}}
         return _json(
             {
@@ -129,21 +129,21 @@ def _add_log(app: FastAPI, review: Review) -> None:
                 "refused": [entry.get("id") for entry in sent.entries if entry.get("id") not in ids],
                 "others": {who: others(everybody, who, tiles) for who, tiles in decided.items()},
                 "disputed": {entry.tile: entry.tile in everybody and is_disputed(everybody[entry.tile]) for entry in taken},
-                "revision": journal.revision,
+                "revision": log.revision,
             }
         )
 
     @app.get("/api/opinions")
     def opinions(who: str) -> Response:
-        return _json(list_opinions(journal, as_name(who)))
+        return _json(list_opinions(log, as_name(who)))
 
     @app.get("/api/pulse")
     def pulse() -> Response:
-        return _json({"folder": review.key, "revision": journal.revision})
+        return _json({"folder": review.key, "revision": log.revision})
 
     @app.get("/api/report")
     def report() -> Response:
-        return _json(describe_report(summarise(folder, journal.decisions())))
+        return _json(describe_report(summarise(folder, log.decisions())))
 
 
 def _add_pictures(app: FastAPI, review: Review) -> None:

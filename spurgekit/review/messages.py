@@ -8,7 +8,7 @@ from typing import Any
 
 from spurgekit.review.agreement import Report
 from spurgekit.review.review_folder import ReviewFolder
-from spurgekit.review.shared_log import Journal
+from spurgekit.review.shared_log import SharedLog
 from spurgekit.review.sitemap import SiteMap
 from spurgekit.tiles.review_log import Opinion, outcome
 
@@ -38,10 +38,10 @@ def list_tiles(folder: ReviewFolder, maps: Sequence[SiteMap | None]) -> dict[str
     }
 
 
-def list_opinions(journal: Journal, who: str) -> dict[str, Any]:
+def list_opinions(log: SharedLog, who: str) -> dict[str, Any]:
     """Return what a reviewer has said, and what others have said of the tiles that the reviewer has a verdict on."""
-    revision = journal.revision  # before the rest: what comes in meanwhile is asked for again
-    own, everybody = journal.of_reviewer(who), journal.opinions()
+    revision = log.revision  # before the rest: what comes in meanwhile is asked for again
+    own, everybody = log.of_reviewer(who), log.opinions()
     decided = [tile for tile, said in own.items() if said.verdict is not None]
     return {
         "revision": revision,

@@ -16,7 +16,7 @@ from pyarrow.lib import ArrowException
 from rasterio.crs import CRS
 
 from spurgekit.dataset import open_dataset
-from spurgekit.dataset.labels import BACKGROUND
+from spurgekit.dataset.labels import DEFAULT_CLASSES
 from spurgekit.dataset.reader import DATASET
 from spurgekit.errors import InputError
 from spurgekit.imagery import parse_crs
@@ -28,7 +28,6 @@ from spurgekit.tiles.index import PARQUET, read_index
 Point = tuple[float, float]
 Corners = tuple[Point, Point, Point, Point]
 
-DEFAULT_CLASSES = (BACKGROUND, "present")
 GROUPS = ("plot", "cluster", "group")
 """Columns that say which tiles lie together; the first one that says anything is used."""
 
@@ -170,7 +169,7 @@ def _read_tiles(path: Path) -> gpd.GeoDataFrame:
 
 def _read_dataset(path: Path) -> tuple[gpd.GeoDataFrame, tuple[str, ...]]:
     dataset = open_dataset(path)
-    rows = pd.concat([dataset.split(name) for name in ("train", "test")], ignore_index=True)
+    rows = pd.concat([dataset.split(name) for name in ("train", "test")], ignore_index=True).rename(columns={"class": "label"})
     if (path / PARQUET).is_file():  # it knows the ground that each tile covers, where that is known
         try:
             index = gpd.read_parquet(path / PARQUET).drop_duplicates("tile_id").set_index("tile_id")
@@ -217,7 +216,7 @@ def _classes_nearby(path: Path, table: gpd.GeoDataFrame) -> Sequence[str]:
     for folder in (path.resolve().parent, Path()):
         if (survey := find_survey(folder)) is not None:
             return survey.classes
-    found = sorted({as_id(label) for label in table["label"]} - {""}, key=lambda name: (name != BACKGROUND, name))
+    found = sorted({as_id(label) for label in table["label"]} - {""}, key=lambda name: (name != DEFAULT_CLASSES[0], name))
     if set(found) <= set(DEFAULT_CLASSES):
         return DEFAULT_CLASSES
     if len(found) < 2:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from spurgekit.errors import InputError
 from spurgekit.review.review_folder import ReviewFolder
-from spurgekit.review.shared_log import Journal, as_name
-from spurgekit.review.site_images import find_sources
+from spurgekit.review.shared_log import SharedLog, as_name
+from spurgekit.review.site_images import find_site_images
 from spurgekit.review.surroundings import Surroundings
 from spurgekit.review.tile_pictures import TilePictures
 
@@ -73,15 +73,15 @@ def serve_review(folder: ReviewFolder, options: ServeOptions = ServeOptions(), s
     if not os.access(folder.path, os.W_OK):
         raise InputError(f"{folder.path} cannot be written to, and decisions are kept in it; review a copy of it")
     reviewer = as_name(options.reviewer) if options.reviewer is not None else login_name()
-    journal = Journal(folder.path)
+    log = SharedLog(folder.path)
     pictures = TilePictures(folder)
     with listen(options.port) as listener:
-        surroundings = Surroundings(folder, pictures, find_sources(folder, options.imagery))
-        review = Review(folder, journal, pictures, surroundings, reviewer)
+        surroundings = Surroundings(folder, pictures, find_site_images(folder, options.imagery))
+        review = Review(folder, log, pictures, surroundings, reviewer)
         guard = Guard(make_app(review), listener.getsockname()[1])
 
         def greet() -> None:
-            for line in (*_greeting(review.folder, journal, reviewer), guard.link):
+            for line in (*_greeting(review.folder, log, reviewer), guard.link):
                 say(line)
             if options.browser:
                 # In a thread, since a browser in the terminal would keep the server from answering.
@@ -93,7 +93,7 @@ def serve_review(folder: ReviewFolder, options: ServeOptions = ServeOptions(), s
             pass
         finally:
             surroundings.close()
-    say(f"{journal.saved:,} decision{'' if journal.saved == 1 else 's'} saved in {journal.path}")
+    say(f"{log.saved:,} decision{'' if log.saved == 1 else 's'} saved in {log.path}")
 
 
 def login_name() -> str:
@@ -114,9 +114,9 @@ def _check_installed() -> None:
         ) from error
 
 
-def _greeting(folder: ReviewFolder, journal: Journal, reviewer: str) -> list[str]:
-    reviewed = sum(said.verdict is not None and tile in folder.by_id for tile, said in journal.of_reviewer(reviewer).items())
-    lines = [f"note: {journal.damage}"] if journal.damage else []
+def _greeting(folder: ReviewFolder, log: SharedLog, reviewer: str) -> list[str]:
+    reviewed = sum(said.verdict is not None and tile in folder.by_id for tile, said in log.of_reviewer(reviewer).items())
+    lines = [f"note: {log.damage}"] if log.damage else []
     lines.append(f"{folder.path}: {len(folder.tiles):,} tiles, {reviewed:,} of them reviewed by {reviewer}")
     return [*lines, "Open this link, which works once; Ctrl+C ends the review:"]
 

@@ -68,7 +68,7 @@ def as_name(who: str) -> str:
     return name
 
 
-class Journal:
+class SharedLog:
     """What has been decided in a folder.
 
     Threads may share it. What other processes append is taken in before anything is answered or added.
@@ -82,7 +82,7 @@ class Journal:
     path : pathlib.Path
         The log.
     saved : int
-        Decisions that were added through this journal.
+        Decisions that were added through this log.
     damage : str
         What was wrong with the log at first, if anything.
     """

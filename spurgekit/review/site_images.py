@@ -16,7 +16,7 @@ from spurgekit.tiles.index import PARQUET
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SiteImage:
     """An image, to be opened as it was for tiling, so that its pixels lie where the tiles' footprints say.
 
     Attributes
@@ -32,7 +32,7 @@ class Source:
     image_gsd_m: float | None = None
 
 
-def find_sources(folder: ReviewFolder, imagery: Path | None = None) -> dict[str, Source]:
+def find_site_images(folder: ReviewFolder, imagery: Path | None = None) -> dict[str, SiteImage]:
     """Return the images that can be found, by the names that the tiles have for them.
 
     They are looked for in ``imagery``, where the provenance of the tiles says, among the survey's images and beside the folder.
@@ -57,10 +57,10 @@ def find_sources(folder: ReviewFolder, imagery: Path | None = None) -> dict[str,
     parameters, inputs = _provenance(folder.path)
     if (parameters.get("plots") or {}).get("gcp") is not None:
         return {}
-    found: dict[str, Source] = {}
+    found: dict[str, SiteImage] = {}
     for path in (*_images_of(imagery, names), *inputs, *_survey_images(folder), *_images_of(folder.path.parent, names)):
         if path.name in names and path.is_file():
-            found.setdefault(path.name, Source(path, parameters.get("crs"), parameters.get("image_gsd_m")))
+            found.setdefault(path.name, SiteImage(path, parameters.get("crs"), parameters.get("image_gsd_m")))
     return found
 
 

@@ -21,7 +21,7 @@ from spurgekit.errors import InputError, SpurgekitError
 from spurgekit.imagery import Raster, open_raster
 from spurgekit.imagery.quicklook import quick_look
 from spurgekit.review.review_folder import ReviewFolder, ReviewTile, open_folder
-from spurgekit.review.site_images import Source
+from spurgekit.review.site_images import SiteImage
 from spurgekit.review.tile_pictures import Pixels, TilePictures, encode_jpeg, shrunk
 from spurgekit.tiles.rectify import Homography, apply_homography, homography_of_square, is_convex, largest_scale, source_window
 from spurgekit.tiles.tile_options import CONTEXT, UNLABELLED
@@ -73,10 +73,10 @@ class Surroundings:
     folder : ReviewFolder
     pictures : TilePictures
     sources : mapping
-        The images by the names that the tiles have for them; see :func:`spurgekit.review.site_images.find_sources`.
+        The images by the names that the tiles have for them; see :func:`spurgekit.review.site_images.find_site_images`.
     """
 
-    def __init__(self, folder: ReviewFolder, pictures: TilePictures, sources: Mapping[str, Source]) -> None:
+    def __init__(self, folder: ReviewFolder, pictures: TilePictures, sources: Mapping[str, SiteImage]) -> None:
         self._folder = folder
         self._sources = dict(sources)
         self._made: ByteCache[View] = ByteCache(CACHE_BYTES, len)

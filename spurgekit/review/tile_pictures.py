@@ -30,7 +30,7 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class BrowserImage:
     """A picture as a file.
 
     Attributes
@@ -76,11 +76,11 @@ class TilePictures:
 
     def __init__(self, folder: ReviewFolder) -> None:
         self._folder = folder
-        self._thumbnails: ByteCache[Picture] = ByteCache(CACHE_BYTES, len)
+        self._thumbnails: ByteCache[BrowserImage] = ByteCache(CACHE_BYTES, len)
         self._stretches: dict[tuple[str, int], Stretch] = {}
         self._stretching = Lock()
 
-    def picture(self, tile: ReviewTile) -> Picture:
+    def picture(self, tile: ReviewTile) -> BrowserImage:
         """Return a tile as it is; what is no picture to a browser becomes a PNG.
 
         Raises
@@ -92,15 +92,15 @@ class TilePictures:
         data = path.read_bytes()
         if (media_type := _showable(data)) is not None:
             _decode(data, path)  # a browser would show half of a file without a word
-            return Picture(data, media_type)
+            return BrowserImage(data, media_type)
         return _encode(self.pixels(tile))
 
-    def thumbnail(self, tile: ReviewTile, side_px: int) -> Picture:
+    def thumbnail(self, tile: ReviewTile, side_px: int) -> BrowserImage:
         """Return a tile no larger than a side; raises what :meth:`picture` does."""
         if tile.size_px <= side_px:
             return self.picture(tile)
 
-        def make() -> Picture:
+        def make() -> BrowserImage:
             pixels = self.pixels(tile)
             shrink = min(1.0, side_px / max(pixels.shape[:2]))
             return _encode(shrunk(pixels, shrink), lossy=True)
@@ -176,14 +176,14 @@ def _read_bands(path: Path) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     return pixels[: 3 if len(pixels) >= 3 else 1], valid
 
 
-def _encode(pixels: Pixels, *, lossy: bool = False) -> Picture:
+def _encode(pixels: Pixels, *, lossy: bool = False) -> BrowserImage:
     image = Image.fromarray(pixels)
     file = io.BytesIO()
     if lossy and image.mode == "RGB":
         image.save(file, "JPEG", quality=JPEG_QUALITY)
-        return Picture(file.getvalue(), SHOWABLE["JPEG"])
+        return BrowserImage(file.getvalue(), SHOWABLE["JPEG"])
     image.save(file, "PNG", compress_level=1)
-    return Picture(file.getvalue(), SHOWABLE["PNG"])
+    return BrowserImage(file.getvalue(), SHOWABLE["PNG"])
 
 
 def shrunk(pixels: Pixels, scale: float) -> Pixels:

@@ -52,7 +52,7 @@ class CutTile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _CutJob:
     """Some tiles and the pixels to cut them from."""
 
     tiles: Sequence[Tile]
@@ -99,10 +99,10 @@ def cut_tiles(
     """
     tiles = list(tiles)
 
-    def work(job: _Job) -> list[CutTile]:
+    def work(job: _CutJob) -> list[CutTile]:
         return [cut(tile, job) for tile in job.tiles]
 
-    def cut(tile: Tile, job: _Job) -> CutTile:
+    def cut(tile: Tile, job: _CutJob) -> CutTile:
         rows, columns = tile.window.shifted(-job.window.col, -job.window.row).slices
         pixels, valid = job.pixels[:, rows, columns], job.valid[rows, columns]
         return write_tile(tile, pixels, valid, raster.grid.crop(tile.window), folder, encode, suffix, min_valid)
@@ -153,14 +153,14 @@ def write_tile(
     return CutTile(tile, fraction, name)
 
 
-def _jobs(raster: Raster, tiles: Sequence[Tile], watch: Watcher | None) -> Iterator[_Job]:
+def _jobs(raster: Raster, tiles: Sequence[Tile], watch: Watcher | None) -> Iterator[_CutJob]:
     for strip, window in _strips(tiles):
         pixels, valid = raster.read(window)
         if watch is not None:
             watch(window, pixels, valid)
         rest = iter(strip)
         while chunk := list(islice(rest, CHUNK)):
-            yield _Job(chunk, window, pixels, valid)
+            yield _CutJob(chunk, window, pixels, valid)
 
 
 def _strips(tiles: Sequence[Tile]) -> Iterator[tuple[list[Tile], Window]]:

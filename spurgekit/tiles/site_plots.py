@@ -20,7 +20,7 @@ from spurgekit.markers.families import make_detector
 from spurgekit.markers.marker_list import tabulate
 from spurgekit.plots import Plot
 from spurgekit.plots.field_sheet import join_field_sheet
-from spurgekit.plots.lattice import Model
+from spurgekit.plots.lattice import LatticeModel
 from spurgekit.plots.locate import locate_plots
 from spurgekit.plots.plot_file import read_plots, snap_plots
 from spurgekit.plots.protocol import CORNERS
@@ -97,7 +97,7 @@ def plots_of_markers(raster: Raster, markers: Sequence[Marker], how: str, option
     InputError
         If there is no such lattice, or more than one fits.
     """
-    seen_askew: Model = "projective" if raster.pose is not None else "similarity"
+    seen_askew: LatticeModel = "projective" if raster.pose is not None else "similarity"
     located = locate_plots(raster.grid, markers, options.protocol, model=seen_askew)
     nodes = len(options.protocol.nodes_m) * len(located.rms_cm)
     seen = f"{len(located.at_corners)} of {nodes} corners have a marker"
@@ -137,7 +137,7 @@ def with_field_sheet(found: SitePlots, site: str, options: PlotOptions) -> SiteP
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _PlotJob:
     tile: PlotTile
     pixels: NDArray[np.generic]
     valid: NDArray[np.bool_]
@@ -175,11 +175,11 @@ def cut_plots(
         In the order of the tiles, those that were not written included.
     """
 
-    def jobs() -> Iterator[_Job]:
+    def jobs() -> Iterator[_PlotJob]:
         for tile in tiles:
-            yield _Job(tile, *raster.read(tile.window))
+            yield _PlotJob(tile, *raster.read(tile.window))
 
-    def work(job: _Job) -> list[CutTile]:
+    def work(job: _PlotJob) -> list[CutTile]:
         tile = job.tile
         pixels, valid = rectify(job.pixels, job.valid, tile.window, tile.to_image, tile.size_px)
         return [write_tile(tile, pixels, valid, tile.grid(crs), folder, encode, suffix, min_valid)]

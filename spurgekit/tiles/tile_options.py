@@ -191,7 +191,7 @@ class TileOptions:
         return "grid" if self.overlap_px or self.aoi is not None else "auto"
 
     @property
-    def views(self) -> dict[str, TileOptions]:
+    def configs(self) -> dict[str, TileOptions]:
         """How the further tiles of the same images are made, by the folder inside the tiles' own that they go to."""
         alone = replace(self, context_px=None, unlabelled_px=None)
         found = {}

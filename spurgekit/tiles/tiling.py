@@ -93,7 +93,7 @@ class TilesReport:
 
     folder: Path
     sites: tuple[TiledSite, ...]
-    views: Mapping[str, TilesReport] = field(default_factory=dict)
+    configs: Mapping[str, TilesReport] = field(default_factory=dict)
     """What became of the further tiles of the same images, by their folder inside this one."""
 
     @property
@@ -153,7 +153,7 @@ def make_tiles(
     files = [split_layer(p)[0] for p in (options.points, options.aoi, *options.plots.inputs) if p is not None]
     inputs = [*(path for _, path in named), *files]
     with output_folder(out, overwrite=overwrite, inputs=inputs) as folder:
-        done = [_tile_site(_Job(site, path, folder, options, len(named) > 1, progress)) for site, path in named]
+        done = [_tile_site(_SiteJob(site, path, folder, options, len(named) > 1, progress)) for site, path in named]
         reports = tuple(report for report, _ in done)
         if not sum(report.written for report in reports):
             raise InputError(_why_nothing(reports, options))
@@ -161,14 +161,16 @@ def make_tiles(
         write_index(_sorted(_join([table.tiles for table in tables])), folder)
         if plots := [table.plots for table in tables if table.plots is not None]:
             write_plots(_join(plots), _join([table.markers for table in tables if table.markers is not None]), folder)
-        views = {name: make_tiles(named, folder / name, view, progress=progress) for name, view in options.views.items()}
+        configs = {
+            name: make_tiles(named, folder / name, config, progress=progress) for name, config in options.configs.items()
+        }
         parameters = {name: getattr(options, name) for name in options.__slots__} | {"plots": asdict(options.plots)}
         write_provenance(folder, parameters=parameters, inputs=inputs)
-    return TilesReport(Path(out), reports, views)
+    return TilesReport(Path(out), reports, configs)
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _SiteJob:
     """A site to tile."""
 
     site: str
@@ -196,7 +198,7 @@ class _Job:
             threads=cores(),
         )
 
-    def georeferenced(self, file: Path) -> _Job:
+    def georeferenced(self, file: Path) -> _SiteJob:
         """Return the job with the image placed by markers on known points."""
         options = self.options.plots
         detector = make_detector(options.marker_family, options.marker_side_m, color=options.marker_color)
@@ -211,7 +213,7 @@ class _Job:
         return replace(self, grid=placed.grid, notes=(placed.note,))
 
 
-def _tile_site(job: _Job) -> tuple[TiledSite, _Tables]:
+def _tile_site(job: _SiteJob) -> tuple[TiledSite, _Tables]:
     why = ""
     if job.options.plots.gcp is not None:
         job = job.georeferenced(job.options.plots.gcp)
@@ -224,7 +226,7 @@ def _tile_site(job: _Job) -> tuple[TiledSite, _Tables]:
     return _tile_windows(job, why)
 
 
-def _tile_windows(job: _Job, why: str) -> tuple[TiledSite, _Tables]:
+def _tile_windows(job: _SiteJob, why: str) -> tuple[TiledSite, _Tables]:
     """Cut tiles along the rows of the image: on a grid or around points."""
     options = job.options
     layout = "points" if options.chosen_layout == "points" else "grid"
@@ -254,7 +256,7 @@ def _tile_windows(job: _Job, why: str) -> tuple[TiledSite, _Tables]:
         return report, _Tables(index)
 
 
-def _find_plots(raster: Raster, job: _Job) -> tuple[SitePlots | None, str]:
+def _find_plots(raster: Raster, job: _SiteJob) -> tuple[SitePlots | None, str]:
     """Return the plots of a site, or None where it is to be tiled on a grid; and why."""
     options, auto = job.options.plots, "auto: " if job.options.layout == "auto" else ""
     if options.file is not None:
@@ -273,7 +275,7 @@ def _find_plots(raster: Raster, job: _Job) -> tuple[SitePlots | None, str]:
     return with_field_sheet(found, job.site, options), auto + found.how
 
 
-def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _Job) -> tuple[TiledSite, _Tables]:
+def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _SiteJob) -> tuple[TiledSite, _Tables]:
     """Resample the tiles of plots."""
     options, crs = job.options, raster.grid.crs
     if options.plots.quarters == "full" and options.gsd_m is not None:
@@ -360,7 +362,7 @@ def _why_nothing(reports: Sequence[TiledSite], options: TileOptions) -> str:
     return f"{names} has no valid pixel where tiles lie; look at its alpha band or nodata value with 'spurgekit info'"
 
 
-def _title(report: TiledSite, job: _Job) -> str:
+def _title(report: TiledSite, job: _SiteJob) -> str:
     size_px = job.options.size_px
     what = f"{report.plots} plots, " if report.plots else ""
     side = f"{size_px} px ({size_px * report.gsd_m:.2f} m)"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spurgekit.augment import CHOICES, parse_augmentation
-from spurgekit.dihedral import FLIPS, TURNS, each_turned, turned
+from spurgekit.dihedral import FLIPS, VIEWS, view_of, views_of
 from spurgekit.errors import InputError
 from tests.test_seeds import states
 
@@ -36,23 +36,23 @@ class TestTurns:
         ],
     )
     def test_each_by_hand(self, view, expected):
-        assert turned(CORNERS, view).tolist() == expected
+        assert view_of(CORNERS, view).tolist() == expected
 
     def test_flips_are_the_identity_and_the_three_mirrorings(self):
         mirrored = [CORNERS.flip(dims) for dims in ((), (-1,), (-2,), (-2, -1))]
-        found = [turned(CORNERS, view) for view in FLIPS]
+        found = [view_of(CORNERS, view) for view in FLIPS]
         assert sorted(one.tolist() for one in found) == sorted(one.tolist() for one in mirrored)
 
     @pytest.mark.parametrize("view", [-1, 8])
     def test_there_is_no_other(self, view):
         with pytest.raises(ValueError, match=f"there is no view {view} of 8"):
-            turned(CORNERS, view)
+            view_of(CORNERS, view)
 
     def test_many_views_at_once_are_the_same_ones(self):
         images = torch.arange(2 * 3 * 5 * 5).view(2, 3, 5, 5)
         views = [5, 0, 1, 1, 7, 2, 3, 4, 6]
-        found = list(each_turned(images, views))
-        assert all((image == turned(images, view)).all() for image, view in zip(found, views, strict=True))
+        found = list(views_of(images, views))
+        assert all((image == view_of(images, view)).all() for image, view in zip(found, views, strict=True))
         assert all(image.is_contiguous(memory_format=torch.channels_last) for image in found)
 
 
@@ -81,7 +81,7 @@ class TestNames:
             augmentation.choices = ()
 
     @pytest.mark.parametrize(
-        ("text", "turns", "mixes", "needs_rgb"),
+        ("text", "views", "mixes", "needs_rgb"),
         [
             ("none", (0,), False, False),
             ("flip", (0, 2, 4, 6), False, False),
@@ -93,9 +93,9 @@ class TestNames:
             ("randaugment+cutmix+mixup", None, True, True),
         ],
     )
-    def test_what_they_say_of_themselves(self, text, turns, mixes, needs_rgb):
+    def test_what_they_say_of_themselves(self, text, views, mixes, needs_rgb):
         augmentation = parse_augmentation(text)
-        assert (augmentation.turns, augmentation.mixes, augmentation.needs_rgb) == (turns, mixes, needs_rgb)
+        assert (augmentation.views, augmentation.mixes, augmentation.needs_rgb) == (views, mixes, needs_rgb)
 
     @pytest.mark.parametrize(
         ("text", "message"),
@@ -124,13 +124,13 @@ class TestNames:
 
 class TestAlter:
     @pytest.mark.parametrize("dtype", DTYPES)
-    @pytest.mark.parametrize(("text", "views"), [("none", (0,)), ("flip", FLIPS), ("dihedral", tuple(range(TURNS)))])
+    @pytest.mark.parametrize(("text", "views"), [("none", (0,)), ("flip", FLIPS), ("dihedral", tuple(range(VIEWS)))])
     def test_each_view_is_drawn_equally_often(self, text, views, dtype):
         n = 200 * len(views)
         tile = noise(n=1, side=3, bands=5, dtype=dtype)
         found = parse_augmentation(text).alter(tile.expand(n, -1, -1, -1), range(n))
         assert found.dtype == dtype
-        counts = [int((found.double() == turned(tile.double(), view)).flatten(1).all(dim=1).sum()) for view in range(TURNS)]
+        counts = [int((found.double() == view_of(tile.double(), view)).flatten(1).all(dim=1).sum()) for view in range(VIEWS)]
         assert sum(counts) == n
         assert {view for view, count in enumerate(counts) if count} == set(views)
         # 200 of each, give or take 4.5 standard deviations of at most 13.2.

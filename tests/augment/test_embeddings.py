@@ -3,14 +3,14 @@ import json
 import pandas as pd
 import pytest
 
-from spurgekit.augment.embeddings import check_embeddings, embedding_path, learn_embeddings, plan_lessons, read_embeddings
-from spurgekit.augment.support_sets import WHOLE_SPLIT, SetKey
+from spurgekit.augment.embeddings import check_embeddings, embedding_path, learn_embeddings, plan_inversions, read_embeddings
+from spurgekit.augment.support_sets import ALL_TILES, SupportSetKey
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.diffusion.concepts import load_concept
-from spurgekit.diffusion.textual_inversion.train import make_options
+from spurgekit.diffusion.textual_inversion.inversion import make_options
 from spurgekit.errors import InputError, LeakageError, ModelError, OutputExistsError
 
-SETS = [SetKey(0, 2), SetKey(1, 2), WHOLE_SPLIT]
+SETS = [SupportSetKey(0, 2), SupportSetKey(1, 2), ALL_TILES]
 OPTIONS = make_options(steps=3, batch=1, validate_every=3, save_every=1)
 
 
@@ -39,33 +39,33 @@ def renamed(dataset, *classes):
 
 
 class TestPlan:
-    def test_a_lesson_for_each_class_of_each_set(self, dataset):
-        planned = plan_lessons(dataset, SETS, OPTIONS)
-        assert [one.lesson.key for one in planned] == [
+    def test_a_task_for_each_class_of_each_set(self, dataset):
+        planned = plan_inversions(dataset, SETS, OPTIONS)
+        assert [one.task.key for one in planned] == [
             "t00-n02/sand", "t00-n02/weed", "t01-n02/sand", "t01-n02/weed", "all/sand", "all/weed",
         ]  # fmt: skip
-        assert [one.lesson.token for one in planned] == ["<sand>", "<weed>"] * 3
-        assert [one.lesson.init for one in planned] == ["sand", "weed"] * 3
+        assert [one.task.token for one in planned] == ["<sand>", "<weed>"] * 3
+        assert [one.task.init for one in planned] == ["sand", "weed"] * 3
         table = dataset.support_sets()
         listed = table[(table["trial"] == 1) & (table["n"] == 2) & (table["class"] == "weed")]["tile_id"]
         assert planned[3].tile_ids == tuple(listed)
-        assert [path.stem for path in planned[3].lesson.images] == list(listed)
-        assert len(planned[5].tile_ids) == (dataset.split("train")["label"] == "weed").sum()
+        assert [path.stem for path in planned[3].task.images] == list(listed)
+        assert len(planned[5].tile_ids) == (dataset.split("train")["class"] == "weed").sum()
 
     def test_the_init_word_of_the_options(self, dataset):
-        assert {one.lesson.init for one in plan_lessons(dataset, SETS, make_options("published"))} == {"the"}
+        assert {one.task.init for one in plan_inversions(dataset, SETS, make_options("published"))} == {"the"}
 
     def test_classes_that_would_have_one_token(self, dataset):
         with pytest.raises(
             InputError, match="the classes 'leafy spurge' and 'Leafy-Spurge' would have one token, <leafy_spurge>"
         ):
-            plan_lessons(renamed(dataset, "leafy spurge", "Leafy-Spurge"), SETS, OPTIONS)
+            plan_inversions(renamed(dataset, "leafy spurge", "Leafy-Spurge"), SETS, OPTIONS)
         with pytest.raises(InputError, match="'—' has no letters to make a token of; rename the class"):
-            plan_lessons(renamed(dataset, "—", "weed"), SETS, OPTIONS)
+            plan_inversions(renamed(dataset, "—", "weed"), SETS, OPTIONS)
 
     def test_a_class_without_tiles(self, dataset):
         with pytest.raises(InputError, match="the class 'moss' has no tiles in the training split"):
-            plan_lessons(renamed(dataset, "sand", "weed", "moss"), SETS, OPTIONS)
+            plan_inversions(renamed(dataset, "sand", "weed", "moss"), SETS, OPTIONS)
 
 
 class TestLearn:
@@ -83,7 +83,7 @@ class TestLearn:
         assert info.options["steps"] == 3
         for word in info.words:
             assert word.loss_before != word.loss_after
-        assert load_concept(embedding_path(embeddings, SetKey(1, 2), "weed")).token == "<weed>"
+        assert load_concept(embedding_path(embeddings, SupportSetKey(1, 2), "weed")).token == "<weed>"
         assert len(pd.read_parquet(embeddings / "losses.parquet")) == 3 * 6
         assert json.loads((embeddings / "provenance.json").read_text())["parameters"]["options"]["steps"] == 3
 
@@ -144,7 +144,7 @@ class TestCheck:
 
     def test_words_that_are_missing(self, dataset, backbone, embeddings):
         with pytest.raises(InputError, match="has no word for 'sand' of t02-n02; pass another --embeddings folder"):
-            check_embeddings(embeddings, dataset, [SetKey(2, 2)], backbone.info)
+            check_embeddings(embeddings, dataset, [SupportSetKey(2, 2)], backbone.info)
 
     def test_words_that_know_other_tiles(self, dataset, backbone, embeddings, tmp_path):
         info = json.loads((embeddings / "embeddings.json").read_text())

@@ -26,7 +26,7 @@ STRENGTHS = parse_strengths("1,0.5")
 
 @pytest.fixture(scope="module")
 def inputs(chain, tiny, tmp_path_factory):
-    from spurgekit.diffusion.textual_inversion.train import InversionOptions
+    from spurgekit.diffusion.textual_inversion.inversion import InversionOptions
 
     return AugmentInputs(
         chain.dataset,
@@ -79,7 +79,7 @@ class TestFolder:
         assert set(rows["backbone"]) == {rows["backbone"].iloc[0]}
         assert set(rows["weight"]) == {1}
         train = open_dataset(chain.dataset).split("train").set_index("tile_id")
-        assert rows["class"].tolist() == train.loc[rows["tile_id"], "label"].tolist()
+        assert rows["class"].tolist() == train.loc[rows["tile_id"], "class"].tolist()
         assert rows["easting"].tolist() == train.loc[rows["tile_id"], "easting"].tolist()
 
     def test_images_have_the_size_of_their_tiles_and_are_not_them(self, made, chain):

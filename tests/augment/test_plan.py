@@ -7,11 +7,11 @@ import pytest
 from spurgekit.augment.augment_options import AugmentOptions, augment_options
 from spurgekit.augment.plan import make_plan
 from spurgekit.augment.strengths import parse_strengths
-from spurgekit.augment.support_sets import WHOLE_SPLIT, SetKey, choose_sets, tiles_of
+from spurgekit.augment.support_sets import ALL_TILES, SupportSetKey, choose_sets, tiles_of
 from spurgekit.dataset import open_dataset
 from spurgekit.errors import InputError
 
-SETS = [SetKey(0, 1), SetKey(0, 2), SetKey(1, 2)]
+SETS = [SupportSetKey(0, 1), SupportSetKey(0, 2), SupportSetKey(1, 2)]
 """With 2 classes: 2, 4 and 4 tiles. The sets of a trial are nested."""
 
 
@@ -30,10 +30,15 @@ def edits(plan):
 
 class TestSets:
     def test_by_shots_and_trials(self, dataset):
-        assert choose_sets(dataset, (2, 1), 2) == [SetKey(0, 1), SetKey(0, 2), SetKey(1, 1), SetKey(1, 2)]
-        assert choose_sets(dataset, (0,), 20) == [WHOLE_SPLIT]
-        assert choose_sets(dataset, (0, 4), 1) == [WHOLE_SPLIT, SetKey(0, 4)]
-        assert [key.name for key in (WHOLE_SPLIT, SetKey(3, 16))] == ["all", "t03-n16"]
+        assert choose_sets(dataset, (2, 1), 2) == [
+            SupportSetKey(0, 1),
+            SupportSetKey(0, 2),
+            SupportSetKey(1, 1),
+            SupportSetKey(1, 2),
+        ]
+        assert choose_sets(dataset, (0,), 20) == [ALL_TILES]
+        assert choose_sets(dataset, (0, 4), 1) == [ALL_TILES, SupportSetKey(0, 4)]
+        assert [key.name for key in (ALL_TILES, SupportSetKey(3, 16))] == ["all", "t03-n16"]
 
     def test_tiles_are_those_of_few_shot_parquet(self, dataset):
         table = dataset.support_sets()
@@ -88,7 +93,7 @@ class TestPlan:
         assert plan.rows["seed"].is_unique
 
     def test_the_whole_split_belongs_to_no_trial(self, dataset):
-        rows = make_plan(dataset, [WHOLE_SPLIT], augment_options("roundtrip", images=9)).rows
+        rows = make_plan(dataset, [ALL_TILES], augment_options("roundtrip", images=9)).rows
         assert rows["tile_id"].tolist() == dataset.split("train")["tile_id"].tolist()
         assert rows[["trial", "n"]].isna().all(axis=None)
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spurgekit.augment.strengths import PUBLISHED, Strengths, parse_strengths
+from spurgekit.dataset.few_shot import ALL_SHOTS
 from spurgekit.errors import InputError
 
 
@@ -17,7 +18,7 @@ class TestParse:
 
     def test_schedules_hold_from_their_shots_on(self):
         schedule = parse_strengths("2:0.8;8:0.4;16:0.1")
-        assert [str(schedule.at(n)) for n in (1, 2, 4, 8, 15, 16, 99, None)] == [
+        assert [str(schedule.at(n)) for n in (1, 2, 4, 8, 15, 16, 99, ALL_SHOTS)] == [
             "0.8",
             "0.8",
             "0.8",

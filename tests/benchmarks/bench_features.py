@@ -24,7 +24,7 @@ from spurgekit.classify.features import FeatureStore
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.classify.training.precision import autocast, pick_precision, put_on
-from spurgekit.dihedral import TURNS
+from spurgekit.dihedral import VIEWS
 
 CPU = torch.device("cpu")
 SIDE = 250
@@ -82,18 +82,18 @@ def main() -> None:
                 dtype = pick_precision(CPU, precision)
                 preprocess = Preprocess(size_px, (0.5,) * 3, (0.5,) * 3, CPU)
                 bare(backbone, size_px, dtype, BATCH)  # warm
-                for turns in (range(TURNS), range(1)):
+                for views in (range(VIEWS), range(1)):
                     ratios, rates = [], []
                     for _ in range(ROUNDS):
                         store = FeatureStore(backbone, preprocess, batch_size=BATCH, precision=precision)
                         before = bare(backbone, size_px, dtype, len(few))
-                        extracted = rate(len(few) * len(turns), partial(store.turns, few, turns))
+                        extracted = rate(len(few) * len(views), partial(store.views, few, views))
                         after = bare(backbone, size_px, dtype, len(few))
                         rates.append((before + after) / 2)
                         ratios.append(extracted / rates[-1])
                     plain[precision] = rates
                     print(
-                        f"{name:36} {precision:9} bare {median(rates):6.1f} images/s   PNG tiles, turns {len(turns)}: "
+                        f"{name:36} {precision:9} bare {median(rates):6.1f} images/s   PNG tiles, views {len(views)}: "
                         f"{median(ratios):.2f} of that ({min(ratios):.2f} to {max(ratios):.2f})"
                     )
             gain = median(plain["bfloat16"]) / median(plain["float32"])

@@ -5,7 +5,7 @@ from spurgekit.errors import InputError
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "turns"),
+    ("text", "name", "views"),
     [
         ("probe", "probe", (0,)),
         ("probe + flip", "probe+flip", (0, 2, 4, 6)),
@@ -15,11 +15,11 @@ from spurgekit.errors import InputError
         ("plain", "plain", (0,)),
     ],
 )
-def test_names(text, name, turns):
+def test_names(text, name, views):
     arm = parse_arm(text)
     assert str(arm) == name
     assert parse_arm(name) == arm
-    assert arm.augmentation.turns == turns
+    assert arm.augmentation.views == views
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_what_cannot_be(text, says):
 def test_each_arm_once():
     with pytest.raises(InputError, match="names probe twice"):
         parse_arms(["probe", "plain", "probe + none"])
-    with pytest.raises(InputError, match="no arms to compare; pass --methods"):
+    with pytest.raises(InputError, match="no arms to compare; pass --arms"):
         parse_arms([])
 
 

@@ -7,7 +7,7 @@ from spurgekit.augment import parse_augmentation
 from spurgekit.classify.features import FeatureStore, unit
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tile_reader import read_tile
-from spurgekit.dihedral import TURNS, turned
+from spurgekit.dihedral import VIEWS, view_of
 from spurgekit.errors import ModelError
 from tests.classify.conftest import CPU, SIDE, Corner
 
@@ -18,29 +18,29 @@ def corner(pixels):
 
 class TestTurns:
     def test_each_is_that_of_the_turned_tile(self, store, tiles):
-        found = store.turns(tiles, range(TURNS))
+        found = store.views(tiles, range(VIEWS))
         assert found.shape == (5, 8, 3)
         for i, path in enumerate(tiles["path"]):
             pixels = torch.from_numpy(read_tile(path))
-            for view in range(TURNS):
-                assert found[i, view] == pytest.approx(corner(turned(pixels, view).numpy()), abs=1e-6)
+            for view in range(VIEWS):
+                assert found[i, view] == pytest.approx(corner(view_of(pixels, view).numpy()), abs=1e-6)
 
     def test_are_computed_once(self, store, tiles):
-        first = store.turns(tiles.iloc[:3], (0, 1))
+        first = store.views(tiles.iloc[:3], (0, 1))
         assert store.backbone.seen == 6
-        again = store.turns(tiles, (0, 1))
+        again = store.views(tiles, (0, 1))
         assert store.backbone.seen == 10
         assert (again[:3] == first).all()
 
     def test_a_file_of_several_ids_is_looked_at_once(self, store, tiles):
         again = tiles.assign(tile_id=[f"t00-n01/{tile}" for tile in tiles["tile_id"]])
-        found = store.mean_of_turns(pd.concat([tiles, again]))
-        assert store.backbone.seen == 5 * TURNS
+        found = store.mean_of_views(pd.concat([tiles, again]))
+        assert store.backbone.seen == 5 * VIEWS
         assert (found[:5] == found[5:]).all()
 
     def test_in_the_order_that_is_asked_for(self, store, tiles):
-        one = store.turns(tiles, (0, 3))
-        other = store.turns(tiles.iloc[::-1], (3, 0))
+        one = store.views(tiles, (0, 3))
+        other = store.views(tiles.iloc[::-1], (3, 0))
         assert (other == one[::-1, ::-1]).all()
 
 
@@ -83,4 +83,4 @@ def test_weights_that_give_no_numbers(tiles):
 
     store = FeatureStore(Broken(), Preprocess(SIDE, (0.0,) * 3, (1.0,) * 3, CPU))
     with pytest.raises(ModelError, match="features are not finite; its weights are damaged"):
-        store.turns(tiles, (0,))
+        store.views(tiles, (0,))

@@ -109,7 +109,7 @@ class TestFile:
     def test_says_what_its_user_must_know(self, plain):
         found = {prop.key: prop.value for prop in onnx.load(plain[1]).metadata_props}
         assert json.loads(found["classes"]) == list(CLASSES)
-        assert (found["gsd_m"], found["tile_size_px"], found["recipe"], found["dtype"]) == ("0.014", "100", "probe", "uint8")
+        assert (found["gsd_m"], found["tile_size_px"], found["arm"], found["dtype"]) == ("0.014", "100", "probe", "uint8")
 
     def test_names_nothing_of_the_machine(self, plain):
         raw = plain[1].read_bytes()

@@ -9,7 +9,7 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
 
-from spurgekit.classify.probe import LEAVE_ONE_OUT, PENALTIES, Samples, fit_probe, left_out_folds
+from spurgekit.classify.probe import C_VALUES, LEAVE_ONE_OUT, ProbeSamples, fit_probe, left_out_folds
 
 
 def blobs(counts, *, dimensions=6, apart=2.0, seed=0):
@@ -21,7 +21,7 @@ def blobs(counts, *, dimensions=6, apart=2.0, seed=0):
 
 
 def fit(features, targets, **options):
-    return fit_probe(Samples.of_tiles(features, targets, targets.max() + 1), features, targets, **options)
+    return fit_probe(ProbeSamples.of_tiles(features, targets, targets.max() + 1), features, targets, **options)
 
 
 class TestRegression:
@@ -29,7 +29,7 @@ class TestRegression:
     @pytest.mark.parametrize("dimensions", [6, 90])
     def test_it_is_scikit_learns(self, counts, dimensions):
         features, targets = blobs(counts, dimensions=dimensions)
-        probe = fit(features, targets, penalties=(10.0,))
+        probe = fit(features, targets, c_values=(10.0,))
         other = LogisticRegression(C=10.0, max_iter=5000, tol=1e-8).fit(features, targets)
         queries, _ = blobs(counts, dimensions=dimensions, seed=1)
         assert softmax(probe.logits(queries), axis=1) == pytest.approx(other.predict_proba(queries), abs=2e-3)
@@ -43,8 +43,8 @@ class TestRegression:
     def test_a_soft_label_is_a_hard_one_of_each_class(self):
         features, targets = blobs((8, 8))
         soft = np.eye(2)[targets] * 0.8 + 0.1
-        samples = Samples(features, soft, np.ones(16), np.eye(16, dtype=bool))
-        probe = fit_probe(samples, features, targets, penalties=(10.0,))
+        samples = ProbeSamples(features, soft, np.ones(16), np.eye(16, dtype=bool))
+        probe = fit_probe(samples, features, targets, c_values=(10.0,))
         twice, hard = np.vstack([features, features]), np.concatenate([targets, 1 - targets])
         weights = np.repeat([0.9, 0.1], 16)
         other = LogisticRegression(C=10.0, max_iter=5000, tol=1e-8).fit(twice, hard, sample_weight=weights)
@@ -52,9 +52,9 @@ class TestRegression:
 
     def test_a_shift_is_added_to_all_logits(self):
         features, targets = blobs((12, 12))
-        plain = Samples.of_tiles(features, targets, 2)
+        plain = ProbeSamples.of_tiles(features, targets, 2)
         shifted = replace(plain, shift=np.array([0.5, -1.0]))
-        one, other = (fit_probe(samples, features, targets, penalties=(10.0,)) for samples in (plain, shifted))
+        one, other = (fit_probe(samples, features, targets, c_values=(10.0,)) for samples in (plain, shifted))
         assert (one.weight == other.weight).all()
         assert other.bias - one.bias == pytest.approx([0.5, -1.0])
         assert other.left_out - one.left_out == pytest.approx(np.tile([0.5, -1.0], (24, 1)))
@@ -70,10 +70,10 @@ class TestPenalty:
     def test_left_out_logits_are_those_of_a_fit_without_the_tile(self):
         features, targets = blobs((5, 6))
         probe = fit(features, targets)
-        assert probe.penalty in PENALTIES
+        assert probe.c in C_VALUES
         for i in range(11):
             rest = np.arange(11) != i
-            other = LogisticRegression(C=probe.penalty, max_iter=5000, tol=1e-8).fit(features[rest], targets[rest])
+            other = LogisticRegression(C=probe.c, max_iter=5000, tol=1e-8).fit(features[rest], targets[rest])
             expected = other.predict_proba(features[[i]])
             assert softmax(probe.left_out[[i]], axis=1) == pytest.approx(expected, abs=1e-2)
 
@@ -81,16 +81,16 @@ class TestPenalty:
         features, targets = blobs((12, 12), apart=1.0)
         chosen = fit(features, targets)
         losses = {}
-        for penalty in PENALTIES:
-            p = softmax(fit(features, targets, penalties=(penalty,)).left_out, axis=1)
-            losses[penalty] = -np.log(p[np.arange(24), targets]).mean()
-        assert chosen.penalty == min(losses, key=losses.get)
+        for c in C_VALUES:
+            p = softmax(fit(features, targets, c_values=(c,)).left_out, axis=1)
+            losses[c] = -np.log(p[np.arange(24), targets]).mean()
+        assert chosen.c == min(losses, key=losses.get)
 
     def test_noise_gets_the_strongest(self):
         rng = np.random.default_rng(3)
         features = rng.normal(size=(40, 30))
         features /= np.linalg.norm(features, axis=1, keepdims=True)
-        assert fit(features, np.arange(40) % 2).penalty == PENALTIES[0]
+        assert fit(features, np.arange(40) % 2).c == C_VALUES[0]
 
     def test_a_copy_of_a_tile_does_not_vouch_for_it(self):
         # Noise, each tile twice: were the copy seen when the tile is left out, the weakest penalty would look best.
@@ -98,27 +98,27 @@ class TestPenalty:
         features = rng.normal(size=(16, 60))
         features /= np.linalg.norm(features, axis=1, keepdims=True)
         targets = np.arange(16) % 2
-        twice = Samples(
+        twice = ProbeSamples(
             np.vstack([features, features]),
             np.eye(2)[np.tile(targets, 2)],
             np.full(32, 0.5),
             np.tile(np.eye(16, dtype=bool), (2, 1)),
         )
         probe = fit_probe(twice, features, targets)
-        assert probe.penalty == PENALTIES[0]
+        assert probe.c == C_VALUES[0]
         assert (probe.left_out.argmax(axis=1) == targets).mean() < 0.75
 
     def test_copies_that_share_the_weight_of_a_tile_change_nothing(self):
         features, targets = blobs((6, 6))
         n = len(targets)
-        copies = Samples(
+        copies = ProbeSamples(
             np.repeat(features, 8, axis=0),
             np.eye(2)[np.repeat(targets, 8)],
             np.full(8 * n, 1 / 8),
             np.repeat(np.eye(n, dtype=bool), 8, axis=0),
         )
         one, many = fit(features, targets), fit_probe(copies, features, targets)
-        assert one.penalty == many.penalty
+        assert one.c == many.c
         assert many.logits(features) == pytest.approx(one.logits(features), abs=0.05)
 
 
@@ -128,7 +128,7 @@ class TestOneTileOfAClass:
         features, targets = blobs((1,) * classes, dimensions=8)
         queries, _ = blobs((50,) * classes, dimensions=8, seed=1)
         probe = fit(features, targets)
-        assert probe.penalty is None
+        assert probe.c is None
         assert np.isnan(probe.left_out).all()
         assert (probe.logits(queries).argmax(axis=1) == NearestCentroid().fit(features, targets).predict(queries)).all()
 

@@ -23,7 +23,7 @@ def samples_of(store, tiles, arm, **support):
 
 class TestDescription:
     def test_of_plain_are_the_features(self, store, tiles):
-        assert describe(store, tiles, "plain") == pytest.approx(store.turns(tiles, (0,))[:, 0])
+        assert describe(store, tiles, "plain") == pytest.approx(store.views(tiles, (0,))[:, 0])
 
     def test_of_probe_is_the_same_however_a_tile_lies(self, store, tiles, tmp_path):
         import cv2

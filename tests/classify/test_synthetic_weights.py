@@ -19,8 +19,8 @@ from spurgekit.classify.recipes import tile_logits, train_arm
 from spurgekit.classify.setup import BackboneOptions, set_up
 from spurgekit.classify.synthetic_weights import agreement, weigh_synthetic
 from spurgekit.classify.synthetic_weights_options import ConfidenceOptions
-from spurgekit.classify.training.finetune_options import TuneOptions
-from spurgekit.classify.training_tiles import Elsewhere
+from spurgekit.classify.training.finetune_options import FinetuneOptions
+from spurgekit.classify.training_tiles import ExtraTiles
 from spurgekit.dataset import open_dataset
 from spurgekit.dataset.places import places
 from spurgekit.errors import InputError, LeakageError
@@ -108,8 +108,8 @@ class TestConfidence:
             ids = listed["tile_id"][(listed["trial"] == trial) & (listed["n"] == n)]
             tiles = train.assign(group=places(data, train)).set_index("tile_id", drop=False).loc[ids]
             store = setup.store()
-            support = Elsewhere(data).gather(store, tiles, arm, n=n, trial=trial)
-            trained = train_arm(setup, store, support, arm, TuneOptions())
+            support = ExtraTiles(data).gather(store, tiles, arm, n=n, trial=trial)
+            trained = train_arm(setup, store, support, arm, FinetuneOptions())
             own = rows[(rows["trial"] == trial) & (rows["n"] == n)]
             held_out = trained.held_out
             temperature = 1.0 if held_out is None else calibrate(held_out.logits, held_out.targets)[0]
@@ -205,7 +205,7 @@ class TestWeights:
         record = json.loads((augmented / "provenance.json").read_text())
         assert record["parameters"] == {"method": "da-fusion"}
         done = record["confidence"]["parameters"]
-        assert (done["keep"], done["min_confidence"], done["backbone"], done["recipe"]) == ("weighted", 0.6, BACKBONE, "probe")
+        assert (done["keep"], done["min_confidence"], done["backbone"], done["arm"]) == ("weighted", 0.6, BACKBONE, "probe")
         assert list(record["confidence"]["inputs"]) == [str(chain.dataset)]
 
     def test_a_folder_of_somebody_elses_is_not_made_to_look_like_ours(self, augmented, chain):
@@ -307,8 +307,8 @@ class TestSupportSets:
         )
         options = EvaluateOptions(
             **{name: getattr(OPTIONS, name) for name in ("backbone", "pretrained", "image_size_px", "precision", "device")},
-            methods=("probe", "probe+synthetic", "finetune", "finetune+synthetic"), shots=(4,), trials=2, synthetic=augmented,
-            tuning=TuneOptions(steps=3, batch_size=8),
+            arms=("probe", "probe+synthetic", "finetune", "finetune+synthetic"), shots=(4,), trials=2, synthetic=augmented,
+            finetuning=FinetuneOptions(steps=3, batch_size=8),
         )  # fmt: skip
         evaluated = evaluate(chain.dataset, tmp_path / "evaluation", options)
         predictions = pd.read_parquet(evaluated.folder / "predictions.parquet").set_index("arm")["p1"]
@@ -358,8 +358,8 @@ class TestTraining:
     def options(self, weighed):
         return EvaluateOptions(
             BACKBONE, pretrained=False, image_size_px=TILE_PX, precision="float32", device="cpu",
-            methods=("probe+synthetic", "finetune+synthetic"), shots=(4,), trials=1, synthetic=weighed,
-            tuning=TuneOptions(steps=4, batch_size=8),
+            arms=("probe+synthetic", "finetune+synthetic"), shots=(4,), trials=1, synthetic=weighed,
+            finetuning=FinetuneOptions(steps=4, batch_size=8),
         )  # fmt: skip
 
     def test_evaluate_knows_them(self, weighed, options, chain, tmp_path):
@@ -375,18 +375,18 @@ class TestTraining:
             pd.read_parquet(tmp_path / name / "predictions.parquet").groupby("arm")["p1"].apply(np.array)
             for name in ("soft", "hard", "unweighed")
         )
-        for arm in options.methods:
+        for arm in options.arms:
             assert not np.allclose(soft[arm], hard[arm], atol=1e-3)
             assert not np.allclose(soft[arm], unweighed[arm], atol=1e-3)
 
-    @pytest.mark.parametrize("recipe", ["probe+synthetic", "finetune+synthetic"])
-    def test_train_does(self, weighed, chain, tmp_path, recipe):
+    @pytest.mark.parametrize("arm", ["probe+synthetic", "finetune+synthetic"])
+    def test_train_does(self, weighed, chain, tmp_path, arm):
         options = TrainOptions(
-            BACKBONE, pretrained=False, image_size_px=TILE_PX, recipe=recipe, shots=4, synthetic=weighed,
-            tuning=TuneOptions(steps=6, batch_size=8),
+            BACKBONE, pretrained=False, image_size_px=TILE_PX, arm=arm, shots=4, synthetic=weighed,
+            finetuning=FinetuneOptions(steps=6, batch_size=8),
         )  # fmt: skip
         info = train_model(chain.dataset, tmp_path / "model", options)
-        assert info.recipe == recipe
+        assert info.arm == arm
         assert info.training_counts == {"sand": 4, "weed": 4}
 
     @pytest.mark.parametrize("arm", ["finetune+synthetic", "lora+synthetic"])
@@ -397,10 +397,10 @@ class TestTraining:
             given.append(tiles)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("spurgekit.classify.recipes.tune", catch)
+        monkeypatch.setattr("spurgekit.classify.recipes.finetune", catch)
         setup, store, support = self.gather(weighed, chain, arm, trial=1, n=4)
         with pytest.raises(KeyboardInterrupt):
-            train_arm(setup, store, support, parse_arm(arm), TuneOptions(steps=1))
+            train_arm(setup, store, support, parse_arm(arm), FinetuneOptions(steps=1))
         (tiles,) = given
         rows = table(weighed)
         rows = rows[(rows["trial"] == 1) & (rows["n"] == 4)]
@@ -428,5 +428,5 @@ class TestTraining:
         tiles = train.assign(group=places(data, train)).set_index("tile_id", drop=False).loc[ids].reset_index(drop=True)
         setup = set_up(OPTIONS, train)
         store = setup.store()
-        support = Elsewhere.open(data, {"": weighed}, None).gather(store, tiles, parse_arm(arm), n=n, trial=trial)
+        support = ExtraTiles.open(data, {"": weighed}, None).gather(store, tiles, parse_arm(arm), n=n, trial=trial)
         return setup, store, support

@@ -57,7 +57,7 @@ class TestModelFolder:
         assert found["backbone"] == BACKBONE
         assert found["classes"] == list(CLASSES)
         assert (found["image_size_px"], found["tile_size_px"], found["gsd_m"]) == (32, 32, pytest.approx(0.01))
-        assert (found["recipe"], found["unit_features"], found["views"]) == ("probe", True, 8)
+        assert (found["arm"], found["unit_features"], found["views"]) == ("probe", True, 8)
         assert found["calibration"]["method"] == "temperature"
         assert found["training_counts"] == dataset.counts["train"]
         assert found["held_out"]["split"] == dataset.split
@@ -70,8 +70,8 @@ class TestModelFolder:
         held_out = read_model_info(chain.model).held_out
         listed = pd.read_csv(chain.model / "test_predictions.csv")
         assert len(listed) == sum(open_dataset(chain.dataset).info.counts["test"].values())
-        assert held_out.balanced_accuracy == balanced_accuracy_score(listed["label"], listed["predicted"])
-        matrix = confusion_matrix(listed["label"], listed["predicted"], labels=list(CLASSES))
+        assert held_out.balanced_accuracy == balanced_accuracy_score(listed["class"], listed["predicted"])
+        matrix = confusion_matrix(listed["class"], listed["predicted"], labels=list(CLASSES))
         assert held_out.confusion_matrix == tuple(map(tuple, matrix.tolist()))
         assert listed[["p(sand)", "p(weed)"]].sum(axis=1).to_numpy() == pytest.approx(1, abs=2e-5)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from spurgekit.classify.training.finetune import TuneTiles
+from spurgekit.classify.training.finetune import FinetuneTiles
 
 SIDE = 32
 
@@ -39,4 +39,4 @@ def textures(shots, *, seed=0, name="tile", classes=2, **more):
     rng = np.random.default_rng(seed)
     pixels = np.concatenate([dots(rng, shots, period) for period in (4, 16, 8)[:classes]])
     targets = np.repeat(np.eye(classes, dtype=np.float32), shots, axis=0)
-    return TuneTiles(pixels, targets, [f"{name}{i}" for i in range(len(pixels))], **more)
+    return FinetuneTiles(pixels, targets, [f"{name}{i}" for i in range(len(pixels))], **more)

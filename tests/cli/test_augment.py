@@ -35,7 +35,7 @@ class TestRun:
     def test_what_it_made_is_trained_with(self, arguments, chain):
         succeed(*arguments, *FEW, "--method", "real-guidance")
         evaluated = succeed(
-            "evaluate", chain.dataset, "--methods", "probe,probe+synthetic", "--synthetic", "augmented", "--shots", 1,
+            "evaluate", chain.dataset, "--arms", "probe,probe+synthetic", "--synthetic", "augmented", "--shots", 1,
             "--trials", 1, "--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX,
         )  # fmt: skip
         assert "| probe+synthetic |" in evaluated
@@ -43,7 +43,7 @@ class TestRun:
     def test_the_whole_split_is_trained_with_too(self, arguments, chain):
         succeed(*arguments, "--method", "roundtrip")
         succeed(
-            "train", chain.dataset, "--recipe", "probe+synthetic", "--synthetic", "augmented",
+            "train", chain.dataset, "--arm", "probe+synthetic", "--synthetic", "augmented",
             "--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX, "--out", "model",
         )  # fmt: skip
 
@@ -75,29 +75,29 @@ class TestRun:
 
 
 class TestControls:
-    def evaluate(self, chain, methods, *folders):
+    def evaluate(self, chain, arms, *folders):
         named = [part for folder in folders for part in ("--synthetic", folder)]
         return (
-            "evaluate", chain.dataset, "--methods", methods, *named, "--shots", 1, "--trials", 1,
+            "evaluate", chain.dataset, "--arms", arms, *named, "--shots", 1, "--trials", 1,
             "--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX,
         )  # fmt: skip
 
     def test_are_compared_in_one_evaluation(self, arguments, chain):
         succeed(*arguments, *FEW, "--method", "real-guidance", "--out", "edits")
         succeed(*arguments, *FEW, "--method", "roundtrip", "--out", "coded")
-        methods = "probe,probe+synthetic:edits,probe+synthetic:coded"
-        printed = succeed(*self.evaluate(chain, methods, "edits=edits", "coded=coded"))
-        assert [line.split(" | ")[0] for line in printed.splitlines()[2:5]] == [f"| {arm}" for arm in methods.split(",")]
+        arms = "probe,probe+synthetic:edits,probe+synthetic:coded"
+        printed = succeed(*self.evaluate(chain, arms, "edits=edits", "coded=coded"))
+        assert [line.split(" | ")[0] for line in printed.splitlines()[2:5]] == [f"| {arm}" for arm in arms.split(",")]
 
     def test_folders_that_cannot_be_told_apart(self, arguments, chain):
         succeed(*arguments, *FEW, "--method", "roundtrip", "--out", "coded")
-        for methods, folders, message in (
+        for arms, folders, message in (
             ("probe+synthetic:other", ["coded=coded"], "none of the folders of --synthetic (coded); write synthetic:NAME"),
             ("probe+synthetic", ["a=coded", "b=coded"], "is of none of the folders of --synthetic (a, b)"),
             ("probe+synthetic", ["coded", "coded"], "of several folders each needs a name"),
             ("probe+synthetic", ["a=coded", "a=coded"], "two folders are called 'a'"),
         ):
-            assert message in refuse(*self.evaluate(chain, methods, *folders))
+            assert message in refuse(*self.evaluate(chain, arms, *folders))
 
 
 class TestControl:
@@ -122,7 +122,7 @@ class TestControl:
         assert rows["share"].tolist() == [1, 0.5, 1, 0.5]
         assert rows["class"].tolist() == ["sand", "weed", "weed", "sand"]
         succeed(
-            "evaluate", chain.dataset, "--methods", "probe+synthetic", "--synthetic", "augmented", "--shots", 1,
+            "evaluate", chain.dataset, "--arms", "probe+synthetic", "--synthetic", "augmented", "--shots", 1,
             "--trials", 1, "--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX,
         )  # fmt: skip
 

@@ -39,7 +39,7 @@ class TestHelp:
         assert output == succeed(command, "-h")
 
     def test_names_the_defaults(self):
-        assert "[default: models/RECIPE]" in " ".join(succeed("train", "--help").split())
+        assert "[default: models/ARM]" in " ".join(succeed("train", "--help").split())
 
     def test_an_unknown_command(self):
         result = run("mapp")

@@ -40,7 +40,7 @@ def test_the_whole_split_as_published_but_for_what_is_given(dataset, tiny):
     info = read_embeddings(Path("words"))
     assert [word.set for word in info.words] == ["all", "all"]
     chosen = {"steps": 2, "batch": 1, "size_px": 64, "vectors": 2, "templates": ["a map of {}"], "init": "plant",
-              "learning_rate": 0.01, "seed": 3, "turns": "flip", "schedule": "constant"}  # fmt: skip
+              "learning_rate": 0.01, "seed": 3, "augmentation": "hflip", "schedule": "constant"}  # fmt: skip
     assert {name: info.options[name] for name in chosen} == chosen
 
 
@@ -75,9 +75,9 @@ def test_without_a_dataset_or_a_survey():
 @pytest.mark.parametrize(
     ("arguments", "chosen"),
     [
-        ((), {"steps": 1000, "turns": "dihedral", "size_px": None, "seed": 5}),
-        (("--preset", "published"), {"steps": 1000, "turns": "flip", "size_px": 512}),
-        (("--preset", "published", "--learn-preset", "spurgekit"), {"turns": "dihedral"}),
+        ((), {"steps": 1000, "augmentation": "dihedral", "size_px": None, "seed": 5}),
+        (("--preset", "published"), {"steps": 1000, "augmentation": "hflip", "size_px": 512}),
+        (("--preset", "published", "--learn-preset", "spurgekit"), {"augmentation": "dihedral"}),
         (("--size", 256), {"size_px": 256}),
         (
             ("--size", 256, "--learn-size", 128, "--learn-steps", 7, "--learn-batch", 2),

@@ -25,9 +25,9 @@ class TestInfo:
         info = read_model_info(chain.model)
         lines = succeed("model", "info", chain.model).splitlines()
         said = {line[:11].strip(): line[12:] for line in lines[:8]}
-        assert list(said) == ["model", "recipe", "backbone", "classes", "tiles", "views", "calibration", "tested"]
+        assert list(said) == ["model", "arm", "backbone", "classes", "tiles", "views", "calibration", "tested"]
         assert said["model"] == str(chain.model)
-        assert said["recipe"] == info.recipe
+        assert said["arm"] == info.arm
         assert said["backbone"].startswith(f"{BACKBONE}, ")
         assert said["backbone"].endswith(f"shown {TILE_PX} x {TILE_PX} px")
         counts = info.training_counts

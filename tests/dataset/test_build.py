@@ -177,7 +177,7 @@ class TestFolder:
         assert dataset.info == info
         assert (info.size_px, info.gsd_m, info.crs) == (10, pytest.approx(0.01), "EPSG:32612")
         rows = dataset.split("test")
-        assert rows["target"].tolist() == [0 if label == "weed" else 1 for label in rows["label"]]
+        assert rows["target"].tolist() == [0 if label == "weed" else 1 for label in rows["class"]]
         assert all(path.is_file() for path in rows["path"])
 
     def test_the_card_tells_people(self, field):

@@ -27,12 +27,12 @@ def copy(tmp_path):
     for side, count, north in (("train", 6, 0.0), ("test", 2, 500.0)):
         rows = []
         for label in ("absent", "present"):
-            for view in ("crop", "context"):
-                (folder / "data" / view / side / label).mkdir(parents=True)
+            for config in ("crop", "context"):
+                (folder / "data" / config / side / label).mkdir(parents=True)
             for _ in range(count):
-                for view, px in (("crop", 39), ("context", 64)):
+                for config, px in (("crop", 39), ("context", 64)):
                     image = Image.fromarray(rng.integers(0, 256, (px, px, 3), np.uint8))
-                    image.save(folder / "data" / view / side / label / f"{number}_1.tif")
+                    image.save(folder / "data" / config / side / label / f"{number}_1.tif")
                 rows.append(
                     {
                         "file_name": f"{label}/{number}_1.tif",
@@ -47,8 +47,8 @@ def copy(tmp_path):
                     }
                 )
                 number += 1
-        for view in ("crop", "context"):
-            pd.DataFrame(rows).to_csv(folder / "data" / view / side / "metadata.csv", index=False)
+        for config in ("crop", "context"):
+            pd.DataFrame(rows).to_csv(folder / "data" / config / side / "metadata.csv", index=False)
     (folder / "data" / "orthomosaic").mkdir()
     for tile in range(3):
         Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)).save(folder / "data" / "orthomosaic" / f"{tile}.tif")
@@ -69,7 +69,7 @@ def test_crops_come_with_the_split_the_fields_and_the_classes_that_they_have(cop
 
 
 def test_all_views(copy, tmp_path):
-    info = fetch_leafy_spurge(copy, tmp_path / "out", views=("crop", "context", "unlabelled"))
+    info = fetch_leafy_spurge(copy, tmp_path / "out", configs=("crop", "context", "unlabelled"))
     context = open_dataset(tmp_path / "out" / "context")
     assert context.info.size_px == 64
     assert context.split("test")["idx"].tolist() == [12, 13, 14, 15]
@@ -89,8 +89,8 @@ def test_a_folder_that_is_no_copy(tmp_path):
 
 
 def test_a_view_that_there_is_not(copy, tmp_path):
-    with pytest.raises(InputError, match="there is no view 'full'; there are crop, context, unlabelled"):
-        fetch_leafy_spurge(copy, tmp_path / "out", views=("full",))
+    with pytest.raises(InputError, match="there is no config 'full'; there are crop, context, unlabelled"):
+        fetch_leafy_spurge(copy, tmp_path / "out", configs=("full",))
 
 
 def test_neither_a_connection_nor_a_copy(tmp_path, monkeypatch):

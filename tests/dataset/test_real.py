@@ -92,9 +92,9 @@ def check(folder, load):
 
 
 class TestPoints:
-    @pytest.mark.parametrize(("view", "size_px"), [("crop", 50), ("context", 512)])
-    def test_both_views(self, dune, load, view, size_px):
-        loaded = check(dune / view, load)
+    @pytest.mark.parametrize(("config", "size_px"), [("crop", 50), ("context", 512)])
+    def test_both_configs(self, dune, load, config, size_px):
+        loaded = check(dune / config, load)
         assert list(loaded["train"].features)[: len(LEAFY_SPURGE_FIELDS)] == LEAFY_SPURGE_FIELDS
         assert loaded["test"][0]["image"].size == (size_px, size_px)
         assert set(loaded["test"]["cluster"]) == {0, 3, 6}

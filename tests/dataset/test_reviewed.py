@@ -27,7 +27,7 @@ def test_a_label_that_was_changed(field):
     info = build(field)
     assert info.counts["train"] == {"sand": 4, "weed": 5}
     rows = open_dataset(field / "dataset").split("train").set_index("tile_id")
-    assert rows.loc["field_r00000_c00001", ["label", "label_from", "reviewers"]].tolist() == ["sand", "review", "ada"]
+    assert rows.loc["field_r00000_c00001", ["class", "label_from", "reviewers"]].tolist() == ["sand", "review", "ada"]
     assert info.label_from == {"column": 20, "review": 1}
 
 

@@ -5,7 +5,7 @@ from PIL import Image
 
 from spurgekit.diffusion.image_tensors import read_picture, to_model
 from spurgekit.diffusion.latent_cache import LatentBank
-from spurgekit.dihedral import turned
+from spurgekit.dihedral import view_of
 from spurgekit.errors import InputError
 
 
@@ -24,7 +24,7 @@ def test_latents_of_views_are_those_of_turned_tiles(backbone, paths):
     noise = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     latents = bank.sample([paths[1], paths[2]], [1, 2], noise)
     for row, path, view in ((0, paths[1], 3), (1, paths[2], 4)):
-        found = backbone.encode(turned(to_model([read_picture(path)], 64), view))
+        found = backbone.encode(view_of(to_model([read_picture(path)], 64), view))
         torch.testing.assert_close(latents[row : row + 1], found.mean + found.std * noise[row : row + 1], atol=1e-5, rtol=0)
     assert not latents.is_inference()  # gradients are taken later on
 

@@ -19,7 +19,7 @@ from tests.command import refuse, succeed
 
 OPTIONS = EvaluateOptions(
     BACKBONE, pretrained=False, image_size_px=32, precision="float32",
-    methods=("plain", "probe", "probe+cutmix"), shots=(1, 4), trials=3,
+    arms=("plain", "probe", "probe+cutmix"), shots=(1, 4), trials=3,
 )  # fmt: skip
 SIDE = 24
 
@@ -74,22 +74,22 @@ class TestKnownAnswers:
             assert mean_of(evaluated, arm, 4) > 0.97
 
     def test_noise_stays_at_chance(self, noise, tmp_path):
-        report = evaluate(noise, tmp_path / "e", replace(OPTIONS, methods=("probe", "probe+dihedral"), trials=4))
+        report = evaluate(noise, tmp_path / "e", replace(OPTIONS, arms=("probe", "probe+dihedral"), trials=4))
         for arm in ("probe", "probe+dihedral"):
             assert mean_of(report, arm, 4) == pytest.approx(0.5, abs=0.12)
         assert not report.differences["real"].any()
 
     def test_an_arm_that_only_repeats_its_tiles_gains_nothing(self, easy, tmp_path):
-        report = evaluate(easy, tmp_path / "e", replace(OPTIONS, methods=("probe", "probe+duplicate")))
+        report = evaluate(easy, tmp_path / "e", replace(OPTIONS, arms=("probe", "probe+duplicate")))
         rows = report.differences[report.differences["metric"] == "balanced_accuracy"]
         assert rows["difference"].abs().max() == 0
         assert not rows["real"].any()
 
     def test_synthetic_tiles_that_were_made_of_test_tiles_are_caught(self, easy, tmp_path):
         test = open_dataset(easy).split("test").iloc[0]
-        rows = [synthetic("leak", tile_id=test["tile_id"], trial=None, n=None, **{"class": test["label"]})]
+        rows = [synthetic("leak", tile_id=test["tile_id"], trial=None, n=None, **{"class": test["class"]})]
         write_augmented(tmp_path / "augmented", rows)
-        options = replace(OPTIONS, methods=("probe", "probe+synthetic"), synthetic=tmp_path / "augmented")
+        options = replace(OPTIONS, arms=("probe", "probe+synthetic"), synthetic=tmp_path / "augmented")
         with pytest.raises(LeakageError, match=r"made from tiles outside of the support set, e\.g\. leak from"):
             evaluate(easy, tmp_path / "e", options)
         assert not (tmp_path / "e").exists()
@@ -127,7 +127,7 @@ class TestCells:
 
     def test_one_that_is_done_is_extended(self, evaluated, easy, tmp_path):
         out = shutil.copytree(evaluated.folder, tmp_path / "e")
-        more = evaluate(easy, out, replace(OPTIONS, methods=(*OPTIONS.methods, "probe+flip")))
+        more = evaluate(easy, out, replace(OPTIONS, arms=(*OPTIONS.arms, "probe+flip")))
         assert (more.cells, more.resumed) == (24, 18)
         before, after = (pd.read_parquet(folder / "predictions.parquet") for folder in (evaluated.folder, out))
         pd.testing.assert_frame_equal(before, after.iloc[: len(before)])
@@ -148,7 +148,7 @@ class TestCells:
 
 class TestFolds:
     def test_each_place_is_left_out_in_turn(self, easy, tmp_path):
-        options = replace(OPTIONS, methods=("probe",), leave_out="group", shots=(2, 0), trials=2)
+        options = replace(OPTIONS, arms=("probe",), leave_out="group", shots=(2, 0), trials=2)
         report = evaluate(easy, tmp_path / "e", options)
         table = pd.read_parquet(report.folder / "predictions.parquet")
         assert set(table["fold"]) == {f"P{i:02d}" for i in range(8)}
@@ -160,20 +160,20 @@ class TestFolds:
         assert "P03" in text
 
     def test_the_whole_training_split_is_one_trial(self, easy, tmp_path):
-        report = evaluate(easy, tmp_path / "e", replace(OPTIONS, methods=("probe",), shots=(0,)))
+        report = evaluate(easy, tmp_path / "e", replace(OPTIONS, arms=("probe",), shots=(0,)))
         assert report.cells == 1
 
 
 class TestTuned:
     def test_finetuning_goes_through_the_same_cells(self, easy, tmp_path):
-        from spurgekit.classify.training.finetune_options import TuneOptions
+        from spurgekit.classify.training.finetune_options import FinetuneOptions
 
         options = replace(
             OPTIONS,
-            methods=("finetune", "finetune+dihedral"),
+            arms=("finetune", "finetune+dihedral"),
             shots=(2,),
             trials=1,
-            tuning=TuneOptions(steps=12, batch_size=8),
+            finetuning=FinetuneOptions(steps=12, batch_size=8),
         )
         report = evaluate(easy, tmp_path / "e", options)
         assert report.cells == 2
@@ -191,8 +191,8 @@ class TestBadInput:
             ({"trials": 9}, "has support sets of 4 trials; pass --trials 4"),
             ({"leave_out": "altitude"}, "has no column 'altitude'; places are in"),
             ({"leave_out": "group", "shots": (40,)}, "with group P00 left out there are 21 tiles of class"),
-            ({"methods": ("probe+retrieval",)}, "has no unlabelled tiles; tile with --unlabelled"),
-            ({"methods": ("probe+synthetic",)}, "wants synthetic tiles; pass their folder with --synthetic DIR"),
+            ({"arms": ("probe+retrieval",)}, "has no unlabelled tiles; tile with --unlabelled"),
+            ({"arms": ("probe+synthetic",)}, "wants synthetic tiles; pass their folder with --synthetic DIR"),
         ],
     )
     def test_one_line_each(self, easy, tmp_path, changes, says):
@@ -206,7 +206,7 @@ class TestBadInput:
         [
             ({"trials": 0}, "0 trials of"),
             ({"baseline": "lora"}, "--baseline lora is none of the arms plain, probe, probe"),
-            ({"methods": ("probe", "probe")}, "names probe twice"),
+            ({"arms": ("probe", "probe")}, "names probe twice"),
         ],
     )
     def test_options_that_cannot_be(self, changes, says):
@@ -221,8 +221,8 @@ class TestBadInput:
 
 def test_from_the_command_line(easy, tmp_path):
     common = ("evaluate", easy, "--no-pretrained", "--backbone", BACKBONE, "--image-size", 32, "--out", tmp_path / "e")
-    said = succeed(*common, "--methods", "plain,probe", "--shots", "1,all", "--trials", 2)
+    said = succeed(*common, "--arms", "plain,probe", "--shots", "1,all", "--trials", 2)
     assert "| plain |" in said
     assert "6 cells; balanced_accuracy in " in said
-    assert "(6 were there already)" in succeed(*common, "--methods", "plain,probe", "--shots", "1,all", "--trials", 2)
+    assert "(6 were there already)" in succeed(*common, "--arms", "plain,probe", "--shots", "1,all", "--trials", 2)
     assert "'three' is no number of shots; pass e.g. 1,4,16,all" in refuse(*common, "--shots", "three")

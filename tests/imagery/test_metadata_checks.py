@@ -3,7 +3,7 @@ from datetime import date
 import pytest
 
 from spurgekit.imagery.exif import Exif
-from spurgekit.imagery.metadata_checks import doubts
+from spurgekit.imagery.metadata_checks import metadata_warnings
 from spurgekit.imagery.xmp import DroneXmp
 
 NOTHING = dict.fromkeys(Exif.model_fields)
@@ -20,7 +20,7 @@ YAW = DroneXmp(gimbal_yaw_deg=44, gimbal_pitch_deg=-90, gimbal_roll_deg=0)
 
 
 def said(size_px=(4000, 2250), xmp=YAW, **change):
-    return doubts(Exif(**{**AS_FLOWN, **change}), xmp, *size_px, today=date(2024, 6, 1))
+    return metadata_warnings(Exif(**{**AS_FLOWN, **change}), xmp, *size_px, today=date(2024, 6, 1))
 
 
 def test_a_frame_as_the_drone_wrote_it():
@@ -28,7 +28,7 @@ def test_a_frame_as_the_drone_wrote_it():
 
 
 def test_a_photo_that_says_nothing():
-    assert doubts(None, None, 4000, 2250) == ()
+    assert metadata_warnings(None, None, 4000, 2250) == ()
 
 
 class TestClocks:

@@ -8,8 +8,8 @@ import pytest
 from spurgekit.review import open_folder
 from spurgekit.review.app import Review, make_app
 from spurgekit.review.guard import Guard
-from spurgekit.review.shared_log import Journal
-from spurgekit.review.site_images import find_sources
+from spurgekit.review.shared_log import SharedLog
+from spurgekit.review.site_images import find_site_images
 from spurgekit.review.surroundings import Surroundings
 from spurgekit.review.tile_pictures import TilePictures
 from spurgekit.tiles.review_log import LOG, append_decisions, read_decisions
@@ -23,7 +23,7 @@ class Client:
     def __init__(self, folder):
         pictures = TilePictures(folder)
         self.review = Review(
-            folder, Journal(folder.path), pictures, Surroundings(folder, pictures, find_sources(folder)), "ada"
+            folder, SharedLog(folder.path), pictures, Surroundings(folder, pictures, find_site_images(folder)), "ada"
         )
         self.guard = Guard(make_app(self.review), 8765)
         answer = request(self.guard, self.guard.link.removeprefix(f"http://{HOST}"))

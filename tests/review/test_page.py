@@ -14,8 +14,8 @@ from spurgekit.review import open_folder
 from spurgekit.review.app import Review, make_app
 from spurgekit.review.guard import Guard
 from spurgekit.review.serve import listen, make_server
-from spurgekit.review.shared_log import Journal
-from spurgekit.review.site_images import find_sources
+from spurgekit.review.shared_log import SharedLog
+from spurgekit.review.site_images import find_site_images
 from spurgekit.review.surroundings import Surroundings
 from spurgekit.review.tile_pictures import TilePictures
 from spurgekit.tiles.review_log import LOG, append_decisions, read_decisions, read_outcomes
@@ -57,7 +57,9 @@ def context(browser):
 def served_here(folder, reviewer="ada"):
     """Serve in a thread, which starts sooner than a process; yields the link."""
     pictures = TilePictures(folder)
-    review = Review(folder, Journal(folder.path), pictures, Surroundings(folder, pictures, find_sources(folder)), reviewer)
+    review = Review(
+        folder, SharedLog(folder.path), pictures, Surroundings(folder, pictures, find_site_images(folder)), reviewer
+    )
     with listen(0) as listener:
         guard = Guard(make_app(review), listener.getsockname()[1])
         server = make_server(guard)

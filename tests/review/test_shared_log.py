@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from spurgekit.errors import InputError
-from spurgekit.review.shared_log import Entry, Journal, as_name
+from spurgekit.review.shared_log import Entry, SharedLog, as_name
 from spurgekit.tiles.review_log import LOG, DamagedLogWarning, append_decisions, read_decisions
 from tests.review import NOTHING, REJECTED, SAND, WEED, decided, tile_id
 
@@ -21,12 +21,12 @@ def entry(number, after, who="ada", **more):
 
 
 @pytest.fixture
-def journal(tmp_path):
-    return Journal(tmp_path)
+def log(tmp_path):
+    return SharedLog(tmp_path)
 
 
-def test_an_entry_is_on_the_disk_when_it_is_recorded(journal, tmp_path):
-    journal.record([entry(0, WEED)])
+def test_an_entry_is_on_the_disk_when_it_is_recorded(log, tmp_path):
+    log.record([entry(0, WEED)])
     assert json.loads((tmp_path / LOG).read_text()) == {
         "id": "ada-0-weed",
         "when": "2026-06-14T09:30:00Z",
@@ -35,66 +35,66 @@ def test_an_entry_is_on_the_disk_when_it_is_recorded(journal, tmp_path):
         "before": {"verdict": None, "label": None, "note": ""},
         "after": {"verdict": "accepted", "label": "weed", "note": ""},
     }
-    assert journal.saved == 1
+    assert log.saved == 1
 
 
-def test_what_was_before_is_what_the_log_says(journal):
-    journal.record([entry(0, WEED), entry(0, SAND)])
-    journal.record([entry(0, REJECTED)])
-    assert [decision.before for decision in journal.decisions()] == [NOTHING, WEED, SAND]
+def test_what_was_before_is_what_the_log_says(log):
+    log.record([entry(0, WEED), entry(0, SAND)])
+    log.record([entry(0, REJECTED)])
+    assert [decision.before for decision in log.decisions()] == [NOTHING, WEED, SAND]
 
 
-def test_reviewers_have_their_own(journal):
-    journal.record([entry(0, WEED), entry(0, SAND, who="bo"), entry(1, SAND, who="bo")])
-    assert [decision.before for decision in journal.decisions()] == [NOTHING] * 3
-    assert journal.of_reviewer("ada") == {tile_id(0): WEED}
-    assert journal.opinions()[tile_id(0)] == {"ada": WEED, "bo": SAND}
+def test_reviewers_have_their_own(log):
+    log.record([entry(0, WEED), entry(0, SAND, who="bo"), entry(1, SAND, who="bo")])
+    assert [decision.before for decision in log.decisions()] == [NOTHING] * 3
+    assert log.of_reviewer("ada") == {tile_id(0): WEED}
+    assert log.opinions()[tile_id(0)] == {"ada": WEED, "bo": SAND}
 
 
 @pytest.mark.parametrize("again", [True, False])
-def test_an_entry_that_is_sent_again_counts_once(journal, tmp_path, again):
-    journal.record([entry(0, WEED)])
+def test_an_entry_that_is_sent_again_counts_once(log, tmp_path, again):
+    log.record([entry(0, WEED)])
     if again:
-        journal = Journal(tmp_path)
-    journal.record([entry(0, WEED), entry(1, SAND), entry(1, SAND)])
+        log = SharedLog(tmp_path)
+    log.record([entry(0, WEED), entry(1, SAND), entry(1, SAND)])
     assert [decision.tile for decision in read_decisions(tmp_path / LOG)] == [tile_id(0), tile_id(1)]
 
 
-def test_what_others_append_is_taken_in(journal, tmp_path):
-    journal.record([entry(0, WEED)])
-    before = journal.revision
+def test_what_others_append_is_taken_in(log, tmp_path):
+    log.record([entry(0, WEED)])
+    before = log.revision
     append_decisions(tmp_path / LOG, [decided("bo", 1, SAND), decided("ada", 0, SAND, before=WEED)])
-    assert journal.of_reviewer("bo") == {tile_id(1): SAND}
-    assert journal.revision > before
-    journal.record([entry(0, REJECTED)])
-    assert journal.decisions()[-1].before == SAND
+    assert log.of_reviewer("bo") == {tile_id(1): SAND}
+    assert log.revision > before
+    log.record([entry(0, REJECTED)])
+    assert log.decisions()[-1].before == SAND
 
 
-def test_the_revision_stays_while_nothing_is_decided(journal):
-    journal.record([entry(0, WEED)])
-    assert journal.revision == journal.revision
-    before = journal.revision
-    journal.record([entry(0, WEED)])
-    assert journal.revision == before
+def test_the_revision_stays_while_nothing_is_decided(log):
+    log.record([entry(0, WEED)])
+    assert log.revision == log.revision
+    before = log.revision
+    log.record([entry(0, WEED)])
+    assert log.revision == before
 
 
-def test_a_note_without_a_verdict_is_kept(journal):
-    journal.record([entry(0, NOTHING.model_copy(update={"note": "shade"}))])
-    assert journal.of_reviewer("ada")[tile_id(0)].note == "shade"
-    assert journal.opinions() == {}
+def test_a_note_without_a_verdict_is_kept(log):
+    log.record([entry(0, NOTHING.model_copy(update={"note": "shade"}))])
+    assert log.of_reviewer("ada")[tile_id(0)].note == "shade"
+    assert log.opinions() == {}
 
 
 def test_a_log_that_was_cut_off(tmp_path):
     append_decisions(tmp_path / LOG, [decided("ada", 0, WEED), decided("ada", 1, SAND)])
     (tmp_path / LOG).write_bytes((tmp_path / LOG).read_bytes()[:-20])
-    journal = Journal(tmp_path)
-    assert journal.damage.endswith("line 2 is cut off or damaged, and left out")
-    journal.record([entry(2, SAND)])
+    log = SharedLog(tmp_path)
+    assert log.damage.endswith("line 2 is cut off or damaged, and left out")
+    log.record([entry(2, SAND)])
     with pytest.warns(DamagedLogWarning, match="line 2 is"):
-        assert set(journal.of_reviewer("ada")) == {tile_id(0), tile_id(2)}
+        assert set(log.of_reviewer("ada")) == {tile_id(0), tile_id(2)}
 
 
-def test_a_disk_that_is_full_for_a_while(journal, tmp_path, monkeypatch):
+def test_a_disk_that_is_full_for_a_while(log, tmp_path, monkeypatch):
     def full(path, decisions):
         first, *_ = decisions
         append_decisions(path, [first])
@@ -103,8 +103,8 @@ def test_a_disk_that_is_full_for_a_while(journal, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("spurgekit.review.shared_log.append_decisions", full)
         with pytest.raises(OSError, match="No space left"):
-            journal.record([entry(0, WEED), entry(1, SAND)])
-    journal.record([entry(0, WEED), entry(1, SAND)])
+            log.record([entry(0, WEED), entry(1, SAND)])
+    log.record([entry(0, WEED), entry(1, SAND)])
     assert [decision.tile for decision in read_decisions(tmp_path / LOG)] == [tile_id(0), tile_id(1)]
 
 

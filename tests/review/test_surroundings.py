@@ -16,7 +16,7 @@ from spurgekit.dataset import DatasetOptions, build_dataset
 from spurgekit.errors import InputError
 from spurgekit.plots import PlotProtocol
 from spurgekit.review import open_folder
-from spurgekit.review.site_images import find_sources
+from spurgekit.review.site_images import find_site_images
 from spurgekit.review.surroundings import PAPER, Surroundings
 from spurgekit.review.tile_pictures import TilePictures
 from spurgekit.tiles import PlotOptions, TileOptions, make_tiles
@@ -34,7 +34,7 @@ def look():
     opened = []
 
     def look(folder, tile, **options):
-        opened.append(Surroundings(folder, TilePictures(folder), find_sources(folder, **options)))
+        opened.append(Surroundings(folder, TilePictures(folder), find_site_images(folder, **options)))
         view = opened[-1].view(tile)
         return np.asarray(Image.open(io.BytesIO(view.jpeg))).astype(int), view.origin
 
@@ -165,7 +165,7 @@ class TestFromOtherTiles:
 
 class TestSources:
     def found(self, folder, **options):
-        return {name: source.path.resolve() for name, source in find_sources(folder, **options).items()}
+        return {name: source.path.resolve() for name, source in find_site_images(folder, **options).items()}
 
     def test_where_the_provenance_says(self, dune, monkeypatch):
         (dune / "elsewhere").mkdir()
@@ -201,18 +201,18 @@ class TestSources:
     def test_nowhere_that_the_user_says(self, folder, dune):
         (dune / "empty").mkdir()
         with pytest.raises(InputError, match=r"empty has none of the images that the tiles were cut from \(dune\.tif\)"):
-            find_sources(folder, dune / "empty")
+            find_site_images(folder, dune / "empty")
 
     def test_an_image_that_was_placed_by_markers_is_not_used(self, folder, dune):
         record = json.loads((dune / "tiles" / "provenance.json").read_text())
         record["parameters"]["plots"]["gcp"] = "gcps.csv"
         (dune / "tiles" / "provenance.json").write_text(json.dumps(record))
-        assert find_sources(folder) == {}
+        assert find_site_images(folder) == {}
 
     def test_a_path_in_the_index_is_a_name(self, dune):
         (dune / "tiles" / "provenance.json").unlink()
         add_columns(dune / "tiles", source="../../etc/passwd")
-        assert find_sources(open_folder(dune / "tiles")) == {}
+        assert find_site_images(open_folder(dune / "tiles")) == {}
 
 
 def test_tiles_of_plots_are_upright_in_their_surroundings(tmp_path, make_tif, look):

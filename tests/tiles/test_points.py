@@ -254,7 +254,7 @@ class TestViews:
         at([(20, 15), (12, 8)]).to_file(tmp_path / "points.gpkg")
         options = TileOptions(points=tmp_path / "points.gpkg", size_px=4, context_px=12, unlabelled_px=8)
         report = make_tiles([image], tmp_path / "tiles", options)
-        assert {name: view.written for name, view in report.views.items()} == {"context": 2, "unlabelled": 3 * 5}
+        assert {name: config.written for name, config in report.configs.items()} == {"context": 2, "unlabelled": 3 * 5}
         return tmp_path / "tiles"
 
     def test_the_context_lies_around_the_same_point_under_the_same_id(self, tiles):

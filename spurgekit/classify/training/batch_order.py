@@ -69,7 +69,7 @@ def read_pixels(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TuneTiles:
+class FinetuneTiles:
     """Tiles to learn from, or to stop early by.
 
     Attributes
@@ -151,7 +151,7 @@ class _Stratum:
     shares: NDArray[np.float64]
 
 
-class Draws:
+class BatchOrder:
     """The tiles of each batch.
 
     Classes take turns, so all are seen as often, however rare they are on the ground. Within a class, synthetic tiles come at
@@ -161,7 +161,7 @@ class Draws:
 
     Parameters
     ----------
-    tiles : TuneTiles
+    tiles : FinetuneTiles
     batch_size : int
     seed : int
 
@@ -171,7 +171,7 @@ class Draws:
         If a class has no tile of some weight.
     """
 
-    def __init__(self, tiles: TuneTiles, batch_size: int, seed: int) -> None:
+    def __init__(self, tiles: FinetuneTiles, batch_size: int, seed: int) -> None:
         self.tiles = tiles
         self.batch_size = batch_size
         self.seed = seed

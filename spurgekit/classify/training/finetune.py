@@ -13,12 +13,12 @@ from torch import nn
 
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.training.adapters import adapted
-from spurgekit.classify.training.batch_order import TuneTiles, read_pixels
-from spurgekit.classify.training.finetune_options import TuneOptions, TuneReport
+from spurgekit.classify.training.batch_order import FinetuneTiles, read_pixels
+from spurgekit.classify.training.finetune_options import FinetuneOptions, FinetuneReport
 from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.precision import pick_precision, put_on
 from spurgekit.classify.training.training_checkpoint import (
-    Stamp,
+    Fingerprints,
     TrainingState,
     load_checkpoint,
     save_checkpoint,
@@ -26,12 +26,12 @@ from spurgekit.classify.training.training_checkpoint import (
     stamp_of_text,
     stamp_of_tiles,
 )
-from spurgekit.classify.training.training_loop import Loop
+from spurgekit.classify.training.training_loop import TrainingLoop
 from spurgekit.errors import InputError, LeakageError
 from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
 
-__all__ = ["TuneOptions", "TuneReport", "TuneTiles", "read_pixels", "tune"]
+__all__ = ["FinetuneOptions", "FinetuneReport", "FinetuneTiles", "finetune", "read_pixels"]
 
 FEWEST_SHOTS = 5
 """Of fewer tiles a class, none can be spared to stop by, and what is stopped by them is noise."""
@@ -39,23 +39,23 @@ FEWEST_SHOTS = 5
 CHECKPOINT_STEPS = 50
 
 
-def tune(
+def finetune(
     network: Network,
     preprocess: Preprocess,
-    tiles: TuneTiles,
-    options: TuneOptions,
+    tiles: FinetuneTiles,
+    options: FinetuneOptions,
     *,
-    validation: TuneTiles | None = None,
+    validation: FinetuneTiles | None = None,
     checkpoint: Path | None = None,
     checkpoint_steps: int = CHECKPOINT_STEPS,
     progress: Progress = silent,
-) -> TuneReport:
+) -> FinetuneReport:
     """Train a network on tiles, in place.
 
-    Classes take turns in the batches (see :class:`~spurgekit.classify.training.batch_order.Draws`), so the network learns that
-    they are equally common: the report's ``prior`` says so. The running statistics of batch normalisation stay as they are:
-    those of few tiles, drawn again and again and mixed, are not those of the ground to be mapped. On a CPU the same input gives
-    the same bytes, with a checkpoint in between or without one.
+    Classes take turns in the batches (see :class:`~spurgekit.classify.training.batch_order.BatchOrder`), so the network learns
+    that they are equally common: the report's ``prior`` says so. The running statistics of batch normalisation stay as they
+    are: those of few tiles, drawn again and again and mixed, are not those of the ground to be mapped. On a CPU the same input
+    gives the same bytes, with a checkpoint in between or without one.
 
     Parameters
     ----------
@@ -64,9 +64,9 @@ def tune(
         evaluation mode; after an error it is of no more use.
     preprocess : Preprocess
         Its device is trained on.
-    tiles : TuneTiles
-    options : TuneOptions
-    validation : TuneTiles, optional
+    tiles : FinetuneTiles
+    options : FinetuneOptions
+    validation : FinetuneTiles, optional
         Of other places than ``tiles``, and none that the model is tested on.
     checkpoint : pathlib.Path, optional
         A safetensors file to go on from where it is there, written every ``checkpoint_steps`` steps and at the end.
@@ -75,7 +75,7 @@ def tune(
 
     Returns
     -------
-    TuneReport
+    FinetuneReport
 
     Raises
     ------
@@ -92,11 +92,11 @@ def tune(
     stops, notes = _stops_early(options, tiles, validation)
     validation = validation if stops else None
     put_on(network, device)
-    stamp: Stamp = {}
+    stamp: Fingerprints = {}
     if checkpoint is not None:
         stamp = _stamp(network, preprocess, tiles, validation, options, dtype)
     with _learning(network, options) as learning:
-        loop = Loop(network, preprocess, tiles, options, dtype, learning)
+        loop = TrainingLoop(network, preprocess, tiles, options, dtype, learning)
         state = TrainingState()
         if checkpoint is not None and checkpoint.exists():
             state = load_checkpoint(checkpoint, stamp, learning, loop.optimiser)
@@ -122,7 +122,7 @@ def tune(
                 learning[name].copy_(value)
         learned = sum(parameter.numel() for parameter in learning.values())
     network.eval()
-    return TuneReport(
+    return FinetuneReport(
         steps=state.step,
         best_step=state.best_step,
         losses=tuple(state.losses),
@@ -135,7 +135,7 @@ def tune(
 
 
 @contextmanager
-def _learning(network: Network, options: TuneOptions) -> Iterator[dict[str, nn.Parameter]]:
+def _learning(network: Network, options: FinetuneOptions) -> Iterator[dict[str, nn.Parameter]]:
     """Yield what learns by a recipe, by name; afterwards the network is plain again."""
     if options.recipe == "finetune":
         network.requires_grad_(True)
@@ -146,7 +146,7 @@ def _learning(network: Network, options: TuneOptions) -> Iterator[dict[str, nn.P
         yield {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
 
 
-def _check(network: Network, tiles: TuneTiles, validation: TuneTiles | None, options: TuneOptions) -> None:
+def _check(network: Network, tiles: FinetuneTiles, validation: FinetuneTiles | None, options: FinetuneOptions) -> None:
     """Raise an error if these do not go together."""
     classes = network.classifier.out_features
     for name, given in (("training", tiles), ("validation", validation)):
@@ -158,7 +158,9 @@ def _check(network: Network, tiles: TuneTiles, validation: TuneTiles | None, opt
         raise LeakageError(f"tile {shared[0]} is in both the training and the validation tiles; hold out other places")
 
 
-def _stops_early(options: TuneOptions, tiles: TuneTiles, validation: TuneTiles | None) -> tuple[bool, tuple[str, ...]]:
+def _stops_early(
+    options: FinetuneOptions, tiles: FinetuneTiles, validation: FinetuneTiles | None
+) -> tuple[bool, tuple[str, ...]]:
     """Return whether to stop early, and what to say where that was asked for and is not done."""
     if not options.early_stopping or validation is None:
         return False, ()
@@ -172,11 +174,11 @@ def _stops_early(options: TuneOptions, tiles: TuneTiles, validation: TuneTiles |
 def _stamp(
     network: Network,
     preprocess: Preprocess,
-    tiles: TuneTiles,
-    validation: TuneTiles | None,
-    options: TuneOptions,
+    tiles: FinetuneTiles,
+    validation: FinetuneTiles | None,
+    options: FinetuneOptions,
     dtype: torch.dtype | None,
-) -> Stamp:
+) -> Fingerprints:
     """Return what a training is made from."""
     told = replace(options, precision="float32" if dtype is None else "bfloat16", early_stopping=validation is not None)
     tile = tiles.pixels[np.array([0])]

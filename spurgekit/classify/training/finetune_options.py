@@ -16,7 +16,7 @@ HEAD_LEARNING_RATE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class TuneOptions:
+class FinetuneOptions:
     """How to train on a backbone.
 
     Attributes
@@ -81,7 +81,7 @@ class TuneOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class TuneReport:
+class FinetuneReport:
     """How a training went.
 
     Attributes

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-from spurgekit.dihedral import each_turned
+from spurgekit.dihedral import views_of
 from spurgekit.errors import ModelError
 
 
@@ -49,5 +49,5 @@ class Network(nn.Module):
         return cast(Tensor, self.classifier(self.features(images)))
 
     def averaged(self, images: Tensor, views: int) -> Tensor:
-        """Return logits averaged over the first ``views`` turns of images, [n, classes]."""
-        return torch.stack([self(turned).float() for turned in each_turned(images, range(views))]).mean(dim=0)
+        """Return logits averaged over the first ``views`` views of images, [n, classes]."""
+        return torch.stack([self(view).float() for view in views_of(images, range(views))]).mean(dim=0)

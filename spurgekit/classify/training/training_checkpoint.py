@@ -16,14 +16,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from spurgekit.classify.training.batch_order import PixelsOnDisk, TuneTiles
+from spurgekit.classify.training.batch_order import FinetuneTiles, PixelsOnDisk
 from spurgekit.errors import ModelError
 from spurgekit.outputs import fingerprint, output_file
 
 KEY = "spurgekit_checkpoint"
 VERSION = 1
 
-Stamp = dict[str, str]
+Fingerprints = dict[str, str]
 """What a training is made from, by name, each as a hash; checkpoints of other stamps are refused."""
 
 
@@ -57,7 +57,7 @@ class TrainingState:
 
 def save_checkpoint(
     path: Path,
-    stamp: Stamp,
+    stamp: Fingerprints,
     state: TrainingState,
     learning: Mapping[str, nn.Parameter],
     optimiser: torch.optim.Optimizer,
@@ -97,7 +97,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, stamp: Stamp, learning: Mapping[str, nn.Parameter], optimiser: torch.optim.Optimizer
+    path: Path, stamp: Fingerprints, learning: Mapping[str, nn.Parameter], optimiser: torch.optim.Optimizer
 ) -> TrainingState:
     """Read a checkpoint into the parameters and the optimiser.
 
@@ -159,7 +159,7 @@ def stamp_of_network(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def stamp_of_tiles(tiles: TuneTiles) -> str:
+def stamp_of_tiles(tiles: FinetuneTiles) -> str:
     """Return a hash of all that is said of tiles and of their pixels; of files of the ends alone, which tell them apart."""
     digest = hashlib.sha256(json.dumps([list(tiles.tile_ids), tiles.mixing]).encode())
     for values in (tiles.targets, tiles.weights, tiles.synthetic):

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spurgekit.classify.preprocess import Preprocess
-from spurgekit.classify.training.batch_order import Draws, TuneTiles
-from spurgekit.classify.training.finetune_options import TuneOptions
+from spurgekit.classify.training.batch_order import BatchOrder, FinetuneTiles
+from spurgekit.classify.training.finetune_options import FinetuneOptions
 from spurgekit.classify.training.learning_rates import learning_rate_share, make_optimiser, set_learning_rate
 from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.precision import autocast
@@ -32,15 +32,15 @@ PATIENCE = 5
 """Checks without a better one after which it stops."""
 
 
-class Loop:
+class TrainingLoop:
     """The steps of a training, and its looks at validation tiles.
 
     Parameters
     ----------
     network : Network
     preprocess : Preprocess
-    tiles : TuneTiles
-    options : TuneOptions
+    tiles : FinetuneTiles
+    options : FinetuneOptions
     dtype : torch.dtype or None
         What :func:`~spurgekit.classify.training.precision.pick_precision` picked.
     learning : dict
@@ -51,8 +51,8 @@ class Loop:
         self,
         network: Network,
         preprocess: Preprocess,
-        tiles: TuneTiles,
-        options: TuneOptions,
+        tiles: FinetuneTiles,
+        options: FinetuneOptions,
         dtype: torch.dtype | None,
         learning: dict[str, nn.Parameter],
     ) -> None:
@@ -61,7 +61,7 @@ class Loop:
         self.options = options
         self.dtype = dtype
         self.learning = learning
-        self.draws = Draws(tiles, options.batch_size, options.seed)
+        self.draws = BatchOrder(tiles, options.batch_size, options.seed)
         self._buffer: Tensor | None = None
         self.check_steps = max(1, options.steps // CHECKS)
         head = {id(parameter) for parameter in network.classifier.parameters()}
@@ -84,7 +84,7 @@ class Loop:
             for step, (rows, pixels) in zip(steps, stream_map(thread, self._fetch, steps, in_flight=2), strict=True):
                 yield self._step(step, rows, pixels)
 
-    def check(self, state: TrainingState, validation: TuneTiles) -> None:
+    def check(self, state: TrainingState, validation: FinetuneTiles) -> None:
         """Look at the validation tiles: keep what was learned where it is the best so far, stop where that was long ago."""
         loss = self._validation_loss(validation)
         best = min((found for _, found in state.checks), default=math.inf)
@@ -134,7 +134,7 @@ class Loop:
         return self._buffer.copy_(images)
 
     @torch.inference_mode()
-    def _validation_loss(self, validation: TuneTiles) -> float:
+    def _validation_loss(self, validation: FinetuneTiles) -> float:
         """Return the mean over the classes of the negative log-likelihood of real tiles as they are, by weight."""
         self.network.eval()
         weights = validation.weights * ~validation.synthetic

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from spurgekit.devices import choose_device
 from spurgekit.diffusion.latent_model import Backbone
-from spurgekit.diffusion.load import Precision
+from spurgekit.diffusion.load import ModelPrecision
 
 
-def learning_precision(device: str, precision: Precision = "auto") -> Precision:
+def learning_precision(device: str, precision: ModelPrecision = "auto") -> ModelPrecision:
     """Return the precision in which to load a model that is to learn; ``auto`` is bfloat16 on GPUs that have it, else float32.
 
     Parameters

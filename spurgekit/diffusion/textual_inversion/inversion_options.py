@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from spurgekit.diffusion.textual_inversion.prompt_templates import PUBLISHED, TOP_DOWN, check_templates
-from spurgekit.dihedral import TURNS
+from spurgekit.dihedral import VIEWS
 from spurgekit.errors import InputError, known_names
 
-Turns = Literal["none", "flip", "dihedral"]
+Augmentation = Literal["none", "hflip", "dihedral"]
 Schedule = Literal["constant", "cosine"]
 Timesteps = Literal["uniform", "stratified"]
 
-VIEWS: Mapping[Turns, tuple[int, ...]] = {"none": (0,), "flip": (0, 4), "dihedral": tuple(range(TURNS))}
-"""Views of a tile (see :func:`spurgekit.dihedral.turned`) that one is drawn from for each sample."""
+VIEWS_OF: Mapping[Augmentation, tuple[int, ...]] = {"none": (0,), "hflip": (0, 4), "dihedral": tuple(range(VIEWS))}
+"""Views of a tile (see :func:`spurgekit.dihedral.view_of`) that one is drawn from for each sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class InversionOptions:
         Word whose vectors a new one begins with. Default: the name of its class.
     templates : tuple of str
         Prompts, each with one gap ``{}``.
-    turns : {"none", "flip", "dihedral"}
+    augmentation : {"none", "hflip", "dihedral"}
         Views that a sample may have of its tile: as it is, mirrored left to right, all 8.
     timesteps : {"uniform", "stratified"}
         Whether the noise levels of a step are drawn apart from each other, or one from each of ``batch`` equal parts of the
@@ -65,7 +65,7 @@ class InversionOptions:
     vectors: int = 1
     init: str | None = None
     templates: tuple[str, ...] = TOP_DOWN
-    turns: Turns = "dihedral"
+    augmentation: Augmentation = "dihedral"
     timesteps: Timesteps = "stratified"
     size_px: int | None = None
     samples_at_once: int | None = None
@@ -85,7 +85,7 @@ class InversionOptions:
             raise InputError(f"a learning rate of {self.learning_rate:g} cannot be; pass a number above 0")
         if not self.weight_decay >= 0:
             raise InputError(f"a weight decay of {self.weight_decay:g} cannot be; pass 0 or more")
-        for name, kinds in (("schedule", Schedule), ("turns", Turns), ("timesteps", Timesteps)):
+        for name, kinds in (("schedule", Schedule), ("augmentation", Augmentation), ("timesteps", Timesteps)):
             if (value := getattr(self, name)) not in get_args(kinds):
                 raise InputError(f"{name} cannot be {value!r}{known_names(value, get_args(kinds))}")
         if self.init is not None and not self.init.strip():
@@ -95,7 +95,7 @@ class InversionOptions:
     @property
     def views(self) -> tuple[int, ...]:
         """Views that a sample may have of its tile."""
-        return VIEWS[self.turns]
+        return VIEWS_OF[self.augmentation]
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
@@ -107,14 +107,14 @@ class InversionOptions:
 PRESETS: Mapping[str, InversionOptions] = {
     "spurgekit": InversionOptions(),
     "published": InversionOptions(
-        schedule="constant", init="the", templates=PUBLISHED, turns="flip", timesteps="uniform", size_px=512
+        schedule="constant", init="the", templates=PUBLISHED, augmentation="hflip", timesteps="uniform", size_px=512
     ),
 }
 """``published`` is the recipe of DA-Fusion's reference code, which took textual inversion's: AdamW at 5e-4 for each of the 4
 samples of a batch, 1000 steps, 512 px.
 
 ``spurgekit`` takes as many steps and samples, so that the two compare, and the same learning rate to begin with. It differs
-where the published recipe was made for things in front of a camera: all 8 turns, since from above none is the right one and few
+where the published recipe was made for things in front of a camera: all 8 views, since from above none is the right one and few
 tiles become eight times as many; prompts that speak of drone imagery; the class's own name to begin with instead of "the",
 since the model may know some of its words. And where there is less chance for the same work: noise levels spread over each
 batch (as in Kingma et al. 2021, Variational Diffusion Models, arXiv:2107.00630), and a learning rate that falls, so that the

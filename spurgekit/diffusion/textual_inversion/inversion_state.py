@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from spurgekit.diffusion.latent_model import BackboneInfo
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
-from spurgekit.diffusion.textual_inversion.training_samples import Lesson
+from spurgekit.diffusion.textual_inversion.training_samples import InversionTask
 from spurgekit.errors import InputError
 from spurgekit.outputs import output_file
 
@@ -29,9 +29,9 @@ class History:
 
     Attributes
     ----------
-    before : Tensor of float32, shape (lessons,)
+    before : Tensor of float32, shape (tasks,)
         Loss on the samples of the evaluation ahead of the first step.
-    losses : Tensor of float32, shape (steps done, lessons)
+    losses : Tensor of float32, shape (steps done, tasks)
     """
 
     before: Tensor
@@ -43,9 +43,9 @@ class History:
         return len(self.losses)
 
 
-def run_id(info: BackboneInfo, lessons: Sequence[Lesson], options: InversionOptions) -> str:
-    """Return what tells runs of other lessons, options or models apart."""
-    record = [asdict(info), [asdict(lesson) for lesson in lessons], asdict(options)]
+def run_id(info: BackboneInfo, tasks: Sequence[InversionTask], options: InversionOptions) -> str:
+    """Return what tells runs of other tasks, options or models apart."""
+    record = [asdict(info), [asdict(task) for task in tasks], asdict(options)]
     return hashlib.sha256(json.dumps(record, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -78,7 +78,7 @@ def load_state(path: Path, run: str, tables: Sequence[nn.Parameter], optimizer: 
     except SafetensorError as error:
         raise InputError(f"{path} is damaged; remove it and learn again") from error
     if found != run:
-        raise InputError(f"{path} is of a run with other lessons, options or another model; remove it and learn again")
+        raise InputError(f"{path} is of a run with other tasks, options or another model; remove it and learn again")
     history = History(tensors["before"], tensors["losses"])
     with torch.no_grad():
         for number, table in enumerate(tables):

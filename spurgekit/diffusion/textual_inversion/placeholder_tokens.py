@@ -13,23 +13,23 @@ from spurgekit.diffusion.noise import to_device
 from spurgekit.diffusion.prompts import Conditioning, PromptReader, Tokens
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.diffusion.textual_inversion.prompt_templates import filled
-from spurgekit.diffusion.textual_inversion.training_samples import Lesson
+from spurgekit.diffusion.textual_inversion.training_samples import InversionTask
 from spurgekit.errors import InputError
 
 
-class Words:
-    """The vectors of all lessons, and nothing else of the model, as parameters.
+class PlaceholderTokens:
+    """The vectors of all tasks, and nothing else of the model, as parameters.
 
     Parameters
     ----------
     backbone : Backbone
-    lessons : sequence of Lesson
+    tasks : sequence of InversionTask
     options : InversionOptions
 
     Attributes
     ----------
-    tables : tuple of nn.Parameter of float32, each of shape (lessons * vectors, d)
-        One for each text encoder: the vectors of the first lesson, then those of the second, ...
+    tables : tuple of nn.Parameter of float32, each of shape (tasks * vectors, d)
+        One for each text encoder: the vectors of the first task, then those of the second, ...
 
     Raises
     ------
@@ -37,13 +37,13 @@ class Words:
         If a template is too long for the model, or has a token of its own.
     """
 
-    def __init__(self, backbone: Backbone, lessons: Sequence[Lesson], options: InversionOptions) -> None:
-        self._lessons = tuple(lessons)
+    def __init__(self, backbone: Backbone, tasks: Sequence[InversionTask], options: InversionOptions) -> None:
+        self._tasks = tuple(tasks)
         self._count = options.vectors
         self._reader = PromptReader(backbone)
-        first = [initial_vectors(backbone, lesson.init, options.vectors) for lesson in lessons]
+        first = [initial_vectors(backbone, task.init, options.vectors) for task in tasks]
         self.tables = tuple(nn.Parameter(torch.cat(rows)) for rows in zip(*first, strict=True))
-        read = [self._tokenize(number, options.templates) for number in range(len(lessons))]
+        read = [self._tokenize(number, options.templates) for number in range(len(tasks))]
         device = backbone.device
         self._tokens = tuple(
             Tokens(torch.cat([one.ids for one in parts]).to(device), torch.cat([one.vectors for one in parts]).to(device))
@@ -51,9 +51,9 @@ class Words:
         )
 
     def concept(self, number: int) -> Concept:
-        """Return what the word of a lesson is now, as a copy on the CPU."""
+        """Return what the word of a task is now, as a copy on the CPU."""
         rows = slice(number * self._count, (number + 1) * self._count)
-        return Concept(self._lessons[number].token, tuple(table.detach()[rows].cpu().clone() for table in self.tables))
+        return Concept(self._tasks[number].token, tuple(table.detach()[rows].cpu().clone() for table in self.tables))
 
     def conditioning(self, prompts: Tensor) -> Conditioning:
         """Return the conditioning of prompts, through which gradients flow to :attr:`tables`.
@@ -61,14 +61,14 @@ class Words:
         Parameters
         ----------
         prompts : Tensor of int64, shape (n,)
-            Numbers of prompts, as :class:`spurgekit.diffusion.textual_inversion.training_samples.Samples` counts them.
+            Numbers of prompts, as :class:`spurgekit.diffusion.textual_inversion.training_samples.InversionSamples` counts them.
         """
         rows = to_device(prompts, self._tokens[0].ids.device)
         return self._reader.encode([Tokens(read.ids[rows], read.vectors[rows]) for read in self._tokens], self.tables)
 
     def _tokenize(self, number: int, templates: Sequence[str]) -> tuple[Tokens, ...]:
-        """Return the prompts of a lesson; its vectors are counted among those of all lessons."""
-        token = self._lessons[number].token
+        """Return the prompts of a task; its vectors are counted among those of all tasks."""
+        token = self._tasks[number].token
         read = self._reader.tokenize([filled(template, token) for template in templates], {token: self.concept(number)})
         start = number * self._count
         return tuple(Tokens(one.ids, torch.where(one.vectors >= 0, one.vectors + start, -1)) for one in read)

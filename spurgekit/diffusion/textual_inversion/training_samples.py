@@ -1,6 +1,6 @@
 """What a diffusion model is to learn, and the samples that it learns from.
 
-A sample depends on its lesson, its step and its number alone: which lessons are learned beside it, and how many samples go
+A sample depends on its task, its step and its number alone: which tasks are learned beside it, and how many samples go
 through the model at once, change nothing of it.
 """
 
@@ -19,17 +19,17 @@ from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
 
 EVALUATED = 16
-"""Samples of each lesson, always the same ones, that tell how well its word is known."""
+"""Samples of each task, always the same ones, that tell how well its word is known."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class InversionTask:
     """A word to learn.
 
     Attributes
     ----------
     key : str
-        Of this lesson among others, and the name of its file without the suffix: several may teach the same token, each from
+        Of this task among others, and the name of its file without the suffix: several may teach the same token, each from
         other images. All its chance derives from it.
     token : str
         As prompts have it, e.g. ``<leafy_spurge>``.
@@ -54,8 +54,8 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Samples:
-    """What the model is shown in a step, lesson after lesson.
+class InversionSamples:
+    """What the model is shown in a step, task after task.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Samples:
     views : tuple of int
         Of each image, as numbers of :attr:`InversionOptions.views`.
     prompts : Tensor of int64, shape (n,)
-        Numbers of prompts, counted through the templates of the first lesson, then through those of the second, ...
+        Numbers of prompts, counted through the templates of the first task, then through those of the second, ...
     timesteps : Tensor of int64, shape (n,)
     encoder_noise, noise : Tensor of float32, shape (n, channels, h, w)
         What a latent is drawn from the encoder's distribution with, and what it is hidden under.
@@ -80,65 +80,65 @@ class Samples:
         """Return how many there are."""
         return len(self.images)
 
-    def part(self, rows: slice) -> Samples:
+    def part(self, rows: slice) -> InversionSamples:
         """Return some of them."""
         tensors = (self.prompts, self.timesteps, self.encoder_noise, self.noise)
-        return Samples(self.images[rows], self.views[rows], *(tensor[rows] for tensor in tensors))
+        return InversionSamples(self.images[rows], self.views[rows], *(tensor[rows] for tensor in tensors))
 
 
 def samples_each(options: InversionOptions, step: int | None) -> int:
-    """Return how many samples of each lesson a step has, or the evaluation (None)."""
+    """Return how many samples of each task a step has, or the evaluation (None)."""
     return EVALUATED if step is None else options.batch
 
 
-def shown_images(lesson: Lesson, options: InversionOptions) -> tuple[Path, ...]:
-    """Return the images of a lesson that its samples show; of very many and few steps, not all."""
-    order = _order(lesson, options, 0)
-    return tuple(lesson.images[place] for place in sorted(order[: max(EVALUATED, options.steps * options.batch)]))
+def shown_images(task: InversionTask, options: InversionOptions) -> tuple[Path, ...]:
+    """Return the images of a task that its samples show; of very many and few steps, not all."""
+    order = _order(task, options, 0)
+    return tuple(task.images[place] for place in sorted(order[: max(EVALUATED, options.steps * options.batch)]))
 
 
 def draw_samples(
-    lessons: Sequence[Lesson],
+    tasks: Sequence[InversionTask],
     options: InversionOptions,
     step: int | None,
     rows: slice,
     *,
     shape: tuple[int, int, int],
     levels: int,
-) -> Samples:
+) -> InversionSamples:
     """Draw samples of a step.
 
     Parameters
     ----------
-    lessons : sequence of Lesson
+    tasks : sequence of InversionTask
     options : InversionOptions
     step : int or None
-        None: the samples that tell how well words are known, :data:`EVALUATED` of each lesson.
+        None: the samples that tell how well words are known, :data:`EVALUATED` of each task.
     rows : slice
-        Which of them, counted through all lessons.
+        Which of them, counted through all tasks.
     shape : tuple of int
         Of a latent: (channels, h, w).
     levels : int
         Timesteps of the model.
     """
     places = [divmod(row, samples_each(options, step)) for row in range(rows.start, rows.stop)]
-    drawn = [_draw(lessons[lesson], options, step, number, shape, levels) for lesson, number in places]
+    drawn = [_draw(tasks[task], options, step, number, shape, levels) for task, number in places]
     images, views, templates, timesteps, noise = zip(*drawn, strict=True)
-    prompts = torch.tensor(templates) + torch.tensor([lesson * len(options.templates) for lesson, _ in places])
+    prompts = torch.tensor(templates) + torch.tensor([task * len(options.templates) for task, _ in places])
     noises = torch.stack(noise)
-    return Samples(images, views, prompts, torch.tensor(timesteps), noises[:, 0], noises[:, 1])
+    return InversionSamples(images, views, prompts, torch.tensor(timesteps), noises[:, 0], noises[:, 1])
 
 
 def _draw(
-    lesson: Lesson, options: InversionOptions, step: int | None, number: int, shape: tuple[int, int, int], levels: int
+    task: InversionTask, options: InversionOptions, step: int | None, number: int, shape: tuple[int, int, int], levels: int
 ) -> tuple[Path, int, int, int, Tensor]:
-    """Draw image, view, template, timestep and both noises of one sample of a lesson."""
+    """Draw image, view, template, timestep and both noises of one sample of a task."""
     count = samples_each(options, step)
     when = "evaluation" if step is None else step
-    generator = torch.Generator().manual_seed(seed_of(options.seed, lesson.key, when, number))
+    generator = torch.Generator().manual_seed(seed_of(options.seed, task.key, when, number))
     # All images before one comes again, in a new order each time.
-    turn, place = divmod(number if step is None else step * count + number, len(lesson.images))
-    image = lesson.images[_order(lesson, options, turn)[place]]
+    turn, place = divmod(number if step is None else step * count + number, len(task.images))
+    image = task.images[_order(task, options, turn)[place]]
     view = _below(len(options.views), generator)
     template = _below(len(options.templates), generator)
     low, high = 0, levels
@@ -148,10 +148,10 @@ def _draw(
     return image, view, template, timestep, torch.randn((2, *shape), generator=generator)
 
 
-def _order(lesson: Lesson, options: InversionOptions, turn: int) -> list[int]:
-    """Return the order in which a lesson's images are shown for the first time (turn 0), the second, ..."""
-    generator = torch.Generator().manual_seed(seed_of(options.seed, lesson.key, "order", turn))
-    order: list[int] = torch.randperm(len(lesson.images), generator=generator).tolist()
+def _order(task: InversionTask, options: InversionOptions, turn: int) -> list[int]:
+    """Return the order in which a task's images are shown for the first time (turn 0), the second, ..."""
+    generator = torch.Generator().manual_seed(seed_of(options.seed, task.key, "order", turn))
+    order: list[int] = torch.randperm(len(task.images), generator=generator).tolist()
     return order
 
 

@@ -20,7 +20,7 @@ from spurgekit.diffusion.schedulers import make_scheduler
 from spurgekit.diffusion.textual_inversion.denoising_loss import blank
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.diffusion.textual_inversion.prompt_templates import filled
-from spurgekit.diffusion.textual_inversion.training_samples import Lesson
+from spurgekit.diffusion.textual_inversion.training_samples import InversionTask
 from spurgekit.imagery.site_picture import INK, PAPER
 from spurgekit.outputs import output_file
 from spurgekit.seeds import seed_of
@@ -28,9 +28,9 @@ from spurgekit.seeds import seed_of
 PROMPT = "a drone photo of {}"
 STEPS = 20
 GUIDANCE = 7.5
-SHOWN_LESSONS = 4
+SHOWN_TASKS = 4
 SHOWN_IMAGES = 3
-"""Of each lesson; the first column is one of its tiles."""
+"""Of each task; the first column is one of its tiles."""
 
 CELL_PX = 256
 GAP_PX = 6
@@ -38,18 +38,18 @@ LETTERS_PX = 18
 
 
 def write_sheet(
-    backbone: Backbone, lessons: Sequence[Lesson], concepts: Sequence[Concept], path: Path, options: InversionOptions
+    backbone: Backbone, tasks: Sequence[InversionTask], concepts: Sequence[Concept], path: Path, options: InversionOptions
 ) -> None:
-    """Paint images with words, a row for each of the first few lessons, beside a tile that it was learned from.
+    """Paint images with words, a row for each of the first few tasks, beside a tile that it was learned from.
 
     An image begins with the same noise on every sheet of a run, so that they compare.
 
     Parameters
     ----------
     backbone : Backbone
-    lessons : sequence of Lesson
+    tasks : sequence of InversionTask
     concepts : sequence of Concept
-        Of each lesson.
+        Of each task.
     path : pathlib.Path
         PNG to write.
     options : InversionOptions
@@ -57,12 +57,12 @@ def write_sheet(
     size_px = options.size_px or backbone.info.size_px
     side = min(size_px, CELL_PX)
     rows = []
-    for lesson, concept in zip(lessons[:SHOWN_LESSONS], concepts, strict=False):
+    for task, concept in zip(tasks[:SHOWN_TASKS], concepts, strict=False):
         prompt = filled(PROMPT, concept.token)
-        seeds = [seed_of(options.seed, lesson.key, "validation", number) for number in range(SHOWN_IMAGES)]
-        tile = to_model([read_picture(lesson.images[0])], size_px)
+        seeds = [seed_of(options.seed, task.key, "validation", number) for number in range(SHOWN_IMAGES)]
+        tile = to_model([read_picture(task.images[0])], size_px)
         images = torch.cat([tile, paint(backbone, prompt, concept, seeds, size_px).cpu()])
-        rows.append((f"{lesson.key}: a tile, and {prompt}", from_model(images, [(side, side)] * len(images))))
+        rows.append((f"{task.key}: a tile, and {prompt}", from_model(images, [(side, side)] * len(images))))
     with output_file(path) as partial:
         _drawn(rows, side).save(partial)
 

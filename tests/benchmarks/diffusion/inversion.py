@@ -13,9 +13,9 @@ import torch
 
 from spurgekit.diffusion.latent_model import Backbone
 from spurgekit.diffusion.load import load_backbone
+from spurgekit.diffusion.textual_inversion.inversion import invert
 from spurgekit.diffusion.textual_inversion.inversion_options import make_options
-from spurgekit.diffusion.textual_inversion.train import invert
-from spurgekit.diffusion.textual_inversion.training_samples import Lesson
+from spurgekit.diffusion.textual_inversion.training_samples import InversionTask
 from tests.benchmarks.diffusion.clock import Budget, forget, peak_gib, seconds_of
 from tests.benchmarks.diffusion.reference import EXAMPLE_SETTINGS, ExampleSettings, ExampleTraining
 
@@ -97,14 +97,15 @@ def inversion_seconds(
 
     What differs between them is steps alone, whatever runs ahead of the GPU or is done only at the ends.
     """
-    lessons = [
-        Lesson(key=name, token=f"<{name}>", images=tuple(tiles), init=name.replace("_", " ")) for name, tiles in shares.items()
+    tasks = [
+        InversionTask(key=name, token=f"<{name}>", images=tuple(tiles), init=name.replace("_", " "))
+        for name, tiles in shares.items()
     ]
 
     def trained(steps: int) -> float:
         options = make_options(steps=steps, batch=batch, size_px=size_px, validate_every=0, save_every=STEPS)
         with TemporaryDirectory() as temporary:
-            return seconds_of(lambda: invert(backbone, lessons, options, Path(temporary) / "words"), backbone.device)
+            return seconds_of(lambda: invert(backbone, tasks, options, Path(temporary) / "words"), backbone.device)
 
     trained(SHORT)  # warm
     few = trained(SHORT)

@@ -5,8 +5,8 @@ import torch
 from spurgekit.augment import parse_augmentation
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.timm_backbone import make_backbone
-from spurgekit.classify.training.batch_order import PixelsOnDisk, TuneTiles
-from spurgekit.classify.training.finetune import TuneOptions, tune
+from spurgekit.classify.training.batch_order import FinetuneTiles, PixelsOnDisk
+from spurgekit.classify.training.finetune import FinetuneOptions, finetune
 from spurgekit.classify.training.learning_rates import learning_rate_share, make_optimiser, set_learning_rate
 from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.precision import pick_precision
@@ -45,10 +45,10 @@ class TestLearning:
     )
     def test_textures_are_told_apart(self, name, recipe, steps):
         network = make(name)
-        options = TuneOptions(
+        options = FinetuneOptions(
             recipe, steps=steps, batch_size=16, learning_rate=3e-3, precision="float32", head_learning_rate=3e-3
         )
-        report = tune(network, preprocess(), textures(8), options)
+        report = finetune(network, preprocess(), textures(8), options)
         assert accuracy(network, textures(20, seed=9)) == 1.0
         assert report.steps == steps
         assert np.mean(report.losses[-3:]) < 0.5 * np.mean(report.losses[:3])
@@ -56,37 +56,37 @@ class TestLearning:
     def test_labels_that_mean_nothing_are_not_learned(self):
         rng = np.random.default_rng(0)
         train, held_out = (
-            TuneTiles(noise(rng, n), np.eye(2)[np.arange(n) % 2], [f"{n}/{i}" for i in range(n)]) for n in (16, 200)
+            FinetuneTiles(noise(rng, n), np.eye(2)[np.arange(n) % 2], [f"{n}/{i}" for i in range(n)]) for n in (16, 200)
         )
         network = make()
-        options = TuneOptions("finetune", **{**QUICK, "steps": 15, "batch_size": 16})
-        tune(network, preprocess(), train, options)
+        options = FinetuneOptions("finetune", **{**QUICK, "steps": 15, "batch_size": 16})
+        finetune(network, preprocess(), train, options)
         assert 0.4 < accuracy(network, held_out) < 0.6  # 2.8 standard deviations of fair coins
 
     def test_shares_are_learned_as_shares(self):
         tiles = textures(1)
-        shared = TuneTiles(tiles.pixels, np.array([[0.8, 0.2], [0.3, 0.7]]), tiles.tile_ids)
+        shared = FinetuneTiles(tiles.pixels, np.array([[0.8, 0.2], [0.3, 0.7]]), tiles.tile_ids)
         network = make()
-        tune(network, preprocess(), shared, TuneOptions("finetune", **{**QUICK, "steps": 60, "weight_decay": 0.0}))
+        finetune(network, preprocess(), shared, FinetuneOptions("finetune", **{**QUICK, "steps": 60, "weight_decay": 0.0}))
         with torch.inference_mode():
             found = network(preprocess()(tiles.pixels)).softmax(dim=1)
         assert found.numpy() == pytest.approx(shared.targets, abs=0.05)
 
     def test_mixing_and_altering(self):
         network = make()
-        options = TuneOptions("finetune", **{**QUICK, "augment": parse_augmentation("dihedral+randaugment+cutmix+mixup")})
-        report = tune(network, preprocess(), textures(4, classes=2), options)
+        options = FinetuneOptions("finetune", **{**QUICK, "augment": parse_augmentation("dihedral+randaugment+cutmix+mixup")})
+        report = finetune(network, preprocess(), textures(4, classes=2), options)
         assert np.isfinite(report.losses).all()
 
     def test_bfloat16(self):
         network = make()
-        options = TuneOptions(steps=20, batch_size=16, learning_rate=3e-3, precision="bfloat16", head_learning_rate=3e-3)
-        assert tune(network, preprocess(), textures(8), options).precision == "bfloat16"
+        options = FinetuneOptions(steps=20, batch_size=16, learning_rate=3e-3, precision="bfloat16", head_learning_rate=3e-3)
+        assert finetune(network, preprocess(), textures(8), options).precision == "bfloat16"
         assert accuracy(network, textures(20, seed=9)) == 1.0
         assert all(parameter.dtype == torch.float32 for parameter in network.parameters())
 
     def test_more_classes(self):
-        report = tune(make(classes=3), preprocess(), textures(2, classes=3), TuneOptions(**QUICK))
+        report = finetune(make(classes=3), preprocess(), textures(2, classes=3), FinetuneOptions(**QUICK))
         assert report.prior == pytest.approx((1 / 3,) * 3)
 
 
@@ -95,7 +95,7 @@ class TestNetwork:
     def test_is_plain_afterwards_and_ready(self, recipe):
         network = make()
         keys = list(network.state_dict())
-        report = tune(network, preprocess(), textures(2), TuneOptions(recipe, **QUICK))
+        report = finetune(network, preprocess(), textures(2), FinetuneOptions(recipe, **QUICK))
         assert list(network.state_dict()) == keys
         assert not any(module.training for module in network.modules())
         assert (report.learned == sum(parameter.numel() for parameter in network.parameters())) == (recipe == "finetune")
@@ -105,7 +105,7 @@ class TestNetwork:
     def test_running_statistics_stay(self, recipe):
         network = make("resnet10t")
         before = state(network)
-        tune(network, preprocess(), textures(2), TuneOptions(recipe, **QUICK))
+        finetune(network, preprocess(), textures(2), FinetuneOptions(recipe, **QUICK))
         frozen = [name for name in before if "running_" in name or "num_batches" in name]
         assert len(frozen) > 20
         assert all(torch.equal(before[name], network.state_dict()[name]) for name in frozen)
@@ -113,7 +113,7 @@ class TestNetwork:
     def test_lora_leaves_norms_biases_and_embeddings(self):
         network = make()
         before = state(network)
-        report = tune(network, preprocess(), textures(2), TuneOptions(**QUICK, rank=2))
+        report = finetune(network, preprocess(), textures(2), FinetuneOptions(**QUICK, rank=2))
         changed = {name for name in before if not torch.equal(before[name], network.state_dict()[name])}
         layers = {
             f"model.blocks.{i}.{kind}.weight" for i in range(6) for kind in ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
@@ -129,7 +129,7 @@ class TestNetwork:
         ready = preprocess()
         with torch.inference_mode():
             ready(textures(4).pixels)
-        assert tune(make("resnet10t"), ready, textures(2), TuneOptions("finetune", **QUICK)).steps == 4
+        assert finetune(make("resnet10t"), ready, textures(2), FinetuneOptions("finetune", **QUICK)).steps == 4
 
 
 class TestDeterminism:
@@ -139,14 +139,14 @@ class TestDeterminism:
         for _ in range(2):
             network = make(name, drop_path_rate=0.2)
             torch.rand(5)
-            options = TuneOptions(recipe, **{**QUICK, "augment": parse_augmentation("dihedral+randaugment+mixup")})
-            found.append((tune(network, preprocess(), textures(3), options), state(network)))
+            options = FinetuneOptions(recipe, **{**QUICK, "augment": parse_augmentation("dihedral+randaugment+mixup")})
+            found.append((finetune(network, preprocess(), textures(3), options), state(network)))
         (first, one), (second, other) = found
         assert first == second
         assert all(torch.equal(one[name], other[name]) for name in one)
 
     def test_other_seeds_learn_otherwise(self):
-        losses = [tune(make(), preprocess(), textures(3), TuneOptions(**QUICK, seed=seed)).losses for seed in (0, 1)]
+        losses = [finetune(make(), preprocess(), textures(3), FinetuneOptions(**QUICK, seed=seed)).losses for seed in (0, 1)]
         assert losses[0] != losses[1]
 
     def test_tiles_on_disk_are_as_those_in_memory(self, tmp_path):
@@ -156,8 +156,8 @@ class TestDeterminism:
         paths = tuple(tmp_path / f"{name}.png" for name in tiles.tile_ids)
         for path, tile in zip(paths, tiles.pixels, strict=True):
             cv2.imwrite(str(path), tile.transpose(1, 2, 0)[..., ::-1])
-        on_disk = TuneTiles(PixelsOnDisk(paths), tiles.targets, tiles.tile_ids)
-        losses = [tune(make(), preprocess(), given, TuneOptions(**QUICK)).losses for given in (tiles, on_disk)]
+        on_disk = FinetuneTiles(PixelsOnDisk(paths), tiles.targets, tiles.tile_ids)
+        losses = [finetune(make(), preprocess(), given, FinetuneOptions(**QUICK)).losses for given in (tiles, on_disk)]
         assert losses[0] == losses[1]
 
 
@@ -168,9 +168,9 @@ class TestEarlyStopping:
     def test_the_best_step_is_kept(self):
         # The validation tiles have the wrong labels: the better the training, the worse they fare.
         validation = textures(6, seed=5, name="held")
-        wrong = TuneTiles(validation.pixels, validation.targets[:, ::-1], validation.tile_ids)
+        wrong = FinetuneTiles(validation.pixels, validation.targets[:, ::-1], validation.tile_ids)
         network = make()
-        report = tune(network, preprocess(), textures(5), TuneOptions("finetune", **STOPPING), validation=wrong)
+        report = finetune(network, preprocess(), textures(5), FinetuneOptions("finetune", **STOPPING), validation=wrong)
         losses = [loss for _, loss in report.validation]
         assert report.best_step == report.validation[int(np.argmin(losses))][0]
         assert [step for step, _ in report.validation] == list(range(2, report.steps + 1, 2))
@@ -184,51 +184,51 @@ class TestEarlyStopping:
     def test_classes_weigh_the_same_in_it(self):
         validation = textures(6, seed=5, name="held")
         rows = np.array([0, 6, 7, 8, 9])
-        skewed = TuneTiles(validation.pixels[rows], validation.targets[rows], [validation.tile_ids[i] for i in rows])
+        skewed = FinetuneTiles(validation.pixels[rows], validation.targets[rows], [validation.tile_ids[i] for i in rows])
         network = make()
-        options = TuneOptions(**{**STOPPING, "steps": 1})
-        report = tune(network, preprocess(), textures(5), options, validation=skewed)
+        options = FinetuneOptions(**{**STOPPING, "steps": 1})
+        report = finetune(network, preprocess(), textures(5), options, validation=skewed)
         with torch.inference_mode():
             logs = -network(preprocess()(skewed.pixels)).log_softmax(dim=1)
         by_hand = (logs[0, 0] + logs[1:, 1].mean()) / 2
         assert report.validation == ((1, pytest.approx(float(by_hand), abs=1e-5)),)
 
     def test_never_with_4_tiles_of_a_class(self):
-        report = tune(make(), preprocess(), textures(4), TuneOptions(**QUICK), validation=textures(3, name="held"))
+        report = finetune(make(), preprocess(), textures(4), FinetuneOptions(**QUICK), validation=textures(3, name="held"))
         assert report.validation == ()
         assert (report.steps, report.best_step) == (4, None)
         assert report.notes == ("early stopping is off: a class has 4 tiles, and it wants 5 or more",)
 
     def test_copies_do_not_count(self):
         tiles = textures(4)
-        twice = TuneTiles(np.tile(tiles.pixels, (2, 1, 1, 1)), np.tile(tiles.targets, (2, 1)), [*tiles.tile_ids] * 2)
-        report = tune(make(), preprocess(), twice, TuneOptions(**QUICK), validation=textures(3, name="held"))
+        twice = FinetuneTiles(np.tile(tiles.pixels, (2, 1, 1, 1)), np.tile(tiles.targets, (2, 1)), [*tiles.tile_ids] * 2)
+        report = finetune(make(), preprocess(), twice, FinetuneOptions(**QUICK), validation=textures(3, name="held"))
         assert report.notes[0].startswith("early stopping is off")
 
     def test_not_asked_for(self):
-        options = TuneOptions(**QUICK, early_stopping=False)
-        report = tune(make(), preprocess(), textures(5), options, validation=textures(3, name="held"))
+        options = FinetuneOptions(**QUICK, early_stopping=False)
+        report = finetune(make(), preprocess(), textures(5), options, validation=textures(3, name="held"))
         assert (report.validation, report.notes) == ((), ())
 
     def test_tiles_that_are_in_both(self):
         with pytest.raises(LeakageError, match=r"^tile tile0 is in both the training and the validation tiles; hold out"):
-            tune(make(), preprocess(), textures(5), TuneOptions(**QUICK), validation=textures(1))
+            finetune(make(), preprocess(), textures(5), FinetuneOptions(**QUICK), validation=textures(1))
 
 
 class TestBadInput:
     def test_a_class_is_missing(self):
         tiles = textures(2)
-        one = TuneTiles(tiles.pixels[:2], tiles.targets[:2], tiles.tile_ids[:2])
+        one = FinetuneTiles(tiles.pixels[:2], tiles.targets[:2], tiles.tile_ids[:2])
         with pytest.raises(InputError, match="no tile of class number 1 to learn from"):
-            tune(make(), preprocess(), one, TuneOptions(**QUICK))
+            finetune(make(), preprocess(), one, FinetuneOptions(**QUICK))
 
     def test_other_classes_than_the_networks(self):
         with pytest.raises(InputError, match="the training tiles are of 2 classes, and the network tells 3 apart"):
-            tune(make(classes=3), preprocess(), textures(2), TuneOptions(**QUICK))
+            finetune(make(classes=3), preprocess(), textures(2), FinetuneOptions(**QUICK))
 
     def test_a_learning_rate_that_is_far_too_high(self):
         with pytest.raises(ModelError) as caught:
-            tune(make(), preprocess(), textures(2), TuneOptions("finetune", **{**QUICK, "learning_rate": 1e30}))
+            finetune(make(), preprocess(), textures(2), FinetuneOptions("finetune", **{**QUICK, "learning_rate": 1e30}))
         assert str(caught.value).startswith("the loss at step ")
         assert str(caught.value).endswith(" is no number, in float32 with the learning rate 1e+30; pass a lower learning rate")
 
@@ -236,12 +236,12 @@ class TestBadInput:
         network = make()
         torch.nn.init.constant_(network.classifier.weight, float("nan"))
         with pytest.raises(ModelError, match=r"^the loss at step 1 is no number, in bfloat16 .*, or the precision float32$"):
-            tune(network, preprocess(), textures(2), TuneOptions(**{**QUICK, "precision": "bfloat16"}))
+            finetune(network, preprocess(), textures(2), FinetuneOptions(**{**QUICK, "precision": "bfloat16"}))
 
     def test_an_augmentation_that_does_not_suit(self):
-        bands = TuneTiles(np.zeros((2, 5, SIDE, SIDE), np.uint16), np.eye(2), ["a", "b"])
+        bands = FinetuneTiles(np.zeros((2, 5, SIDE, SIDE), np.uint16), np.eye(2), ["a", "b"])
         with pytest.raises(InputError, match="randaugment works on 3 bands of uint8, and these tiles have 5 of uint16"):
-            tune(make(), preprocess(), bands, TuneOptions(**{**QUICK, "augment": parse_augmentation("randaugment")}))
+            finetune(make(), preprocess(), bands, FinetuneOptions(**{**QUICK, "augment": parse_augmentation("randaugment")}))
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -257,7 +257,7 @@ class TestBadInput:
     )
     def test_options(self, options, message):
         with pytest.raises(InputError, match=message):
-            TuneOptions(**options)
+            FinetuneOptions(**options)
 
 
 class TestSchedule:

@@ -5,8 +5,8 @@ import torch
 from spurgekit.augment import parse_augmentation
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.timm_backbone import make_backbone
-from spurgekit.classify.training.batch_order import PixelsOnDisk, TuneTiles
-from spurgekit.classify.training.finetune import TuneOptions, tune
+from spurgekit.classify.training.batch_order import FinetuneTiles, PixelsOnDisk
+from spurgekit.classify.training.finetune import FinetuneOptions, finetune
 from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.precision import put_on
 from spurgekit.classify.training.training_checkpoint import stamp_of_network, stamp_of_tiles
@@ -62,9 +62,9 @@ def run(checkpoint, *, network=None, tiles=None, validation=None, ready=None, ev
     """Train, and return the network and the report; None for the report where it was cut."""
     network = network or make()
     more = {} if cut is None else {"progress": Cut(cut)}
-    options = TuneOptions(recipe, **{**QUICK, **options})
+    options = FinetuneOptions(recipe, **{**QUICK, **options})
     try:
-        report = tune(
+        report = finetune(
             network,
             ready or preprocess(),
             tiles or textures(5),
@@ -112,7 +112,7 @@ class TestResume:
 
     def test_with_early_stopping(self, tmp_path):
         held = textures(4, seed=5, name="held")
-        wrong = TuneTiles(held.pixels, held.targets[:, ::-1], held.tile_ids)
+        wrong = FinetuneTiles(held.pixels, held.targets[:, ::-1], held.tile_ids)
         options = {"steps": 60, "validation": wrong, "recipe": "finetune", "every": 4}
         through, expected = run(tmp_path / "whole.safetensors", **options)
         assert expected.best_step < expected.steps < 60
@@ -178,7 +178,7 @@ class TestStamps:
 
         def stamp(content):
             path.write_bytes(content)
-            return stamp_of_tiles(TuneTiles(PixelsOnDisk((path,)), np.ones((1, 1)), ["a"]))
+            return stamp_of_tiles(FinetuneTiles(PixelsOnDisk((path,)), np.ones((1, 1)), ["a"]))
 
         assert stamp(b"one") == stamp(b"one")
         assert stamp(b"one") != stamp(b"two")

@@ -8,18 +8,18 @@ import torch
 from spurgekit.diffusion.textual_inversion.inversion_options import PRESETS, InversionOptions, make_options
 from spurgekit.diffusion.textual_inversion.placeholder_tokens import initial_vectors
 from spurgekit.diffusion.textual_inversion.prompt_templates import PUBLISHED, TEMPLATES, TOP_DOWN, read_templates
-from spurgekit.diffusion.textual_inversion.training_samples import EVALUATED, Lesson, draw_samples, shown_images
+from spurgekit.diffusion.textual_inversion.training_samples import EVALUATED, InversionTask, draw_samples, shown_images
 from spurgekit.errors import InputError
 
 SHAPE = (4, 2, 2)
 TILES = tuple(Path(f"{number}.png") for number in range(5))
-WEED = Lesson("all/weed", "<weed>", TILES, "weed")
-SAND = Lesson("all/sand", "<sand>", TILES[:2], "sand")
+WEED = InversionTask("all/weed", "<weed>", TILES, "weed")
+SAND = InversionTask("all/sand", "<sand>", TILES[:2], "sand")
 
 
-def draw(lessons, options, step, rows=None):
-    count = len(lessons) * (EVALUATED if step is None else options.batch)
-    return draw_samples(lessons, options, step, rows or slice(0, count), shape=SHAPE, levels=1000)
+def draw(tasks, options, step, rows=None):
+    count = len(tasks) * (EVALUATED if step is None else options.batch)
+    return draw_samples(tasks, options, step, rows or slice(0, count), shape=SHAPE, levels=1000)
 
 
 class TestOptions:
@@ -59,7 +59,7 @@ class TestOptions:
             ({"learning_rate": 0.0}, "a learning rate of 0 cannot be"),
             ({"learning_rate": float("nan")}, "a learning rate of nan cannot be"),
             ({"weight_decay": -1.0}, "a weight decay of -1 cannot be"),
-            ({"turns": "flips"}, "turns cannot be 'flips', did you mean flip"),
+            ({"augmentation": "flips"}, "augmentation cannot be 'flips', did you mean hflip"),
             ({"init": " "}, "the init word is empty"),
             ({"templates": ()}, "there are no templates"),
             ({"templates": ("a photo",)}, "the template 'a photo' has 0 gaps {} for the word; each takes one"),
@@ -98,7 +98,7 @@ class TestTemplates:
 
 
 class TestSamples:
-    def test_do_not_depend_on_other_lessons_or_parts(self):
+    def test_do_not_depend_on_other_tasks_or_parts(self):
         options = make_options(batch=3)
         both, alone = draw([SAND, WEED], options, 7), draw([WEED], options, 7)
         assert both.images[3:] == alone.images
@@ -119,7 +119,7 @@ class TestSamples:
         assert len({tuple(shown[start : start + 5]) for start in range(0, 20, 5)}) > 1
 
     def test_of_many_images_and_few_steps_only_those_that_are_shown_are_named(self):
-        many = Lesson("all/weed", "<weed>", tuple(Path(f"{number}.png") for number in range(100)), "weed")
+        many = InversionTask("all/weed", "<weed>", tuple(Path(f"{number}.png") for number in range(100)), "weed")
         options = make_options(batch=4, steps=6)
         shown = {image for step in (None, *range(6)) for image in draw([many], options, step).images}
         assert set(shown_images(many, options)) == shown
@@ -164,9 +164,9 @@ class TestSamples:
             ({"init": ""}, "the init word of all/weed is empty"),
         ],
     )
-    def test_lessons_that_cannot_be(self, given, said):
+    def test_tasks_that_cannot_be(self, given, said):
         with pytest.raises(InputError, match=said):
-            Lesson(**{"key": "all/weed", "token": "<weed>", "images": TILES, "init": "weed", **given})
+            InversionTask(**{"key": "all/weed", "token": "<weed>", "images": TILES, "init": "weed", **given})
 
 
 class TestInitialVectors:

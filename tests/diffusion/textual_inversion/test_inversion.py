@@ -11,7 +11,7 @@ from spurgekit.diffusion.concepts import load_concept
 from spurgekit.diffusion.load import load_backbone
 from spurgekit.diffusion.prompts import Conditioning, PromptReader
 from spurgekit.diffusion.textual_inversion.denoising_loss import DenoisingLoss
-from spurgekit.diffusion.textual_inversion.train import CHECKPOINT, Lesson, invert, make_options
+from spurgekit.diffusion.textual_inversion.inversion import CHECKPOINT, InversionTask, invert, make_options
 from spurgekit.errors import InputError, ModelError
 
 TEMPLATES = ("a drone photo of {}", "an aerial photo of {}")
@@ -45,10 +45,10 @@ def attentive(backbone):
 
 
 @pytest.fixture(scope="module")
-def lessons(tiles):
+def tasks(tiles):
     return (
-        Lesson("t00-n04/weed", "<weed>", tuple(tiles["weed"]), "sand"),
-        Lesson("t00-n04/sand", "<sand>", tuple(tiles["sand"]), "leafy spurge"),
+        InversionTask("t00-n04/weed", "<weed>", tuple(tiles["weed"]), "sand"),
+        InversionTask("t00-n04/sand", "<sand>", tuple(tiles["sand"]), "leafy spurge"),
     )
 
 
@@ -60,20 +60,20 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_loss_falls_on_each_class(attentive, lessons, tmp_path):
-    learned = invert(attentive, lessons, quick(steps=50, batch=4, learning_rate=0.01), tmp_path)
-    assert list(learned) == [lesson.key for lesson in lessons]
+def test_the_loss_falls_on_each_class(attentive, tasks, tmp_path):
+    learned = invert(attentive, tasks, quick(steps=50, batch=4, learning_rate=0.01), tmp_path)
+    assert list(learned) == [task.key for task in tasks]
     for one in learned.values():
         assert one.loss_after < one.loss_before - 0.002
     losses = pd.read_parquet(tmp_path / "losses.parquet")
-    assert losses["step"].tolist() == [step for step in range(1, 51) for _ in lessons]
-    assert losses["key"].tolist() == [lesson.key for lesson in lessons] * 50
+    assert losses["step"].tolist() == [step for step in range(1, 51) for _ in tasks]
+    assert losses["key"].tolist() == [task.key for task in tasks] * 50
     assert losses["loss"].between(0.5, 2).all()
 
 
-def test_nothing_but_the_vectors_moves(attentive, lessons, tmp_path):
+def test_nothing_but_the_vectors_moves(attentive, tasks, tmp_path):
     before = [{name: value.clone() for name, value in module.state_dict().items()} for module in attentive.modules]
-    learned = invert(attentive, lessons, quick(), tmp_path)
+    learned = invert(attentive, tasks, quick(), tmp_path)
     for module, values in zip(attentive.modules, before, strict=True):
         assert all(torch.equal(value, values[name]) for name, value in module.state_dict().items())
         assert all(parameter.grad is None and not parameter.requires_grad for parameter in module.parameters())
@@ -84,7 +84,7 @@ def test_nothing_but_the_vectors_moves(attentive, lessons, tmp_path):
     assert float(moved.max()) < 6 * 2e-3  # AdamW's steps are no longer than the learning rate
 
 
-def test_a_model_that_moves_is_found_out(backbone, lessons, tmp_path):
+def test_a_model_that_moves_is_found_out(backbone, tasks, tmp_path):
     model = backbone.in_float32()
 
     class Meddler:
@@ -98,30 +98,30 @@ def test_a_model_that_moves_is_found_out(backbone, lessons, tmp_path):
             pass
 
     with pytest.raises(RuntimeError, match="was changed while words were learned"):
-        invert(model, lessons, quick(steps=1), tmp_path, progress=Meddler)
+        invert(model, tasks, quick(steps=1), tmp_path, progress=Meddler)
     assert not list(tmp_path.rglob("weed.safetensors"))
 
 
-def test_together_as_alone(attentive, lessons, tmp_path):
-    together = invert(attentive, lessons, quick(vectors=2), tmp_path / "together")
-    for lesson in lessons:
-        alone = invert(attentive, [lesson], quick(vectors=2), tmp_path / lesson.token)[lesson.key]
-        other = together[lesson.key]
+def test_together_as_alone(attentive, tasks, tmp_path):
+    together = invert(attentive, tasks, quick(vectors=2), tmp_path / "together")
+    for task in tasks:
+        alone = invert(attentive, [task], quick(vectors=2), tmp_path / task.token)[task.key]
+        other = together[task.key]
         torch.testing.assert_close(alone.concept.vectors[0], other.concept.vectors[0], rtol=0, atol=2e-5)
         assert alone.loss_before == pytest.approx(other.loss_before, abs=1e-5)
         assert alone.loss_after == pytest.approx(other.loss_after, abs=1e-5)
 
 
-def test_how_many_samples_at_once_changes_nothing(attentive, lessons, tmp_path):
-    whole = invert(attentive, lessons, quick(), tmp_path / "whole")
-    parts = invert(attentive, lessons, quick(samples_at_once=3), tmp_path / "parts")
+def test_how_many_samples_at_once_changes_nothing(attentive, tasks, tmp_path):
+    whole = invert(attentive, tasks, quick(), tmp_path / "whole")
+    parts = invert(attentive, tasks, quick(samples_at_once=3), tmp_path / "parts")
     for key, one in whole.items():
         torch.testing.assert_close(one.concept.vectors[0], parts[key].concept.vectors[0], rtol=0, atol=2e-5)
 
 
-def test_stopped_and_gone_on_with_gives_the_same_bytes(attentive, lessons, tmp_path):
+def test_stopped_and_gone_on_with_gives_the_same_bytes(attentive, tasks, tmp_path):
     options = quick(steps=7, save_every=2, validate_every=3)
-    invert(attentive, lessons, options, tmp_path / "whole")
+    invert(attentive, tasks, options, tmp_path / "whole")
 
     class Stop:
         def __init__(self, *_):
@@ -142,20 +142,20 @@ def test_stopped_and_gone_on_with_gives_the_same_bytes(attentive, lessons, tmp_p
         with pytest.raises(KeyboardInterrupt):
             invert(
                 attentive,
-                lessons,
+                tasks,
                 options,
                 tmp_path / "stopped",
                 progress=lambda what, _: Stop() if "learn" in what else Idle(),
             )
     assert (tmp_path / "stopped" / CHECKPOINT).is_file()
-    invert(attentive, lessons, options, tmp_path / "stopped")
+    invert(attentive, tasks, options, tmp_path / "stopped")
     whole = contents(tmp_path / "whole")
     assert contents(tmp_path / "stopped") == whole
     assert sorted(whole) == [
         "checkpoint.safetensors", "losses.parquet", "t00-n04/sand.safetensors", "t00-n04/weed.safetensors",
         "validation/step-00003.png", "validation/step-00006.png",
     ]  # fmt: skip
-    again = invert(attentive, lessons, options, tmp_path / "stopped")  # done already
+    again = invert(attentive, tasks, options, tmp_path / "stopped")  # done already
     assert contents(tmp_path / "stopped") == whole
     assert again["t00-n04/sand"].loss_after != again["t00-n04/sand"].loss_before
 
@@ -168,20 +168,20 @@ class Idle:
         pass
 
 
-def test_the_checkpoint_of_another_run_is_refused(backbone, lessons, tmp_path):
-    invert(backbone, lessons, quick(steps=1), tmp_path)
-    with pytest.raises(InputError, match="is of a run with other lessons, options or another model"):
-        invert(backbone, lessons, quick(steps=2), tmp_path)
+def test_the_checkpoint_of_another_run_is_refused(backbone, tasks, tmp_path):
+    invert(backbone, tasks, quick(steps=1), tmp_path)
+    with pytest.raises(InputError, match="is of a run with other tasks, options or another model"):
+        invert(backbone, tasks, quick(steps=2), tmp_path)
     (tmp_path / CHECKPOINT).write_bytes(b"half")
     with pytest.raises(InputError, match=r"checkpoint.safetensors is damaged; remove it"):
-        invert(backbone, lessons, quick(steps=1), tmp_path)
+        invert(backbone, tasks, quick(steps=1), tmp_path)
 
 
 @pytest.mark.parametrize("vectors", [1, 3])
-def test_plain_diffusers_paints_the_same(tiny, backbone, lessons, tmp_path, vectors):
+def test_plain_diffusers_paints_the_same(tiny, backbone, tasks, tmp_path, vectors):
     from diffusers import StableDiffusionPipeline
 
-    invert(backbone, lessons, quick(steps=2, vectors=vectors), tmp_path)
+    invert(backbone, tasks, quick(steps=2, vectors=vectors), tmp_path)
     path = tmp_path / "t00-n04" / "weed.safetensors"
     pipeline = StableDiffusionPipeline.from_pretrained(tiny, safety_checker=None)
     pipeline.set_progress_bar_config(disable=True)
@@ -195,10 +195,10 @@ def test_plain_diffusers_paints_the_same(tiny, backbone, lessons, tmp_path, vect
     assert len(load_concept(path)) == vectors
 
 
-def test_sdxl_learns_for_both_text_encoders(backbone_xl, tiny_xl, lessons, tmp_path):
+def test_sdxl_learns_for_both_text_encoders(backbone_xl, tiny_xl, tasks, tmp_path):
     from diffusers import StableDiffusionXLPipeline
 
-    invert(backbone_xl, lessons, quick(steps=2, validate_every=2), tmp_path)
+    invert(backbone_xl, tasks, quick(steps=2, validate_every=2), tmp_path)
     path = tmp_path / "t00-n04" / "weed.safetensors"
     stored = load_file(path)
     pipeline = StableDiffusionXLPipeline.from_pretrained(tiny_xl)
@@ -215,14 +215,14 @@ def test_sdxl_learns_for_both_text_encoders(backbone_xl, tiny_xl, lessons, tmp_p
     torch.testing.assert_close(read.pooled, theirs[2], rtol=0, atol=1e-5)
 
 
-def test_a_model_that_inpaints_learns_too(tiny_inpaint, lessons, tmp_path):
+def test_a_model_that_inpaints_learns_too(tiny_inpaint, tasks, tmp_path):
     model = load_backbone(tiny_inpaint, device="cpu", precision="float32")
-    learned = invert(model, lessons, quick(steps=2, validate_every=2), tmp_path)
+    learned = invert(model, tasks, quick(steps=2, validate_every=2), tmp_path)
     assert all(math.isfinite(one.loss_after) for one in learned.values())
 
 
-def test_a_sheet_shows_each_lesson(backbone, lessons, tmp_path):
-    invert(backbone, lessons, quick(steps=2, validate_every=1), tmp_path)
+def test_a_sheet_shows_each_task(backbone, tasks, tmp_path):
+    invert(backbone, tasks, quick(steps=2, validate_every=1), tmp_path)
     pages = [np.array(Image.open(tmp_path / "validation" / f"step-0000{step}.png")) for step in (1, 2)]
     assert pages[0].shape == pages[1].shape
     assert pages[0].shape[0] == 2 * (64 + 18 + 3 * 6) + 6
@@ -230,18 +230,18 @@ def test_a_sheet_shows_each_lesson(backbone, lessons, tmp_path):
     np.testing.assert_array_equal(pages[0][24 + 6 : 24 + 70, :70], pages[1][24 + 6 : 24 + 70, :70])  # the tile
 
 
-def test_bfloat16_learns_nearly_the_same(attentive, lessons, tmp_path):
-    exact = invert(attentive, lessons, quick(), tmp_path / "exact")
-    half = invert(attentive.in_dtype(torch.bfloat16), lessons, quick(), tmp_path / "half")
+def test_bfloat16_learns_nearly_the_same(attentive, tasks, tmp_path):
+    exact = invert(attentive, tasks, quick(), tmp_path / "exact")
+    half = invert(attentive.in_dtype(torch.bfloat16), tasks, quick(), tmp_path / "half")
     for key, one in exact.items():
         assert half[key].concept.vectors[0].dtype == torch.float32
         assert half[key].loss_before == pytest.approx(one.loss_before, rel=0.01)
 
 
-def test_a_model_of_float16_learns_as_a_copy(backbone, lessons, tmp_path):
+def test_a_model_of_float16_learns_as_a_copy(backbone, tasks, tmp_path):
     said = []
     model = backbone.in_dtype(torch.float16)
-    learned = invert(model, lessons, quick(steps=1), tmp_path, warn=said.append)
+    learned = invert(model, tasks, quick(steps=1), tmp_path, warn=said.append)
     assert said == ["words are learned in float32, with a copy of the model: gradients vanish in float16"]
     assert model.unet.dtype == torch.float16
     assert all(math.isfinite(one.loss_after) for one in learned.values())
@@ -251,12 +251,12 @@ def test_a_model_of_float16_learns_as_a_copy(backbone, lessons, tmp_path):
     ("dtype", "hint"),
     [(torch.float32, "pass a smaller --learning-rate, or another --backbone"), (torch.bfloat16, "pass --precision float32")],
 )
-def test_a_loss_that_is_no_number_is_said(backbone, lessons, tmp_path, dtype, hint):
+def test_a_loss_that_is_no_number_is_said(backbone, tasks, tmp_path, dtype, hint):
     model = backbone.in_dtype(dtype)
     model.unet.conv_out.bias.data[0] = math.nan
     name = str(dtype).removeprefix("torch.")
     with pytest.raises(ModelError, match=f"the loss of t00-n04/weed is not a number at step 1 in {name}; {hint}$"):
-        invert(model, lessons, quick(), tmp_path)
+        invert(model, tasks, quick(), tmp_path)
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
@@ -274,35 +274,35 @@ class Cramped(torch.nn.Module):
         return self.unet(latents, *arguments, **named)
 
 
-def test_out_of_memory_takes_fewer_at_once(attentive, lessons, tmp_path):
+def test_out_of_memory_takes_fewer_at_once(attentive, tasks, tmp_path):
     options = quick(batch=4)
-    roomy = invert(attentive, lessons, options, tmp_path / "roomy")
+    roomy = invert(attentive, tasks, options, tmp_path / "roomy")
     model = attentive.in_float32()
     model.unet = Cramped(model.unet, 3)
     said = []
-    cramped = invert(model, lessons, options, tmp_path / "cramped", warn=said.append)
+    cramped = invert(model, tasks, options, tmp_path / "cramped", warn=said.append)
     assert said == [f"out of GPU memory: {left} samples at a time from here on, with the same result" for left in (8, 4, 2)]
     for key, one in roomy.items():
         torch.testing.assert_close(one.concept.vectors[0], cramped[key].concept.vectors[0], rtol=0, atol=2e-5)
     model.unet.most = 0
     with pytest.raises(ModelError, match="too little memory for one of the samples; pass a smaller --size"):
-        invert(model, lessons, options, tmp_path / "none")
+        invert(model, tasks, options, tmp_path / "none")
 
 
-def test_what_cannot_be_learned(backbone, lessons, tiles, tmp_path):
+def test_what_cannot_be_learned(backbone, tasks, tiles, tmp_path):
     with pytest.raises(InputError, match="nothing to learn"):
         invert(backbone, [], quick(), tmp_path)
-    with pytest.raises(InputError, match="two lessons have the key t00-n04/weed"):
-        invert(backbone, [lessons[0], lessons[0]], quick(), tmp_path)
-    missing = Lesson("all/weed", "<weed>", (*tiles["weed"], tmp_path / "gone.png", tmp_path / "lost.png"), "plant")
+    with pytest.raises(InputError, match="two tasks have the key t00-n04/weed"):
+        invert(backbone, [tasks[0], tasks[0]], quick(), tmp_path)
+    missing = InversionTask("all/weed", "<weed>", (*tiles["weed"], tmp_path / "gone.png", tmp_path / "lost.png"), "plant")
     with pytest.raises(InputError, match=r"gone.png: no such file, nor 1 more; the dataset lists it"):
         invert(backbone, [missing], quick(), tmp_path)
     with pytest.raises(InputError, match="images of 60 px do not fit the model; pass a multiple of 8"):
-        invert(backbone, lessons, quick(size_px=60), tmp_path)
+        invert(backbone, tasks, quick(size_px=60), tmp_path)
     with pytest.raises(InputError, match="has the token <weeds>, which was not learned"):
-        invert(backbone, lessons, quick(templates=("a photo of {} by <weeds>",)), tmp_path)
+        invert(backbone, tasks, quick(templates=("a photo of {} by <weeds>",)), tmp_path)
     with pytest.raises(InputError, match="tokens long, and the model reads 75; shorten it"):
-        invert(backbone, lessons, quick(vectors=80), tmp_path)
+        invert(backbone, tasks, quick(vectors=80), tmp_path)
     assert not list(tmp_path.iterdir())
 
 

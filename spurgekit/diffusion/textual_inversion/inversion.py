@@ -1,8 +1,8 @@
 """Textual inversion: teaching a diffusion model words for what it has never seen, from a few tiles.
 
 Only the vectors of the words are learned (Gal et al. 2022, An Image is Worth One Word, arXiv:2208.01618). All words are learned
-side by side: a step's batch has samples of every lesson, and each word gets gradients from its own samples alone. The loss is a
-sum over lessons, and AdamW works on each number by itself, so that a word becomes what it would become alone.
+side by side: a step's batch has samples of every task, and each word gets gradients from its own samples alone. The loss is a
+sum over tasks, and AdamW works on each number by itself, so that a word becomes what it would become alone.
 """
 
 from __future__ import annotations
@@ -26,8 +26,14 @@ from spurgekit.diffusion.textual_inversion.denoising_loss import DenoisingLoss
 from spurgekit.diffusion.textual_inversion.frozen_model import check_unchanged, name_of, sums_of, trainable
 from spurgekit.diffusion.textual_inversion.inversion_options import PRESETS, InversionOptions, make_options
 from spurgekit.diffusion.textual_inversion.inversion_state import History, load_state, run_id, save_state
-from spurgekit.diffusion.textual_inversion.placeholder_tokens import Words
-from spurgekit.diffusion.textual_inversion.training_samples import Lesson, Samples, draw_samples, samples_each, shown_images
+from spurgekit.diffusion.textual_inversion.placeholder_tokens import PlaceholderTokens
+from spurgekit.diffusion.textual_inversion.training_samples import (
+    InversionSamples,
+    InversionTask,
+    draw_samples,
+    samples_each,
+    shown_images,
+)
 from spurgekit.diffusion.textual_inversion.validation_sheet import write_sheet
 from spurgekit.errors import InputError, ModelError
 from spurgekit.outputs import output_file
@@ -39,8 +45,8 @@ __all__ = [
     "LOSSES",
     "PRESETS",
     "InversionOptions",
+    "InversionTask",
     "Learned",
-    "Lesson",
     "check_inversion",
     "invert",
     "make_options",
@@ -78,7 +84,7 @@ class Learned:
 
 def invert(
     backbone: Backbone,
-    lessons: Sequence[Lesson],
+    tasks: Sequence[InversionTask],
     options: InversionOptions,
     folder: Path,
     *,
@@ -91,10 +97,10 @@ def invert(
     ----------
     backbone : Backbone
         One of float16 is copied, and learns in bfloat16 (float32 on GPUs without it): gradients vanish in float16.
-    lessons : sequence of Lesson
+    tasks : sequence of InversionTask
     options : InversionOptions
     folder : pathlib.Path
-        Gets ``{key}.safetensors`` for each lesson, ``losses.parquet`` (step, key, loss) and ``validation/*.png``. A run that
+        Gets ``{key}.safetensors`` for each task, ``losses.parquet`` (step, key, loss) and ``validation/*.png``. A run that
         was stopped goes on from ``checkpoint.safetensors`` in it, which stays for the owner of the folder to remove.
     progress : Progress
     warn : callable
@@ -108,21 +114,21 @@ def invert(
     Raises
     ------
     InputError
-        If there are no lessons, two have one key, a tile cannot be read, or the checkpoint is of another run.
+        If there are no tasks, two have one key, a tile cannot be read, or the checkpoint is of another run.
     ModelError
         If the loss is not finite, or the memory of the GPU does not hold a single sample.
     """
-    check_inversion(backbone, lessons, options)
-    keys = [lesson.key for lesson in lessons]
+    check_inversion(backbone, tasks, options)
+    keys = [task.key for task in tasks]
     model = trainable(backbone, warn)
     fixed = sums_of(model)
-    inversion = _Inversion(model, lessons, options, warn)
-    checkpoint, run = folder / CHECKPOINT, run_id(model.info, lessons, options)
+    inversion = _Inversion(model, tasks, options, warn)
+    checkpoint, run = folder / CHECKPOINT, run_id(model.info, tasks, options)
     history = load_state(checkpoint, run, inversion.words.tables, inversion.optimizer)
-    inversion.bank.fill([image for lesson in lessons for image in shown_images(lesson, options)], progress)
+    inversion.bank.fill([image for task in tasks for image in shown_images(task, options)], progress)
     if history is None:
-        history = History(inversion.evaluate(), torch.empty(0, len(lessons)))
-    with progress(f"learning {len(lessons)} word{'s' if len(lessons) > 1 else ''}", options.steps) as advance:
+        history = History(inversion.evaluate(), torch.empty(0, len(tasks)))
+    with progress(f"learning {len(tasks)} word{'s' if len(tasks) > 1 else ''}", options.steps) as advance:
         advance(history.step)
         recent: list[Tensor] = []
         for step, losses in inversion.run(history.step):
@@ -134,8 +140,8 @@ def invert(
                 history = _added(history, recent, keys, model)
                 recent = []
             if is_shown:  # ahead of the checkpoint, after which it would not be drawn again
-                concepts = [inversion.words.concept(number) for number in range(len(lessons))]
-                write_sheet(model, lessons, concepts, folder / VALIDATION / f"step-{done:05d}.png", options)
+                concepts = [inversion.words.concept(number) for number in range(len(tasks))]
+                write_sheet(model, tasks, concepts, folder / VALIDATION / f"step-{done:05d}.png", options)
             if is_saved:
                 save_state(checkpoint, run, inversion.words.tables, inversion.optimizer, history)
             advance(1)
@@ -151,78 +157,78 @@ def invert(
     return learned
 
 
-def check_inversion(backbone: Backbone, lessons: Sequence[Lesson], options: InversionOptions) -> None:
-    """Make sure that lessons can be learned, as far as can be known before tiles are read.
+def check_inversion(backbone: Backbone, tasks: Sequence[InversionTask], options: InversionOptions) -> None:
+    """Make sure that tasks can be learned, as far as can be known before tiles are read.
 
     Raises
     ------
     InputError
-        If there are no lessons, two have one key, a tile is missing, or a prompt or the size of images does not fit the model.
+        If there are no tasks, two have one key, a tile is missing, or a prompt or the size of images does not fit the model.
     """
-    keys = [lesson.key for lesson in lessons]
+    keys = [task.key for task in tasks]
     if not keys:
         raise InputError("there is nothing to learn; name a support set or a class")
     if len(set(keys)) < len(keys):
-        raise InputError(f"two lessons have the key {next(key for key in keys if keys.count(key) > 1)}; give each its own")
+        raise InputError(f"two tasks have the key {next(key for key in keys if keys.count(key) > 1)}; give each its own")
     LatentBank(backbone, options.views, options.size_px or backbone.info.size_px)
-    Words(backbone, list({(lesson.token, lesson.init): lesson for lesson in lessons}.values()), options)
-    check_there([image for lesson in lessons for image in lesson.images])
+    PlaceholderTokens(backbone, list({(task.token, task.init): task for task in tasks}.values()), options)
+    check_there([image for task in tasks for image in task.images])
 
 
 class _Inversion:
     """Words, what they learn from, and how."""
 
     def __init__(
-        self, backbone: Backbone, lessons: Sequence[Lesson], options: InversionOptions, warn: Callable[[str], None]
+        self, backbone: Backbone, tasks: Sequence[InversionTask], options: InversionOptions, warn: Callable[[str], None]
     ) -> None:
         size_px = options.size_px or backbone.info.size_px
         self.options = options
-        self.lessons = tuple(lessons)
+        self.tasks = tuple(tasks)
         self.bank = LatentBank(backbone, options.views, size_px, warn=warn)
-        self.words = Words(backbone, lessons, options)
+        self.words = PlaceholderTokens(backbone, tasks, options)
         self.optimizer = torch.optim.AdamW(self.words.tables, lr=options.learning_rate, weight_decay=options.weight_decay)
         self._loss = DenoisingLoss(backbone, size_px)
         self._at_once = options.samples_at_once or AT_ONCE.get(backbone.device.type, min(AT_ONCE.values()))
         self._chunks = Chunks(self._at_once, "samples", warn)
 
     def run(self, start: int) -> Iterator[tuple[int, Tensor]]:
-        """Yield each step from the one numbered ``start`` on, and the losses of its lessons, [lessons] on the device."""
+        """Yield each step from the one numbered ``start`` on, and the losses of its tasks, [tasks] on the device."""
         units = [(step, rows) for step in range(start, self.options.steps) for rows in self._parts(step)]
         losses: list[Tensor] = []
         with ThreadPoolExecutor(AHEAD) as threads:
             for (step, _), samples in zip(units, stream_map(threads, self._draw, units, in_flight=AHEAD), strict=True):
                 losses += self._learn(samples)
-                if sum(map(len, losses)) < len(self.lessons) * self.options.batch:
+                if sum(map(len, losses)) < len(self.tasks) * self.options.batch:
                     continue
                 self._update(step)
-                yield step, torch.cat(losses).view(len(self.lessons), -1).mean(dim=1)
+                yield step, torch.cat(losses).view(len(self.tasks), -1).mean(dim=1)
                 losses = []
 
     @torch.no_grad()
     def evaluate(self) -> Tensor:
-        """Return the loss of each lesson on samples that are always the same, [lessons] on the CPU."""
+        """Return the loss of each task on samples that are always the same, [tasks] on the CPU."""
         losses: list[Tensor] = []
         for part in self._parts(None):
             samples = self._draw((None, part))
             losses += self._chunks.run(len(samples), partial(self._losses, samples))
-        return torch.cat(losses).view(len(self.lessons), -1).mean(dim=1).cpu()
+        return torch.cat(losses).view(len(self.tasks), -1).mean(dim=1).cpu()
 
     def _parts(self, step: int | None) -> list[slice]:
-        """Return the samples of a step, counted through all lessons, in parts that go through the model at once."""
-        count = len(self.lessons) * samples_each(self.options, step)
+        """Return the samples of a step, counted through all tasks, in parts that go through the model at once."""
+        count = len(self.tasks) * samples_each(self.options, step)
         return [slice(first, min(count, first + self._at_once)) for first in range(0, count, self._at_once)]
 
-    def _draw(self, unit: tuple[int | None, slice]) -> Samples:
+    def _draw(self, unit: tuple[int | None, slice]) -> InversionSamples:
         step, rows = unit
-        return draw_samples(self.lessons, self.options, step, rows, shape=self.bank.shape, levels=self._loss.levels)
+        return draw_samples(self.tasks, self.options, step, rows, shape=self.bank.shape, levels=self._loss.levels)
 
-    def _losses(self, samples: Samples, rows: slice) -> Tensor:
+    def _losses(self, samples: InversionSamples, rows: slice) -> Tensor:
         """Return the loss of each of some samples, through which gradients flow to the words."""
         samples = samples.part(rows)
         latents = self.bank.sample(samples.images, samples.views, samples.encoder_noise)
         return self._loss(latents, samples.noise, samples.timesteps, self.words.conditioning(samples.prompts))
 
-    def _learn(self, samples: Samples) -> list[Tensor]:
+    def _learn(self, samples: InversionSamples) -> list[Tensor]:
         """Add the gradients of samples to those of the step, and return their losses."""
 
         def work(rows: slice) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -264,7 +270,7 @@ def _not_finite(key: str, step: int, model: Backbone) -> ModelError:
 
 
 def _write_losses(history: History, keys: Sequence[str], path: Path) -> None:
-    """Write the loss of each lesson in each step."""
+    """Write the loss of each task in each step."""
     steps = np.repeat(np.arange(1, history.step + 1), len(keys))
     table = pd.DataFrame({"step": steps, "key": list(keys) * history.step, "loss": history.losses.flatten().numpy()})
     with output_file(path) as file:

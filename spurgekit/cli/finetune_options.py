@@ -22,15 +22,15 @@ OPTIONS = (
 )  # fmt: skip
 
 
-def tuning_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options; the command gets them as one value, ``tuning``."""
+def finetune_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options; the command gets them as one value, ``finetuning``."""
 
     @functools.wraps(command)
     def with_tuning(*args: Any, steps: int, learning_rate: float | None, early_stopping: bool, **chosen: Any) -> Any:
-        from spurgekit.classify.training.finetune_options import TuneOptions
+        from spurgekit.classify.training.finetune_options import FinetuneOptions
 
-        tuning = TuneOptions(steps=steps, learning_rate=learning_rate, early_stopping=early_stopping)
-        return command(*args, tuning=tuning, **chosen)
+        finetuning = FinetuneOptions(steps=steps, learning_rate=learning_rate, early_stopping=early_stopping)
+        return command(*args, finetuning=finetuning, **chosen)
 
     for option in reversed(OPTIONS):
         with_tuning = option(with_tuning)

@@ -1,6 +1,6 @@
 """The training loop against bare forward and backward passes, and bfloat16 in channels-last order against float32.
 
-``python -m tests.benchmarks.bench_tune [--backbones mobilenetv2_035 vit_small_patch16_224] [--rounds 3]``
+``python -m tests.benchmarks.bench_finetune [--backbones mobilenetv2_035 vit_small_patch16_224] [--rounds 3]``
 
 Each training is held against the bare network right before and right after it, since the machine's own rate drifts.
 """
@@ -19,7 +19,7 @@ from spurgekit.augment import parse_augmentation
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.classify.training.adapters import adapted
-from spurgekit.classify.training.finetune import TuneOptions, TuneTiles, tune
+from spurgekit.classify.training.finetune import FinetuneOptions, FinetuneTiles, finetune
 from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.precision import autocast, pick_precision
 from spurgekit.classify.training.training_loop import set_learning
@@ -47,10 +47,10 @@ class Clock:
         return batch / float(np.median(np.diff(self.times)[1:]))
 
 
-def make_tiles() -> TuneTiles:
+def make_tiles() -> FinetuneTiles:
     """Draw tiles of noise, which take as long as any."""
     pixels = np.random.default_rng(0).integers(1, 255, (2 * SHOTS, 3, TILE_PX, TILE_PX), np.uint8)
-    return TuneTiles(pixels, np.repeat(np.eye(2), SHOTS, axis=0), [str(i) for i in range(2 * SHOTS)])
+    return FinetuneTiles(pixels, np.repeat(np.eye(2), SHOTS, axis=0), [str(i) for i in range(2 * SHOTS)])
 
 
 def bare_rate(name: str, recipe: str, batch: int, steps: int, dtype: torch.dtype | None, layout: torch.memory_format) -> float:
@@ -79,11 +79,11 @@ def bare_rate(name: str, recipe: str, batch: int, steps: int, dtype: torch.dtype
         return measure()
 
 
-def loop_rate(name: str, tiles: TuneTiles, options: TuneOptions) -> float:
+def loop_rate(name: str, tiles: FinetuneTiles, options: FinetuneOptions) -> float:
     """Return images/s of a training."""
     clock = Clock()
     preprocess = Preprocess(IMAGE_PX, (0.5,) * 3, (0.5,) * 3, CPU)
-    tune(Network(make_backbone(name, num_classes=2)), preprocess, tiles, options, progress=clock)
+    finetune(Network(make_backbone(name, num_classes=2)), preprocess, tiles, options, progress=clock)
     return clock.rate(options.batch_size)
 
 
@@ -102,7 +102,7 @@ def main() -> None:
     fast = (dtype or torch.bfloat16, torch.channels_last)
     for name in options.backbones:
         for recipe in options.recipes:
-            tuned = TuneOptions(
+            tuned = FinetuneOptions(
                 recipe, steps=steps + 1, batch_size=batch, augment=parse_augmentation(options.augment), precision="bfloat16"
             )
             plain, bare, loop = [], [bare_rate(name, recipe, batch, steps, *fast)], []
