@@ -20,8 +20,7 @@ from scipy.special import betainc
 
 from spurgekit.errors import InputError
 from spurgekit.markers.marker import Marker
-
-Complex = NDArray[np.complex128]
+from spurgekit.similarity import Complex, fit_similarity
 
 MAX_LOG10_FALSE_ALARMS = -2.0
 """Placements that chance would give more often than this, per image, are none."""
@@ -254,13 +253,6 @@ def coded(markers: Sequence[Marker], known: Sequence[KnownPoint]) -> NDArray[np.
             if marker.id is not None and point.id is not None:
                 verdict[i, j] = 1 if marker.id == point.id else -1
     return verdict
-
-
-def fit_similarity(here: Complex, there: Complex) -> tuple[complex, complex]:
-    """Return factor and shift of the least-squares similarity; linear as complex numbers, so that it cannot mirror."""
-    a, b = here - here.mean(), there - there.mean()
-    factor = complex(np.vdot(a, b) / np.vdot(a, a).real)
-    return factor, complex(there.mean() - factor * here.mean())
 
 
 def _steps(values: Complex) -> range:

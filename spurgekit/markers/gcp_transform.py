@@ -13,16 +13,15 @@ from typing import Literal
 
 import numpy as np
 from affine import Affine
-from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from spurgekit.errors import InputError
 from spurgekit.imagery.pixel_grid import PixelGrid
-from spurgekit.markers.gcp_matching import Complex, GcpSearch, KnownPoint, coded, count_of, fit_similarity
+from spurgekit.markers.gcp_matching import GcpSearch, KnownPoint, coded, count_of
 from spurgekit.markers.marker import Marker
+from spurgekit.similarity import Complex, fit_similarity, to_complex
 
 TransformModel = Literal["similarity", "affine"]
-Floats = NDArray[np.float64]
 
 SEARCH_M = 20.0
 """How far the approximate grid may be off: a drone's position without corrections, and half a marker lattice's cell again."""
@@ -122,8 +121,8 @@ def georeference(
             "georeference an image"
         )
     x, y = grid.to_world([m.col for m in markers], [m.row for m in markers])
-    here, there = _complex(x, y), np.array([complex(point.x, point.y) for point in known])
-    diagonal = float(abs(np.diff(_complex(*grid.corners()[[0, 2]].T))[0]))
+    here, there = to_complex(x, y), np.array([complex(point.x, point.y) for point in known])
+    diagonal = float(abs(np.diff(to_complex(*grid.corners()[[0, 2]].T))[0]))
     search = GcpSearch(
         here=here - here.mean(),
         there=there - there.mean(),
@@ -198,8 +197,4 @@ def _affine(here: Complex, there: Complex) -> Affine:
 
 
 def _apply(t: Affine, points: Complex) -> Complex:
-    return _complex(t.a * points.real + t.b * points.imag + t.c, t.d * points.real + t.e * points.imag + t.f)
-
-
-def _complex(x: Floats, y: Floats) -> Complex:
-    return np.asarray(x + 1j * y, np.complex128)
+    return to_complex(t.a * points.real + t.b * points.imag + t.c, t.d * points.real + t.e * points.imag + t.f)

@@ -10,6 +10,8 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+from spurgekit import similarity
+
 Array = NDArray[np.float64]
 
 PLACING_SD_M = 0.08
@@ -42,16 +44,9 @@ def fit_similarity(nodes: Array, points: Array, scale_error: float) -> Array:
     -------
     ndarray of float64, shape (3, 3)
         Takes homogeneous columns (x, y, 1) of nodes to points.
-
-    Notes
-    -----
-    As complex numbers the points are ``a * nodes + b``, which is linear in a and b and cannot mirror.
     """
-    u, z = nodes @ [1, 1j], points @ [1, 1j]
-    du, dz = u - u.mean(), z - z.mean()
-    a = np.vdot(du, dz) / np.vdot(du, du).real
-    a *= np.clip(abs(a), 1 - scale_error, 1 + scale_error) / max(abs(a), 1e-12)
-    return similarity_matrix(a, z.mean() - a * u.mean())
+    here, there = similarity.to_complex(*nodes.T), similarity.to_complex(*points.T)
+    return similarity_matrix(*similarity.fit_similarity(here, there, scale_error))
 
 
 def similarity_matrix(a: complex, b: complex) -> Array:

@@ -19,6 +19,7 @@ from spurgekit.imagery import PixelGrid, slug
 from spurgekit.markers.marker import Marker
 from spurgekit.plots.plot import Plot, Point
 from spurgekit.plots.protocol import CORNERS, PlotProtocol, plot_names
+from spurgekit.similarity import fit_similarity, to_complex
 from spurgekit.vectors import read_vector
 
 ID_COLUMNS = ("plot", "plot_id", "id", "name")
@@ -207,11 +208,9 @@ def _match(points: NDArray[np.float64], nodes: NDArray[np.float64], within: floa
 
 def _residuals(nodes: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the distance of each point from its node under the similarity that fits best."""
-    # As complex numbers a similarity is z -> a z + b.
-    z, w = nodes @ [1, 1j], (points - points.mean(axis=0)) @ [1, 1j]
-    design = np.column_stack([z, np.ones_like(z)])
-    fitted = design @ np.linalg.lstsq(design, w, rcond=None)[0]
-    return np.asarray(np.abs(fitted - w))
+    here, there = to_complex(*nodes.T), to_complex(*(points - points.mean(axis=0)).T)
+    factor, shift = fit_similarity(here, there)
+    return np.asarray(np.abs(factor * here + shift - there))
 
 
 # -- polygons ---------------------------------------------------------------------------------------------------------
