@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from spurgekit.imagery import Window, open_raster
 from spurgekit.imagery.site_picture import INK, PAPER
+from spurgekit.imagery.stretch import BYTES, Stretch, rgb_bands
 
 COLUMNS, ROWS = 8, 5
 SIDE_PX = 128
@@ -90,18 +91,9 @@ def thumbnail(path: Path, side_px: int) -> NDArray[np.uint8]:
             pixels, valid = raster.read(Window(0, 0, raster.grid.width, raster.grid.height))
     except (OSError, ValueError):  # a missing or damaged file is one grey square, not the end of the sheet
         return np.full((side_px, side_px, 3), 160, np.uint8)
-    shown = pixels[:3] if len(pixels) >= 3 else np.repeat(pixels[:1], 3, axis=0)
-    if shown.dtype != np.uint8:
-        shown = _stretched(shown, valid)
-    image = np.ascontiguousarray(np.moveaxis(shown, 0, -1).astype(np.uint8))
+    shown = rgb_bands(pixels)
+    stretch = BYTES if shown.dtype == np.uint8 else Stretch.of(shown[:, valid])
+    image = np.ascontiguousarray(np.moveaxis(stretch(shown), 0, -1))
     small = min(image.shape[:2])
     how = cv2.INTER_AREA if small > side_px else cv2.INTER_LINEAR if small >= LEAST_SMOOTH else cv2.INTER_NEAREST
     return np.asarray(cv2.resize(image, (side_px, side_px), interpolation=how), np.uint8)
-
-
-def _stretched(pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    values = pixels.astype(np.float32)
-    if not valid.any():
-        return np.zeros_like(values)
-    low, high = np.percentile(values[:, valid], (2, 98))
-    return np.asarray(np.clip(255 * (values - low) / max(high - low, 1e-12), 0, 255), np.float32)

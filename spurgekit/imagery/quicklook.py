@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from spurgekit.imagery.pixel_grid import PixelGrid, Window
 from spurgekit.imagery.raster import Raster
+from spurgekit.imagery.stretch import BYTES, Stretch
 from spurgekit.progress import Progress, silent
 
 Watcher = Callable[[Window, NDArray[np.generic], NDArray[np.bool_]], None]
@@ -81,11 +82,9 @@ class QuickLook:
         """
         seen = self.seen
         mean = self._sums / np.maximum(self._counts, 1)
-        if not self._is_byte and seen.any():
-            low, high = np.percentile(mean[:, seen], (2, 98), axis=1)
-            mean = 255 * (mean - low[:, None, None]) / np.maximum(high - low, 1e-12)[:, None, None]
+        stretch = BYTES if self._is_byte else Stretch.of(mean[:, seen], each_band=True)
         picture = np.zeros((*seen.shape, 4), np.uint8)
-        picture[..., :3] = np.clip(np.moveaxis(mean, 0, -1), 0, 255)
+        picture[..., :3] = np.moveaxis(stretch(mean), 0, -1)
         picture[..., 3] = 255 * seen
         return picture
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spurgekit.errors import InputError
 from spurgekit.imagery import Raster, Window
 from spurgekit.imagery.quicklook import Watcher
+from spurgekit.imagery.stretch import BYTES, Stretch, rgb_bands
 from spurgekit.markers.marker import Marker, MarkerDetector
 from spurgekit.markers.target_detector import APART, strongest
 from spurgekit.parallel import cores, stream_map
@@ -85,12 +86,13 @@ def find_markers(
             f"{raster.path}: at {100 * gsd_m:.2f} cm a pixel, markers of {detector.size_m:g} m are {size_px:.1f} px across, "
             f"fewer than the {LEAST_PX:.0f} that it takes to know one; fly lower, use larger ones, or pass corners with --plots"
         )
-    to_bytes = _stretch(raster)
+    stretch = _stretch(raster)
 
     def work(piece: _Piece) -> list[Marker]:
-        rgb = to_bytes(piece.pixels)
         if not piece.valid.any():
             return []
+        bands = stretch(rgb_bands(piece.pixels))
+        rgb = np.asarray(cv2.merge([np.ascontiguousarray(band) for band in bands]), np.uint8)
         found = detector(rgb, piece.valid, gsd_m)
         moved = (replace(m, col=m.col + piece.window.col, row=m.row + piece.window.row) for m in found)
         core = piece.core
@@ -162,32 +164,14 @@ def _padded(window: Window, margin: int, image: Window) -> Window:
     return padded
 
 
-class _Stretch:
-    """Turns pixels of any type into RGB bytes; the same value becomes the same byte everywhere in the image."""
-
-    def __init__(self, low: float, high: float) -> None:
-        self._low, self._high = low, high
-
-    def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
-        shown = pixels[:3] if len(pixels) >= 3 else np.repeat(pixels[:1], 3, axis=0)
-        if shown.dtype != np.uint8:
-            scaled = (shown.astype(np.float32) - self._low) * (255 / (self._high - self._low))
-            shown = np.clip(scaled, 0, 255).astype(np.uint8)
-        return np.asarray(cv2.merge([np.ascontiguousarray(band) for band in shown]), dtype=np.uint8)
-
-
-def _stretch(raster: Raster) -> _Stretch:
+def _stretch(raster: Raster) -> Stretch:
     """Return the stretch of an image: none for bytes, else from the 0.5th to the 99.5th percentile of samples of it."""
     if raster.dtype == np.uint8:
-        return _Stretch(0, 255)
+        return BYTES
     side = min(256, raster.grid.width, raster.grid.height)
     seen = []
     for row in np.linspace(0, raster.grid.height - side, SAMPLES, dtype=int):
         for col in np.linspace(0, raster.grid.width - side, SAMPLES, dtype=int):
             pixels, valid = raster.read(Window(int(col), int(row), side, side))
-            seen.append(pixels[:3, valid].astype(np.float32).ravel())
-    values = np.concatenate(seen)
-    if not len(values):
-        return _Stretch(0, 1)
-    low, high = np.percentile(values, (0.5, 99.5))
-    return _Stretch(float(low), float(max(high, low + 1e-6)))
+            seen.append(pixels[:3, valid].astype(np.float32))
+    return Stretch.of(np.concatenate(seen, axis=1), (0.5, 99.5))

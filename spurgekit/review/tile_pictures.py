@@ -15,6 +15,7 @@ from PIL import Image
 from spurgekit.byte_cache import ByteCache
 from spurgekit.errors import InputError
 from spurgekit.imagery import open_raster
+from spurgekit.imagery.stretch import BYTES, Stretch, rgb_bands
 from spurgekit.review.review_folder import ReviewFolder, ReviewTile
 
 SHOWABLE = {"PNG": "image/png", "JPEG": "image/jpeg"}
@@ -44,25 +45,6 @@ class BrowserImage:
 
     def __len__(self) -> int:
         return len(self.data)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Stretch:
-    """The values that become black and white, the same for all tiles of a folder, so that tiles can be compared.
-
-    Attributes
-    ----------
-    low, high : ndarray of float64, shape (bands,)
-        Percentiles 2 and 98 of some of the tiles.
-    """
-
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-
-    def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.float64]:
-        """Return values from 0 to 255, shape (bands, height, width)."""
-        reach = np.maximum(self.high - self.low, 1e-12)
-        return np.asarray(255 * (pixels.astype(np.float64) - self.low[:, None, None]) / reach[:, None, None])
 
 
 class TilePictures:
@@ -114,10 +96,7 @@ class TilePictures:
         if _showable(data) is not None:
             return _decode(data, path)
         pixels, valid = _read_bands(path)
-        scaled = pixels if pixels.dtype == np.uint8 else self._stretch(pixels)(pixels)
-        colours = np.clip(np.moveaxis(scaled, 0, -1), 0, 255).astype(np.uint8)
-        if colours.shape[2] == 1:
-            colours = np.repeat(colours, 3, axis=2)
+        colours = np.moveaxis(rgb_bands(self._stretch(pixels)(pixels)), 0, -1)
         return colours if valid.all() else np.dstack([colours, 255 * valid.astype(np.uint8)])
 
     def _find(self, tile: ReviewTile) -> Path:
@@ -129,7 +108,9 @@ class TilePictures:
         return path
 
     def _stretch(self, like: NDArray[np.generic]) -> Stretch:
-        """Return the stretch of tiles with such pixels, which the first of them waits for."""
+        """Return the stretch of tiles with such pixels, which the first of them waits for, so that tiles can be compared."""
+        if like.dtype == np.uint8:
+            return BYTES
         key = (like.dtype.name, len(like))
         with self._stretching:
             if key not in self._stretches:
@@ -147,10 +128,7 @@ class TilePictures:
             if pixels.dtype == like.dtype and len(pixels) == len(like):
                 values.append(pixels[:, valid])
         sample = np.concatenate(values, axis=1) if values else like.reshape(len(like), -1)
-        if not sample.size:
-            return Stretch(np.zeros(len(like)), np.ones(len(like)))
-        low, high = np.percentile(sample, (2, 98), axis=1)
-        return Stretch(low, high)
+        return Stretch.of(sample, each_band=True)
 
 
 def _showable(data: bytes) -> str | None:
