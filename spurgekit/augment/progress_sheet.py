@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from spurgekit.dataset.contact_sheet import GAP_PX, LETTERS_PX, NAME_PX, SIDE_PX, end_that_fits, thumbnail
+from spurgekit.imagery.sheet import GAP_PX, LETTERS_PX, NAME_PX, SIDE_PX, Font, Picture, end_that_fits, thumbnail
 from spurgekit.imagery.site_picture import INK, PAPER
 from spurgekit.outputs import output_file
 from spurgekit.parallel import cores
@@ -36,9 +35,6 @@ QUIET, RULE = (110, 110, 110), (222, 222, 222)
 
 FADED = 0.75
 """How much of a tile that is not used is taken away."""
-
-Picture = NDArray[np.uint8]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +84,7 @@ def write_contact_sheet(
     if sources is not None:
         paths += [sources[strip.tile] for strip in strips]
     with ThreadPoolExecutor(cores()) as threads:
-        shown = dict(zip(paths, threads.map(lambda picture: thumbnail(picture, SIDE_PX), paths), strict=True))
+        shown = dict(zip(paths, threads.map(thumbnail, paths), strict=True))
     page = _Page(title, strips, sources is not None)
     for number, strip in enumerate(strips):
         page.draw_text(number, strip)

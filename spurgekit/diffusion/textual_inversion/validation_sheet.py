@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from spurgekit.diffusion.concepts import Concept
-from spurgekit.diffusion.image_tensors import Picture, from_model, read_picture, to_model
+from spurgekit.diffusion.image_tensors import from_model, read_picture, to_model
 from spurgekit.diffusion.latent_model import Backbone
 from spurgekit.diffusion.noise import generators_of
 from spurgekit.diffusion.prompt_embeddings import Conditions
@@ -21,7 +20,7 @@ from spurgekit.diffusion.textual_inversion.denoising_loss import blank
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.diffusion.textual_inversion.prompt_templates import filled
 from spurgekit.diffusion.textual_inversion.training_samples import InversionTask
-from spurgekit.imagery.site_picture import INK, PAPER
+from spurgekit.imagery.sheet import Group, draw_groups
 from spurgekit.outputs import output_file
 from spurgekit.seeds import seed_of
 
@@ -33,8 +32,6 @@ SHOWN_IMAGES = 3
 """Of each task; the first column is one of its tiles."""
 
 CELL_PX = 256
-GAP_PX = 6
-LETTERS_PX = 18
 
 
 def write_sheet(
@@ -62,9 +59,9 @@ def write_sheet(
         seeds = [seed_of(options.seed, task.key, "validation", number) for number in range(SHOWN_IMAGES)]
         tile = to_model([read_picture(task.images[0])], size_px)
         images = torch.cat([tile, paint(backbone, prompt, concept, seeds, size_px).cpu()])
-        rows.append((f"{task.key}: a tile, and {prompt}", from_model(images, [(side, side)] * len(images))))
+        rows.append(Group(f"{task.key}: a tile, and {prompt}", from_model(images, [(side, side)] * len(images))))
     with output_file(path) as partial:
-        _drawn(rows, side).save(partial)
+        draw_groups(rows, side, 1 + SHOWN_IMAGES).save(partial)
 
 
 def paint(backbone: Backbone, prompt: str, concept: Concept, seeds: Sequence[int], size_px: int) -> Tensor:
@@ -103,19 +100,3 @@ def paint(backbone: Backbone, prompt: str, concept: Concept, seeds: Sequence[int
         hole=hole,
     )
     return backbone.decode(latents)
-
-
-def _drawn(rows: Sequence[tuple[str, Sequence[Picture]]], side: int) -> Image.Image:
-    """Draw rows of pictures below their titles."""
-    font = ImageFont.load_default(LETTERS_PX)
-    widest = max(GAP_PX + len(pictures) * (side + GAP_PX) for _, pictures in rows)
-    width = max(widest, *(2 * GAP_PX + int(font.getlength(title)) for title, _ in rows))
-    height = LETTERS_PX + side + 3 * GAP_PX
-    page = Image.new("RGB", (width, height * len(rows) + GAP_PX), PAPER)
-    draw = ImageDraw.Draw(page)
-    for number, (title, pictures) in enumerate(rows):
-        draw.text((GAP_PX, number * height + GAP_PX), title, INK, font)
-        for column, picture in enumerate(pictures):
-            place = (GAP_PX + column * (side + GAP_PX), number * height + LETTERS_PX + 2 * GAP_PX)
-            page.paste(Image.fromarray(picture), place)
-    return page
