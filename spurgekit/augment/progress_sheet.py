@@ -18,6 +18,7 @@ from spurgekit.imagery.site_picture import INK, PAPER
 from spurgekit.outputs import output_file
 from spurgekit.parallel import cores
 from spurgekit.seeds import seed_of
+from spurgekit.text import counted
 from spurgekit.tiles.png import encode_png
 
 TILES, COLUMNS = 8, 8
@@ -78,8 +79,7 @@ def write_contact_sheet(
     """
     images = rows.drop_duplicates("file_name")
     strips = _choose(images, tiles, columns)
-    many = images["tile_id"].nunique()
-    title = title or f"{len(images):,} synthetic tile{_s(len(images))} of {many:,} real one{_s(many)}"
+    title = title or f"{counted(len(images), 'synthetic tile')} of {counted(images['tile_id'].nunique(), 'real one')}"
     paths = [folder / image["file_name"] for strip in strips for image in strip.images]
     if sources is not None:
         paths += [sources[strip.tile] for strip in strips]
@@ -139,7 +139,7 @@ class _Page:
             self._draw.text((MARGIN_PX, top), line, INK, self._large)
             top += LETTERS_PX + GAP_PX // 2
         prompts = dict.fromkeys(image["prompt"] for image in strip.images if isinstance(image["prompt"], str))
-        more = [f"and {len(prompts) - 1} more prompt{_s(len(prompts) - 1)}"] if len(prompts) > 1 else []
+        more = [f"and {counted(len(prompts) - 1, 'more prompt')}"] if len(prompts) > 1 else []
         for line in [*_wrapped(next(iter(prompts), ""), self._medium, 5), *more]:
             self._draw.text((MARGIN_PX, top + GAP_PX // 2), line, QUIET, self._medium)
             top += PROMPT_PX + GAP_PX // 2
@@ -183,7 +183,3 @@ def _lines(text: str, font: Font) -> Iterator[str]:
             line = f"{line} {word}".strip()
     if line:
         yield line
-
-
-def _s(count: int) -> str:
-    return "" if count == 1 else "s"

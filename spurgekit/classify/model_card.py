@@ -11,6 +11,7 @@ import pandas as pd
 from spurgekit.classify.arms import RECIPES, parse_arm
 from spurgekit.classify.model_info import ModelInfo
 from spurgekit.dataset.dataset_card import describe_split
+from spurgekit.text import counted
 
 METRICS = {
     "auroc": "AUROC",
@@ -86,7 +87,7 @@ def _on_the_ground(info: ModelInfo) -> str:
 
 
 def _bands(info: ModelInfo) -> str:
-    return f"{info.bands} band{'s' if info.bands > 1 else ''} of {info.dtype}"
+    return f"{counted(info.bands, 'band')} of {info.dtype}"
 
 
 def _counts(info: ModelInfo) -> str:
@@ -97,7 +98,7 @@ def _places(info: ModelInfo, tested: pd.DataFrame) -> list[str]:
     """Return a table of how the model did place by place."""
     names = sorted(set(tested["place"]), key=lambda name: (len(name), name))
     if not 1 < len(names) <= MOST_PLACES:
-        return [f"The tiles are from {len(names):,} place{'s' if len(names) > 1 else ''}.", ""]
+        return [f"The tiles are from {counted(len(names), 'place')}.", ""]
     lines = ["| place | tiles | " + " | ".join(f"{name} recognised" for name in info.classes) + " |"]
     lines.append("| --- | ---: |" + " ---: |" * len(info.classes))
     for name in names:

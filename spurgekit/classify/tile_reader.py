@@ -26,6 +26,7 @@ from spurgekit.errors import ImageryError, InputError
 from spurgekit.imagery import open_raster
 from spurgekit.imagery.gdal_warnings import without_warnings
 from spurgekit.parallel import cores, stream_map
+from spurgekit.text import counted
 
 # OpenCV would write about damaged files itself, beside the one line that says what to do.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -51,7 +52,7 @@ class TileKind:
     dtype: DType
 
     def __str__(self) -> str:
-        return f"{self.bands} band{'' if self.bands == 1 else 's'} of {self.dtype}"
+        return f"{counted(self.bands, 'band')} of {self.dtype}"
 
     @classmethod
     def of(cls, pixels: NDArray[Any]) -> TileKind:

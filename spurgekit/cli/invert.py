@@ -12,6 +12,7 @@ from spurgekit.cli import options
 from spurgekit.cli.diffusion_options import about, backbone_options, inversion_options, warn
 from spurgekit.cli.options import PATH, Shots
 from spurgekit.progress import bar
+from spurgekit.text import counted
 
 if TYPE_CHECKING:
     from spurgekit.augment.embeddings import EmbeddingsInfo
@@ -73,8 +74,8 @@ def command(
     check_inversion(backbone, [one.task for one in planned], inversion)
     click.echo(about(backbone.info, backbone.device))
     click.echo(
-        f"{_counted(len(planned), 'word')} to learn from {_counted(len(sets), 'set')} of tiles, "
-        f"{_counted(inversion.steps, 'step')} of {_counted(inversion.batch, 'sample')} of each, in {out}"
+        f"{counted(len(planned), 'word')} to learn from {counted(len(sets), 'set')} of tiles, "
+        f"{counted(inversion.steps, 'step')} of {counted(inversion.batch, 'sample')} of each, in {out}"
     )
     info = learn_embeddings(opened, sets, backbone, inversion, out, overwrite=overwrite, warn=warn, progress=bar)
     _print(info, out)
@@ -88,13 +89,4 @@ def _print(info: EmbeddingsInfo, out: Path) -> None:
         click.echo(f"{name:<9} {token:<{width}} {tiles:>7} {before:>12.4f} {after:>8.4f}")
     if len(rows) > MOST_SHOWN:
         click.echo(f"... and {len(rows) - MOST_SHOWN:,} more in embeddings.json")
-    click.echo(f"{_counted(len(rows), 'word')} in {out}: embeddings.json, losses.parquet, validation/")
-
-
-def _counted(count: int, what: str) -> str:
-    """Return a number of things.
-
-    >>> _counted(1, "word"), _counted(1000, "step")
-    ('1 word', '1,000 steps')
-    """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    click.echo(f"{counted(len(rows), 'word')} in {out}: embeddings.json, losses.parquet, validation/")

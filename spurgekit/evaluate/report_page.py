@@ -12,6 +12,7 @@ from spurgekit.dataset.few_shot import ALL_SHOTS, ascending
 from spurgekit.evaluate.analysis import Evaluation
 from spurgekit.evaluate.predictions import shots_name
 from spurgekit.evaluate.resampled_metrics import METRICS
+from spurgekit.text import counted
 
 NOTHING = "–"
 MOST_RECALLS = 3
@@ -32,7 +33,7 @@ def report_lines(found: Evaluation) -> list[str]:
     metric = METRICS[found.metric]
     summary = found.summary[found.summary["metric"] == found.metric]
     differences = found.differences[found.differences["metric"] == found.metric]
-    lines = [f"# {metric.title} of {_count(summary['arm'].nunique(), 'arm')} on the same support sets", ""]
+    lines = [f"# {metric.title} of {counted(summary['arm'].nunique(), 'arm')} on the same support sets", ""]
     lines += [_what_means_are(summary, found.confidence), "", *_arms_by_shots(summary, _mean), ""]
     lines += ["![Few-shot curves](curves.png)", ""]
     if len(differences):
@@ -52,9 +53,9 @@ def report_lines(found: Evaluation) -> list[str]:
 def _what_means_are(summary: pd.DataFrame, confidence: float) -> str:
     few = summary[summary["n"] != ALL_SHOTS]
     trials = sorted(set((few if len(few) else summary)["trials"]))
-    of = _count(trials[0], "trial") if len(trials) == 1 else f"{trials[0]} to {trials[-1]} trials"
+    of = counted(trials[0], "trial") if len(trials) == 1 else f"{trials[0]} to {trials[-1]} trials"
     whole = "; all: the whole training split" if (summary["n"] == ALL_SHOTS).any() else ""
-    over = f"{confidence:.0%} intervals over trials and {_count(int(summary['places'].max()), 'place')}"
+    over = f"{confidence:.0%} intervals over trials and {counted(int(summary['places'].max()), 'place')}"
     return f"Means of {of} with {over}, by training tiles of each class (n{whole})."
 
 
@@ -153,7 +154,3 @@ def _interval(low: float, high: float, form: str) -> str:
 def _signed(value: float) -> str:
     text = f"{value:+.3f}"
     return "0.000" if float(text) == 0 else text
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"

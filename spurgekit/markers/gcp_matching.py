@@ -21,6 +21,7 @@ from scipy.special import betainc
 from spurgekit.errors import InputError
 from spurgekit.markers.marker import Marker
 from spurgekit.similarity import Complex, fit_similarity
+from spurgekit.text import counted
 
 MAX_LOG10_FALSE_ALARMS = -2.0
 """Placements that chance would give more often than this, per image, are none."""
@@ -137,7 +138,7 @@ class GcpSearch:
         return pairs
 
     def _what(self) -> str:
-        return f"{count_of(len(self.here), 'marker')} and {count_of(len(self.there), 'known point')}"
+        return f"{counted(len(self.here), 'marker')} and {counted(len(self.there), 'known point')}"
 
     def _is_no_chance(self, count: int, tests: int) -> bool:
         """Whether markers thrown at random would hardly agree so well (a contrario, as in :mod:`spurgekit.plots.significance`).
@@ -257,8 +258,3 @@ def coded(markers: Sequence[Marker], known: Sequence[KnownPoint]) -> NDArray[np.
 
 def _steps(values: Complex) -> range:
     return range(0, len(values), BATCH)
-
-
-def count_of(number: int, what: str) -> str:
-    """Return ``1 marker``, ``2 markers``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

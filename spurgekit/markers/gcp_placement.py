@@ -19,10 +19,11 @@ from spurgekit.imagery.target_grid import same_pixels_in
 from spurgekit.markers.detection import find_markers
 from spurgekit.markers.families import size_hint
 from spurgekit.markers.gcp_list import read_gcp_list
-from spurgekit.markers.gcp_matching import KnownPoint, count_of
+from spurgekit.markers.gcp_matching import KnownPoint
 from spurgekit.markers.gcp_transform import SEARCH_M, Georeference, georeference
 from spurgekit.markers.marker import Marker, MarkerDetector
 from spurgekit.progress import Progress, silent
+from spurgekit.text import counted
 from spurgekit.vectors import DEGREE_COLUMNS, MAP_COLUMNS, SEPARATORS, read_vector
 
 LEAST_SCORE = 0.3
@@ -166,7 +167,7 @@ def _scale_hint(grid: PixelGrid, control: ControlPoints) -> str:
 
 def describe_match(found: Georeference, markers: int, points: int, name: str) -> str:
     """Return in words how many points were matched, and how well."""
-    matched = f"{len(found.pairs)} of {count_of(points, 'point')} matched, among {count_of(markers, 'marker')}"
+    matched = f"{len(found.pairs)} of {counted(points, 'point')} matched, among {counted(markers, 'marker')}"
     if found.rms_cm is None or found.max_cm is None or found.left_out_cm is None:
         fit = "which two points always fit, so that nothing says how far off it is elsewhere"
     else:

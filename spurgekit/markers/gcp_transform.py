@@ -17,9 +17,10 @@ from rasterio.crs import CRS
 
 from spurgekit.errors import InputError
 from spurgekit.imagery.pixel_grid import PixelGrid
-from spurgekit.markers.gcp_matching import GcpSearch, KnownPoint, coded, count_of
+from spurgekit.markers.gcp_matching import GcpSearch, KnownPoint, coded
 from spurgekit.markers.marker import Marker
 from spurgekit.similarity import Complex, fit_similarity, to_complex
+from spurgekit.text import counted
 
 TransformModel = Literal["similarity", "affine"]
 
@@ -117,7 +118,7 @@ def georeference(
         raise InputError("the known points are in another CRS than the image; bring them to the image's first")
     if len(markers) < 2 or len(known) < 2:
         raise InputError(
-            f"{count_of(len(markers), 'marker')} and {count_of(len(known), 'known point')}: at least two of each are needed to "
+            f"{counted(len(markers), 'marker')} and {counted(len(known), 'known point')}: at least two of each are needed to "
             "georeference an image"
         )
     x, y = grid.to_world([m.col for m in markers], [m.row for m in markers])

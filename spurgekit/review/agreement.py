@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from spurgekit.review.review_folder import ReviewFolder
+from spurgekit.text import counted
 from spurgekit.tiles.review_log import Decision, Opinion, opinions, outcome
 
 STATUSES = ("accepted", "rejected", "unsure", "disputed")
@@ -164,17 +165,13 @@ def format_report(report: Report, name: str) -> list[str]:
         kappa = "is not defined, as both say the same of all of them" if pair.kappa is None else f"{pair.kappa:.2f}"
         lines.append(f"{' and '.join(pair.reviewers)}: kappa {kappa}; they agree on {pair.agreed:,} of {pair.tiles:,} tiles")
     if report.disputed:
-        lines.append(f"disputed: {_tiles(len(report.disputed))}")
+        lines.append(f"disputed: {counted(len(report.disputed), 'tile')}")
     for tile, of in report.disputed.items():
         lines.append(f"  {tile}  " + ", ".join(f"{who}: {said}" for who, said in of.items()))
     if report.elsewhere:
         are = "is" if report.elsewhere == 1 else "are"
-        lines.append(f"note: the log speaks of {_tiles(report.elsewhere)} that {are} not in this folder")
+        lines.append(f"note: the log speaks of {counted(report.elsewhere, 'tile')} that {are} not in this folder")
     return lines
-
-
-def _tiles(count: int) -> str:
-    return f"{count:,} tile{'' if count == 1 else 's'}"
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -20,6 +20,7 @@ from spurgekit.review.shared_log import SharedLog, as_name
 from spurgekit.review.site_images import find_site_images
 from spurgekit.review.surroundings import Surroundings
 from spurgekit.review.tile_pictures import TilePictures
+from spurgekit.text import counted
 
 if TYPE_CHECKING:
     import uvicorn
@@ -93,7 +94,7 @@ def serve_review(folder: ReviewFolder, options: ServeOptions = ServeOptions(), s
             pass
         finally:
             surroundings.close()
-    say(f"{log.saved:,} decision{'' if log.saved == 1 else 's'} saved in {log.path}")
+    say(f"{counted(log.saved, 'decision')} saved in {log.path}")
 
 
 def login_name() -> str:

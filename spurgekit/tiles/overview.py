@@ -13,6 +13,7 @@ from spurgekit.imagery import PixelGrid, Raster, Window
 from spurgekit.imagery.quicklook import QuickLook, quick_look
 from spurgekit.imagery.site_picture import INK, Colour, SitePicture
 from spurgekit.progress import Progress, silent
+from spurgekit.text import counted
 from spurgekit.tiles.site_plots import SitePlots
 
 WHOLE: Colour = (255, 225, 77)
@@ -64,16 +65,16 @@ def draw_plots(
     picture.points(corners[~seen], FILLED_IN, radius=9, filled=False)
     for plot in found.plots:
         picture.label(plot.polygon.centroid.coords[0], plot.id, np.sqrt(plot.polygon.area) / 3)
-    picture.legend(PLOT, _count(len(found.plots), "plot"))
-    picture.legend(WHOLE, _count(whole.sum(), "tile"))
+    picture.legend(PLOT, counted(len(found.plots), "plot"))
+    picture.legend(WHOLE, counted(whole.sum(), "tile"))
     if not whole.all():
-        picture.legend(PARTIAL, _count((~whole).sum(), "tile", " partly outside the imagery"))
+        picture.legend(PARTIAL, f"{counted((~whole).sum(), 'tile')} partly outside the imagery")
     if at_corner.any():
-        picture.legend(MARKER, _count(at_corner.sum(), "marker", " at corners"), "dot")
+        picture.legend(MARKER, f"{counted(at_corner.sum(), 'marker')} at corners", "dot")
     if not seen.all():
-        picture.legend(FILLED_IN, _count(len(_distinct(corners[~seen])), "corner", " filled in"), "ring")
+        picture.legend(FILLED_IN, f"{counted(len(_distinct(corners[~seen])), 'corner')} filled in", "ring")
     if not at_corner.all():
-        picture.legend(STRAY, _count((~at_corner).sum(), "other marker"), "dot")
+        picture.legend(STRAY, counted((~at_corner).sum(), "other marker"), "dot")
     picture.save(path)
 
 
@@ -89,7 +90,3 @@ def _around(found: SitePlots, grid: PixelGrid) -> Window:
 def _distinct(places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return places without those that two plots share."""
     return np.unique(np.round(places, 3), axis=0)
-
-
-def _count(number: int, what: str, more: str = "") -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}{more}"

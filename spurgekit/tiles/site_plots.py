@@ -25,6 +25,7 @@ from spurgekit.plots.locate import locate_plots
 from spurgekit.plots.plot_file import read_plots, snap_plots
 from spurgekit.plots.protocol import CORNERS
 from spurgekit.progress import Progress, silent
+from spurgekit.text import counted
 from spurgekit.tiles.cut import CutTile, run_jobs, write_tile
 from spurgekit.tiles.encode import Encoder
 from spurgekit.tiles.plot_layout import PlotTile
@@ -79,8 +80,7 @@ def look_for_markers(raster: Raster, options: PlotOptions, *, progress: Progress
         options.marker_family, options.marker_side_m, ids=options.protocol.marker_ids, color=options.marker_color
     )
     markers = find_markers(raster, detector, progress=progress)
-    many = "s" if len(markers) != 1 else ""
-    return markers, f"{len(markers)} marker{many} of family {options.marker_family}, {options.marker_side_m:g} m"
+    return markers, f"{counted(len(markers), 'marker')} of family {options.marker_family}, {options.marker_side_m:g} m"
 
 
 def too_coarse(raster: Raster, options: PlotOptions) -> str | None:

@@ -39,6 +39,7 @@ from spurgekit.errors import InputError, ModelError
 from spurgekit.outputs import output_file
 from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
+from spurgekit.text import counted
 
 __all__ = [
     "CHECKPOINT",
@@ -128,7 +129,7 @@ def invert(
     inversion.bank.fill([image for task in tasks for image in shown_images(task, options)], progress)
     if history is None:
         history = History(inversion.evaluate(), torch.empty(0, len(tasks)))
-    with progress(f"learning {len(tasks)} word{'s' if len(tasks) > 1 else ''}", options.steps) as advance:
+    with progress(f"learning {counted(len(tasks), 'word')}", options.steps) as advance:
         advance(history.step)
         recent: list[Tensor] = []
         for step, losses in inversion.run(history.step):
