@@ -11,15 +11,13 @@ import numpy as np
 import pandas as pd
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError  # what GDAL raises beside rasterio's own errors; not exported
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
-from rasterio.warp import transform
 
 from spurgekit.dataset.places import INDEX
 from spurgekit.dataset.reader import SPLITS, Dataset
 from spurgekit.errors import ImageryError, InputError
 from spurgekit.imagery import PixelGrid, name_crs, open_raster, parse_crs
+from spurgekit.imagery.crs import points_in
 
 GEOTIFF = (".tif", ".tiff")
 
@@ -50,14 +48,11 @@ class Quad:
         if crs == self.crs:
             return self.corners
         try:
-            corners = np.column_stack(transform(self.crs, crs, *self.corners.T))
-        except (RasterioError, CPLE_BaseError):
-            corners = np.full((4, 2), np.inf)
-        if not np.isfinite(corners).all():
+            return points_in(self.corners, self.crs, crs)
+        except ImageryError as error:
             raise InputError(
                 f"tiles in {name_crs(self.crs)} cannot be brought to {name_crs(crs)}; check the CRS of both mask and dataset"
-            )
-        return corners
+            ) from error
 
 
 class Ground:

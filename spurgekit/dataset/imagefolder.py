@@ -18,7 +18,7 @@ from PIL import Image
 
 from spurgekit.errors import InputError
 from spurgekit.imagery import parse_crs, slug
-from spurgekit.imagery.pixel_grid import utm_code
+from spurgekit.imagery.crs import utm_code
 from spurgekit.vectors import DEGREE_COLUMNS, MAP_COLUMNS, read_table
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyproj
 from pydantic import BaseModel, ConfigDict, Field
-from pyproj.exceptions import ProjError
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from spurgekit.errors import ImageryError
+from spurgekit.imagery.crs import name_crs, points_in, to_pyproj
 from spurgekit.imagery.exif import Exif, Position, read_exif
 from spurgekit.imagery.nadir_frame import FramePose
-from spurgekit.imagery.pixel_grid import PixelGrid, Window, name_crs
+from spurgekit.imagery.pixel_grid import PixelGrid, Window
 from spurgekit.imagery.raster import Raster, open_raster
 from spurgekit.progress import Progress, silent
 
@@ -128,7 +128,7 @@ def describe(path: str | os.PathLike[str], *, image_gsd_m: float | None = None, 
             dtype=str(raster.dtype),
             bands=_bands(raster),
             crs=name_crs(grid.crs) if grid.crs else None,
-            crs_name=pyproj.CRS.from_wkt(grid.crs.to_wkt()).name if grid.crs else None,
+            crs_name=to_pyproj(grid.crs).name if grid.crs else None,
             gsd_cm=gsd_m * 100 if gsd_m else None,
             gsd_unknown_because=why,
             pixel_size=_pixel_size(grid) if is_placed else None,
@@ -205,11 +205,10 @@ def _lonlat(grid: PixelGrid) -> Bounds | None:
     if grid.crs is None:
         return None
     try:
-        to_degrees = pyproj.Transformer.from_crs(grid.crs.to_wkt(), "EPSG:4326", always_xy=True)
-        points = np.column_stack(to_degrees.transform(*grid.outline().T))
-    except ProjError:
+        points = points_in(grid.outline(), grid.crs, CRS.from_epsg(4326))
+    except ImageryError:
         return None
-    in_range = bool((np.abs(points) <= (360, 90)).all())  # NaN and infinity are not
+    in_range = bool((np.abs(points) <= (360, 90)).all())
     return _bounds(points) if in_range else None
 
 

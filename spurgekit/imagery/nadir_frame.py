@@ -20,10 +20,11 @@ from rasterio.crs import CRS
 
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.cameras import focal_length_px
+from spurgekit.imagery.crs import utm_code
 from spurgekit.imagery.exif import Exif, read_exif
 from spurgekit.imagery.metadata_checks import metadata_warnings, was_cropped, was_turned
 from spurgekit.imagery.orientation import AS_STORED
-from spurgekit.imagery.pixel_grid import PixelGrid, utm_code
+from spurgekit.imagery.pixel_grid import PixelGrid
 from spurgekit.imagery.xmp import DroneXmp, read_xmp
 
 NADIR_DEG = 15.0

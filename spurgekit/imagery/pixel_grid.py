@@ -9,18 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 import pyproj
 from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
 from rasterio.windows import Window as RasterioWindow
 from shapely import Polygon
 
 from spurgekit.errors import ImageryError
+from spurgekit.imagery.crs import name_crs, to_pyproj, utm_code
 
 MAX_SCALE_ERROR = 0.01
 """How far a projection may stretch lengths before its metres no longer count as metres (UTM stays within 0.001)."""
@@ -148,7 +147,7 @@ class PixelGrid:
             )
         if self.crs.is_projected:
             return float(self.crs.linear_units_factor[1])
-        return float(_to_pyproj(self.crs).axis_info[0].unit_conversion_factor)  # a local CRS, in metres or feet
+        return float(to_pyproj(self.crs).axis_info[0].unit_conversion_factor)  # a local CRS, in metres or feet
 
     @property
     def gsd_m(self) -> float:
@@ -168,7 +167,7 @@ class PixelGrid:
 
     def _linear_scale(self) -> float:
         """Projected length over true length at the grid's centre (square root of the areal scale)."""
-        crs = _to_pyproj(self.crs)
+        crs = to_pyproj(self.crs)
         if crs.is_engineering:  # a local CRS has no place on the globe: take its units as they are
             return 1.0
         if crs.is_geocentric:
@@ -178,7 +177,7 @@ class PixelGrid:
 
     def _centre_lonlat(self) -> tuple[float, float]:
         x, y = (float(value) for value in self.to_world(self.width / 2, self.height / 2))
-        longitude, latitude = pyproj.Proj(_to_pyproj(self.crs))(x, y, inverse=True)
+        longitude, latitude = pyproj.Proj(to_pyproj(self.crs))(x, y, inverse=True)
         if not (abs(longitude) <= 180 and abs(latitude) <= 90):  # infinity and NaN are caught here, too
             raise ImageryError(
                 f"says that it is in {name_crs(self.crs)}, but its centre ({x:.10g}, {y:.10g}) cannot be in that; "
@@ -289,34 +288,3 @@ def _steps(length: int, size: int, step: int) -> int:
 def _apply(t: Affine, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     return t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f
-
-
-def _to_pyproj(crs: CRS | None) -> pyproj.CRS:
-    return _parse_wkt(crs.to_wkt())  # type: ignore[union-attr]
-
-
-@lru_cache(maxsize=16)  # parsing takes longer than all else that a ground sample distance needs
-def _parse_wkt(wkt: str) -> pyproj.CRS:
-    return pyproj.CRS.from_wkt(wkt)
-
-
-def utm_code(longitude: float, latitude: float) -> str:
-    """Return the UTM zone of a place as an EPSG code, e.g. ``EPSG:32612``."""
-    zone = min(60, max(1, int((longitude + 180) // 6) + 1))
-    return f"EPSG:{(32600 if latitude >= 0 else 32700) + zone}"
-
-
-def name_crs(crs: CRS | None) -> str:
-    """Return a short name: the authority's code where there is one, else the CRS's own name."""
-    if crs is None:
-        return "no CRS"
-    authority = crs.to_authority()
-    return ":".join(authority) if authority else _to_pyproj(crs).name
-
-
-def parse_crs(text: str) -> CRS:
-    """Return the CRS that a user named (``EPSG:32612``, a PROJ string, WKT)."""
-    try:
-        return CRS.from_user_input(text)
-    except (CRSError, ValueError) as error:  # "EPSG:" with anything but a number is a ValueError
-        raise ImageryError(f"{text!r} is no CRS that PROJ knows; pass a code such as EPSG:32612") from error

@@ -23,11 +23,12 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
 from spurgekit.errors import ImageryError
+from spurgekit.imagery.crs import name_crs
 from spurgekit.imagery.exif import read_exif
 from spurgekit.imagery.gdal_warnings import without_warnings
 from spurgekit.imagery.nadir_frame import FramePlacement, FramePose, place_photo
 from spurgekit.imagery.orientation import AS_STORED, stored_grid, stored_window, swaps_sides, upright, upright_grid
-from spurgekit.imagery.pixel_grid import PixelGrid, Window, name_crs
+from spurgekit.imagery.pixel_grid import PixelGrid, Window
 from spurgekit.imagery.target_grid import at_gsd, check_gsd, in_crs
 
 # GDAL's default block cache is 5 % of the machine's memory for as long as the process lives, which is more than the rest of

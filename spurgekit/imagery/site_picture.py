@@ -17,7 +17,8 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from rasterio.crs import CRS
 
 from spurgekit.errors import ImageryError
-from spurgekit.imagery.pixel_grid import PixelGrid, name_crs
+from spurgekit.imagery.crs import name_crs
+from spurgekit.imagery.pixel_grid import PixelGrid
 from spurgekit.imagery.quicklook import QuickLook
 
 Colour = tuple[int, int, int]

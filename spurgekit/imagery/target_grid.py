@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 from affine import Affine
-from rasterio._err import CPLE_BaseError  # what GDAL raises beside rasterio's own errors; not exported
+from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
-from rasterio.warp import transform
 from shapely import Polygon
 
 from spurgekit.errors import ImageryError
-from spurgekit.imagery.pixel_grid import PixelGrid, name_crs, parse_crs
+from spurgekit.imagery.crs import name_crs, parse_crs, points_in
+from spurgekit.imagery.pixel_grid import PixelGrid
 
 
 def in_crs(path: Path, grid: PixelGrid, crs: str | None, unplaced: str | None = None) -> PixelGrid:
@@ -51,12 +50,7 @@ def _north_up(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:
 
     GDAL's own choice takes the image's bounding box for the image, so that it makes rotated ones coarser than they are.
     """
-    try:
-        outline = np.column_stack(transform(grid.crs, crs, *grid.outline().T))
-    except (RasterioError, CPLE_BaseError):
-        outline = np.full((1, 2), np.inf)
-    if not np.isfinite(outline).all():
-        raise _not_in(path, grid, crs)
+    outline = _brought(path, grid, grid.outline(), crs)
     side = math.sqrt(Polygon(outline).area / (grid.width * grid.height))
     left, top = outline[:, 0].min(), outline[:, 1].max()
     width = math.ceil((outline[:, 0].max() - left) / side - 1e-6)
@@ -64,11 +58,15 @@ def _north_up(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:
     return PixelGrid(width, height, Affine(side, 0.0, float(left), 0.0, -side, float(top)), crs)
 
 
-def _not_in(path: Path, grid: PixelGrid, crs: CRS) -> ImageryError:
-    return ImageryError(
-        f"{path} says that it is in {name_crs(grid.crs)}, and what lies there cannot be brought to {name_crs(crs)}; "
-        "pass another --crs, or correct what the file says, e.g. gdal_edit.py -a_srs EPSG:32612 FILE"
-    )
+def _brought(path: Path, grid: PixelGrid, points: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
+    """Return points of an image, shape (n, 2), in another CRS."""
+    try:
+        return points_in(points, grid.crs, crs)
+    except ImageryError as error:
+        raise ImageryError(
+            f"{path} says that it is in {name_crs(grid.crs)}, and what lies there cannot be brought to {name_crs(crs)}; "
+            "pass another --crs, or correct what the file says, e.g. gdal_edit.py -a_srs EPSG:32612 FILE"
+        ) from error
 
 
 def same_pixels_in(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:
@@ -85,12 +83,7 @@ def same_pixels_in(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:
         return grid
     across, down = (np.ravel(part) for part in np.meshgrid([-0.5, 0.0, 0.5], [-0.5, 0.0, 0.5]))  # from the image's middle
     x, y = grid.to_world((across + 0.5) * grid.width, (down + 0.5) * grid.height)
-    try:
-        places = np.column_stack(transform(grid.crs, crs, x, y))
-    except (RasterioError, CPLE_BaseError):
-        places = np.full((1, 2), np.inf)
-    if not np.isfinite(places).all():
-        raise _not_in(path, grid, crs)
+    places = _brought(path, grid, np.column_stack([x, y]), crs)
     design = np.column_stack([across, down, np.ones(9)])
     (a, d), (b, e), (c, f) = np.linalg.lstsq(design, places, rcond=None)[0].tolist()
     to_middle = Affine.scale(1 / grid.width, 1 / grid.height) @ Affine.translation(-grid.width / 2, -grid.height / 2)

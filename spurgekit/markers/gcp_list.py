@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pyproj import Transformer
 from rasterio.crs import CRS
 
 from spurgekit.errors import ImageryError, InputError
-from spurgekit.imagery.pixel_grid import name_crs, parse_crs
+from spurgekit.imagery.crs import name_crs, parse_crs, points_in
 from spurgekit.markers.gcp_matching import KnownPoint
 
 _WGS84_UTM = re.compile(r"WGS84\s+UTM\s+(\d{1,2})\s*([NS])", re.IGNORECASE)
@@ -66,12 +65,15 @@ class ControlList:
         heights = {(point.x, point.y): point.z for point in reversed(self.points)}
         for point in self.points:
             names[point.x, point.y] = names.get((point.x, point.y)) or point.name
-        x, y = np.array(list(names)).T
+        places = np.array(list(names))
         z = [heights[place] for place in names]
         if crs is not None and crs != self.crs:
-            x, y = Transformer.from_crs(self.crs.to_wkt(), crs.to_wkt(), always_xy=True).transform(x, y)
-            if not (np.isfinite(x).all() and np.isfinite(y).all()):
-                raise InputError(f"the control points, in {name_crs(self.crs)}, cannot be brought to {name_crs(crs)}")
+            try:
+                places = points_in(places, self.crs, crs)
+            except ImageryError as error:
+                said = f"the control points, in {name_crs(self.crs)}, cannot be brought to {name_crs(crs)}"
+                raise InputError(said) from error
+        x, y = places.T
         return tuple(KnownPoint(float(a), float(b), name, z=c) for a, b, c, name in zip(x, y, z, names.values(), strict=True))
 
 

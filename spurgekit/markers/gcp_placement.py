@@ -14,7 +14,7 @@ from shapely import Point
 
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, parse_crs
-from spurgekit.imagery.pixel_grid import utm_code
+from spurgekit.imagery.crs import utm_code
 from spurgekit.imagery.target_grid import same_pixels_in
 from spurgekit.markers.detection import find_markers
 from spurgekit.markers.families import size_hint

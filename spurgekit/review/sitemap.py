@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rasterio.warp import transform
 
 from spurgekit.errors import ImageryError
+from spurgekit.imagery.crs import points_in
 from spurgekit.imagery.site_picture import picture_grid
 from spurgekit.review.review_folder import Point, ReviewFolder, ReviewTile
 
@@ -73,10 +73,10 @@ def _map_of(folder: ReviewFolder, site: str) -> SiteMap | None:
 
 def _on_overview(folder: ReviewFolder, site: str, tiles: Sequence[ReviewTile], path: Path) -> SiteMap:
     grid = picture_grid(path)
-    x, y = np.array([tile.centre for tile in tiles]).T
+    centres = np.array([tile.centre for tile in tiles])
     if grid.crs is not None and folder.crs is not None and grid.crs != folder.crs:
-        x, y = (np.asarray(values) for values in transform(folder.crs, grid.crs, x, y))
-    cols, rows = grid.to_pixel(x, y)
+        centres = points_in(centres, folder.crs, grid.crs)
+    cols, rows = grid.to_pixel(*centres.T)
     places = _shares(tiles, cols / grid.width, rows / grid.height)
     unit = abs(grid.transform.determinant) ** 0.5
     return SiteMap(site, path.read_bytes(), grid.width, grid.height, places, _side(tiles) / unit / grid.width)

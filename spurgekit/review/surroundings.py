@@ -14,11 +14,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.warp import transform
 
 from spurgekit.byte_cache import ByteCache
 from spurgekit.errors import InputError, SpurgekitError
 from spurgekit.imagery import Raster, open_raster
+from spurgekit.imagery.crs import points_in
 from spurgekit.imagery.quicklook import quick_look
 from spurgekit.review.review_folder import ReviewFolder, ReviewTile, open_folder
 from spurgekit.review.site_images import SiteImage
@@ -132,7 +132,7 @@ def _from_image(raster: Raster, tile: ReviewTile, crs: CRS | None, side_px: int)
     """Return the surroundings of a tile, cut from its image."""
     corners = np.asarray(tile.corners)
     if raster.grid.crs is not None and crs is not None and raster.grid.crs != crs:
-        corners = np.column_stack(transform(crs, raster.grid.crs, *corners.T))
+        corners = points_in(corners, crs, raster.grid.crs)
     to_image = _around(homography_of_square(np.column_stack(raster.grid.to_pixel(*corners.T)), side_px), side_px)
     window = source_window(to_image, REACH * side_px)
     if window & raster.grid.window is None:

@@ -11,11 +11,11 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.warp import transform
 from shapely import Polygon
 
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Window, slug
+from spurgekit.imagery.crs import points_in
 from spurgekit.plots import Plot
 from spurgekit.tiles.rectify import Homography, apply_homography, homography_of_square, source_window
 
@@ -205,7 +205,7 @@ def _side(plot: Plot, grid: PixelGrid, size_m: float | None) -> float:
 
 def _pixels(corners: Sequence[tuple[float, float]], crs: CRS | None, image: PixelGrid) -> NDArray[np.float64]:
     """Return world coordinates as pixel coordinates of an image that may be in another CRS, shape (4, 2)."""
-    x, y = np.asarray(corners).T
+    points = np.asarray(corners)
     if image.crs is not None and image.crs != crs:
-        x, y = (np.asarray(values) for values in transform(crs, image.crs, x, y))
-    return np.column_stack(image.to_pixel(x, y))
+        points = points_in(points, crs, image.crs)
+    return np.column_stack(image.to_pixel(*points.T))

@@ -9,7 +9,7 @@ from rasterio.crs import CRS
 from shapely import Point
 
 from spurgekit.errors import ImageryError
-from spurgekit.imagery import PixelGrid, Window, name_crs, parse_crs
+from spurgekit.imagery import PixelGrid, Window, parse_crs
 
 UTM = CRS.from_epsg(32612)
 NORTH_UP = Affine(0.01, 0, 500_000, 0, -0.01, 5_000_000)
@@ -247,18 +247,6 @@ class TestSquares:
     def test_every_square_touches_the_image(self, width, height, size, step):
         g = grid(width, height)
         assert all(window & g.window for _, _, window in g.squares(size, step))
-
-
-class TestCrs:
-    @pytest.mark.parametrize("text", ["EPSG:bla", "EPSG:999999", "utm twelve", ""])
-    def test_what_proj_does_not_know_is_refused(self, text):
-        with pytest.raises(ImageryError, match="no CRS that PROJ knows"):
-            parse_crs(text)
-
-    def test_names(self):
-        assert name_crs(UTM) == "EPSG:32612"
-        assert name_crs(None) == "no CRS"
-        assert name_crs(CRS.from_wkt('LOCAL_CS["my field",UNIT["metre",1]]')) == "my field"
 
 
 def test_a_point_in_the_image_is_in_its_footprint():
