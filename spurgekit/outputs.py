@@ -90,32 +90,58 @@ def resumable_folder(
     check_free(path, overwrite=overwrite)
     _check_apart(path, inputs)
     partial = path.parent / f".{path.name}.partial"
-    text = json.dumps(settings, indent=2, sort_keys=True, default=str) + "\n"
     if overwrite:
         shutil.rmtree(partial, ignore_errors=True)
-    if (partial / SETTINGS).is_file() and (changed := differing((partial / SETTINGS).read_text(encoding="utf-8"), text)):
-        raise OutputExistsError(
-            f"{path} was begun with other settings ({changed}); pass --overwrite to start again, or another --out"
-        )
-    partial.mkdir(parents=True, exist_ok=True)
-    with output_file(partial / SETTINGS) as file:
-        file.write_text(text, encoding="utf-8")
+    check_begun(partial, settings, path)
+    note_settings(partial, settings)
     yield partial
     _put_in_place(partial, path)
     (path / SETTINGS).unlink()
 
 
-def differing(old: str, new: str) -> str:
-    """Return the names of the settings, as JSON, that are not the same; empty where all are.
+def check_begun(folder: Path, settings: Mapping[str, Any], out: Path) -> bool:
+    """Return whether a run began to fill a folder.
 
-    >>> differing('{"steps": 25, "seed": 0}', '{"steps": 50, "seed": 0}')
-    'steps'
+    Parameters
+    ----------
+    folder : pathlib.Path
+    settings : mapping
+        What the content depends on.
+    out : pathlib.Path
+        For messages: what the folder will be.
+
+    Raises
+    ------
+    OutputExistsError
+        If it was begun with other settings.
     """
+    file = folder / SETTINGS
+    if not file.is_file():
+        return False
+    if changed := _differing(file.read_text(encoding="utf-8"), _as_text(settings)):
+        raise OutputExistsError(
+            f"{out} was begun with other settings ({changed}); pass --overwrite to start again, or another --out"
+        )
+    return True
+
+
+def note_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Write what the content of a folder depends on into it, for :func:`check_begun` of a later run."""
+    with output_file(folder / SETTINGS) as partial:
+        partial.write_text(_as_text(settings), encoding="utf-8")
+
+
+def _as_text(settings: Mapping[str, Any]) -> str:
+    return json.dumps(settings, indent=2, sort_keys=True, default=str) + "\n"
+
+
+def _differing(old: str, new: str) -> str:
+    """Return the names of the settings, as JSON, that are not the same; empty where all are."""
     try:
         before, after = json.loads(old), json.loads(new)
     except ValueError:
         return "its settings are damaged"
-    return ", ".join(name for name in after if before.get(name) != after[name]) or ", ".join(set(before) - set(after))
+    return ", ".join(name for name in after if before.get(name) != after[name]) or ", ".join(sorted(set(before) - set(after)))
 
 
 def _check_apart(path: Path, inputs: Iterable[Path]) -> None:

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,10 @@ from spurgekit.errors import InputError, OutputExistsError
 from spurgekit.outputs import (
     FINGERPRINT_BYTES,
     PROVENANCE,
+    check_begun,
     check_free,
     fingerprint,
+    note_settings,
     output_folder,
     resumable_folder,
     write_provenance,
@@ -229,3 +232,31 @@ class TestResumableFolder:
         (tmp_path / "out" / "mine.txt").touch()
         with pytest.raises(OutputExistsError, match="exists already"), resumable_folder(tmp_path / "out", {}):
             pass
+
+
+class TestSettings:
+    """What a folder was begun with stands in it."""
+
+    def test_a_folder_that_nothing_was_noted_in_is_not_begun(self, tmp_path):
+        assert not check_begun(tmp_path / "nowhere", {"steps": 25}, tmp_path / "out")
+        assert not check_begun(tmp_path, {"steps": 25}, tmp_path / "out")
+
+    def test_the_same_settings_in_another_order(self, tmp_path):
+        note_settings(tmp_path, {"steps": 25, "out": Path("a")})
+        assert check_begun(tmp_path, {"out": Path("a"), "steps": 25}, tmp_path)
+
+    @pytest.mark.parametrize(
+        ("now", "what"),
+        [({"steps": 50, "seed": 0}, "steps"), ({"steps": 50, "seed": 1}, "seed, steps"), ({"steps": 25}, "seed")],
+    )
+    def test_others_are_named(self, tmp_path, now, what):
+        note_settings(tmp_path, {"steps": 25, "seed": 0})
+        with pytest.raises(OutputExistsError) as caught:
+            check_begun(tmp_path, now, Path("out"))
+        said = f"out was begun with other settings ({what}); pass --overwrite to start again, or another --out"
+        assert str(caught.value) == said
+
+    def test_damaged_ones(self, tmp_path):
+        (tmp_path / "settings.json").write_text('{"steps": 2')
+        with pytest.raises(OutputExistsError, match="its settings are damaged"):
+            check_begun(tmp_path, {"steps": 25}, tmp_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from spurgekit.errors import InputError
-from spurgekit.outputs import SETTINGS, differing, output_file
+from spurgekit.outputs import check_begun, note_settings, output_file
 
 PREDICTIONS = "predictions.parquet"
 
@@ -52,25 +51,19 @@ class CellStore:
 
         Raises
         ------
-        InputError
+        OutputExistsError
             If there are cells of other settings, and they are not to be overwritten.
+        InputError
+            If cells are damaged.
         """
         if overwrite:
             self.close()
-        text = json.dumps(self.settings, indent=2, sort_keys=True, default=str) + "\n"
         done: dict[Key, pd.DataFrame] = {}
         for place in () if overwrite else (self.out, self.folder):
-            if not (place / SETTINGS).is_file():
-                continue
-            if changed := differing((place / SETTINGS).read_text(encoding="utf-8"), text):
-                raise InputError(
-                    f"{self.out} was begun with other settings ({changed}); pass --overwrite to start again, or another --out"
-                )
-            for file in [place / PREDICTIONS] if place == self.out else sorted(place.glob("*.parquet")):
-                done.update(_cells(file))
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with output_file(self.folder / SETTINGS) as partial:
-            partial.write_text(text, encoding="utf-8")
+            if check_begun(place, self.settings, self.out):
+                for file in [place / PREDICTIONS] if place == self.out else sorted(place.glob("*.parquet")):
+                    done.update(_cells(file))
+        note_settings(self.folder, self.settings)
         return done
 
     def put(self, key: Key, predictions: pd.DataFrame) -> pd.DataFrame:
