@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from spurgekit.checkpoint import Fingerprints, hash_of
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.training.adapters import adapted
 from spurgekit.classify.training.batch_order import FinetuneTiles, read_pixels
@@ -18,13 +19,11 @@ from spurgekit.classify.training.finetune_options import FinetuneOptions, Finetu
 from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.precision import pick_precision, put_on
 from spurgekit.classify.training.training_checkpoint import (
-    Fingerprints,
     TrainingState,
-    load_checkpoint,
-    save_checkpoint,
-    stamp_of_network,
-    stamp_of_text,
-    stamp_of_tiles,
+    hash_of_network,
+    hash_of_tiles,
+    load_training,
+    save_training,
 )
 from spurgekit.classify.training.training_loop import TrainingLoop
 from spurgekit.errors import InputError, LeakageError
@@ -92,18 +91,18 @@ def finetune(
     stops, notes = _stops_early(options, tiles, validation)
     validation = validation if stops else None
     put_on(network, device)
-    stamp: Fingerprints = {}
+    made_from: Fingerprints = {}
     if checkpoint is not None:
-        stamp = _stamp(network, preprocess, tiles, validation, options, dtype)
+        made_from = _made_from(network, preprocess, tiles, validation, options, dtype)
     with _learning(network, options) as learning:
         loop = TrainingLoop(network, preprocess, tiles, options, dtype, learning)
         state = TrainingState()
         if checkpoint is not None and checkpoint.exists():
-            state = load_checkpoint(checkpoint, stamp, learning, loop.optimiser)
+            state = load_training(checkpoint, made_from, learning, loop.optimiser)
 
         def keep() -> None:
             if checkpoint is not None:
-                save_checkpoint(checkpoint, stamp, state, learning, loop.optimiser)
+                save_training(checkpoint, made_from, state, learning, loop.optimiser)
 
         with progress("training", options.steps) as advance:
             advance(state.step)
@@ -171,7 +170,7 @@ def _stops_early(
     return True, ()
 
 
-def _stamp(
+def _made_from(
     network: Network,
     preprocess: Preprocess,
     tiles: FinetuneTiles,
@@ -186,9 +185,9 @@ def _stamp(
     with torch.inference_mode():
         sample = preprocess(ramp).double()
     return {
-        "options": stamp_of_text(repr(told)),
-        "tiles": stamp_of_tiles(tiles),
-        "validation tiles": "" if validation is None else stamp_of_tiles(validation),
-        "weights": stamp_of_network(network),
-        "normalisation": stamp_of_text(f"{sample.shape} {sample.mean():.6g} {sample.std():.6g}"),
+        "options": hash_of(repr(told)),
+        "tiles": hash_of_tiles(tiles),
+        "validation tiles": "" if validation is None else hash_of_tiles(validation),
+        "weights": hash_of_network(network),
+        "normalisation": hash_of(f"{sample.shape} {sample.mean():.6g} {sample.std():.6g}"),
     }

@@ -25,7 +25,7 @@ from spurgekit.diffusion.oom_batching import Chunks
 from spurgekit.diffusion.textual_inversion.denoising_loss import DenoisingLoss
 from spurgekit.diffusion.textual_inversion.frozen_model import check_unchanged, name_of, sums_of, trainable
 from spurgekit.diffusion.textual_inversion.inversion_options import PRESETS, InversionOptions, make_options
-from spurgekit.diffusion.textual_inversion.inversion_state import History, load_state, run_id, save_state
+from spurgekit.diffusion.textual_inversion.inversion_state import History, load_state, made_from, save_state
 from spurgekit.diffusion.textual_inversion.placeholder_tokens import PlaceholderTokens
 from spurgekit.diffusion.textual_inversion.training_samples import (
     InversionSamples,
@@ -115,16 +115,17 @@ def invert(
     Raises
     ------
     InputError
-        If there are no tasks, two have one key, a tile cannot be read, or the checkpoint is of another run.
+        If there are no tasks, two have one key, or a tile cannot be read.
     ModelError
-        If the loss is not finite, or the memory of the GPU does not hold a single sample.
+        If the loss is not finite, the memory of the GPU does not hold a single sample, or the checkpoint is damaged or of
+        another run.
     """
     check_inversion(backbone, tasks, options)
     keys = [task.key for task in tasks]
     model = trainable(backbone, warn)
     fixed = sums_of(model)
     inversion = _Inversion(model, tasks, options, warn)
-    checkpoint, run = folder / CHECKPOINT, run_id(model.info, tasks, options)
+    checkpoint, run = folder / CHECKPOINT, made_from(model.info, tasks, options)
     history = load_state(checkpoint, run, inversion.words.tables, inversion.optimizer)
     inversion.bank.fill([image for task in tasks for image in shown_images(task, options)], progress)
     if history is None:

@@ -9,7 +9,7 @@ from spurgekit.classify.training.batch_order import FinetuneTiles, PixelsOnDisk
 from spurgekit.classify.training.finetune import FinetuneOptions, finetune
 from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.precision import put_on
-from spurgekit.classify.training.training_checkpoint import stamp_of_network, stamp_of_tiles
+from spurgekit.classify.training.training_checkpoint import hash_of_network, hash_of_tiles
 from spurgekit.errors import ModelError
 from tests.classify.textures import SIDE, one_thread, textures  # noqa: F401
 
@@ -172,24 +172,24 @@ class TestRefused:
             run(tmp_path)
 
 
-class TestStamps:
+class TestHashes:
     def test_tiles_on_disk_go_by_their_bytes(self, tmp_path):
         path = tmp_path / "a.png"
 
-        def stamp(content):
+        def hash_now(content):
             path.write_bytes(content)
-            return stamp_of_tiles(FinetuneTiles(PixelsOnDisk((path,)), np.ones((1, 1)), ["a"]))
+            return hash_of_tiles(FinetuneTiles(PixelsOnDisk((path,)), np.ones((1, 1)), ["a"]))
 
-        assert stamp(b"one") == stamp(b"one")
-        assert stamp(b"one") != stamp(b"two")
+        assert hash_now(b"one") == hash_now(b"one")
+        assert hash_now(b"one") != hash_now(b"two")
 
     def test_networks_go_by_all_weights(self):
         network = make("test_resnet")
-        before = stamp_of_network(network)
-        assert stamp_of_network(make("test_resnet")) == before
+        before = hash_of_network(network)
+        assert hash_of_network(make("test_resnet")) == before
         network.model.layer4[0].bn2.running_mean[3] += 1
-        assert stamp_of_network(network) != before
+        assert hash_of_network(network) != before
 
     def test_the_order_in_memory_does_not_matter(self):
         network = make("test_resnet")
-        assert stamp_of_network(put_on(make("test_resnet"), torch.device("cpu"))) == stamp_of_network(network)
+        assert hash_of_network(put_on(make("test_resnet"), torch.device("cpu"))) == hash_of_network(network)

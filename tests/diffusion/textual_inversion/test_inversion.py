@@ -170,10 +170,10 @@ class Idle:
 
 def test_the_checkpoint_of_another_run_is_refused(backbone, tasks, tmp_path):
     invert(backbone, tasks, quick(steps=1), tmp_path)
-    with pytest.raises(InputError, match="is of a run with other tasks, options or another model"):
+    with pytest.raises(InputError, match="is the checkpoint of a training with other options; delete it to start again"):
         invert(backbone, tasks, quick(steps=2), tmp_path)
     (tmp_path / CHECKPOINT).write_bytes(b"half")
-    with pytest.raises(InputError, match=r"checkpoint.safetensors is damaged; remove it"):
+    with pytest.raises(InputError, match=r"checkpoint.safetensors is damaged; delete it"):
         invert(backbone, tasks, quick(steps=1), tmp_path)
 
 
