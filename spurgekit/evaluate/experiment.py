@@ -22,6 +22,7 @@ from spurgekit.classify.training_tiles import ExtraTiles
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.dataset.few_shot import ALL_SHOTS, SHOTS, TRIALS, ascending
 from spurgekit.errors import InputError
+from spurgekit.evaluate.analysis import analyse
 from spurgekit.evaluate.cell_store import PREDICTIONS, CellStore, Key
 from spurgekit.evaluate.folds import Fold, check_classes, held_out_split, leave_out
 from spurgekit.evaluate.report import write_report
@@ -170,11 +171,12 @@ def evaluate(
     with output_folder(out, overwrite=True, inputs=options.inputs(dataset)) as folder:
         predictions.to_parquet(folder / PREDICTIONS, index=False)
         (folder / SETTINGS).write_bytes((cells.folder / SETTINGS).read_bytes())
-        found = write_report(
-            folder, predictions, data.info.classes,
+        found = analyse(
+            predictions, data.info.classes,
             baseline=str(parse_arm(options.baseline or options.arms[0])),
             metric=options.metric, resolve=options.resolve, confidence=options.confidence,
         )  # fmt: skip
+        write_report(folder, found)
         options.write_provenance(folder, dataset, setup.name)
     cells.close()
     return EvaluateReport(Path(out), len(plan), resumed, found.summary, found.differences, tuple(found.warnings))

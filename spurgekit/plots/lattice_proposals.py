@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from spurgekit.plots.lattice_transform import Array, apply, similarity_matrix
+from spurgekit.similarity import Complex, to_complex
 
 SEEDS = 300
 """Of more detections than these, pairs are made of the best scored ones only; all of them have a vote."""
@@ -33,8 +34,8 @@ class Proposals:
         How many were tried.
     """
 
-    a: NDArray[np.complex128]
-    b: NDArray[np.complex128]
+    a: Complex
+    b: Complex
     tests: int
 
     @property
@@ -112,7 +113,7 @@ def propose(
         How many to return at most.
     """
     first, second, start, end = _pairs(nodes, positions, turns, may_match, cost, tolerance_m, scale_error)
-    u, z = _complex(nodes), _complex(positions)
+    u, z = to_complex(*nodes.T), to_complex(*positions.T)
     a = (z[second] - z[first]) / (u[end] - u[start])
     a /= abs(a)  # the scale of a short pair is worse than none
     b = (z[first] + z[second]) / 2 - a * (u[start] + u[end]) / 2
@@ -125,10 +126,6 @@ def propose(
     cells = np.column_stack([middle.real / (size_m / 5), middle.imag / (size_m / 5), angle / 0.05]).round()
     kept = order[np.sort(np.unique(cells, axis=0, return_index=True)[1])[:keep]]
     return Proposals(a[kept], b[kept], max(1, len(a)))
-
-
-def _complex(points: Array) -> NDArray[np.complex128]:
-    return np.asarray(points[:, 0] + 1j * points[:, 1], np.complex128)
 
 
 def _pairs(
@@ -176,9 +173,7 @@ def _node_pairs(nodes: Array, turns: dict[int, NDArray[np.intp]]) -> tuple[NDArr
     return start[number == least], end[number == least]
 
 
-def _votes(
-    u: NDArray[np.complex128], a: NDArray[np.complex128], b: NDArray[np.complex128], z: NDArray[np.complex128], reach_m: float
-) -> NDArray[np.intp]:
+def _votes(u: Complex, a: Complex, b: Complex, z: Complex, reach_m: float) -> NDArray[np.intp]:
     """Return for each placement how many nodes have a detection within about ``reach_m``; shape (placements,).
 
     The plane is cut into cells, and those within reach of a detection are kept as sorted numbers: a look-up among them takes
@@ -191,7 +186,7 @@ def _votes(
     disc = np.array([complex(i, j) for i in steps for j in steps if i * i + j * j <= 9])
     low = complex(z.real.min(), z.imag.min()) - 2 * reach_m * (1 + 1j)
 
-    def number(points: NDArray[np.complex128]) -> NDArray[np.int64]:
+    def number(points: Complex) -> NDArray[np.int64]:
         at = (points - low) / cell
         return np.floor(at.real).astype(np.int64) * 2**31 + np.floor(at.imag).astype(np.int64)
 

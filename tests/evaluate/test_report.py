@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from spurgekit.errors import InputError
+from spurgekit.evaluate.analysis import analyse
 from spurgekit.evaluate.curves import draw_curves
-from spurgekit.evaluate.report import analyse, write_report
+from spurgekit.evaluate.report import write_report
 from tests.evaluate.drawn import CLASSES, simulated, table
 
 ROWS = simulated(
@@ -21,7 +22,9 @@ FILES = {
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluation")
-    return folder, write_report(folder, ROWS, CLASSES, baseline="plain", replicates=300)
+    found = analyse(ROWS, CLASSES, baseline="plain", replicates=300)
+    write_report(folder, found)
+    return folder, found
 
 
 class TestFiles:
@@ -32,7 +35,7 @@ class TestFiles:
     def test_the_same_bytes_again_whatever_the_user_draws_with(self, written, tmp_path):
         folder, _ = written
         with mpl.rc_context({"lines.linewidth": 9, "font.size": 20}):
-            write_report(tmp_path, ROWS, CLASSES, baseline="plain", replicates=300)
+            write_report(tmp_path, analyse(ROWS, CLASSES, baseline="plain", replicates=300))
         changed = [name for name in FILES if (tmp_path / name).read_bytes() != (folder / name).read_bytes()]
         assert not changed
 
@@ -87,21 +90,21 @@ class TestReport:
         east = table([("a", 1, 0.9), ("a", 0, 0.2), ("b", 1, 0.9), ("b", 0, 0.2)], fold="east")
         west = table([("c", 1, 0.4), ("c", 0, 0.2), ("d", 0, 0.2)], fold="west")
         rows = pd.concat([fold.assign(trial=trial, arm=arm) for fold in (east, west) for trial in (0, 1) for arm in ("x", "y")])
-        write_report(tmp_path, rows, CLASSES, baseline="x", replicates=50)
+        write_report(tmp_path, analyse(rows, CLASSES, baseline="x", replicates=50))
         lines = (tmp_path / "report.md").read_text(encoding="utf-8").splitlines()
         assert "Balanced accuracy (recall of sand, recall of weed) at n = 1." in lines
         assert "| east | 4 | 1.000 (1.00, 1.00) | 1.000 (1.00, 1.00) |" in lines
         assert "| west | 3 | 0.500 (1.00, 0.00) | 0.500 (1.00, 0.00) |" in lines
 
     def test_one_arm_has_nothing_to_differ_from(self, tmp_path):
-        write_report(tmp_path, ROWS[ROWS["arm"] == "plain"], CLASSES, baseline="plain", replicates=50)
+        write_report(tmp_path, analyse(ROWS[ROWS["arm"] == "plain"], CLASSES, baseline="plain", replicates=50))
         text = (tmp_path / "report.md").read_text(encoding="utf-8")
         assert "Differences" not in text.replace("`differences.csv`", "").split("## How to read it")[0]
         assert text.startswith("# Balanced accuracy of 1 arm on the same support sets")
 
     def test_one_trial_on_one_place(self, tmp_path):
         rows = pd.concat([table([("a", 1, 0.9), ("a", 0, 0.1)], arm=arm, n=0) for arm in ("x", "y")])
-        write_report(tmp_path, rows, CLASSES, baseline="x", metric="brier", replicates=50)
+        write_report(tmp_path, analyse(rows, CLASSES, baseline="x", metric="brier", replicates=50))
         text = (tmp_path / "report.md").read_text(encoding="utf-8")
         assert "| x | 0.010 [no interval] |" in text
         assert "nan" not in text
