@@ -7,11 +7,15 @@ order yaw, pitch, roll (DJI Mavic 3E/3T and 3M user manuals, "Data Storage").
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import struct
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from pydantic import BaseModel, ConfigDict, Field
+
+from spurgekit.imagery.gdal_warnings import without_warnings
 
 NAMESPACE = "{http://www.dji.com/drone-dji/1.0/}"
 _HEADER = b"http://ns.adobe.com/xap/1.0/\0"
@@ -97,16 +101,11 @@ def _number(text: str | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _packets(path: Path) -> Iterator[bytes]:
-    """Yield the XMP packets in a JPEG's application segments, up to where its pixels start."""
-    with path.open("rb") as file:
-        if file.read(2) != b"\xff\xd8":
-            return
-        while True:
-            marker = file.read(2)
-            if len(marker) < 2 or marker[0] != 0xFF or marker[1] in (0xD9, 0xDA):  # the end, or the start of the scan
-                return
-            length = int.from_bytes(file.read(2), "big")
-            segment = file.read(max(0, length - 2))
-            if marker[1] == 0xE1 and segment.startswith(_HEADER):
-                yield segment.removeprefix(_HEADER)
+def _packets(path: Path) -> list[bytes]:
+    """Return the XMP packets of a JPEG: programs put one of their own ahead of the drone's."""
+    try:
+        with without_warnings(Warning), Image.open(path) as image:
+            segments = image.applist if isinstance(image, JpegImageFile) else []
+    except (OSError, SyntaxError, ValueError, TypeError, struct.error, Image.DecompressionBombError):
+        return []  # whether the pixels can be read is GDAL's to say
+    return [data.removeprefix(_HEADER) for name, data in segments if name == "APP1" and data.startswith(_HEADER)]
