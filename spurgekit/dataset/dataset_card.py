@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -99,17 +98,18 @@ def write_cards_together(folder: Path, name: str, infos: Mapping[str, DatasetInf
 
 
 def _header(info: DatasetInfo, configs: Mapping[str, Mapping[str, Any]], total: int, name: str | None = None) -> list[str]:
-    header: dict[str, Any] = {
-        "pretty_name": name or info.name,
-        **({"license": info.licence} if info.licence else {}),
-        "task_categories": ["image-classification"],
-        "tags": ["drone", "vegetation", "spurgekit"],
-        "size_categories": [next((label for most, label in SIZES if total < most), "n>1M")],
-        "configs": [{"config_name": key, "data_files": config["data_files"]} for key, config in configs.items()],
-        "dataset_info": [{"config_name": key, "features": config["features"]} for key, config in configs.items()],
-    }
-    # JSON is YAML, and needs no quoting rules of its own.
-    return ["---", *(f"{key}: {json.dumps(value)}" for key, value in header.items()), "---", ""]
+    from huggingface_hub import DatasetCardData  # brings an HTTP client, which reading a dataset does without
+
+    header = DatasetCardData(
+        pretty_name=name or info.name,
+        license=info.licence,
+        task_categories=["image-classification"],
+        tags=["drone", "vegetation", "spurgekit"],
+        size_categories=[next((label for most, label in SIZES if total < most), "n>1M")],
+        configs=[{"config_name": key, "data_files": config["data_files"]} for key, config in configs.items()],
+        dataset_info=[{"config_name": key, "features": config["features"]} for key, config in configs.items()],
+    )
+    return ["---", str(header), "---", ""]
 
 
 def _config(paths: Mapping[str, str], info: DatasetInfo | None, metadata: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import timm
 import torch
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
@@ -137,6 +138,9 @@ class TestCards:
         (a, b), (c, d) = info.held_out.confusion_matrix
         assert f"Balanced accuracy 1.000 on {a + b + c + d} tiles, AUROC 1.000" in card
         assert f"| sand | {a} | {b} |\n| weed | {c} | {d} |" in card
+        (balanced, *_) = results = ModelCard(card).data.eval_results
+        assert (balanced.metric_type, balanced.metric_value) == ("balanced_accuracy", 1.0)
+        assert {result.metric_type: result.metric_value for result in results[1:]} == info.held_out.metrics
         assert f"square blocks of {info.held_out.split['block_m']:g} m are held out whole" in card
 
     def test_of_the_dataset(self, chain):

@@ -7,6 +7,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+from huggingface_hub import DatasetCard
 from PIL import Image
 from pyproj import Transformer
 
@@ -183,7 +184,8 @@ class TestFolder:
     def test_the_card_tells_people(self, field):
         build(field, **HALVES)
         card = (field / "dataset" / "README.md").read_text()
-        assert card.startswith('---\npretty_name: "dataset"\n')
+        assert card.startswith("---\n")
+        assert DatasetCard(card).data.pretty_name == "dataset"
         for line in (
             "| sand | 3 | 6 |",
             "| weed | 6 | 6 |",

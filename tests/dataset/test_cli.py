@@ -7,6 +7,7 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pytest
+from huggingface_hub import DatasetCard
 from shapely import Point, box
 
 from tests.command import refuse, succeed
@@ -47,7 +48,7 @@ class TestPrinted:
         printed = succeed("build-dataset")
         assert "weed       6      6" in printed
         assert "held out: half east" in printed
-        assert 'license: "cc0-1.0"' in (field / "dataset" / "README.md").read_text()
+        assert DatasetCard.load(field / "dataset" / "README.md").data.license == "cc0-1.0"
         assert "held out: blocks of 0.2 m" in succeed("build-dataset", "--block", 0.2, "--out", "blocks")
 
 
