@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,8 @@ class BandStatistics:
 def band_statistics(paths: Sequence[Path], *, sample: int | None = SAMPLE, progress: Progress = silent) -> BandStatistics:
     """Return the mean and the standard deviation of each band over the pixels with data of all tiles.
 
-    Tiles are merged as they stream by (the updating formula of Chan, Golub and LeVeque 1983), so that neither memory grows with
-    them nor the precision of large values (elevations) is lost.
+    Tiles are merged as they stream by, as scikit-learn does it (the updating formula of Chan, Golub and LeVeque 1983), so that
+    neither memory grows with them nor the precision of large values (elevations) is lost.
 
     Parameters
     ----------
@@ -76,15 +76,17 @@ def band_statistics(paths: Sequence[Path], *, sample: int | None = SAMPLE, progr
         raise InputError("there are no tiles to take the mean of; hold out other places")
     chosen = _draw(paths, sample)
     kind = TileKind.of(read_tile(chosen[0]))
-    total = _Moments(0, np.zeros(kind.bands), np.zeros(kind.bands))
-    with progress("looking at bands", len(chosen)) as advance:
-        for batch in batches(chosen, BATCH):
-            for tile in batch:
-                total = total.merged(_moments(tile))
-            advance(len(batch))
-    if total.count == 0:
+
+    def tiles() -> Iterator[Pixels]:
+        with progress("looking at bands", len(chosen)) as advance:
+            for batch in batches(chosen, BATCH):
+                yield from batch
+                advance(len(batch))
+
+    moments = _moments(tiles())
+    if moments is None:
         raise InputError(f"{chosen[0]} and {len(chosen) - 1:,} more tiles hold no pixel with data; make the tiles again")
-    return _summarise(total, kind, len(chosen))
+    return _summarise(*moments, kind, len(chosen))
 
 
 def normalisation(
@@ -111,25 +113,6 @@ def normalisation(
     return statistics.mean, statistics.std
 
 
-@dataclass(frozen=True, slots=True)
-class _Moments:
-    """Of some pixels: how many they are, and by band their mean and the sum of squares of what they differ from it."""
-
-    count: int
-    mean: NDArray[np.float64]
-    squares: NDArray[np.float64]
-
-    def merged(self, other: _Moments) -> _Moments:
-        """Return the moments of the pixels of both."""
-        count = self.count + other.count
-        if count == 0:
-            return self
-        apart = other.mean - self.mean
-        mean = self.mean + apart * (other.count / count)
-        squares = self.squares + other.squares + apart**2 * (self.count * other.count / count)
-        return _Moments(count, mean, squares)
-
-
 def _draw(paths: Sequence[Path], sample: int | None) -> list[Path]:
     """Return some of the paths in their order: drawn by chance, since every n-th would be of one column of a grid."""
     if sample is None or len(paths) <= sample:
@@ -138,26 +121,35 @@ def _draw(paths: Sequence[Path], sample: int | None) -> list[Path]:
     return [paths[i] for i in sorted(rng.choice(len(paths), sample, replace=False))]
 
 
-def _moments(tile: Pixels) -> _Moments:
-    """Return the moments of a tile [bands, h, w] over its pixels with data."""
+def _pixels_with_data(tile: Pixels) -> NDArray[np.float64]:
+    """Return the pixels of a tile [bands, h, w] that have data, shape (pixels, bands)."""
     valid = np.isfinite(tile).all(axis=0) if tile.dtype.kind == "f" else tile.any(axis=0)
-    seen = (tile.reshape(len(tile), -1) if valid.all() else tile[:, valid]).astype(np.float64)
-    if not seen.size:
-        return _Moments(0, np.zeros(len(tile)), np.zeros(len(tile)))
-    mean = seen.mean(axis=1)
-    return _Moments(seen.shape[1], mean, ((seen - mean[:, None]) ** 2).sum(axis=1))
+    seen = tile.reshape(len(tile), -1) if valid.all() else tile[:, valid]
+    return np.asarray(seen.T, np.float64)
 
 
-def _summarise(total: _Moments, kind: TileKind, tiles: int) -> BandStatistics:
-    std = np.sqrt(total.squares / total.count)
-    constant = std <= CONSTANT * np.abs(total.mean)
+def _moments(tiles: Iterable[Pixels]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return mean and standard deviation of each band over the pixels with data; None where none has any."""
+    from sklearn.preprocessing import StandardScaler  # takes a second to load, which the command line's start does without
+
+    scaler, seen = StandardScaler(), False
+    for tile in tiles:
+        pixels = _pixels_with_data(tile)
+        if len(pixels):
+            scaler.partial_fit(pixels)
+            seen = True
+    return (scaler.mean_, np.sqrt(scaler.var_)) if seen else None
+
+
+def _summarise(mean: NDArray[np.float64], std: NDArray[np.float64], kind: TileKind, tiles: int) -> BandStatistics:
+    constant = std <= CONSTANT * np.abs(mean)
     unit = WHITE if kind.dtype == "uint8" else 1
     notes = tuple(
-        f"band {i + 1} is {total.mean[i]:g} everywhere and tells nothing apart; leave it out with --bands"
+        f"band {i + 1} is {mean[i]:g} everywhere and tells nothing apart; leave it out with --bands"
         for i in np.flatnonzero(constant)
     )
     return BandStatistics(
-        mean=tuple(float(m) for m in total.mean / unit),
+        mean=tuple(float(m) for m in mean / unit),
         std=tuple(float(s) for s in np.where(constant, 1, std / unit)),
         dtype=kind.dtype,
         tiles=tiles,
