@@ -21,23 +21,17 @@ class ByteCache(Generic[Value]):
     bytes_of : callable
         How large a value is.
 
-    Attributes
-    ----------
-    made : int
-        How many values had to be made.
-
     Examples
     --------
     >>> cache = ByteCache(10, len)
     >>> [cache.get(word, word.upper) for word in ("spurge", "grass", "spurge")]
     ['SPURGE', 'GRASS', 'SPURGE']
-    >>> cache.made, len(cache)
-    (3, 1)
+    >>> len(cache)  # both would be 11 bytes
+    1
     """
 
     def __init__(self, limit_bytes: int, bytes_of: Callable[[Value], int]) -> None:
         self.limit_bytes = limit_bytes
-        self.made = 0
         self._values: LRUCache[Hashable, Value] = LRUCache(limit_bytes, getsizeof=bytes_of)
         self._lock = Lock()
 
@@ -52,7 +46,6 @@ class ByteCache(Generic[Value]):
                 return self._values[key]
         value = make()
         with self._lock:
-            self.made += 1
             try:
                 return self._values.setdefault(key, value)
             except ValueError:  # larger than the limit

@@ -103,24 +103,6 @@ def near_duplicates(
     return drop
 
 
-def same_as_source(hashes: Hashes, sources: Hashes, *, threshold_bits: int = THRESHOLD_BITS) -> NDArray[np.bool_]:
-    """Return which images are near-duplicates of the real tiles that they were made from.
-
-    Edits of a low strength are meant to be near their source, so drop them for it only where they are to add something new.
-
-    Parameters
-    ----------
-    hashes, sources : ndarray of uint64, shape (n,)
-        Of images, and of the tile that each was made from.
-    threshold_bits : int
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-    """
-    return np.asarray(_distances(hashes, sources) <= threshold_bits)
-
-
 def _distances(hashes: Hashes, others: Hashes | np.uint64) -> NDArray[np.uint8]:
     """Return in how many bits hashes differ."""
     return np.asarray(np.bitwise_count(hashes ^ others), np.uint8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +16,6 @@ from spurgekit.parallel import stream_map
 
 if TYPE_CHECKING:
     from spurgekit.diffusion.latent_model import Backbone
-
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,6 @@ Real = TypeVar("Real", bound=np.floating[Any])
 ROUNDING = 1e-6
 """How far from 1 shares that are all given may sum."""
 
-CHANGE = 1e-6
-"""The estimate has settled when no share changes by more in a step."""
-
-STEPS = 10_000
-
 
 def parse_prevalence(text: str, classes: Sequence[str]) -> tuple[float, ...]:
     """Return the expected share of each class, as an option says it.
@@ -107,45 +102,6 @@ def shift_prevalence(probabilities: NDArray[Real], trained: Mapping[str, float],
     # Not "total > 0": NaN is to stay NaN.
     shifted = np.where(total == 0, new / new.sum(), weighted / np.where(total == 0, 1, total))
     return shifted.astype(probabilities.dtype)
-
-
-def estimate_prevalence(probabilities: NDArray[np.floating[Any]], trained: Mapping[str, float]) -> tuple[float, ...]:
-    """Estimate the share of each class on the ground from the probabilities of a classifier.
-
-    The maximum likelihood by expectation maximisation (Saerens et al. 2002, eq. 2.9): shift the probabilities to the present
-    estimate, take their mean as the next one. Supposes what :func:`shift_prevalence` does, so calibrate first.
-
-    Parameters
-    ----------
-    probabilities : ndarray of float, shape (..., classes)
-        Rows of NaN are left aside.
-    trained : mapping of str to float
-        Tiles, or shares, of each class in training, in the order of the classes.
-
-    Returns
-    -------
-    tuple of float
-        In the order of the classes; they sum to 1.
-
-    Raises
-    ------
-    InputError
-        If there are no probabilities, the counts of classes differ, or a class was not in training.
-    """
-    classes = probabilities.shape[-1]
-    prior = _shares_of(trained, classes)
-    rows = np.asarray(probabilities, np.float64).reshape(-1, classes)
-    likelihood = rows[np.isfinite(rows).all(axis=1)] / prior
-    if not len(likelihood):
-        raise InputError("there are no probabilities to estimate the prevalence from")
-    shares = prior
-    for _ in range(STEPS):
-        before = shares
-        weighted = likelihood * before
-        shares = (weighted / weighted.sum(axis=1, keepdims=True)).mean(axis=0)
-        if np.abs(shares - before).max() < CHANGE:
-            break
-    return tuple(float(share) for share in shares / shares.sum())
 
 
 def _share(value: str, text: str) -> float:

@@ -32,11 +32,6 @@ class Conditions:
         self._read: ByteCache[Conditioning] = ByteCache(LIMIT_BYTES, _bytes_of)
         self._concepts: dict[Path, Concept] = {}
 
-    @property
-    def read(self) -> int:
-        """How many prompts went through the text encoders."""
-        return self._read.made
-
     def of(
         self, prompt: str, concepts: Sequence[Path], *, scale: float = 1.0, noise: float = 0.0, seed: int = 0
     ) -> Conditioning:

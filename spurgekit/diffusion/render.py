@@ -83,11 +83,6 @@ class Renderer:
         self._masks: ByteCache[Mask] = ByteCache(MASKS_BYTES, lambda mask: mask.nbytes)
         self._in_float32: Renderer | None = None
 
-    @property
-    def encoded(self) -> int:
-        """How many tiles went through the encoder, those with holes in them aside."""
-        return self._sources.made
-
     def render(self, unit: EditUnit) -> Rendered:
         """Make images.
 

@@ -14,7 +14,6 @@ import numpy as np
 import pyproj
 from affine import Affine
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 from rasterio.crs import CRS
 
@@ -147,7 +146,7 @@ def place_photo(path: Path, width: int, height: int, gsd_m: float | None = None)
         notes = (f"turned upright, as its EXIF orientation ({turned}) says", *notes)
     nowhere = PixelGrid(width, height, Affine.identity())
     try:
-        pose = _pose(exif, xmp, width, height, gsd_m=gsd_m)
+        pose = _pose(exif, xmp, width, height, gsd_m)
     except ImageryError as error:
         if gsd_m is None:
             return FramePlacement(nowhere, turned, notes, unplaced=f"{UNPLACED}: {error}; {ADVICE}")
@@ -159,30 +158,6 @@ def place_photo(path: Path, width: int, height: int, gsd_m: float | None = None)
         return FramePlacement(nowhere, turned, notes, unplaced=f"{UNPLACED}: {error}")
     is_across = was_turned(exif, xmp, width, height) is not None
     return FramePlacement(grid, turned, notes, _approximately(pose, width, height, is_across=is_across), pose)
-
-
-def frame_pose(path: Path, *, altitude_m: float | None = None, gsd_m: float | None = None) -> FramePose:
-    """Return where a camera was and looked when it took a frame.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-    altitude_m : float, optional
-        Height above the ground in metres, in place of what the file says.
-    gsd_m : float, optional
-        Ground sample distance in metres, in place of what follows from height and camera.
-
-    Raises
-    ------
-    ImageryError
-        If the file does not say enough or cannot be true; the message says what is missing and what to do.
-    """
-    with Image.open(path) as image:
-        width, height = image.size
-    try:
-        return _pose(read_exif(path), read_xmp(path), width, height, altitude_m=altitude_m, gsd_m=gsd_m)
-    except ImageryError as error:
-        raise ImageryError(f"{path} cannot be placed as a frame: {error}; {ADVICE}") from error
 
 
 def frame_grid(pose: FramePose, width: int, height: int) -> PixelGrid:
@@ -230,22 +205,12 @@ def _on_ground(pose: FramePose, width: int, height: int) -> tuple[NDArray[np.flo
     return east, north
 
 
-def _pose(
-    exif: Exif | None,
-    xmp: DroneXmp | None,
-    width: int,
-    height: int,
-    *,
-    altitude_m: float | None = None,
-    gsd_m: float | None = None,
-) -> FramePose:
+def _pose(exif: Exif | None, xmp: DroneXmp | None, width: int, height: int, gsd_m: float | None) -> FramePose:
     longitude, latitude, position_from = _position(exif, xmp)
     if exif and (why := was_cropped(exif, width, height)):
         raise ImageryError(f"{why}, so that its middle is not what the camera looked at")
     focal = focal_length_px(exif, xmp, width, height)
-    if altitude_m is not None:
-        altitude, altitude_from = altitude_m, "ground, as given"
-    elif xmp and xmp.relative_altitude_m is not None:
+    if xmp and xmp.relative_altitude_m is not None:
         altitude, altitude_from = xmp.relative_altitude_m, "take-off point, by XMP"
     else:
         altitude, altitude_from = None, None

@@ -80,10 +80,6 @@ class Decision(BaseModel):
     after: Opinion
 
 
-Opinions = Mapping[str, Mapping[str, Opinion]]
-"""Tile id -> reviewer -> opinion; those without a verdict are not in it."""
-
-
 def append_decisions(path: Path, decisions: Iterable[Decision]) -> None:
     """Add lines to a log; when it returns they are on the disk.
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy.fft import dctn
 
-from spurgekit.augment.duplicates import THRESHOLD_BITS, near_duplicates, perceptual_hashes, same_as_source
+from spurgekit.augment.duplicates import THRESHOLD_BITS, near_duplicates, perceptual_hashes
 
 
 def distances(a, b):
@@ -54,8 +54,9 @@ class TestHash:
             lambda tile: (tile + np.random.default_rng(0).normal(0, 4, tile.shape)).clip(0, 255).astype(np.uint8),
             lambda tile: (0.8 * tile + 30).astype(np.uint8),
             lambda tile: cv2.resize(tile, (192, 192), interpolation=cv2.INTER_CUBIC),
+            lambda tile: cv2.GaussianBlur(tile, (0, 0), 1),
         ],
-        ids=["jpeg", "noise", "contrast", "size"],
+        ids=["jpeg", "noise", "contrast", "size", "blur"],
     )
     def test_hardly_changes_with(self, tiles, hashes, change):
         changed = perceptual_hashes(np.stack([change(tile) for tile in tiles]))
@@ -119,12 +120,6 @@ class TestNearDuplicates:
         assert near_duplicates(np.array([], np.uint64)).tolist() == []
 
 
-def test_same_as_source(tiles, hashes):
-    blurred = np.stack([cv2.GaussianBlur(tile, (0, 0), 1) for tile in tiles])
-    assert same_as_source(perceptual_hashes(blurred), hashes).all()
-    assert not same_as_source(hashes, np.roll(hashes, 1)).any()
-
-
 def test_real_tiles(data):
     files = sorted((data / "carrot-weeds").glob("*ent/*.png"))[::10]
     tiles = np.stack([cv2.imread(str(file))[..., ::-1] for file in files])
@@ -132,4 +127,4 @@ def test_real_tiles(data):
     hashes = perceptual_hashes(tiles)
     assert len(files) == 63
     assert not near_duplicates(hashes).any()
-    assert same_as_source(perceptual_hashes(np.stack(copies)), hashes).mean() > 0.98
+    assert (distances(perceptual_hashes(np.stack(copies)), hashes) <= THRESHOLD_BITS).mean() > 0.98

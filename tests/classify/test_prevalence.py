@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spurgekit.classify.prevalence import estimate_prevalence, parse_prevalence, shift_prevalence
+from spurgekit.classify.prevalence import parse_prevalence, shift_prevalence
 from spurgekit.errors import InputError
 
 TWO = ("no spurge", "leafy spurge")
@@ -112,42 +112,3 @@ class TestShift:
             shift_prevalence(p, {"a": 1, "b": 0}, (0.5, 0.5))
         with pytest.raises(InputError, match="1 shares are expected of 2 classes"):
             shift_prevalence(p, EVEN, (0.5,))
-
-
-class TestEstimate:
-    @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.85])
-    def test_a_known_share_is_found(self, share):
-        found = estimate_prevalence(normal_classes(share), EVEN)
-        assert found == pytest.approx((1 - share, share), abs=0.02)
-
-    def test_counting_predictions_would_not_do(self):
-        p = normal_classes(0.02)
-        assert (p[:, 1] > 0.5).mean() > 0.1
-
-    def test_trained_on_uneven_shares(self):
-        p = shift_prevalence(normal_classes(0.1), EVEN, (0.2, 0.8))  # as a classifier that saw 1 : 4 gives them
-        assert estimate_prevalence(p, {"a": 20, "b": 80}) == pytest.approx((0.9, 0.1), abs=0.02)
-
-    def test_three_classes(self):
-        rng = np.random.default_rng(0)
-        centres = np.array([[0, 0], [3, 0], [0, 3]])
-        x = centres[rng.choice(3, size=30_000, p=[0.8, 0.15, 0.05])] + rng.normal(size=(30_000, 2))
-        likelihood = np.exp(-((x[:, None] - centres) ** 2).sum(axis=2) / 2)
-        p = likelihood / likelihood.sum(axis=1, keepdims=True)
-        found = estimate_prevalence(p, dict.fromkeys(THREE, 25))
-        assert found == pytest.approx((0.8, 0.15, 0.05), abs=0.02)
-        assert sum(found) == pytest.approx(1)
-
-    def test_the_estimate_is_its_own_mean(self):
-        p = normal_classes(0.2, 3000)
-        found = estimate_prevalence(p, EVEN)
-        assert shift_prevalence(p, EVEN, found).mean(axis=0) == pytest.approx(found, abs=1e-4)
-
-    def test_gaps_of_a_map_are_left_aside(self):
-        p = normal_classes(0.3, 500)
-        gaps = np.full((500, 2), np.nan)
-        assert estimate_prevalence(np.stack([p, gaps]), EVEN) == estimate_prevalence(p, EVEN)
-
-    def test_nothing_but_gaps(self):
-        with pytest.raises(InputError, match="no probabilities to estimate the prevalence from"):
-            estimate_prevalence(np.full((3, 2), np.nan), EVEN)

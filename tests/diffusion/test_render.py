@@ -9,6 +9,8 @@ from PIL import Image
 
 from spurgekit.diffusion.concepts import Concept, load_concept, save_concept
 from spurgekit.diffusion.image_tensors import from_model, read_picture, to_model
+from spurgekit.diffusion.latent_model import Backbone
+from spurgekit.diffusion.prompts import PromptReader
 from spurgekit.diffusion.render import Edit, EditUnit, Renderer, RenderOptions
 from spurgekit.errors import InputError, ModelError
 from tests.diffusion.pipelines import SIDE, backbone_of, load_pipeline, scheduled
@@ -42,6 +44,18 @@ def spurge(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pipeline(tiny):
     return load_pipeline(tiny, "StableDiffusionImg2ImgPipeline")
+
+
+def calls_of(monkeypatch, owner, name):
+    """The arguments of each call of a method from here on."""
+    calls, method = [], getattr(owner, name)
+
+    def noted(*args, **kwargs):
+        calls.append(args)
+        return method(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, noted)
+    return calls
 
 
 def mask_of(path, pixels):
@@ -138,7 +152,8 @@ class TestSeeds:
 
 
 class TestOnce:
-    def test_each_tile_and_prompt_is_encoded_once(self, backbone, tiles, spurge):
+    def test_each_tile_and_prompt_is_encoded_once(self, backbone, tiles, spurge, monkeypatch):
+        encoded, read = (calls_of(monkeypatch, *method) for method in ((Backbone, "encode"), (PromptReader, "read")))
         renderer = Renderer(backbone, OPTIONS)
         for strength in (0.25, 1.0):
             edits = [
@@ -148,16 +163,17 @@ class TestOnce:
                 for seed in range(2)
             ]
             renderer.render(EditUnit(tuple(edits), "edit", strength))
-        assert renderer.encoded == 2
-        assert renderer.conditions.read == 3  # with that of nothing
+        assert len(encoded) == 2
+        assert len(read) == 3  # with that of nothing
 
-    def test_prompts_without_concepts_are_the_same_for_all_support_sets(self, backbone, tiles, spurge, tmp_path):
+    def test_prompts_without_concepts_are_the_same_for_all_support_sets(self, backbone, tiles, spurge, tmp_path, monkeypatch):
+        read = calls_of(monkeypatch, PromptReader, "read")
         other = tmp_path / "other.safetensors"
         other.write_bytes(spurge.read_bytes())
         renderer = Renderer(backbone, OPTIONS)
         edits = [Edit("one", tiles[0], prompt="a plant", concepts=(path,)) for path in (spurge, other)]
         renderer.render(EditUnit(tuple(edits), "edit", 0.5))
-        assert renderer.conditions.read == 2
+        assert len(read) == 2
 
 
 class TestMasks:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rasterio.errors import NotGeoreferencedWarning
 
 from spurgekit.imagery.exif import read_exif
-from spurgekit.imagery.nadir_frame import frame_grid, frame_pose
+from spurgekit.imagery.nadir_frame import place_photo
 from spurgekit.imagery.xmp import read_xmp
 from spurgekit.plots import PlotProtocol
 from spurgekit.simulate import SimulatedSurvey, SurveyOptions, simulate_survey
@@ -84,7 +84,7 @@ def test_it_says_what_a_drone_says(frame: SimulatedSurvey) -> None:
 
 def test_it_is_placed_to_a_few_metres_by_what_it_says(frame: SimulatedSurvey) -> None:
     markers = gpd.read_file(frame.markers)
-    x, y = frame_grid(frame_pose(frame.image), 1200, 800).to_world(markers["col"], markers["row"])
+    x, y = place_photo(frame.image, 1200, 800).grid.to_world(markers["col"], markers["row"])
     assert np.hypot(x - markers.geometry.x, y - markers.geometry.y).max() < 4
 
 
