@@ -50,7 +50,7 @@ def output_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path]
     check_free(path, overwrite=overwrite)
     _check_apart(path, inputs)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent / f".{path.name}.partial"
+    partial = partial_folder(path)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
@@ -87,16 +87,28 @@ def resumable_folder(
         If the folder is there already, or was begun with other settings.
     """
     path = Path(path).resolve()
-    check_free(path, overwrite=overwrite)
-    _check_apart(path, inputs)
-    partial = path.parent / f".{path.name}.partial"
+    check_resumable(path, settings, overwrite=overwrite, inputs=inputs)
+    partial = partial_folder(path)
     if overwrite:
         shutil.rmtree(partial, ignore_errors=True)
-    check_begun(partial, settings, path)
     note_settings(partial, settings)
     yield partial
     _put_in_place(partial, path)
     (path / SETTINGS).unlink()
+
+
+def partial_folder(path: Path) -> Path:
+    """Return the hidden folder in which a folder is made."""
+    path = Path(path).resolve()  # "." has neither a name nor a parent
+    return path.parent / f".{path.name}.partial"
+
+
+def check_resumable(path: Path, settings: Mapping[str, Any], *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
+    """Raise what :func:`resumable_folder` would, and change nothing: ahead of work that it should not wait for."""
+    check_free(path, overwrite=overwrite)
+    _check_apart(Path(path).resolve(), inputs)
+    if not overwrite:
+        check_begun(partial_folder(path), settings, Path(path).resolve())
 
 
 def check_begun(folder: Path, settings: Mapping[str, Any], out: Path) -> bool:

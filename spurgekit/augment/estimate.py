@@ -36,6 +36,10 @@ class CostEstimate:
     bytes: float
 
 
+NOTHING = CostEstimate(0, 0.0, 0.0)
+"""Where all images are there already."""
+
+
 def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptions, *, devices: int = 1) -> CostEstimate:
     """Return what units will cost.
 
@@ -44,13 +48,12 @@ def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptio
     renderer : Renderer
         On one of the devices.
     units : sequence of EditUnit
+        At least one.
     options : AugmentOptions
     devices : int
         That share the work.
     """
     count = sum(len(unit.edits) for unit in units)
-    if not count:
-        return CostEstimate(0, 0.0, 0.0)
     unit = replace(max(units, key=lambda unit: len(unit.edits)), strength=1.0)
 
     def timed(edits: Sequence[Edit], steps: int) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ import pandas as pd
 from spurgekit.augment.augment_options import AugmentOptions
 from spurgekit.augment.duplicates import near_duplicates, perceptual_hashes
 from spurgekit.augment.embeddings import check_embeddings, embedding_path, learn_embeddings
-from spurgekit.augment.estimate import CostEstimate, measure
+from spurgekit.augment.estimate import NOTHING, CostEstimate, measure
 from spurgekit.augment.inputs import Announcement, AugmentInputs, AugmentReport
 from spurgekit.augment.manifest import MANIFEST
 from spurgekit.augment.mask_sources import MaskSource, write_masks
@@ -30,11 +30,18 @@ from spurgekit.augment.run_log import RunLog
 from spurgekit.augment.support_sets import SupportSetKey, choose_sets, tiles_of
 from spurgekit.augment.workers import process_pool, render_here, render_on
 from spurgekit.dataset import Dataset, open_dataset
-from spurgekit.diffusion.checkpoint_files import is_local
 from spurgekit.diffusion.image_tensors import read_picture
 from spurgekit.diffusion.render import EditUnit, Rendered, Renderer
 from spurgekit.errors import InputError, SpurgekitError
-from spurgekit.outputs import check_free, fingerprint, output_file, resumable_folder, write_provenance
+from spurgekit.outputs import (
+    check_free,
+    check_resumable,
+    fingerprint,
+    output_file,
+    partial_folder,
+    resumable_folder,
+    write_provenance,
+)
 from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.png import encode_png
@@ -89,22 +96,23 @@ def augment(
     check_free(out, overwrite=overwrite)
     dataset = open_dataset(inputs.dataset)
     sets = choose_sets(dataset, inputs.shots, inputs.trials)
-    embedding = partial(embedding_path, inputs.embeddings) if options.learns else None
     with TemporaryDirectory() as scratch:
-        # What is wrong with options and masks is said before a model is loaded, let alone learns.
+        # What is wrong with masks, options and settings is said before a model is loaded, let alone learns.
         masks = None if inputs.masks is None else _masks(dataset, sets, inputs, options, Path(scratch))
-        plan = make_plan(dataset, sets, options, embedding=embedding, masks=masks)
-        backbone = inputs.backbone.load(inputs.devices[0])
-        renderer = Renderer(backbone, options.render, warn=warn)
+        plan = _plan(dataset, sets, inputs, options, masks, partial_folder(out) / MASKS)
+        info = inputs.backbone.look_up(inputs.devices[0])
+        inputs = replace(inputs, backbone=inputs.backbone.at_commit(info))
+        backbone = cache(partial(inputs.backbone.load, inputs.devices[0]))
         if options.learns:
-            _learn(dataset, sets, inputs, backbone, warn, progress)
-        settings = _settings(inputs, options, sets, backbone.info, masks)
+            _learn(dataset, sets, inputs, info, backbone, warn, progress)
+        settings = _settings(inputs, options, sets, info, masks)
+        check_resumable(out, settings, overwrite=overwrite, inputs=[inputs.dataset])
+        done: Set[str] = set() if overwrite else RunLog.open(partial_folder(out)).done
+        renderer = Renderer(backbone(), options.render, warn=warn) if plan.left(done) else None
         with resumable_folder(out, settings, overwrite=overwrite, inputs=[inputs.dataset]) as folder:
             if masks is not None:
                 shutil.copytree(scratch, folder / MASKS, dirs_exist_ok=True)
-                masks = {tile: folder / MASKS / path.name for tile, path in masks.items()}
-                plan = make_plan(dataset, sets, options, embedding=embedding, masks=masks)
-            return _run(plan, folder, Path(out), len(sets), renderer, inputs, options, settings, announce, progress)
+            return _run(plan, folder, Path(out), len(sets), info, renderer, inputs, options, settings, announce, progress)
 
 
 def _run(
@@ -112,7 +120,8 @@ def _run(
     folder: Path,
     out: Path,
     sets: int,
-    renderer: Renderer,
+    info: BackboneInfo,
+    renderer: Renderer | None,
     inputs: AugmentInputs,
     options: AugmentOptions,
     settings: Mapping[str, Any],
@@ -121,13 +130,13 @@ def _run(
 ) -> AugmentReport:
     """Make the images of a plan that are not there yet, and the rest of the folder."""
     log = RunLog.open(folder)
-    units = [unit for unit in plan.units if not log.done.issuperset(edit.id for edit in unit.edits)]
-    resumed, info = len(log.done), renderer.backbone.info
-    estimate = measure(renderer, units, options, devices=len(inputs.devices))
+    units, resumed = plan.left(log.done), len(log.done)
+    estimate = NOTHING if renderer is None else measure(renderer, units, options, devices=len(inputs.devices))
     announce(Announcement(estimate, resumed, sets, out, info, inputs.backbone.safety_checker, inputs.devices))
     _check_room(folder, estimate)
     start = time.monotonic()
-    _render(folder, plan, units, renderer, inputs, options, log, progress)
+    if renderer is not None:
+        _render(folder, plan, units, renderer, inputs, options, log, progress)
     seconds = time.monotonic() - start
     rows = _finished(folder, plan, options, log, info)
     with output_file(folder / MANIFEST) as partial_file:
@@ -147,6 +156,20 @@ def _run(
     )
 
 
+def _plan(
+    dataset: Dataset,
+    sets: Sequence[SupportSetKey],
+    inputs: AugmentInputs,
+    options: AugmentOptions,
+    masks: Mapping[str, Path] | None,
+    folder: Path,
+) -> Plan:
+    """Decide on all images, with masks where they will lie."""
+    embedding = partial(embedding_path, inputs.embeddings) if options.learns else None
+    placed = None if masks is None else {tile: folder / path.name for tile, path in masks.items()}
+    return make_plan(dataset, sets, options, embedding=embedding, masks=placed)
+
+
 def _masks(
     dataset: Dataset, sets: Sequence[SupportSetKey], inputs: AugmentInputs, options: AugmentOptions, folder: Path
 ) -> Mapping[str, Path]:
@@ -163,15 +186,16 @@ def _learn(
     dataset: Dataset,
     sets: Sequence[SupportSetKey],
     inputs: AugmentInputs,
-    backbone: Backbone,
+    info: BackboneInfo,
+    backbone: Callable[[], Backbone],
     warn: Callable[[str], None],
     progress: Progress,
 ) -> None:
     """Have the classes learned where they are not."""
     if inputs.embeddings.exists():
-        check_embeddings(inputs.embeddings, dataset, sets, backbone.info)
+        check_embeddings(inputs.embeddings, dataset, sets, info)
         return
-    learn_embeddings(dataset, sets, backbone, inputs.inversion, inputs.embeddings, warn=warn, progress=progress)
+    learn_embeddings(dataset, sets, backbone(), inputs.inversion, inputs.embeddings, warn=warn, progress=progress)
 
 
 def _render(
@@ -215,14 +239,11 @@ def _renders(
     units: Sequence[EditUnit], renderer: Renderer, inputs: AugmentInputs, options: AugmentOptions
 ) -> Iterator[Iterator[tuple[EditUnit, Rendered]]]:
     """Yield what makes units, on one device or on several."""
-    if len(inputs.devices) == 1 or not units:
+    if len(inputs.devices) == 1:
         yield render_here(units, renderer)
         return
     renderer.backbone.leave_device()  # a process of its own wants it now
-    choice, info = inputs.backbone, renderer.backbone.info
-    if not is_local(info.name):  # a branch may have moved on since: all processes take the commit that was loaded here
-        choice = replace(choice, revision=info.revision)
-    with process_pool(choice, options.render, inputs.devices) as pool:
+    with process_pool(inputs.backbone, options.render, inputs.devices) as pool:
         yield render_on(pool, units, in_flight=IN_FLIGHT * len(inputs.devices))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +53,10 @@ class Plan:
     def images(self) -> int:
         """How many images are made."""
         return sum(len(unit.edits) for unit in self.units)
+
+    def left(self, done: Set[str]) -> list[EditUnit]:
+        """Return the units of which an image is not among those that are done."""
+        return [unit for unit in self.units if not {edit.id for edit in unit.edits} <= done]
 
 
 def make_plan(

@@ -6,16 +6,17 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from spurgekit.diffusion.checkpoint_files import is_local
 from spurgekit.diffusion.render import EditUnit, Rendered, Renderer, RenderOptions
 from spurgekit.parallel import stream_map
 
 if TYPE_CHECKING:
-    from spurgekit.diffusion.latent_model import Backbone
+    from spurgekit.diffusion.latent_model import Backbone, BackboneInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +29,26 @@ class BackboneChoice:
     precision: str = "auto"
     safety_checker: bool = False
 
+    def look_up(self, device: str) -> BackboneInfo:
+        """Return what it is, having fetched its files, but without loading it."""
+        from spurgekit.diffusion.load import DEFAULT, check_backbone
+
+        return check_backbone(self.name or DEFAULT, device=device, **self._how)
+
     def load(self, device: str) -> Backbone:
         """Load it on a device."""
         from spurgekit.diffusion.load import DEFAULT, load_backbone
 
-        return load_backbone(
-            self.name or DEFAULT,
-            revision=self.revision,
-            lora=self.lora,
-            device=device,
-            precision=self.precision,  # type: ignore[arg-type]
-            safety_checker=self.safety_checker,
-        )
+        return load_backbone(self.name or DEFAULT, device=device, **self._how)
+
+    def at_commit(self, info: BackboneInfo) -> BackboneChoice:
+        """Return the same model at the commit that was looked up: a branch may have moved on since."""
+        return self if is_local(info.name) else replace(self, revision=info.revision)
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        told = ("revision", "lora", "precision", "safety_checker")
+        return {name: getattr(self, name) for name in told}
 
 
 def pick_devices(device: str) -> list[str]:

@@ -15,6 +15,7 @@ from spurgekit.augment import read_manifest
 from spurgekit.augment.augment_options import augment_options
 from spurgekit.augment.generation import augment
 from spurgekit.augment.inputs import AugmentInputs
+from spurgekit.augment.plan import make_plan
 from spurgekit.augment.strengths import parse_strengths
 from spurgekit.augment.workers import BackboneChoice, pick_devices, render_here
 from spurgekit.dataset import open_dataset
@@ -60,6 +61,14 @@ def interrupt(monkeypatch, after):
             yield made
 
     monkeypatch.setattr("spurgekit.augment.generation.render_here", stop)
+
+
+def forbidden(*_, **__):
+    raise AssertionError("the model is not needed")
+
+
+def stopped(*_, **__):
+    raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +154,32 @@ class TestResume:
             augment(inputs, options(guidance=3.0), tmp_path / "augmented")
         augment(inputs, options(), tmp_path / "augmented")
 
+    def test_nor_loads_the_model_to_find_that_out(self, inputs, tmp_path, monkeypatch):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            interrupt(patch, 1)
+            augment(inputs, options(), tmp_path / "augmented")
+        monkeypatch.setattr(BackboneChoice, "load", forbidden)
+        with pytest.raises(OutputExistsError, match=r"begun with other settings \(guidance\)"):
+            augment(inputs, options(guidance=3.0), tmp_path / "augmented")
+
+    def test_nor_where_all_images_are_there(self, made, inputs, tmp_path, monkeypatch):
+        out, report, _ = made
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("spurgekit.augment.generation.write_provenance", stopped)
+            augment(inputs, options(), tmp_path / "augmented")
+        monkeypatch.setattr(BackboneChoice, "load", forbidden)
+        said = []
+        resumed = augment(inputs, options(), tmp_path / "augmented", announce=said.append)
+        assert resumed.resumed == report.images
+        assert (said[0].estimate.images, said[0].estimate.seconds) == (0, 0)
+        assert contents(tmp_path / "augmented") == contents(out)
+
+    def test_a_model_that_does_not_load_leaves_nothing_behind(self, inputs, tmp_path, monkeypatch):
+        monkeypatch.setattr(BackboneChoice, "load", forbidden)
+        with pytest.raises(AssertionError):
+            augment(inputs, options(), tmp_path / "augmented")
+        assert not list(tmp_path.iterdir())
+
     def test_a_full_disk_loses_nothing(self, made, inputs, tmp_path, monkeypatch):
         out, _, _ = made
         write, count = Path.write_bytes, 0
@@ -200,20 +235,49 @@ class TestMethods:
 
 
 class TestMasks:
-    def test_what_lies_outside_stays_to_the_bit(self, inputs, tmp_path, chain):
-        masks = tmp_path / "masks"
-        masks.mkdir()
-        train = open_dataset(chain.dataset).split("train").set_index("tile_id")
+    @pytest.fixture
+    def train(self, chain):
+        return open_dataset(chain.dataset).split("train").set_index("tile_id")
+
+    @pytest.fixture
+    def inside(self):
         inside = np.zeros((TILE_PX, TILE_PX), np.uint8)
         inside[8:20, 4:16] = 255
+        return inside
+
+    @pytest.fixture
+    def masked(self, inputs, tmp_path, train, inside):
+        (tmp_path / "masks").mkdir()
         for tile in train.index:
-            Image.fromarray(inside).save(masks / f"{tile}.png")
-        augment(replace(inputs, masks=masks), options(images=2), tmp_path / "augmented")
+            Image.fromarray(inside).save(tmp_path / "masks" / f"{tile}.png")
+        return replace(inputs, masks=tmp_path / "masks")
+
+    def test_what_lies_outside_stays_to_the_bit(self, masked, tmp_path, train, inside):
+        augment(masked, options(images=2), tmp_path / "augmented")
         for _, row in read_manifest(tmp_path / "augmented", CLASSES).iterrows():
             image = np.asarray(Image.open(row["path"]))
             real = np.asarray(Image.open(train.loc[row["tile_id"], "path"]).convert("RGB"))
             assert (image[inside == 0] == real[inside == 0]).all()
             assert (image[inside > 0] != real[inside > 0]).any()
+
+    def test_a_run_that_was_stopped_ends_with_the_same_bytes(self, masked, tmp_path, monkeypatch):
+        augment(masked, options(images=2), tmp_path / "whole")
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            interrupt(patch, 1)
+            augment(masked, options(images=2), tmp_path / "stopped")
+        augment(masked, options(images=2), tmp_path / "stopped")
+        assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+
+    def test_the_plan_is_made_once(self, masked, tmp_path, monkeypatch):
+        plans = []
+
+        def noted(*args, **kwargs):
+            plans.append(make_plan(*args, **kwargs))
+            return plans[-1]
+
+        monkeypatch.setattr("spurgekit.augment.generation.make_plan", noted)
+        augment(masked, options(images=1), tmp_path / "augmented")
+        assert len(plans) == 1
 
 
 def test_devices():
