@@ -73,8 +73,8 @@ def command(
     with opened(crs=crs, grid=placed.grid if placed else None) as raster:
         for note in [*([placed.note] if placed else []), *raster.notes]:
             click.echo(f"note: {note}")
-        pairs = placed.georeference.pairs if placed else ()
-        found = list_markers(raster, detector, out, min_score=min_score, pairs=pairs, progress=bar)
+        seen, pairs = (placed.markers, placed.georeference.pairs) if placed else (None, ())
+        found = list_markers(raster, detector, out, min_score=min_score, known=seen, pairs=pairs, progress=bar)
         hint = "" if len(found) else size_hint(raster, family, marker_size, marker_color)
     click.echo(f"{len(found):,} {family} markers of {marker_size:g} m" + (":" if len(found) else hint))
     for row in found.to_dict("records"):

@@ -29,6 +29,13 @@ from spurgekit.vectors import DEGREE_COLUMNS, MAP_COLUMNS, SEPARATORS, read_vect
 LEAST_SCORE = 0.3
 """Markers below this score are rather stones, which make agreement by chance likelier than they help."""
 
+CODES_SCALE = 0.05
+"""By what share the approximate grid's scale may be off for all codes to be read.
+
+Of simulated frames off by 5 %, all codes are read; off by 10 %, a sixth of them is missed. Crosses and checkers are all found
+even off by 15 %.
+"""
+
 ID_COLUMNS, NAME_COLUMNS, HEIGHT_COLUMNS = ("id", "marker"), ("name", "label", "gcp", "point"), ("elevation", "height", "z")
 """Columns that say what a point's coded marker says, what the point is called, and its height; the first that is there."""
 
@@ -58,11 +65,15 @@ class PlacedImage:
     ----------
     georeference : Georeference
         In pixels of the image as it is stored, turned upright.
+    markers : tuple of Marker or None
+        All that were found, sizes by the better grid. None where the approximate one was so far off in its scale that codes may
+        have been missed.
     note : str
         How many points matched and how well, for the user to read.
     """
 
     georeference: Georeference
+    markers: tuple[Marker, ...] | None
     note: str
 
     @property
@@ -102,7 +113,8 @@ def place_by_markers(
     with open_image(None) as raster:
         start, path = _start(raster, crs), raster.path
     with open_image(start) as raster:
-        markers = [marker for marker in find_markers(raster, detector, progress=progress) if marker.score >= LEAST_SCORE]
+        seen = find_markers(raster, detector, progress=progress)
+        markers = [marker for marker in seen if marker.score >= LEAST_SCORE]
         hint = size_hint(raster, detector.family, detector.size_m) if not markers else ""
         is_stored_upright = raster.orientation == 1
     target = (parse_crs(crs) if crs else _utm_of(file, declared_crs)) if _is_local(start) else start.crs
@@ -113,7 +125,16 @@ def place_by_markers(
     except InputError as error:
         scale = _scale_hint(start, control) if _is_local(start) and markers else ""
         raise InputError(f"{path} cannot be georeferenced by {file.name}: {error}{hint or scale}") from error
-    return PlacedImage(found, describe_match(found, len(markers), len(control.points), file.name))
+    note = describe_match(found, len(markers), len(control.points), file.name)
+    return PlacedImage(found, _carried(seen, start, found.grid), note)
+
+
+def _carried(markers: Sequence[Marker], start: PixelGrid, better: PixelGrid) -> tuple[Marker, ...] | None:
+    """Return markers as a better grid of the same pixels has them; None where another search would find more."""
+    scale = better.gsd_m / start.gsd_m
+    if any(marker.id is not None for marker in markers) and not 1 / (1 + CODES_SCALE) <= scale <= 1 + CODES_SCALE:
+        return None
+    return tuple(replace(marker, size_m=marker.size_m * scale) for marker in markers)
 
 
 def match_control(

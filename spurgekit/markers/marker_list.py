@@ -13,7 +13,7 @@ from rasterio.crs import CRS
 
 from spurgekit.errors import InputError, OutputExistsError
 from spurgekit.imagery import PixelGrid, Raster
-from spurgekit.imagery.quicklook import QuickLook
+from spurgekit.imagery.quicklook import QuickLook, quick_look
 from spurgekit.imagery.site_picture import Colour, SitePicture
 from spurgekit.markers.detection import find_markers
 from spurgekit.markers.gcp_transform import Pair
@@ -160,15 +160,33 @@ def list_markers(
     out: Path,
     *,
     min_score: float = LIKELY_SCORE,
+    known: Sequence[Marker] | None = None,
     pairs: Sequence[Pair] = (),
     progress: Progress = silent,
 ) -> gpd.GeoDataFrame:
     """Find the markers of an image, write the list and, beside it, a picture (``.png``); return the table.
 
     Of an image that was georeferenced by markers on known points, the list says which marker stands on which point.
+
+    Parameters
+    ----------
+    raster : Raster
+    detector : MarkerDetector
+    out : pathlib.Path
+        The list to write.
+    min_score : float
+        Markers of a lower score are not listed.
+    known : sequence of Marker, optional
+        Those that were found in the image already.
+    pairs : sequence of Pair
+        Which of them stand on which known points.
     """
-    look = QuickLook(raster)
-    markers = [m for m in find_markers(raster, detector, watch=look.watch, progress=progress) if m.score >= min_score]
+    if known is None:
+        look = QuickLook(raster)
+        found: Sequence[Marker] = find_markers(raster, detector, watch=look.watch, progress=progress)
+    else:
+        look, found = quick_look(raster, progress=progress), known
+    markers = [marker for marker in found if marker.score >= min_score]
     table = with_known_points(tabulate(markers, raster.grid), pairs, raster.gsd_m)
     write_list(table, out, image=raster.path.name, crs=raster.grid.crs)
     title = f"{raster.path.name}: {len(markers):,} {detector.family} markers of {detector.size_m:g} m"

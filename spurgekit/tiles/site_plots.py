@@ -74,12 +74,24 @@ class SitePlots:
         return marked
 
 
-def look_for_markers(raster: Raster, options: PlotOptions, *, progress: Progress = silent) -> tuple[list[Marker], str]:
-    """Return the markers in an image, and in words how many of which kind they are."""
-    detector = make_detector(
-        options.marker_family, options.marker_side_m, ids=options.protocol.marker_ids, color=options.marker_color
-    )
-    markers = find_markers(raster, detector, progress=progress)
+def look_for_markers(
+    raster: Raster, options: PlotOptions, known: Sequence[Marker] | None = None, *, progress: Progress = silent
+) -> tuple[list[Marker], str]:
+    """Return the markers in an image, and in words how many of which kind they are.
+
+    Parameters
+    ----------
+    raster : Raster
+    options : PlotOptions
+    known : sequence of Marker, optional
+        Those of that kind that were found in it already, whatever their codes.
+    """
+    ids = options.protocol.marker_ids
+    if known is None:
+        detector = make_detector(options.marker_family, options.marker_side_m, ids=ids, color=options.marker_color)
+        markers = find_markers(raster, detector, progress=progress)
+    else:
+        markers = [marker for marker in known if not ids or marker.id in ids]
     return markers, f"{counted(len(markers), 'marker')} of family {options.marker_family}, {options.marker_side_m:g} m"
 
 
@@ -113,15 +125,16 @@ def plots_of_file(
     options: PlotOptions,
     *,
     declared_crs: str | None = None,
+    known: Sequence[Marker] | None = None,
     progress: Progress = silent,
 ) -> SitePlots:
-    """Return the plots that a file gives, snapped to markers if that was asked for."""
+    """Return the plots that a file gives, snapped to markers if that was asked for; see :func:`look_for_markers`."""
     assert options.file is not None
     plots = read_plots(options.file, raster.grid, options.protocol, site=site, declared_crs=declared_crs)
     how = options.file.name
     if options.snap_m is None:
         return SitePlots(tuple(plots), (), how)
-    markers, seen = look_for_markers(raster, options, progress=progress)
+    markers, seen = look_for_markers(raster, options, known, progress=progress)
     plots, snapped, residual_cm = snap_plots(plots, markers, raster.grid, options.snap_m)
     moved = f", by {residual_cm:.1f} cm (root mean square)" if residual_cm is not None else ""
     note = f"{snapped} of {4 * len(plots)} corners snapped to markers within {options.snap_m:g} m{moved}; {seen}"

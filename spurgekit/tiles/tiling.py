@@ -14,6 +14,7 @@ import pandas as pd
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, name_crs, open_raster, slug
 from spurgekit.imagery.quicklook import QuickLook, quick_look
+from spurgekit.markers import Marker
 from spurgekit.markers.families import make_detector, size_hint
 from spurgekit.markers.gcp_placement import place_by_markers
 from spurgekit.outputs import output_folder, write_provenance
@@ -180,6 +181,7 @@ class _SiteJob:
     several: bool
     progress: Progress
     grid: PixelGrid | None = None
+    markers: tuple[Marker, ...] | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -210,7 +212,7 @@ class _SiteJob:
             declared_crs=options.gcp_crs,
             progress=self.progress,
         )
-        return replace(self, grid=placed.grid, notes=(placed.note,))
+        return replace(self, grid=placed.grid, markers=placed.markers, notes=(placed.note,))
 
 
 def _tile_site(job: _SiteJob) -> tuple[TiledSite, _Tables]:
@@ -260,11 +262,12 @@ def _find_plots(raster: Raster, job: _SiteJob) -> tuple[SitePlots | None, str]:
     """Return the plots of a site, or None where it is to be tiled on a grid; and why."""
     options, auto = job.options.plots, "auto: " if job.options.layout == "auto" else ""
     if options.file is not None:
-        found = plots_of_file(raster, job.site, options, declared_crs=job.options.points_crs, progress=job.progress)
+        declared = job.options.points_crs
+        found = plots_of_file(raster, job.site, options, declared_crs=declared, known=job.markers, progress=job.progress)
     elif auto and (reason := too_coarse(raster, options)):
         return None, auto + reason
     else:
-        markers, seen = look_for_markers(raster, options, progress=job.progress)
+        markers, seen = look_for_markers(raster, options, job.markers, progress=job.progress)
         try:
             found = plots_of_markers(raster, markers, seen, options)
         except InputError as error:

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -12,10 +13,13 @@ from rasterio.crs import CRS
 from shapely import hausdorff_distance
 
 from spurgekit.errors import InputError
+from spurgekit.markers import gcp_placement, marker_list
+from spurgekit.markers.detection import find_markers
 from spurgekit.markers.gcp_list import read_gcp_list
 from spurgekit.markers.gcp_placement import read_control
 from spurgekit.plots import PlotProtocol
 from spurgekit.simulate import SurveyOptions, simulate_survey
+from spurgekit.tiles import site_plots
 from tests.command import refuse, succeed
 from tests.conftest import CORNER
 from tests.markers.test_target_detector import GSD_M, ground, paint
@@ -189,6 +193,67 @@ class TestOrthomosaics:
 
     def test_a_crs_without_points_is_a_mistake(self, mosaic):
         assert "pass that, too" in refuse("tile", mosaic, "--gcp-crs", "EPSG:32612")
+
+
+class TestSearches:
+    """Looking for markers takes most of the time."""
+
+    @pytest.fixture
+    def searched(self, monkeypatch):
+        """The images that were searched, as often as they were."""
+        names = []
+
+        def search(raster, *args, **kwargs):
+            names.append(raster.path.name)
+            return find_markers(raster, *args, **kwargs)
+
+        for module in (gcp_placement, marker_list, site_plots):
+            monkeypatch.setattr(module, "find_markers", search)
+        return names
+
+    @pytest.fixture
+    def coded(self, folder, make_tif):
+        """An orthomosaic of coded markers."""
+        rgb = ground(400)
+        for k, place in enumerate(PLACES):
+            paint(rgb, "aruco-4x4-50", *place, 36, id=k)
+        return make_tif(folder / "site.tif", np.ascontiguousarray(np.moveaxis(rgb, -1, 0)), gsd=GSD_M)
+
+    def write_points(self, scale):
+        step = scale * GSD_M
+        rows = [f"{k},{CORNER[0] + col * step},{CORNER[1] - row * step}" for k, (col, row) in enumerate(PLACES)]
+        Path("points.csv").write_text("\n".join(["id,easting,northing", *rows]))
+
+    def test_a_list_is_of_the_markers_that_the_image_was_placed_by(self, mosaic, searched, folder):
+        command = ("markers", mosaic, "--marker-size", 0.3)
+        succeed(*command, "--out", "before.gpkg")
+        assert searched == ["site.tif"]
+        succeed(*command, "--gcp", "points.csv", "--gcp-crs", "EPSG:32612", "--out", "after.gpkg")
+        assert searched == ["site.tif"] * 2
+        before, after = (gpd.read_file(folder / name) for name in ("before.gpkg", "after.gpkg"))
+        assert after[["col", "row", "score"]].equals(before[["col", "row", "score"]])
+        assert after["x"].tolist() == pytest.approx((before["x"] + 2).tolist(), abs=0.02)
+
+    @pytest.mark.usefixtures("folder")
+    def test_so_are_plots(self, survey, measured, searched):
+        succeed("tile", *options(survey), "--gcp", measured)
+        assert searched == ["site.jpg"]
+
+    @pytest.mark.usefixtures("folder")
+    def test_and_plots_of_a_file_that_are_snapped_to_markers(self, survey, measured, searched):
+        succeed("tile", survey.image, "--gcp", measured, "--plots", survey.plots, "--snap", 0.5, "--size", 80)
+        assert searched == ["site.jpg"]
+
+    @pytest.mark.parametrize(("scale", "searches"), [(1.03, 1), (1.1, 2)])
+    def test_codes_are_looked_for_again_where_the_scale_was_wrong(self, coded, searched, folder, scale, searches):
+        self.write_points(scale)
+        named = ("--family", "aruco-4x4-50", "--marker-size", 0.36)
+        printed = succeed("markers", coded, *named, "--gcp", "points.csv", "--gcp-crs", "EPSG:32612", "--out", "m.csv")
+        assert "5 of 5 points matched" in printed
+        assert searched == ["site.tif"] * searches
+        with (folder / "m.csv").open() as file:
+            sizes_m = [float(row["size_m"]) for row in csv.DictReader(file)]
+        assert sizes_m == pytest.approx([scale * 0.36] * 5, rel=0.05)
 
 
 class TestFiles:
