@@ -47,7 +47,7 @@ from spurgekit.progress import Progress, silent
 from spurgekit.tiles.png import encode_png
 
 if TYPE_CHECKING:
-    from spurgekit.diffusion.latent_model import Backbone, BackboneInfo
+    from spurgekit.diffusion.latent_model import BackboneInfo
 
 MASKS = "masks"
 SHEET = "contact_sheet.png"
@@ -102,13 +102,13 @@ def augment(
         plan = _plan(dataset, sets, inputs, options, masks, partial_folder(out) / MASKS)
         info = inputs.backbone.look_up(inputs.devices[0])
         inputs = replace(inputs, backbone=inputs.backbone.at_commit(info))
-        backbone = cache(partial(inputs.backbone.load, inputs.devices[0]))
+        load = cache(lambda: Renderer(inputs.backbone.load(inputs.devices[0]), options.render, warn=warn))
         if options.learns:
-            _learn(dataset, sets, inputs, info, backbone, warn, progress)
+            _learn(dataset, sets, inputs, info, load, warn, progress)
         settings = _settings(inputs, options, sets, info, masks)
         check_resumable(out, settings, overwrite=overwrite, inputs=[inputs.dataset])
         done: Set[str] = set() if overwrite else RunLog.open(partial_folder(out)).done
-        renderer = Renderer(backbone(), options.render, warn=warn) if plan.left(done) else None
+        renderer = load() if plan.left(done) else None
         with resumable_folder(out, settings, overwrite=overwrite, inputs=[inputs.dataset]) as folder:
             if masks is not None:
                 shutil.copytree(scratch, folder / MASKS, dirs_exist_ok=True)
@@ -187,7 +187,7 @@ def _learn(
     sets: Sequence[SupportSetKey],
     inputs: AugmentInputs,
     info: BackboneInfo,
-    backbone: Callable[[], Backbone],
+    load: Callable[[], Renderer],
     warn: Callable[[str], None],
     progress: Progress,
 ) -> None:
@@ -195,7 +195,7 @@ def _learn(
     if inputs.embeddings.exists():
         check_embeddings(inputs.embeddings, dataset, sets, info)
         return
-    learn_embeddings(dataset, sets, backbone(), inputs.inversion, inputs.embeddings, warn=warn, progress=progress)
+    learn_embeddings(dataset, sets, load().backbone, inputs.inversion, inputs.embeddings, warn=warn, progress=progress)
 
 
 def _render(

@@ -214,6 +214,12 @@ class TestMethods:
         augment(inputs, options("da-fusion", images=2), tmp_path / "more")
         assert contents(inputs.embeddings) == before
 
+    def test_what_cannot_be_made_is_said_before_anything_is_learned(self, inputs, tmp_path):
+        elsewhere = replace(inputs, embeddings=tmp_path / "embeddings")
+        with pytest.raises(InputError, match="cannot work at 60 px"):
+            augment(elsewhere, options("da-fusion", images=1, size_px=60), tmp_path / "augmented")
+        assert not list(tmp_path.iterdir())
+
     def test_what_another_set_learned_is_not_taken(self, inputs, tmp_path):
         augment(inputs, options("da-fusion", images=1), tmp_path / "augmented")
         with pytest.raises((InputError, LeakageError), match="t01-n01"):
