@@ -1,5 +1,5 @@
 """The small diffusion models of :mod:`tests.diffusion`."""
 
-from tests.diffusion.conftest import tiny, weights
+from tests.diffusion.conftest import tiny
 
-__all__ = ["tiny", "weights"]
+__all__ = ["tiny"]

@@ -81,7 +81,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Print the figures."""
     chosen = arguments()
-    if not (chosen.weights / "clip_tokenizer" / "vocab.json").is_file():
+    if not chosen.tiny and not (chosen.weights / "clip_tokenizer" / "vocab.json").is_file():
         raise SystemExit(f"{chosen.weights}/clip_tokenizer/vocab.json is not there; pass --weights FOLDER")
     device = torch.device(chosen.device)
     model = "a tiny model" if chosen.tiny else "Stable Diffusion 1.5's architecture"
@@ -100,7 +100,7 @@ def main() -> None:
         work = Path(temporary)
         start = time.perf_counter()
         size_px = SIDE if chosen.tiny else 512
-        folder = make_tiny(work / "sd", chosen.weights) if chosen.tiny else make_sd15(work / "sd", chosen.weights, device)
+        folder = make_tiny(work / "sd") if chosen.tiny else make_sd15(work / "sd", chosen.weights, device)
         tiles = write_tiles(work / "tiles", 16)
         concept, out = work / "leafy_spurge.safetensors", work / "made"
         save_concept(Concept(TOKEN, (0.02 * torch.randn(1, WIDTH if chosen.tiny else 768),)), concept)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.diffusion.conftest import tiny, tiny_inpaint, tiny_xl, weights
+from tests.diffusion.conftest import tiny, tiny_inpaint, tiny_xl
 
-__all__ = ["tiny", "tiny_inpaint", "tiny_xl", "weights", "working_folder"]
+__all__ = ["tiny", "tiny_inpaint", "tiny_xl", "working_folder"]
 
 
 @pytest.fixture(autouse=True)

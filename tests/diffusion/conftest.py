@@ -11,26 +11,26 @@ from tests.diffusion.tiny import make_tiny
 
 @pytest.fixture(scope="session")
 def weights(data) -> Path:
-    """Return the folder of real weights and vocabularies."""
+    """Return the folder of real weights and vocabularies; the small models do without."""
     return data / "weights"
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory, weights) -> Path:
+def tiny(tmp_path_factory) -> Path:
     """Return a folder with a small Stable Diffusion; not to be changed."""
-    return make_tiny(tmp_path_factory.mktemp("sd") / "tiny", weights)
+    return make_tiny(tmp_path_factory.mktemp("sd") / "tiny")
 
 
 @pytest.fixture(scope="session")
-def tiny_xl(tmp_path_factory, weights) -> Path:
+def tiny_xl(tmp_path_factory) -> Path:
     """Return a folder with a small SDXL; not to be changed."""
-    return make_tiny(tmp_path_factory.mktemp("sdxl") / "tiny-xl", weights, kind="sdxl")
+    return make_tiny(tmp_path_factory.mktemp("sdxl") / "tiny-xl", kind="sdxl")
 
 
 @pytest.fixture(scope="session")
-def tiny_inpaint(tmp_path_factory, weights) -> Path:
+def tiny_inpaint(tmp_path_factory) -> Path:
     """Return a folder with a small Stable Diffusion whose UNet takes a mask; not to be changed."""
-    return make_tiny(tmp_path_factory.mktemp("inpaint") / "tiny-inpaint", weights, inpaints=True)
+    return make_tiny(tmp_path_factory.mktemp("inpaint") / "tiny-inpaint", inpaints=True)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,10 @@ def tiles():
 @pytest.fixture(scope="module")
 def taesd(tmp_path_factory, weights):
     """Return a backbone with the real TAESD."""
-    folder = make_tiny(tmp_path_factory.mktemp("taesd") / "tiny", weights, vae="taesd")
+    from diffusers import AutoencoderTiny
+
+    vae = AutoencoderTiny.from_pretrained(weights / "taesd")
+    folder = make_tiny(tmp_path_factory.mktemp("taesd") / "tiny", vae=vae)
     return load_backbone(folder, device="cpu")
 
 

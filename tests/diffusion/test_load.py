@@ -229,7 +229,7 @@ class TestWhatIsWrong:
             ),
             (
                 lambda f: (f / "tokenizer" / "tokenizer.json").unlink(),
-                "tokenizer knows 2 tokens, and the text encoder 49,408; they do not belong together, or files of the tokenizer",
+                "tokenizer knows 2 tokens, and the text encoder 573; they do not belong together, or files of the tokenizer",
             ),
         ],
     )  # fmt: skip

@@ -60,7 +60,8 @@ def answers(unet, encoder, is_xl=False):
     with torch.inference_mode():
         states = torch.randn(1, 7, 64 if is_xl else 32, generator=generator)
         noise = unet(torch.randn(1, 4, 8, 8, generator=generator), 500, states, added_cond_kwargs=added).sample
-        return noise, encoder(torch.tensor([[49406, 320, 49407]])).last_hidden_state
+        words = torch.tensor([[encoder.config.bos_token_id, 320, encoder.config.eos_token_id]])
+        return noise, encoder(words).last_hidden_state
 
 
 @pytest.mark.parametrize("which", ["folder", "file"])

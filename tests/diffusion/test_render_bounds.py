@@ -13,6 +13,7 @@ from spurgekit.errors import ModelError
 from tests.diffusion.pipelines import backbone_of, load_pipeline
 from tests.diffusion.test_render import OPTIONS, differ, edits_of
 from tests.diffusion.test_render import tiles as tiles
+from tests.diffusion.tiny import make_taesd
 
 
 @pytest.fixture
@@ -130,12 +131,9 @@ class TestOverflow:
         with pytest.raises(ModelError, match="the model paints no finite image for image 1, in float32 either; pass a lower"):
             Renderer(backbone, OPTIONS).render(EditUnit(edits_of(tiles[:2]), "edit", 0.5))
 
-    def test_a_decoder_that_would_hide_it(self, tiny, weights, tiles):
+    def test_a_decoder_that_would_hide_it(self, tiny, tiles):
         """TAESD bends infinity to 3."""
-        from diffusers import AutoencoderTiny
-
-        taesd = AutoencoderTiny.from_pretrained(weights / "taesd")
-        backbone = backbone_of(load_pipeline(tiny, "StableDiffusionImg2ImgPipeline", vae=taesd))
+        backbone = backbone_of(load_pipeline(tiny, "StableDiffusionImg2ImgPipeline", vae=make_taesd()))
         backbone.unet = Overflowing(backbone.unet, 0, only_in_half=False)
         with pytest.raises(ModelError, match="no finite image for image 0"):
             Renderer(backbone, OPTIONS).render(EditUnit(edits_of(tiles[:1]), "edit", 0.5))

@@ -11,6 +11,7 @@ from spurgekit.diffusion.sampler import Hole, denoise, steps_of
 from spurgekit.diffusion.schedulers import SCHEDULERS
 from spurgekit.errors import InputError
 from tests.diffusion.pipelines import SIDE, backbone_of, load_pipeline, scheduled
+from tests.diffusion.tiny import make_taesd
 
 PROMPTS = ["a photo of a plant", "grassland from above"]
 NEGATIVE = ["snow", "a road"]
@@ -144,11 +145,8 @@ def test_nothing_unwanted_is_told_to_sdxl_as_it_was_trained(tiny_xl, images):
     assert_same(found, plain(pipeline, image=images, strength=0.7, negative_prompt=None))
 
 
-def test_an_encoder_that_is_certain_draws_nothing(tiny, weights, images):
-    from diffusers import AutoencoderTiny
-
-    vae = AutoencoderTiny.from_pretrained(weights / "taesd")
-    pipeline, scheduler = scheduled(load_pipeline(tiny, "StableDiffusionImg2ImgPipeline", vae=vae), "ddim")
+def test_an_encoder_that_is_certain_draws_nothing(tiny, images):
+    pipeline, scheduler = scheduled(load_pipeline(tiny, "StableDiffusionImg2ImgPipeline", vae=make_taesd()), "ddim")
     assert_same(ours(pipeline, scheduler, image=images, strength=0.5), plain(pipeline, image=images, strength=0.5))
 
 

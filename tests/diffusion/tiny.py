@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from spurgekit.seeds import seeded
 
+if TYPE_CHECKING:  # what takes seconds to import is imported where a model is made
+    from diffusers import ModelMixin
+    from transformers import CLIPTokenizer
+
 WIDTH = 32
+LENGTH = 77
+"""Tokens that a text encoder reads, marks of beginning and end among them."""
+
+WORDS = {
+    "a": 1, "aerial": 1, "an": 1, "beside": 1, "drone": 1, "from": 1, "grassland": 1, "in": 1, "leafy": 1, "of": 1, "photo": 1,
+    "plant": 1, "sand": 1, "snow": 1, "spurge": 2, "the": 1, "trail": 1, "weed": 1,
+}  # fmt: skip
+"""Of how many tokens words are in the vocabulary of the small models."""
+
 SIDE = 64
 """Pixels a side that the models are made for: 8 latents."""
 
@@ -21,28 +35,28 @@ XL = {"addition_embed_type": "text_time", "addition_time_embed_dim": 8, "project
 
 def make_tiny(
     folder: Path,
-    weights: Path,
     *,
     kind: Literal["sd", "sdxl"] = "sd",
     inpaints: bool = False,
-    vae: Literal["kl", "taesd"] = "kl",
+    tokenizer: CLIPTokenizer | None = None,
+    vae: ModelMixin | None = None,
 ) -> Path:
-    """Write a Stable Diffusion or SDXL of about 0.3 M parameters, with the real tokenizer.
+    """Write a Stable Diffusion or SDXL of about 0.3 M parameters.
 
     Parameters
     ----------
     folder : pathlib.Path
         To make.
-    weights : pathlib.Path
-        The folder of shared weights, with ``clip_tokenizer`` and ``taesd``.
+    kind : {"sd", "sdxl"}
     inpaints : bool
         Give the UNet 9 input channels.
-    vae : {"kl", "taesd"}
-        A small ``AutoencoderKL`` of random weights, or the real, small TAESD.
+    tokenizer : CLIPTokenizer, optional
+        In place of :func:`make_tokenizer`'s.
+    vae : AutoencoderTiny, optional
+        In place of a small ``AutoencoderKL`` of random weights.
     """
     from diffusers import (
         AutoencoderKL,
-        AutoencoderTiny,
         PNDMScheduler,
         StableDiffusionInpaintPipeline,
         StableDiffusionPipeline,
@@ -51,7 +65,7 @@ def make_tiny(
     )
 
     is_xl = kind == "sdxl"
-    tokenizer = make_tokenizer(weights)
+    tokenizer = tokenizer or make_tokenizer()
     with seeded(0):
         encoders = [_text_encoder(tokenizer, projects=bool(number)) for number in range(2 if is_xl else 1)]
         unet = UNet2DConditionModel(
@@ -65,19 +79,16 @@ def make_tiny(
             attention_head_dim=8,
             **(XL if is_xl else {}),
         )
-        if vae == "taesd":
-            coder = AutoencoderTiny.from_pretrained(weights / "taesd")
-        else:
-            coder = AutoencoderKL(
-                block_out_channels=(32, 32, 64, 64),
-                down_block_types=("DownEncoderBlock2D",) * 4,
-                up_block_types=("UpDecoderBlock2D",) * 4,
-                layers_per_block=1,
-                latent_channels=4,
-                scaling_factor=0.13025 if is_xl else 0.18215,
-            )
+        vae = vae or AutoencoderKL(
+            block_out_channels=(32, 32, 64, 64),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            layers_per_block=1,
+            latent_channels=4,
+            scaling_factor=0.13025 if is_xl else 0.18215,
+        )
     scheduler = PNDMScheduler(**NOISE, skip_prk_steps=True, steps_offset=1)
-    parts = {"vae": coder, "unet": unet, "scheduler": scheduler, "text_encoder": encoders[0], "tokenizer": tokenizer}
+    parts = {"vae": vae, "unet": unet, "scheduler": scheduler, "text_encoder": encoders[0], "tokenizer": tokenizer}
     if is_xl:
         pipeline = StableDiffusionXLPipeline(**parts, text_encoder_2=encoders[1], tokenizer_2=tokenizer)
     else:
@@ -87,14 +98,48 @@ def make_tiny(
     return folder
 
 
-def make_tokenizer(weights: Path):
-    """Return CLIP's tokenizer from its vocabulary and merges."""
+def make_taesd() -> ModelMixin:
+    """Return a TAESD of random weights, whose encoder is certain: it gives latents, and no spread of them."""
+    from diffusers import AutoencoderTiny
+
+    stages = {f"{half}_block_out_channels": (8,) * 4 for half in ("encoder", "decoder")}
+    blocks = {f"num_{half}_blocks": (1,) * 4 for half in ("encoder", "decoder")}
+    with seeded(0):
+        return AutoencoderTiny(**stages, **blocks)
+
+
+def make_tokenizer() -> CLIPTokenizer:
+    """Return CLIP's tokenizer with a vocabulary of ``WORDS``; what else there is in a prompt is read byte by byte.
+
+    As in CLIP's own, the bytes come first, then those that end a word, then what is merged, and at last the two marks: the
+    end of a prompt has the highest number.
+    """
+    merges: list[tuple[str, str]] = []
+    for word, count in WORDS.items():
+        # A merge that comes later stands back behind those before it, so that no word is read otherwise once it is done.
+        while len(parts := _tokenizer(merges).tokenize(word)) > count:
+            merges.append((parts[0], parts[1]))
+    return _tokenizer(merges)
+
+
+def read_tokenizer(folder: Path) -> CLIPTokenizer:
+    """Return CLIP's tokenizer from its own vocabulary, ``vocab.json`` and ``merges.txt``."""
     from transformers import CLIPTokenizer
 
-    folder = weights / "clip_tokenizer"
     vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
     merges = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()[1:]
-    return CLIPTokenizer(vocab=vocabulary, merges=[tuple(line.split()) for line in merges if line], model_max_length=77)
+    return CLIPTokenizer(vocab=vocabulary, merges=[tuple(line.split()) for line in merges if line], model_max_length=LENGTH)
+
+
+def _tokenizer(merges: Sequence[tuple[str, str]]) -> CLIPTokenizer:
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import CLIPTokenizer
+
+    letters = sorted(ByteLevel.alphabet())  # one for each of the 256 bytes
+    merged = [first + second for first, second in merges]
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *merged, "<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    return CLIPTokenizer(vocab=vocabulary, merges=list(merges), model_max_length=LENGTH)
 
 
 def _text_encoder(tokenizer, *, projects: bool):
@@ -106,7 +151,7 @@ def _text_encoder(tokenizer, *, projects: bool):
         intermediate_size=37,
         num_hidden_layers=5,
         num_attention_heads=4,
-        max_position_embeddings=77,
+        max_position_embeddings=LENGTH,
         projection_dim=WIDTH,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,

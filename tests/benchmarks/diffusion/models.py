@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from tests.diffusion.tiny import NOISE, make_tokenizer
+from tests.diffusion.tiny import NOISE, read_tokenizer
 
 TILE_PX = 250
 
@@ -28,7 +28,7 @@ def make_sd15(folder: Path, weights: Path, device: torch.device) -> Path:
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    tokenizer = make_tokenizer(weights)
+    tokenizer = read_tokenizer(weights / "clip_tokenizer")
     torch.manual_seed(0)
     with device:
         unet = UNet2DConditionModel(
