@@ -135,6 +135,8 @@ class TestCheck:
     def test_words_that_fit(self, dataset, backbone, embeddings):
         check_embeddings(embeddings, dataset, SETS, backbone.info)
         check_embeddings(embeddings, dataset, SETS[:1], backbone.info)
+        with pytest.raises(InputError):
+            check_embeddings(embeddings, dataset, [*SETS, SupportSetKey(2, 2)], backbone.info)
 
     def test_words_of_another_model(self, dataset, backbone_info, embeddings):
         with pytest.raises(ModelError, match=r"were learned with .*tiny, not other; pass another --embeddings folder"):

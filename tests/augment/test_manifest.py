@@ -243,7 +243,10 @@ class TestSelect:
 
 class TestSources:
     def test_from_the_support_set(self):
-        check_sources(pd.DataFrame([synthetic("a", tile_id="one"), synthetic("b", tile_id="two")]), ["one", "two", "three"])
+        rows = pd.DataFrame([synthetic("a", tile_id="one"), synthetic("b", tile_id="two")])
+        check_sources(rows, ["one", "two", "three"])
+        with pytest.raises(LeakageError):
+            check_sources(rows, ["one", "three"])
 
     @pytest.mark.parametrize(
         ("sources", "message"),
@@ -259,7 +262,9 @@ class TestSources:
         assert message in str(caught.value)
 
     def test_a_support_set_may_be_read_once_only(self):
-        check_sources(pd.DataFrame([synthetic("a", tile_id="one")] * 3), (name for name in ["one"]))
+        names = iter(["one"])
+        check_sources(pd.DataFrame([synthetic("a", tile_id="one")] * 3), names)
+        assert not list(names)
 
 
 class TestMixingProbability:

@@ -1,5 +1,6 @@
 """``spurgekit augment`` as a user calls it."""
 
+import json
 from pathlib import Path
 
 import geopandas as gpd
@@ -46,6 +47,7 @@ class TestRun:
             "train", chain.dataset, "--arm", "probe+synthetic", "--synthetic", "augmented",
             "--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX, "--out", "model",
         )  # fmt: skip
+        assert json.loads(Path("model/provenance.json").read_text())["parameters"]["arm"] == "probe+synthetic"
 
     def test_polygons_in_another_crs(self, arguments, chain):
         weed = gpd.read_file(chain.weed)

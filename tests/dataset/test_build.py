@@ -265,7 +265,9 @@ class TestSeveralSites:
             build(folder, group_column="site", test_groups=("b",))
 
     def test_two_per_cent_are_no_matter(self, tiles):
-        build(tiles(0.01015), group_column="site", test_groups=("b",))
+        info = build(tiles(0.01015), group_column="site", test_groups=("b",))
+        assert info.counts == {"train": {"s": 2, "w": 2}, "test": {"s": 2, "w": 2}}
+        assert 0.01 <= info.gsd_m <= 0.01015
 
 
 @pytest.fixture(scope="module")

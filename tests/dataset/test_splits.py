@@ -139,8 +139,10 @@ class TestDistance:
         with pytest.raises(LeakageError, match="test tiles touch 2 training tiles"):
             check_leakage(squares([(0, 0), (10, 0), (0, 10)]), np.array([True, False, False]), ["a", "b", "c"])
 
-    def test_no_leakage(self):
+    def test_a_millimetre_apart_there_is_none(self):
         check_leakage(squares([(0, 0), (10.001, 0)]), np.array([True, False]), ["a", "b"])
+        with pytest.raises(LeakageError):
+            check_leakage(squares([(0, 0), (10, 0)]), np.array([True, False]), ["a", "b"])
 
     @given(
         st.lists(st.tuples(st.integers(-60, 60), st.integers(-60, 60), st.booleans()), min_size=1, max_size=25),

@@ -31,7 +31,7 @@ class TestReport:
 
     def test_needs_no_server(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "uvicorn", None)
-        succeed("review", "tiles", "--report")
+        assert succeed("review", "tiles", "--report").startswith("tiles: 1 of 30 tiles reviewed")
 
     def test_of_a_log_that_was_cut_off(self, free):
         log = free / "tiles" / LOG

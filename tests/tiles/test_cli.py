@@ -268,6 +268,7 @@ class TestOutput:
     def test_an_empty_folder_will_do(self, site, folder):
         (folder / "tiles").mkdir()
         succeed("tile", site)
+        assert (folder / "tiles" / "tiles.parquet").is_file()
 
     @pytest.mark.usefixtures("site")
     def test_the_working_folder_itself(self, folder, monkeypatch):
