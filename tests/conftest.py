@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+
+# One thread each for the sums of NumPy and torch, which ask for it when they are imported: of networks as small as those of
+# the tests it is the faster, on a busy machine by far, and as many tests can run side by side as there are cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,6 +19,7 @@ import pytest
 import rasterio
 from affine import Affine
 from hypothesis import settings
+from hypothesis.configuration import set_hypothesis_home_dir
 from numpy.typing import ArrayLike
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
@@ -20,12 +27,19 @@ from rasterio.errors import NotGeoreferencedWarning
 from tests.chain import Chain
 from tests.chain import build as build_chain
 
-# The same examples on every run, and nothing left behind in the working folder.
+# The same examples on every run.
 settings.register_profile("spurgekit", deadline=None, derandomize=True, database=None)
 settings.load_profile("spurgekit")
 
 CORNER = (500_000.0, 5_000_000.0)
 """Where the upper left corner of a drawn raster lies: on the central meridian of a UTM zone, at 45° N."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have Hypothesis put elsewhere what it has read of the code and of Unicode: it keeps that in the tree, database or not."""
+    folder = TemporaryDirectory(prefix="spurgekit-hypothesis-")
+    config.add_cleanup(folder.cleanup)
+    set_hypothesis_home_dir(folder.name)
 
 
 @pytest.fixture(scope="session")
