@@ -45,7 +45,7 @@ def carrots(data, tmp_path_factory):
 def rangeland(tmp_path_factory):
     """A simulated survey of plots, as the V1 survey has them, with what a botanist recorded of their quarters."""
     folder = tmp_path_factory.mktemp("rangeland")
-    options = SurveyOptions(name="north", seed=8, weed_share=0.15)
+    options = SurveyOptions(name="north", seed=8, weed_share=0.15, gsd_m=0.015)
     write_survey(draw_site(options), folder, options)
     survey = read_survey(folder)
     make_tiles(survey.images, folder / "tiles", TileOptions())

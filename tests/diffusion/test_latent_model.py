@@ -9,6 +9,7 @@ from spurgekit.diffusion.latent_model import Posterior, vae_dtype
 from spurgekit.diffusion.load import load_backbone
 from tests.diffusion.pipelines import load_pipeline
 from tests.diffusion.tiny import make_tiny
+from tests.rounding import assert_close, terms_of
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +37,10 @@ def test_latents_are_those_of_the_vae(request, name, pipeline, scale, tiles):
         wanted = plain.encode(tiles).latent_dist
         image = plain.decode(wanted.mean, return_dict=False)[0]
     found = model.encode(tiles)
-    torch.testing.assert_close(found.mean, wanted.mean * scale)
-    torch.testing.assert_close(found.std, wanted.std * scale)
+    assert_close(found.mean, wanted.mean * scale, terms=terms_of(plain.encoder))
+    assert_close(found.std, wanted.std * scale, terms=terms_of(plain.encoder))
     assert found.mean.shape == (3, 4, 64 // model.latent_px, 64 // model.latent_px)
-    torch.testing.assert_close(model.decode(found.mean), image, rtol=0, atol=1e-4)
+    assert_close(model.decode(found.mean), image, terms=terms_of(plain.decoder))
 
 
 def test_an_encoder_that_is_certain_comes_back_near_the_image(taesd):
@@ -55,9 +56,10 @@ def test_an_encoder_that_is_certain_comes_back_near_the_image(taesd):
 def test_a_batch_is_as_single_tiles(backbone, tiles):
     together = backbone.encode(tiles)
     for row in range(3):
-        torch.testing.assert_close(backbone.encode(tiles[row : row + 1]).mean, together.mean[row : row + 1])
+        alone = backbone.encode(tiles[row : row + 1]).mean
+        assert_close(alone, together.mean[row : row + 1], terms=terms_of(backbone.vae.encoder))
     images = backbone.decode(together.mean)
-    torch.testing.assert_close(backbone.decode(together.mean[2:]), images[2:], rtol=0, atol=1e-5)
+    assert_close(backbone.decode(together.mean[2:]), images[2:], terms=terms_of(backbone.vae.decoder))
 
 
 def test_samples_of_a_posterior():
