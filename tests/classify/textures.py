@@ -1,26 +1,12 @@
-"""Tiles that can be told apart by their texture, whichever way they are turned: dots at a distance of 4, 16 or 8 px.
-
-And a fixture for modules that train small networks on them.
-"""
+"""Tiles that can be told apart by their texture, whichever way they are turned: dots at a distance of 4, 16 or 8 px."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
-import torch
 
 from spurgekit.classify.training.finetune import FinetuneTiles
 
 SIDE = 32
-
-
-@pytest.fixture(scope="module")
-def one_thread():
-    """Networks as small as those of the tests are the faster for it, and do not wait for each other on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def noise(rng, count):

@@ -26,12 +26,13 @@ RED, NIR = 2, 4
 
 @dataclass(frozen=True)
 class Sort:
-    """An image, and what is to be found on it: tiles whose value lies above the median."""
+    """An image, real unless it is drawn, and what is to be found on it: tiles whose value lies above the median."""
 
     kind: TileKind
     value: Callable[[NDArray[np.float32]], float]
     size_px: int
     gsd_m: float
+    drawn: bool = False
 
 
 def greenness(tile):
@@ -47,7 +48,18 @@ SORTS = {
     "reflectance in floats": Sort(TileKind(5, "float32"), greenness, 12, 0.0355),
     "reflectance in whole numbers": Sort(TileKind(5, "uint16"), greenness, 12, 0.0355),
     "elevation": Sort(TileKind(1, "float32"), height, 20, 0.0426),
+    "drawn reflectance": Sort(TileKind(5, "float32"), greenness, 12, 0.0355, drawn=True),
 }
+
+
+def draw_reflectance(side: int, size_px: int) -> NDArray[np.float32]:
+    """Return five bands of a square of tiles, half of them green; below the diagonal there is no data."""
+    rng = np.random.default_rng(0)
+    green = rng.permutation(np.arange(side**2) % 2).reshape(side, side)
+    means = np.array([0.05, 0.1, 0.1, 0.2, 0.3])[:, None, None] + np.multiply.outer([0, 0.02, -0.05, 0, 0.2], green)
+    pixels = np.kron(means, np.ones((size_px, size_px))) * rng.uniform(0.8, 1.2, (5, side * size_px, side * size_px))
+    pixels[:, np.tri(side * size_px, dtype=bool)] = np.nan
+    return pixels.astype(np.float32)
 
 
 def write_whole_numbers(source: Path, path: Path) -> Path:
@@ -76,12 +88,21 @@ class Walk:
 
 
 @pytest.fixture(scope="module", params=SORTS)
-def walk(request, data, tmp_path_factory):
+def walk(request, make_tif, tmp_path_factory):
     """From an image to a map with the commands; labels are computed from the tiles' pixels, and lie in a file of points."""
     sort, folder = SORTS[request.param], tmp_path_factory.mktemp("bands")
-    image = data / "orthos" / "plantcv" / ("gray.tif" if sort.value is height else "615.tif")
-    if sort.kind.dtype == "uint16":
-        image = write_whole_numbers(image, folder / "615.tif")
+    if sort.drawn:
+        image = make_tif(folder / "site.tif", draw_reflectance(18, sort.size_px), gsd=sort.gsd_m, nodata=np.nan)
+        backbone = ("resnet10t", "--no-pretrained")
+    else:
+        data = request.getfixturevalue("data")
+        image = data / "orthos" / "plantcv" / ("gray.tif" if sort.value is height else "615.tif")
+        if sort.kind.dtype == "uint16":
+            image = write_whole_numbers(image, folder / "615.tif")
+        backbone = (
+            "mobilenetv2_035", "--weights", data / "weights" / "mobilenetv2_035" / "model.safetensors",
+            "--backbone-option", "pad_type=same", "--backbone-option", "bn_eps=1e-3",
+        )  # fmt: skip
     made = Walk(sort, image, folder)
     succeed(
         "tile", image, "--layout", "grid", "--size", sort.size_px, "--gsd", sort.gsd_m, "--min-valid", 0.5,
@@ -96,12 +117,7 @@ def walk(request, data, tmp_path_factory):
         "build-dataset", folder / "tiles", "--labels", folder / "points.gpkg", "--classes", "little,much",
         "--out", folder / "dataset",
     )  # fmt: skip
-    succeed(
-        "train", folder / "dataset", "--backbone", "mobilenetv2_035",
-        "--weights", data / "weights" / "mobilenetv2_035" / "model.safetensors",
-        "--backbone-option", "pad_type=same", "--backbone-option", "bn_eps=1e-3", "--image-size", 64,
-        "--out", folder / "model",
-    )  # fmt: skip
+    succeed("train", folder / "dataset", "--backbone", *backbone, "--image-size", 64, "--out", folder / "model")
     output = succeed("map", image, "--model", folder / "model", "--out", folder / "map")
     assert f"in cells of {sort.size_px * sort.gsd_m:.2f} m" in output
     return made
@@ -177,20 +193,20 @@ class TestMap:
 
 class TestWhatDoesNotGoTogether:
     @pytest.mark.parametrize(
-        ("image", "bands", "says"),
+        ("count", "bands", "says"),
         [
-            ("615.tif", None, "has 5 bands of float32, the model reads 3 of uint8; choose them with --bands"),
-            ("615.tif", "3,2,1", "has 3 bands of float32, the model reads 3 of uint8; choose them with --bands"),
-            ("gray.tif", None, "has 1 band of float32, the model reads 3 of uint8; choose them with --bands"),
+            (5, None, "has 5 bands of float32, the model reads 3 of uint8; choose them with --bands"),
+            (5, "3,2,1", "has 3 bands of float32, the model reads 3 of uint8; choose them with --bands"),
+            (1, None, "has 1 band of float32, the model reads 3 of uint8; choose them with --bands"),
         ],
     )
-    def test_a_model_of_rgb_and_other_images(self, data, chain, image, bands, says):
-        path = data / "orthos" / "plantcv" / image
+    def test_a_model_of_rgb_and_other_images(self, make_tif, chain, tmp_path, count, bands, says):
+        path = make_tif(tmp_path / "site.tif", draw_reflectance(2, 32)[:count])
         line = refuse("map", path, "--model", chain.model, *(("--bands", bands) if bands else ()))
         assert line.startswith(f"spurgekit: {path} {says}")
 
-    def test_a_model_of_other_bands_and_an_image_of_rgb(self, data, walk):
-        path = data / "orthos" / "plantcv" / "rgb.tif"
+    def test_a_model_of_other_bands_and_an_image_of_rgb(self, make_tif, walk, tmp_path):
+        path = make_tif(tmp_path / "rgb.tif", np.full((4, 40, 40), 255, np.uint8), colours=("red", "green", "blue", "alpha"))
         line = refuse("map", path, "--model", walk.folder / "model")
         wanted = walk.sort.kind
         assert (

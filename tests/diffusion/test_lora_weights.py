@@ -13,6 +13,8 @@ from spurgekit.diffusion.load import check_backbone, load_backbone
 from spurgekit.errors import ModelError
 from spurgekit.seeds import seeded
 from tests.diffusion.pipelines import load_pipeline
+from tests.diffusion.tiny import UNET_TERMS
+from tests.rounding import assert_close
 
 NAME = "pytorch_lora_weights.safetensors"
 
@@ -71,7 +73,7 @@ def test_a_merged_one_is_as_it_was_trained(tiny, lora, trained, backbone, which)
     found = answers(merged.unet, merged.text_encoders[0])
     plain = answers(backbone.unet, backbone.text_encoders[0])
     for one, other, without in zip(found, answers(trained.unet, trained.text_encoder), plain, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+        assert_close(one, other, terms=UNET_TERMS)
         assert float((one - without).abs().max()) > 1e-2
     assert merged.info.lora == str(lora / NAME) == check_backbone(tiny, lora=path, device="cpu").lora
     assert merged.unet.state_dict().keys() == backbone.unet.state_dict().keys()
@@ -90,7 +92,7 @@ def test_one_of_the_unet_alone_is_as_diffusers_applies_it(tiny, lora, backbone, 
     with quiet():
         pipeline.load_lora_weights(str(tmp_path), weight_name=NAME)
     found, words = answers(merged.unet, merged.text_encoders[0])
-    torch.testing.assert_close(found, answers(pipeline.unet, pipeline.text_encoder)[0], rtol=0, atol=1e-5)
+    assert_close(found, answers(pipeline.unet, pipeline.text_encoder)[0], terms=UNET_TERMS)
     plain, same_words = answers(backbone.unet, backbone.text_encoders[0])
     assert float((found - plain).abs().max()) > 1e-2
     assert torch.equal(words, same_words)
@@ -110,7 +112,7 @@ def test_one_in_the_names_of_kohyas_scripts(tiny, lora, trained, tmp_path):
     merged = load_backbone(tiny, lora=tmp_path, device="cpu")
     wanted = answers(trained.unet, trained.text_encoder)
     for one, other in zip(answers(merged.unet, merged.text_encoders[0]), wanted, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+        assert_close(one, other, terms=UNET_TERMS)
 
 
 def test_of_sdxl(tiny_xl, tmp_path):
@@ -120,7 +122,7 @@ def test_of_sdxl(tiny_xl, tmp_path):
     for number, encoder in enumerate((trained.text_encoder, trained.text_encoder_2)):
         wanted = answers(trained.unet, encoder, is_xl=True)
         for one, other in zip(answers(merged.unet, merged.text_encoders[number], is_xl=True), wanted, strict=True):
-            torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+            assert_close(one, other, terms=UNET_TERMS)
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])

@@ -12,7 +12,8 @@ from spurgekit.diffusion.load import load_backbone
 from spurgekit.diffusion.prompts import PromptReader, tokens_in
 from spurgekit.errors import InputError
 from tests.diffusion.pipelines import load_pipeline
-from tests.diffusion.tiny import WIDTH, make_tiny, make_tokenizer, read_tokenizer
+from tests.diffusion.tiny import TEXT_TERMS, UNET_TERMS, WIDTH, make_tiny, make_tokenizer, read_tokenizer
+from tests.rounding import assert_close, rounding
 
 PROMPTS = ["", "a drone photo", "A Drone photo, of  grassland's edge.", "snow"]
 
@@ -24,7 +25,7 @@ def concept(token="<leafy_spurge>", vectors=1, encoders=1, seed=0):
 
 def close(one, other):
     """Tell whether two encodings are the same but for rounding."""
-    return torch.allclose(one, other, rtol=0, atol=1e-5)
+    return torch.allclose(one, other, rtol=0, atol=rounding(other, TEXT_TERMS))
 
 
 @pytest.fixture(scope="module", params=["drawn", "CLIP"])
@@ -163,7 +164,7 @@ class TestConcepts:
             "negative_prompt_embeds": reader.read([""], {}).embeds,
         }
         again = pipeline(generator=torch.Generator().manual_seed(0), **embeds, **wanted).images
-        torch.testing.assert_close(again, image, rtol=0, atol=1e-5)
+        assert_close(again, image, terms=UNET_TERMS)
         other = pipeline("a drone photo", generator=torch.Generator().manual_seed(0), **wanted).images
         assert float((other - image).abs().max()) > 1e-3
 

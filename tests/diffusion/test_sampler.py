@@ -11,7 +11,8 @@ from spurgekit.diffusion.sampler import Hole, denoise, steps_of
 from spurgekit.diffusion.schedulers import SCHEDULERS
 from spurgekit.errors import InputError
 from tests.diffusion.pipelines import SIDE, backbone_of, load_pipeline, scheduled
-from tests.diffusion.tiny import make_taesd
+from tests.diffusion.tiny import UNET_TERMS, make_taesd
+from tests.rounding import assert_close
 
 PROMPTS = ["a photo of a plant", "grassland from above"]
 NEGATIVE = ["snow", "a road"]
@@ -41,9 +42,8 @@ def img2img(tiny):
 
 
 def assert_same(found, wanted):
-    """To 1e-5 of the largest latent: rounding alone, which guidance multiplies."""
     assert found.shape == wanted.shape
-    assert float((found - wanted).abs().max()) < 1e-5 * float(wanted.abs().max())
+    assert_close(found, wanted, terms=UNET_TERMS)
 
 
 def plain(pipeline, **arguments):

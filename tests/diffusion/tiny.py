@@ -14,6 +14,10 @@ if TYPE_CHECKING:  # what takes seconds to import is imported where a model is m
     from transformers import CLIPTokenizer
 
 WIDTH = 32
+UNET_TERMS = 15_000
+TEXT_TERMS = 1_000
+"""About how many numbers are added up in a pass of the UNet, and of a text encoder; see :mod:`tests.rounding`."""
+
 LENGTH = 77
 """Tokens that a text encoder reads, marks of beginning and end among them."""
 

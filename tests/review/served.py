@@ -44,7 +44,7 @@ class Served:
     def interrupt(self) -> str:
         """Press Ctrl+C; returns what it says last."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.communicate(timeout=20)[0]
+        return self.process.communicate(timeout=60)[0]
 
 
 @contextmanager

@@ -43,8 +43,8 @@ def browser():
 def context(browser):
     """A browser of a test's own, with its own storage; fails on errors in its consoles."""
     context = browser.new_context(viewport={"width": 1280, "height": 720})
-    context.set_default_timeout(10_000)
-    expect.set_options(timeout=10_000)
+    context.set_default_timeout(30_000)  # of a busy machine; what comes, comes sooner
+    expect.set_options(timeout=30_000)
     errors = []
     context.on("weberror", lambda error: errors.append(str(error.error)))
     context.on("console", lambda line: errors.append(line.text) if line.type in ("error", "warning") else None)

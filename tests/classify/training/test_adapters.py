@@ -8,10 +8,7 @@ from spurgekit.classify.training.adapters import adaptable_layers, adapted
 from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.training_loop import set_learning
 from spurgekit.errors import ModelError
-from tests.classify.textures import one_thread  # noqa: F401
 from tests.rounding import assert_close, terms_of
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 OPTIONS = {"rank": 4, "alpha": 8, "dropout": 0.0, "seed": 1}
 IMAGES = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 3, 32, 32)).astype(np.float32))

@@ -11,9 +11,7 @@ from spurgekit.classify.training.learning_rates import learning_rate_share, make
 from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.precision import pick_precision
 from spurgekit.errors import InputError, LeakageError, ModelError
-from tests.classify.textures import SIDE, noise, one_thread, textures  # noqa: F401
-
-pytestmark = pytest.mark.usefixtures("one_thread")
+from tests.classify.textures import SIDE, noise, textures
 
 CPU = torch.device("cpu")
 PLAIN = parse_augmentation("none")

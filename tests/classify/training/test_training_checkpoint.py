@@ -11,9 +11,7 @@ from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.precision import put_on
 from spurgekit.classify.training.training_checkpoint import hash_of_network, hash_of_tiles
 from spurgekit.errors import ModelError
-from tests.classify.textures import SIDE, one_thread, textures  # noqa: F401
-
-pytestmark = pytest.mark.usefixtures("one_thread")
+from tests.classify.textures import SIDE, textures
 
 QUICK = {
     "steps": 6,
