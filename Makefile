@@ -20,8 +20,8 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Run everything on a simulated site, offline (a few minutes)
 	$(BIN)/spurgekit demo --overwrite
 
-test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest
+test: $(READY) ## Run the tests, on up to four cores (a process on each takes up to 2.5 GB)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 check: $(READY) ## Lint, check formatting and types
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from numpy.typing import ArrayLike
 from rasterio.enums import ColorInterp
@@ -27,8 +27,10 @@ from rasterio.errors import NotGeoreferencedWarning
 from tests.chain import Chain
 from tests.chain import build as build_chain
 
-# The same examples on every run.
-settings.register_profile("spurgekit", deadline=None, derandomize=True, database=None)
+# The same examples on every run, however busy the machine is.
+settings.register_profile(
+    "spurgekit", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True, database=None
+)
 settings.load_profile("spurgekit")
 
 CORNER = (500_000.0, 5_000_000.0)
@@ -40,6 +42,11 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = TemporaryDirectory(prefix="spurgekit-hypothesis-")
     config.add_cleanup(folder.cleanup)
     set_hypothesis_home_dir(folder.name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the notebooks first: each takes as long as hundreds of tests, and others would wait for it in the end."""
+    items.sort(key=lambda item: item.path.stem != "test_notebooks")
 
 
 @pytest.fixture(scope="session")
