@@ -19,7 +19,7 @@ EPS = float(np.finfo(np.float32).eps)
 MARGIN = 8
 """Times as much is allowed: what is added up may be larger than what comes of it, and the largest of many errors is looked at.
 
-What is wrong is off by thousands of times as much: the numbers of networks are well mixed.
+What is wrong in a network is off by hundreds of times as much.
 """
 
 
