@@ -49,7 +49,8 @@ def terms_of(*networks: nn.Module) -> int:
 
 def assert_close(found: ArrayLike | Tensor, expected: ArrayLike | Tensor, *, terms: int) -> None:
     """Assert that numbers are the same but for :func:`rounding`."""
-    np.testing.assert_allclose(_array(found), _array(expected), rtol=0, atol=rounding(expected, terms))
+    allowed = rounding(expected, terms)
+    np.testing.assert_allclose(_array(found), _array(expected), rtol=0, atol=allowed, equal_nan=False, strict=True)
 
 
 def _array(numbers: Any) -> NDArray[np.float64]:
