@@ -23,10 +23,12 @@ demo: $(READY) ## Run everything on a simulated site, offline (a few minutes)
 test: $(READY) ## Run the tests, on up to four cores (a process on each takes up to 2.5 GB)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
-check: $(READY) ## Lint, check formatting and types
+check: $(READY) ## Lint, check formatting, types, floors and docstrings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.docstrings
 
 bench: $(READY) ## Measure speed and memory, as ratios, and how well plots are found (about an hour)
 	$(BIN)/python -m tests.benchmarks.bench_tile

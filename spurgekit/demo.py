@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from sklearn.metrics import roc_auc_score
 
-from spurgekit.classify import ModelInfo, TrainOptions, train_model
-from spurgekit.dataset import DatasetInfo, DatasetOptions, build_dataset
-from spurgekit.maps import MapOptions, MapReport, make_map
+from spurgekit.classify import ModelInfo, TrainOptions, load_model, train_model
+from spurgekit.dataset import DatasetInfo, DatasetOptions, build_dataset, open_dataset
+from spurgekit.maps import MapOptions, MapReport, map_site
+from spurgekit.maps.bands import BANDS, PROBABILITY, BandLayout
 from spurgekit.outputs import output_folder, write_provenance
 from spurgekit.progress import Progress, silent
 from spurgekit.simulate import SimulatedSurvey, SurveyOptions, draw_site
 from spurgekit.simulate.survey_folder import plot_entries, write_survey
 from spurgekit.survey import FILE_NAME, read_survey
-from spurgekit.tiles import PlotOptions, TileOptions, TilesReport, make_tiles
+from spurgekit.tiles import TileOptions, TilesReport, tile_images
 
 BACKBONE = "resnet10t"
 """A shallow network: with random weights, the only ones to be had offline, it still tells textures apart."""
@@ -104,7 +105,7 @@ MIN_COVER = 0.05
 
 
 def run_demo(
-    folder: Path,
+    folder: str | Path,
     *,
     site: SurveyOptions = SITE,
     seed: int = 0,
@@ -116,12 +117,15 @@ def run_demo(
 
     Parameters
     ----------
-    folder : pathlib.Path
+    folder : str or pathlib.Path
         Survey folder to make.
     site : SurveyOptions
         What to simulate.
     seed : int
         Of the site, the split and the backbone.
+    overwrite : bool
+        Replace a folder that spurgekit made before.
+    progress : Progress
     say : callable
         Is told what is being done.
 
@@ -137,9 +141,8 @@ def run_demo(
         (work / FILE_NAME).write_text(entries, encoding="utf-8")
         survey = read_survey(work)
         say("finding the markers, working out the plots, cutting them into tiles")
-        plots = PlotOptions(protocol=site.protocol, family=site.family, marker_size_m=site.marker_size_m, quarters="grid")
-        tiled = TileOptions(layout="plots", size_px=survey.tiles.size_px, plots=plots)
-        tiles = make_tiles(survey.images, work / "tiles", tiled, progress=progress)
+        tiled = TileOptions(layout="plots", size_px=survey.tiles.size_px, plots=survey.plots)
+        tiles = tile_images(survey.images, work / "tiles", tiled, progress=progress)
         say("labelling them, and splitting them by place")
         labelled = DatasetOptions(labels=simulated.weed, classes=survey.classes, min_cover=MIN_COVER, block_m=5.0, seed=seed)
         dataset = build_dataset(work / "tiles", work / "dataset", labelled, progress=progress)
@@ -148,24 +151,39 @@ def run_demo(
         model = train_model(work / "dataset", work / "models" / "probe", trained, progress=progress)
         say("mapping the whole site")
         maps = work / "maps" / site.name
-        looking = MapOptions(stride_px=STRIDE_PX, views=1)  # of the 8 that the model was tested with, for the sake of time
-        report = make_map(simulated.image, work / "models" / "probe", maps, looking, progress=progress)
-        quality = compare(maps / "presence.tif", simulated, work / "dataset")
+        loaded = load_model(work / "models" / "probe", views=1)  # of the 8 that it was tested with, for the sake of time
+        report = map_site(simulated.image, loaded, maps, MapOptions(stride_px=STRIDE_PX), progress=progress)
+        quality = compare_with_truth(maps / "presence.tif", simulated, work / "dataset")
         write_provenance(work, parameters={"site": site.name, "seed": seed}, inputs=[])
     return DemoReport(Path(folder), simulated.laid, tiles, dataset, model, report, quality)
 
 
-def compare(presence: Path, site: SimulatedSurvey, dataset: Path) -> MapQuality:
+def compare_with_truth(presence: str | Path, site: SimulatedSurvey, dataset: str | Path) -> MapQuality:
     """Hold a map against the truth of its simulated site.
 
     A cell is judged by the tile that was looked at for it: the truth is the share of that tile's ground under the weed. Cells
     whose tile shares ground with a training tile are left out.
+
+    Parameters
+    ----------
+    presence : str or pathlib.Path
+        The map.
+    site : SimulatedSurvey
+        That it is of.
+    dataset : str or pathlib.Path
+        That its model was trained on.
+
+    Returns
+    -------
+    MapQuality
     """
+    classes = open_dataset(dataset).info.classes
+    weed_band = BandLayout(tuple(BANDS.values()), classes).channels(PROBABILITY.name).start + 2
     with rasterio.open(presence) as file, rasterio.open(site.truth) as truth:
-        probability, cells = file.read(2), file.transform
+        probability, cells = file.read(weed_band), file.transform
         weed, grid = truth.read(1), truth.transform
         stride = round(cells.a / grid.a)
-    index = gpd.read_parquet(dataset / "tiles.parquet")
+    index = gpd.read_parquet(Path(dataset) / "tiles.parquet")
     training = index.geometry[index["split"] == "train"]
     used = rasterize(training, out_shape=weed.shape, transform=grid).astype(bool)
     cover = _means(weed == 1, probability.shape, stride)

@@ -21,5 +21,5 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"no device {name!r} on this machine; pass --device cpu, or auto") from error
+        raise ModelError(f"no device {name!r} on this machine; pass `device=cpu`, or auto") from error
     return device

@@ -7,7 +7,12 @@ file, says what is wrong with it and what to do; the command line prints that li
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+MOST_KNOWN = 12
+"""Names that a message lists."""
 
 LONGEST = 200
 """Characters of another library's message that go into ours."""
@@ -23,6 +28,12 @@ class InputError(SpurgekitError, ValueError):
     """The input cannot give a right result: a file, an option or the two together."""
 
     exit_code = 2
+
+
+class UnknownNameError(InputError, KeyError):
+    """There is no variety of that name: no such recipe, metric, marker family, ..."""
+
+    __str__ = Exception.__str__  # KeyError's is made for keys
 
 
 class ImageryError(InputError):
@@ -41,6 +52,59 @@ class ModelError(InputError):
     """Weights, a backbone or a model folder that do not fit what they are used for."""
 
 
+PARAMETER = re.compile(r"`(\w+(?:\.\w+)?)(?:=([^`]*))?`")
+"""How messages name a parameter, and a value that it has or should have: `gsd_m`, `layout=grid`."""
+
+
+def spelled(message: str, spell: Callable[[str, str | None], str]) -> str:
+    """Return a message with the parameters that it names spelled as in another interface.
+
+    Messages name parameters as Python does, between backquotes. The command line makes options of them, ``survey.toml``
+    entries.
+
+    Parameters
+    ----------
+    message : str
+    spell : callable
+        Takes a name and a value (None where there is none) and returns what stands for them.
+
+    Examples
+    --------
+    >>> spelled("`layout=points` needs `points`", lambda name, value: f"--{name}" + (f" {value}" if value else ""))
+    '--layout points needs --points'
+    """
+    return PARAMETER.sub(lambda match: spell(match[1], match[2]), message)
+
+
+@contextmanager
+def renamed(**names: str) -> Iterator[None]:
+    """Let errors raised within name parameters as the caller's own options are called.
+
+    A function's messages name its own parameters; a caller that passes an option of another name on says so.
+
+    Parameters
+    ----------
+    **names : str
+        What the caller calls each parameter.
+
+    Examples
+    --------
+    >>> with renamed(declared_crs="points_crs"):
+    ...     raise InputError("pass `declared_crs`")
+    Traceback (most recent call last):
+    spurgekit.errors.InputError: pass `points_crs`
+    """
+    try:
+        yield
+    except SpurgekitError as error:
+
+        def spell(name: str, value: str | None) -> str:
+            return f"`{names.get(name, name)}{'' if value is None else f'={value}'}`"
+
+        error.args = (spelled(str(error), spell),)
+        raise
+
+
 def known_names(name: str, known: Iterable[str]) -> str:
     """Return how a message about an unknown name goes on: with one that is near it, and all that are known.
 
@@ -51,7 +115,9 @@ def known_names(name: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     close = difflib.get_close_matches(name.lower(), names, n=1)
-    return f"{f', did you mean {close[0]}?' if close else ';'} known are {', '.join(names)}"
+    more = f" and {len(names) - MOST_KNOWN} more" if len(names) > MOST_KNOWN + 1 else ""
+    listed = ", ".join(names[:MOST_KNOWN] if more else names)
+    return f"{f', did you mean {close[0]}?' if close else ';'} known are {listed}{more}"
 
 
 def first_line(error: BaseException) -> str:

@@ -51,7 +51,7 @@ def hub_errors(repo: str, offline: str = "try again online") -> Iterator[None]:
         raise InputError(f"{repo!r} is no name of a repository; pass OWNER/NAME") from error
     except HfHubHTTPError as error:
         status = error.response.status_code
-        hint = "log in with 'hf auth login', or pass --token" if status in (401, 403) else "is the name right?"
+        hint = "log in with 'hf auth login', or pass `token`" if status in (401, 403) else "is the name right?"
         raise HubError(f"the Hub refuses {repo} (status {status}); {hint}") from error
     except (LocalEntryNotFoundError, HTTP_ERROR, ConnectionError) as error:
         raise HubError(f"the Hub cannot be reached for {repo}; {offline}") from error

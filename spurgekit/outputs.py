@@ -26,7 +26,7 @@ PACKAGES = (
 
 
 @contextmanager
-def output_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> Iterator[Path]:
+def output_folder(path: str | Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> Iterator[Path]:
     """Yield a folder to fill, which takes the name ``path`` only when the block ends without an error.
 
     The work goes on in a hidden folder beside it (``.NAME.partial``); on an error that folder is removed, and one that a
@@ -37,7 +37,7 @@ def output_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path]
     path : pathlib.Path
         The final name. Its parents are made.
     overwrite : bool
-        Replace a folder that spurgekit made before. Others are never replaced, lest ``--out ~`` cost somebody a home.
+        Replace a folder that spurgekit made before. Others are never replaced, lest an ``out`` of ``~`` cost somebody a home.
     inputs : iterable of pathlib.Path
         What the output is made from; a folder that holds one of them is not replaced.
 
@@ -63,7 +63,7 @@ def output_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path]
 
 @contextmanager
 def resumable_folder(
-    path: Path, settings: Mapping[str, Any], *, overwrite: bool = False, inputs: Iterable[Path] = ()
+    path: str | Path, settings: Mapping[str, Any], *, overwrite: bool = False, inputs: Iterable[Path] = ()
 ) -> Iterator[Path]:
     """Yield a folder to fill, like :func:`output_folder`, that an interrupted run leaves behind for the next one to go on with.
 
@@ -97,7 +97,7 @@ def resumable_folder(
     (path / SETTINGS).unlink()
 
 
-def partial_folder(path: Path) -> Path:
+def partial_folder(path: str | Path) -> Path:
     """Return the hidden folder in which a folder is made."""
     path = Path(path).resolve()  # "." has neither a name nor a parent
     return path.parent / f".{path.name}.partial"
@@ -132,7 +132,7 @@ def check_begun(folder: Path, settings: Mapping[str, Any], out: Path) -> bool:
         return False
     if changed := _differing(file.read_text(encoding="utf-8"), _as_text(settings)):
         raise OutputExistsError(
-            f"{out} was begun with other settings ({changed}); pass --overwrite to start again, or another --out"
+            f"{out} was begun with other settings ({changed}); pass `overwrite` to start again, or another `out`"
         )
     return True
 
@@ -159,7 +159,7 @@ def _differing(old: str, new: str) -> str:
 def _check_apart(path: Path, inputs: Iterable[Path]) -> None:
     """Refuse to replace a folder by what is made from something in it."""
     if path.exists() and (inside := [source for source in inputs if Path(source).resolve().is_relative_to(path)]):
-        raise OutputExistsError(f"{path} cannot be replaced by what is made from {inside[0]} in it; pass another --out")
+        raise OutputExistsError(f"{path} cannot be replaced by what is made from {inside[0]} in it; pass another `out`")
 
 
 def _put_in_place(partial: Path, path: Path) -> None:
@@ -178,7 +178,7 @@ def _put_in_place(partial: Path, path: Path) -> None:
 
 
 @contextmanager
-def output_file(path: Path) -> Iterator[Path]:
+def output_file(path: str | Path) -> Iterator[Path]:
     """Yield a hidden name beside ``path``, of the same suffix, that takes that name when the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -192,19 +192,19 @@ def output_file(path: Path) -> Iterator[Path]:
         raise
 
 
-def check_free(path: Path, *, overwrite: bool) -> None:
+def check_free(path: str | Path, *, overwrite: bool) -> None:
     """Raise an :class:`OutputExistsError` if an output folder of that name may not be written."""
     path = Path(path).resolve()
     if not path.exists():
         return
     if not path.is_dir():
-        raise OutputExistsError(f"{path} is a file; pass another --out")
+        raise OutputExistsError(f"{path} is a file; pass another `out`")
     if not any(path.iterdir()):
         return
     if not overwrite:
-        raise OutputExistsError(f"{path} exists already; pass --overwrite to replace it, or another --out")
+        raise OutputExistsError(f"{path} exists already; pass `overwrite` to replace it, or another `out`")
     if not (path / PROVENANCE).is_file():
-        raise OutputExistsError(f"{path} exists and was not made by spurgekit, so it is not replaced; pass another --out")
+        raise OutputExistsError(f"{path} exists and was not made by spurgekit, so it is not replaced; pass another `out`")
 
 
 def write_provenance(folder: Path, *, parameters: Mapping[str, Any], inputs: Iterable[Path], step: str | None = None) -> None:

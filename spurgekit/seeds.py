@@ -8,8 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
 _ONE_AT_A_TIME = threading.RLock()
 
 
@@ -34,6 +32,7 @@ def seeded(seed: int) -> Iterator[None]:
     All threads of a process share these generators, so only one thread is in such a block at a time; others wait. Keep
     blocks short (a step, not a training), and do not wait in one for a thread that may need one itself.
     """
+    import numpy as np
     import torch
 
     with _ONE_AT_A_TIME:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import re
 import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-from spurgekit.errors import InputError, OutputExistsError
+from spurgekit.dataset.dataset_options import DatasetOptions
+from spurgekit.errors import InputError, OutputExistsError, known_names, spelled
 from spurgekit.imagery import slug
-from spurgekit.plots import PlotProtocol
+from spurgekit.options import Options, kinds_of, without_none
+from spurgekit.tiles.tile_options import PlotOptions, TileOptions
 
 FILE_NAME = "survey.toml"
 SPURGE_CLASSES = ("no spurge", "leafy spurge")
 """Of a survey that names none: it is leafy spurge that the project was begun for."""
 
+SCHEMA_VERSION = 1
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+Table = TypeVar("Table", bound=Options)
 
 
-class Site(_Table):
+@dataclass(frozen=True, kw_only=True)
+class Site(Options):
     """One imaged place.
 
     Attributes
@@ -36,179 +41,94 @@ class Site(_Table):
     name: str
     image: Path
 
-    @field_validator("name")
-    @classmethod
-    def _is_slug(cls, name: str) -> str:
-        if slug(name) != name:
-            raise ValueError(f"use letters, digits, '_' and '-' only, e.g. {slug(name)!r}")
-        return name
+    def __post_init__(self) -> None:
+        Options.__post_init__(self)
+        if slug(self.name) != self.name:
+            raise InputError(f"`name`: use letters, digits, '_' and '-' only, e.g. {slug(self.name)!r}")
 
 
-class TileTable(_Table):
-    """How the survey is tiled.
-
-    Attributes
-    ----------
-    size_px : int
-    gsd_m : float, optional
-        Ground sample distance to resample to, so that flights at different heights are comparable.
-    points : pathlib.Path, optional
-        Points to centre tiles on, instead of a grid.
-    context_px, unlabelled_px : int, optional
-        Sides of larger tiles around the same points, and of a grid over the whole site.
-    """
-
-    size_px: int = Field(default=250, ge=1)
-    gsd_m: float | None = Field(default=None, gt=0)
-    points: Path | None = None
-    context_px: int | None = Field(default=None, ge=1)
-    unlabelled_px: int | None = Field(default=None, ge=1)
-
-
-class PlotTable(_Table):
-    """How the survey's plots are laid out and where they come from; see :class:`spurgekit.plots.PlotProtocol`.
-
-    Attributes
-    ----------
-    rows, columns : int
-    size_m : float, optional
-        Side of a plot; 10 m, or what a file of plots says.
-    gaps_m : tuple of float
-        Space between columns and between rows of plots.
-    family : str, optional
-        Of the ground markers.
-    marker_size_m : float, optional
-        Their side or diameter.
-    marker_color : tuple of int, optional
-        Red, green and blue of plain panels and discs; by default they are brighter than the ground.
-    marker_ids : tuple of int
-        What coded markers say, node by node.
-    file : pathlib.Path, optional
-        Corners or polygons of the plots, in place of markers.
-    snap_m : float, optional
-        Move corners of that file to markers within this distance.
-    field_sheet : pathlib.Path, optional
-        Table with what is known of the plots.
-    gcp : pathlib.Path, optional
-        Points of known coordinates, to georeference the images by the markers on them.
-    gcp_crs : str, optional
-        Their CRS, where that file does not say it.
-    quarters : {"crop", "full", "grid"}
-    inset_m : float, optional
-        What is kept out of tiles along the edges of plots.
-    """
-
-    rows: int = Field(default=3, ge=1)
-    columns: int = Field(default=3, ge=1)
-    size_m: float | None = Field(default=None, gt=0)
-    gaps_m: tuple[float, float] = (0.0, 0.0)
-    family: str | None = None
-    marker_size_m: float | None = Field(default=None, gt=0)
-    marker_color: tuple[int, int, int] | None = None
-    marker_ids: tuple[int, ...] = ()
-    file: Path | None = None
-    snap_m: float | None = Field(default=None, gt=0)
-    field_sheet: Path | None = None
-    gcp: Path | None = None
-    gcp_crs: str | None = None
-    quarters: Literal["crop", "full", "grid"] = "crop"
-    inset_m: float | None = Field(default=None, ge=0)
-
-    @model_validator(mode="after")
-    def _makes_a_protocol(self) -> PlotTable:
-        entries = self.model_dump(include=set(PlotProtocol.model_fields), exclude_none=True)
-        try:
-            PlotProtocol(**entries)
-        except ValidationError as error:
-            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
-        return self
-
-
-class DatasetTable(_Table):
-    """How the survey's dataset is labelled and split.
-
-    Attributes
-    ----------
-    record : pathlib.Path, optional
-        Table with what the botanists found in each plot, or in each quarter of it.
-    label_column : str, optional
-        Column of the class, in whatever the labels come from.
-    group_column : str, optional
-        Column whose groups are held out whole.
-    test_groups : tuple of str, optional
-        The groups to hold out.
-    buffer_m : float, optional
-        Training tiles within this distance of a test tile are left out.
-    licence : str, optional
-        Of the dataset, as the Hugging Face Hub names it, e.g. ``cc-by-4.0``.
-    """
-
-    record: Path | None = None
-    label_column: str | None = None
-    group_column: str | None = None
-    test_groups: tuple[str, ...] | None = None
-    buffer_m: float | None = Field(default=None, ge=0)
-    licence: str | None = None
-
-
-class Survey(_Table):
+@dataclass(frozen=True, kw_only=True)
+class Survey(Options):
     """What ``survey.toml`` says, with the folder that it is in.
 
     Attributes
     ----------
     folder : pathlib.Path
+        Where it lies; paths that it names are seen from there.
+    schema_version : int
+        Version of the file's layout.
     name : str
+        Name of the survey.
     date : datetime.date, optional
+        Day of the flight.
     classes : tuple of str
         In the order of their numbers, absence first.
     crs : str, optional
         CRS of imagery that does not say its own, or to reproject to.
     labels : pathlib.Path, optional
         Points or polygons with the class of the ground.
-    tiles : TileTable
-    plots : PlotTable
-    dataset : DatasetTable
+    tiles : TileOptions
+        How it is tiled.
+    plots : PlotOptions
+        How its plots are laid out and where they come from.
+    dataset : DatasetOptions
+        How its dataset is labelled and split.
     sites : tuple of Site
+        Places that were flown over, each with its image.
     """
 
-    folder: Path = Field(default=Path(), exclude=True)
-    schema_version: int = Field(default=1, ge=1, le=1)
+    folder: Path = Path()
+    schema_version: int = SCHEMA_VERSION
     name: str
     date: dt.date | None = None
     classes: tuple[str, ...] = SPURGE_CLASSES
     crs: str | None = None
     labels: Path | None = None
-    tiles: TileTable = TileTable()
-    plots: PlotTable = PlotTable()
-    dataset: DatasetTable = DatasetTable()
+    tiles: TileOptions = field(default_factory=TileOptions)
+    plots: PlotOptions = field(default_factory=PlotOptions)
+    dataset: DatasetOptions = field(default_factory=DatasetOptions)
     sites: tuple[Site, ...] = ()
 
-    @field_validator("classes")
-    @classmethod
-    def _are_classes(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
-        if len(classes) < 2 or len(set(classes)) < len(classes) or not all(name.strip() for name in classes):
-            raise ValueError("name two or more different classes, absence first")
-        return classes
-
-    @model_validator(mode="after")
-    def _sites_differ(self) -> Survey:
+    def __post_init__(self) -> None:
+        Options.__post_init__(self)
+        if self.schema_version != SCHEMA_VERSION:
+            raise InputError(f"`schema_version={self.schema_version}` is of another spurgekit; this one knows {SCHEMA_VERSION}")
+        if self.date is not None and not isinstance(self.date, dt.date):
+            raise InputError(f"`date={self.date!r}` is not a date such as 2026-06-14")
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes) or not all(map(str.strip, self.classes)):
+            raise InputError("`classes`: name two or more different classes, absence first")
         names = [site.name for site in self.sites]
         if len(set(names)) < len(names):
-            raise ValueError("two sites have the same name")
-        return self
+            raise InputError("two sites have the same name")
 
     def path(self, path: Path) -> Path:
         """Return a path of the survey's file as seen from here."""
         return self.folder / path
 
+    def seen_from_here(self, options: Table) -> Table:
+        """Return options of the survey's file with their paths as seen from here."""
+        paths = {
+            name: getattr(options, name) for name, kind in kinds_of(type(options)).items() if without_none(kind)[0] is Path
+        }
+        seen = {name: self.path(path) for name, path in paths.items() if path is not None}
+        return replace(options, **seen)  # type: ignore[type-var]
+
     @property
-    def images(self) -> list[tuple[str, Path]]:
-        """Name and image of each site."""
-        return [(site.name, self.path(site.image)) for site in self.sites]
+    def images(self) -> dict[str, Path]:
+        """The image of each site by its name."""
+        return {site.name: self.path(site.image) for site in self.sites}
 
 
-def read_survey(folder: Path) -> Survey:
+def read_survey(folder: str | Path) -> Survey:
     """Read the ``survey.toml`` of a folder.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+
+    Returns
+    -------
+    Survey
 
     Raises
     ------
@@ -220,18 +140,58 @@ def read_survey(folder: Path) -> Survey:
         raise InputError(f"{file}: no such file; make a survey with 'spurgekit init NAME'")
     try:
         entries = tomllib.loads(file.read_text(encoding="utf-8"))
-        return Survey.model_validate({**entries, "folder": Path(folder)})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{file} is not valid TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(f"{file}: {where}: {first['msg'].removeprefix('Value error, ')}") from error
+    try:
+        for name, kind in (("tiles", TileOptions), ("plots", PlotOptions), ("dataset", DatasetOptions)):
+            if name in entries:
+                entries[name] = _read_table(kind, entries[name], name)
+        sites = entries.get("sites", [])
+        entries["sites"] = [_read_table(Site, entry, f"sites.{number}") for number, entry in enumerate(sites)]
+        return _read_table(Survey, {**entries, "folder": Path(folder)}, "")
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
 
 
-def find_survey(folder: Path = Path()) -> Survey | None:
+def find_survey(folder: str | Path = Path()) -> Survey | None:
     """Return the survey of a folder, or None if it is not one's."""
     return read_survey(folder) if (Path(folder) / FILE_NAME).is_file() else None
+
+
+def _read_table(cls: type[Table], entries: object, where: str) -> Table:
+    """Return the options that a table of the file stands for; messages name its entries as ``table.entry``."""
+    start = f"{where}." if where else ""
+    if not isinstance(entries, Mapping):
+        raise InputError(f"{where}: this is a table, not {entries!r}")
+    fields = {entry.name: entry for entry in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    known = [name for name in fields if not (cls is TileOptions and name == "plots") and name != "folder"]
+    for name in entries:
+        if name not in known and name != "folder":
+            raise InputError(f"{start}{name}: there is no such entry{known_names(name, known)}")
+    for name, entry in fields.items():
+        if name not in entries and entry.default is entry.default_factory is dataclasses.MISSING:
+            raise InputError(f"{start}{name}: this entry is missing")
+    try:
+        return cls(**entries)
+    except InputError as error:
+        raise InputError(_in_toml(str(error), where)) from error
+
+
+def _in_toml(message: str, where: str) -> str:
+    """Return a message of options as one about entries of the file: ``tiles.size_px: 0 leaves nothing``.
+
+    >>> _in_toml("`size_px=0` leaves nothing; pass 1 or more", "tiles")
+    'tiles.size_px: 0 leaves nothing; pass 1 or more'
+    >>> _in_toml("`snap_m` needs `file`", "plots")
+    'plots: snap_m needs file'
+    """
+    start = f"{where}." if where else ""
+    if match := re.match(r"`(\w+)(?:=([^`]*)`|`:) ?", message):
+        rest = message[match.end() :]
+        message = f"{start}{match[1]}: {f'{match[2]} ' if match[2] else ''}{rest}"
+    elif where:
+        message = f"{where}: {message}"
+    return spelled(message, lambda name, value: name if value is None else f"{name} = {value}")
 
 
 TEMPLATE = """\
@@ -300,8 +260,24 @@ columns = 3
 GITIGNORE = "tiles/\ndataset/\naugmented/\nmodels/\nmaps/\n"
 
 
-def init_survey(folder: Path) -> Path:
-    """Make a folder with a commented ``survey.toml`` and a ``.gitignore`` for what the commands make; return the file."""
+def init_survey(folder: str | Path) -> Path:
+    """Make a folder with a commented ``survey.toml`` and a ``.gitignore`` for what the commands make.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        One that is there is taken as it is, unless it has such a file.
+
+    Returns
+    -------
+    pathlib.Path
+        The ``survey.toml``.
+
+    Raises
+    ------
+    OutputExistsError
+        If there is one already, or the folder is a file.
+    """
     folder = Path(folder)
     file = folder / FILE_NAME
     if file.exists():

@@ -27,7 +27,6 @@ def read_vector(
     crs: CRS,
     *,
     declared_crs: str | None = None,
-    crs_option: str = "--points-crs",
     usual_layer: str | None = None,
 ) -> gpd.GeoDataFrame:
     """Read a vector file or a table with coordinates, and bring it into a CRS.
@@ -41,8 +40,6 @@ def read_vector(
         The CRS to return.
     declared_crs : str, optional
         The CRS of the coordinates in the file, where the file does not say it or says it wrongly.
-    crs_option : str
-        The option that sets it, for messages.
     usual_layer : str, optional
         The layer that is meant where a file has several and none is named.
 
@@ -60,15 +57,15 @@ def read_vector(
     if not file.exists():
         raise InputError(f"{file}: no such file")
     is_table = file.suffix.lower() in (".csv", ".tsv", ".txt")
-    frame = _read_places(file, declared_crs, crs_option) if is_table else _read_layer(file, layer, usual_layer)
+    frame = _read_places(file, declared_crs) if is_table else _read_layer(file, layer, usual_layer)
     if declared_crs:
         frame = frame.set_crs(parse_crs(declared_crs).to_wkt(), allow_override=True)
     if frame.crs is None:
-        raise InputError(f"{file} does not say its CRS; pass {crs_option}, e.g. {crs_option} EPSG:4326")
+        raise InputError(f"{file} does not say its CRS; pass `declared_crs`, e.g. `declared_crs=EPSG:4326`")
     frame = frame[frame.bounds.notna().all(axis=1)].reset_index(drop=True)  # neither missing nor empty nor of NaN
     if frame.empty:
         raise InputError(f"{file} holds no geometries")
-    _check_degrees(file, frame, crs_option)
+    _check_degrees(file, frame)
     target = crs.to_wkt()
     if not frame.crs.equals(target):
         frame = frame.to_crs(target)
@@ -155,14 +152,14 @@ def _read_layer(file: Path, layer: str | None, usual: str | None) -> gpd.GeoData
     return frame
 
 
-def _read_places(file: Path, declared_crs: str | None, crs_option: str) -> gpd.GeoDataFrame:
+def _read_places(file: Path, declared_crs: str | None) -> gpd.GeoDataFrame:
     table = read_table(file)
     columns = {str(name).strip().lower(): name for name in table.columns}
     pairs = (*MAP_COLUMNS, *DEGREE_COLUMNS) if declared_crs else DEGREE_COLUMNS
     pair = next((p for p in pairs if p[0] in columns and p[1] in columns), None)
     if pair is None:
         hint = (
-            f"pass {crs_option} for its easting and northing" if any(p[0] in columns for p in MAP_COLUMNS) else "name them so"
+            "pass `declared_crs` for its easting and northing" if any(p[0] in columns for p in MAP_COLUMNS) else "name them so"
         )
         raise InputError(f"{file} has no columns longitude and latitude ({', '.join(map(str, table.columns))}); {hint}")
     try:
@@ -173,13 +170,13 @@ def _read_places(file: Path, declared_crs: str | None, crs_option: str) -> gpd.G
     return gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(x, y), crs=crs)
 
 
-def _check_degrees(file: Path, frame: gpd.GeoDataFrame, crs_option: str) -> None:
+def _check_degrees(file: Path, frame: gpd.GeoDataFrame) -> None:
     if not frame.crs.is_geographic:
         return
     west, south, east, north = frame.total_bounds
     if west < -360 or east > 360 or south < -90 or north > 90:
         swapped = west >= -90 and east <= 90 and south >= -360 and north <= 360
-        hint = "are longitude and latitude swapped?" if swapped else f"pass {crs_option} with the CRS that they are in"
+        hint = "are longitude and latitude swapped?" if swapped else "pass `declared_crs`, the CRS that they are in"
         raise InputError(
             f"{file} declares degrees but reaches from ({west:.5g}, {south:.5g}) to ({east:.5g}, {north:.5g}); {hint}"
         )

@@ -65,11 +65,11 @@ def build(folder: Path, write_tif: Any) -> Chain:
     """Draw the site and make tiles, a dataset and a model of it."""
     from spurgekit.classify import TrainOptions, train_model
     from spurgekit.dataset import DatasetOptions, build_dataset
-    from spurgekit.tiles import TileOptions, make_tiles
+    from spurgekit.tiles import TileOptions, tile_images
 
     site = write_tif(folder / "dune.tif", draw_site())
     chain = Chain(site, write_weed(site, folder / "weed.gpkg"), *(folder / name for name in ("tiles", "dataset", "model")))
-    make_tiles([site], chain.tiles, TileOptions(size_px=TILE_PX))
+    tile_images([site], chain.tiles, TileOptions(size_px=TILE_PX))
     build_dataset(chain.tiles, chain.dataset, DatasetOptions(labels=chain.weed, classes=CLASSES))
-    train_model(chain.dataset, chain.model, TrainOptions(BACKBONE, pretrained=False, image_size_px=TILE_PX))
+    train_model(chain.dataset, chain.model, TrainOptions(backbone=BACKBONE, pretrained=False, image_size_px=TILE_PX))
     return chain

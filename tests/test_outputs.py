@@ -68,7 +68,7 @@ class TestWholeOrNotAtAll:
 class TestOverwrite:
     def test_not_unless_asked(self, tmp_path):
         make(tmp_path / "out", "old")
-        with pytest.raises(OutputExistsError, match="pass --overwrite to replace it, or another --out"):
+        with pytest.raises(OutputExistsError, match="pass `overwrite` to replace it, or another `out`"):
             make(tmp_path / "out")
         assert (tmp_path / "out" / "a.txt").read_text() == "old"
 
@@ -103,7 +103,7 @@ class TestOverwrite:
     def test_nor_one_that_holds_what_it_is_made_from(self, tmp_path):
         make(tmp_path / "out", "old")
         source = tmp_path / "out" / "a.txt"
-        with pytest.raises(OutputExistsError, match=r"made from .*a\.txt in it; pass another --out"):
+        with pytest.raises(OutputExistsError, match=r"made from .*a\.txt in it; pass another `out`"):
             make(tmp_path / "out", overwrite=True, inputs=[tmp_path / "elsewhere.tif", source])
         assert source.read_text() == "old"
 
@@ -218,7 +218,7 @@ class TestResumableFolder:
 
     def test_not_with_other_settings(self, tmp_path):
         self.begin(tmp_path / "out", steps=25, seed=0)
-        with pytest.raises(OutputExistsError, match=r"begun with other settings \(steps\); pass --overwrite"):  # noqa: SIM117
+        with pytest.raises(OutputExistsError, match=r"begun with other settings \(steps\); pass `overwrite`"):  # noqa: SIM117
             with resumable_folder(tmp_path / "out", {"steps": 50, "seed": 0}):
                 pass
 
@@ -253,7 +253,7 @@ class TestSettings:
         note_settings(tmp_path, {"steps": 25, "seed": 0})
         with pytest.raises(OutputExistsError) as caught:
             check_begun(tmp_path, now, Path("out"))
-        said = f"out was begun with other settings ({what}); pass --overwrite to start again, or another --out"
+        said = f"out was begun with other settings ({what}); pass `overwrite` to start again, or another `out`"
         assert str(caught.value) == said
 
     def test_damaged_ones(self, tmp_path):

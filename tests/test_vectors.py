@@ -108,7 +108,7 @@ class TestTables:
 
     def test_x_and_y_need_a_crs(self, tmp_path):
         path = self.write(tmp_path, "x,y\n500000,4999999\n")
-        with pytest.raises(InputError, match="pass --points-crs for its easting and northing"):
+        with pytest.raises(InputError, match="pass `declared_crs` for its easting and northing"):
             read_vector(path, UTM)
         assert len(read_vector(path, UTM, declared_crs="EPSG:32612")) == 1
 

@@ -1,86 +1,119 @@
-"""How synthetic tiles are made: methods, presets, and prompts for classes."""
+"""How synthetic tiles are made: options, presets, and prompts for classes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any
 
-from spurgekit.augment.manifest import GAMMA
-from spurgekit.augment.strengths import PUBLISHED, StrengthSchedule, parse_strengths
-from spurgekit.diffusion.concepts import TOKEN, token_of
-from spurgekit.diffusion.render import Mode, RenderOptions
-from spurgekit.diffusion.schedulers import check_scheduler
+from spurgekit.augment.mask_options import MaskOptions
+from spurgekit.augment.methods import METHODS
+from spurgekit.augment.strengths import StrengthSchedule, parse_strengths
+from spurgekit.dataset.shots import ALL_SHOTS
+from spurgekit.diffusion.checkpoint_options import CheckpointOptions
+from spurgekit.diffusion.edits import Mode, RenderOptions
+from spurgekit.diffusion.schedulers import SCHEDULERS
+from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
+from spurgekit.diffusion.tokens import TOKEN, token_of
 from spurgekit.errors import InputError, known_names
-
-Method = Literal["da-fusion", "real-guidance", "text-to-image", "roundtrip"]
-
-METHODS: Mapping[Method, str] = {
-    "da-fusion": "edits of real tiles (SDEdit) by a word that was learned for each class (Trabucco et al. 2024)",
-    "real-guidance": "the same edits by the plain names of the classes (He et al. 2023)",
-    "text-to-image": "images from the prompt alone",
-    "roundtrip": "a control: real tiles through the model's encoder and decoder, and nothing else",
-}
-
-MODES: Mapping[Method, Mode] = {
-    "da-fusion": "edit", "real-guidance": "edit", "text-to-image": "text", "roundtrip": "roundtrip",
-}  # fmt: skip
 
 CONCEPT, CLASS = "{concept}", "{class}"
 """What stands in a prompt for the class: its token (its name where nothing was learned), and always its name."""
 
+GAMMA = 0.5
+"""How fast the label of a cross-class edit goes over to the new class, as in Diff-Mix's own runs with 5 shots; with whole
+training sets it is 0.8 there."""
 
-@dataclass(frozen=True, slots=True)
-class AugmentOptions:
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentOptions(MaskOptions, CheckpointOptions):
     """How synthetic tiles are made.
 
     Attributes
     ----------
-    method : {"da-fusion", "real-guidance", "text-to-image", "roundtrip"}
-        See :data:`METHODS`.
+    method : str
+        How they are made.
+
+        See :data:`spurgekit.augment.methods.METHODS`.
+    shots : tuple of int
+        Tiles a class of the support sets that they are made of. Default: all, the training split.
+    trials : int
+        Support sets of each number of shots.
     images : int
-        Synthetic tiles for each real one (M of the paper); a round trip gives one, whatever is asked for.
-    strengths : StrengthSchedule
-        Of edits.
-    steps : int
-        Of the scheduler over the whole of its noise; an edit takes ``int(steps * strength)`` of them.
+        Synthetic tiles of each real one. Default: 10; published: 50.
+
+        M of the paper; a round trip gives one, whatever is asked for.
+    strengths : str, optional
+        Strengths of edits: some, a range, or either by shots, e.g. 1:0.5-1;8:0.1-0.3. Default: the method's.
+
+        See :func:`spurgekit.augment.strengths.parse_strengths`.
     guidance : float
-        Weight of the prompt (classifier-free guidance).
+        Weight of the prompt.
+
+        Classifier-free guidance (Ho and Salimans 2022).
+    steps : int
+        Steps of the scheduler. Default: 25; published: 50.
+
+        Over the whole of its noise; an edit takes ``int(steps * strength)`` of them.
     scheduler : str
+        How noise is taken out. Default: dpm++; published: pndm.
+
         See :data:`spurgekit.diffusion.schedulers.SCHEDULERS`.
     size_px : int, optional
-        Side at which the model works; by default the one that it was trained at.
+        Side at which the model works. Default: the model's; published: 512.
     prompts : tuple of str
-        Taken in turn, from one that the seed fixes. ``{concept}`` stands for the class's token, or its name where nothing was
-        learned, ``{class}`` for its name. A prompt that names a token itself is for the class of the first such token.
+        '{concept}' stands for the class. May be repeated. Default: 'a drone photo of {concept}'.
+
+        They are taken in turn, from one that the seed fixes. ``{concept}`` stands for the class's token, or its name where
+        nothing was learned, ``{class}`` for its name. A prompt that names a token itself is for the class of the first such
+        token.
     negative : str
-        What is not wanted.
+        What is not wanted in the pictures.
+    embeddings : pathlib.Path
+        Folder of what 'invert' learned; learned first where missing.
     concept_scale : float
         Multiplies the vectors of what was learned.
     concept_noise : float
-        Standard deviation of noise on these vectors, for each image anew.
+        Standard deviation of noise on these vectors, for each image anew, e.g. 0.01.
     cross : float
-        Share of edits that start from a tile of another class and get soft labels (Diff-Mix, Wang et al. 2024).
+        Share of edits from a tile of another class, with soft labels.
+
+        Diff-Mix, Wang et al. 2024.
     gamma : float
-        How fast these labels go over to the new class; see :func:`spurgekit.augment.manifest.soft_share`.
+        How fast these labels go over to the new class.
+
+        See :func:`spurgekit.augment.manifest.soft_share`.
     drop_duplicates : bool
-        Give weight 0 to images that show what an earlier one of their class and support set shows.
+        Weight 0 for images that show what an earlier one of their class and support set shows.
     batch_size : int
-        Images that are made at once; changes none of them, but for the rounding of sums.
+        Images at once; changes none of them.
+
+        But for the rounding of sums.
     compile : bool
-        Compile the model on GPUs: a minute or two, worth it for thousands of images.
+        Compile the model on GPUs: worth it for thousands of images.
+
+        It takes a minute or two.
+    device : str
+        Where the model runs; several, parted by commas, share the work. Default: all GPUs, else the CPU.
+    inversion : InversionOptions
+        How words are learned, where ``embeddings`` is not there.
     seed : int
+        Of all that is drawn: 0 or more.
     """
 
-    method: Method = "da-fusion"
+    method: Annotated[str, METHODS] = "da-fusion"
+    shots: tuple[int, ...] = (ALL_SHOTS,)
+    trials: int = 20
     images: int = 10
-    strengths: StrengthSchedule = field(default_factory=lambda: parse_strengths(PUBLISHED))
-    steps: int = 25
+    strengths: str | None = None
     guidance: float = 7.5
-    scheduler: str = "dpm++"
+    steps: int = 25
+    scheduler: Annotated[str, SCHEDULERS] = "dpm++"
     size_px: int | None = None
     prompts: tuple[str, ...] = ("a drone photo of {concept}",)
     negative: str = ""
+    embeddings: Path = Path("embeddings")
     concept_scale: float = 1.0
     concept_noise: float = 0.0
     cross: float = 0.0
@@ -88,38 +121,69 @@ class AugmentOptions:
     drop_duplicates: bool = False
     batch_size: int = 16
     compile: bool = False
+    inversion: InversionOptions = field(default_factory=InversionOptions)
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise InputError(f"there is no method {self.method!r}{known_names(self.method, METHODS)}")
-        check_scheduler(self.scheduler)
+        MaskOptions.__post_init__(self)
         for name in ("images", "steps", "batch_size"):
             if getattr(self, name) < 1:
-                raise InputError(f"{name.replace('_', ' ')} {getattr(self, name)} is too small; pass 1 or more")
+                raise InputError(f"`{name}={getattr(self, name)}` is too small; pass 1 or more")
         if not self.guidance >= 0 or not self.concept_noise >= 0 or not self.gamma > 0:
-            raise InputError("guidance, noise on the concept and gamma cannot be below 0")
+            raise InputError("`guidance`, `concept_noise` and `gamma` cannot be below 0")
         if not 0 <= self.cross <= 1:
-            raise InputError(f"--cross {self.cross:g} is not a share; pass a number from 0 to 1")
+            raise InputError(f"`cross={self.cross:g}` is not a share; pass a number from 0 to 1")
         if self.cross and self.mode != "edit":
-            raise InputError(f"--cross edits real tiles, which {self.method} does not; leave it out")
+            raise InputError(f"`cross` edits real tiles, which {self.method} does not; leave it out")
+        if self.mask is not None and self.mode == "text":
+            raise InputError(f"{self.method} edits no tile; leave `mask` out")
         if self.size_px is not None and (self.size_px < 64 or self.size_px % 64):
             raise InputError(f"the model cannot work at {self.size_px} px; pass a multiple of 64")
         if not self.prompts:
-            raise InputError("pass at least one --prompt")
-        if self.method == "real-guidance" and self.learns:
-            raise InputError(f"real-guidance learns no tokens; write {CLASS} in the prompt, or pass --method da-fusion")
+            raise InputError("pass at least one prompt in `prompts`")
+        if not METHODS[self.method].takes_words and self.learns:
+            raise InputError(f"{self.method} learns no tokens; write {CLASS} in the prompt, or pass `method=da-fusion`")
+        self.schedule  # noqa: B018 - refuses what are no strengths
+
+    @classmethod
+    def of(cls, preset: str = "spurgekit", **changes: Any) -> AugmentOptions:
+        """Return the options of a preset, with others in place of some of them.
+
+        Raises
+        ------
+        InputError
+            If there is no such preset, or options do not fit.
+
+        Examples
+        --------
+        >>> AugmentOptions.of("published", images=4).scheduler
+        'pndm'
+        """
+        if preset not in PRESETS:
+            raise InputError(f"there is no preset {preset!r}{known_names(preset, PRESETS)}")
+        return replace(PRESETS[preset], **changes)
 
     @property
     def mode(self) -> Mode:
         """What is done to a tile."""
-        return MODES[self.method]
+        return METHODS[self.method].mode
+
+    @property
+    def schedule(self) -> StrengthSchedule:
+        """The strengths of edits."""
+        return parse_strengths(self.strengths or METHODS[self.method].strengths)
+
+    @property
+    def images_per_tile(self) -> int:
+        """Images that are made of each tile."""
+        return METHODS[self.method].images or self.images
 
     @property
     def learns(self) -> bool:
-        """Whether the model must have learned the classes: for DA-Fusion, and for prompts that name their tokens."""
+        """Whether the model must have learned the classes: for the method, or for prompts that name their tokens."""
         prompts = (*self.prompts, self.negative)
-        return self.method == "da-fusion" or (self.mode != "roundtrip" and any(TOKEN.search(prompt) for prompt in prompts))
+        named = any(TOKEN.search(prompt) for prompt in prompts)
+        return METHODS[self.method].learns_words or (self.mode != "roundtrip" and named)
 
     @property
     def render(self) -> RenderOptions:
@@ -153,29 +217,17 @@ class AugmentOptions:
         return prompt.replace(CONCEPT, token_of(name) if self.learns else name).replace(CLASS, name)
 
 
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "spurgekit": {},
-    "published": {
-        "images": 50, "steps": 50, "scheduler": "pndm", "size_px": 512, "prompts": (f"a photo of a {CONCEPT}",),
-    },
-}  # fmt: skip
-"""What options are unless they are given. ``published`` is the setting of DA-Fusion's spurge experiment (Trabucco et al. 2024),
-and of Real Guidance as it is compared with there."""
-
-REAL_GUIDANCE_STRENGTH = "0.5"
-
-
-def augment_options(method: Method = "da-fusion", preset: str = "spurgekit", **given: Any) -> AugmentOptions:
-    """Return options: a preset's, but for those that are given and not None.
-
-    Raises
-    ------
-    InputError
-        If there is no such preset, or options do not fit.
-    """
-    if preset not in PRESETS:
-        raise InputError(f"there is no preset {preset!r}{known_names(preset, PRESETS)}")
-    chosen = {**PRESETS[preset], **{name: value for name, value in given.items() if value is not None}}
-    if method == "real-guidance":
-        chosen.setdefault("strengths", parse_strengths(REAL_GUIDANCE_STRENGTH))
-    return replace(AugmentOptions(), method=method, **chosen)
+PRESETS: Mapping[str, AugmentOptions] = {
+    "spurgekit": AugmentOptions(),
+    "published": AugmentOptions(
+        images=50,
+        steps=50,
+        scheduler="pndm",
+        size_px=512,
+        prompts=(f"a photo of a {CONCEPT}",),
+        dilate_px=None,
+        inversion=InversionOptions.of("published"),
+    ),
+}
+"""``published`` is the setting of DA-Fusion's spurge experiment (Trabucco et al. 2024), and of Real Guidance as it is compared
+with there."""

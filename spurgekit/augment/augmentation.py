@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spurgekit.dihedral import FLIPS, VIEWS, view_of
-from spurgekit.errors import InputError, known_names
+from spurgekit.errors import InputError, UnknownNameError, known_names
+from spurgekit.registry import Registry
 from spurgekit.seeds import seed_of
 
 if TYPE_CHECKING:
@@ -15,99 +16,139 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentationStep:
     """What one name stands for.
 
     Attributes
     ----------
     name : str
+    description : str
     views : tuple of int
         Views (see :func:`~spurgekit.dihedral.view_of`) that one is drawn from for each image; empty if it does not turn.
-    randaugment : bool
-        Whether RandAugment follows.
-    cutmix_alpha, mixup_alpha : float
-        Of the beta distribution that shares are drawn from; 0 where it does not mix so.
+    alter : callable, optional
+        ``alter(image, seed)`` returns an image [bands, height, width] altered, of the same shape and dtype. What it draws is
+        fixed by the seed.
+    mix : callable, optional
+        ``mix(images, targets, seed)`` returns the images of a batch [n, bands, height, width] mixed with one another, and their
+        targets [n, classes] likewise.
+    needs_rgb : bool
+        Whether it works on 3 bands of uint8 only.
     """
 
     name: str
+    description: str
     views: tuple[int, ...] = ()
-    randaugment: bool = False
-    cutmix_alpha: float = 0.0
-    mixup_alpha: float = 0.0
+    alter: Callable[[Tensor, int], Tensor] | None = None
+    mix: Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]] | None = None
+    needs_rgb: bool = False
 
+
+def _randaugment(image: Tensor, seed: int) -> Tensor:
+    from spurgekit.augment.randaugment import randaugmented
+
+    return randaugmented(image, seed)
+
+
+def _cutmix(images: Tensor, targets: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    from spurgekit.augment.mixing import mixed
+
+    return mixed(images, targets, cutmix_alpha=CUTMIX_ALPHA, seed=seed)
+
+
+def _mixup(images: Tensor, targets: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    from spurgekit.augment.mixing import mixed
+
+    return mixed(images, targets, mixup_alpha=MIXUP_ALPHA, seed=seed)
+
+
+CUTMIX_ALPHA = 1.0
+"""Its authors' (Yun et al. 2019, arXiv:1905.04899)."""
+
+MIXUP_ALPHA = 0.2
+"""Within what its authors found good on ImageNet, 0.1 to 0.4 (Zhang et al. 2018, arXiv:1710.09412)."""
 
 NONE = "none"
-# CutMix's alpha is its authors' (Yun et al. 2019, arXiv:1905.04899), mixup's is within what its authors found good on ImageNet,
-# 0.1 to 0.4 (Zhang et al. 2018, arXiv:1710.09412).
-CHOICES = {
-    choice.name: choice
-    for choice in (
-        Choice(NONE),
-        Choice("flip", views=FLIPS),
-        Choice("dihedral", views=tuple(range(VIEWS))),
-        Choice("randaugment", randaugment=True),
-        Choice("cutmix", cutmix_alpha=1.0),
-        Choice("mixup", mixup_alpha=0.2),
-    )
-}
-"""All choices by name, in the order in which they are applied."""
+AUGMENTATIONS = Registry(
+    "augmentation",
+    [
+        AugmentationStep(name=NONE, description="tiles as they are; stands alone"),
+        AugmentationStep(name="flip", description="mirrored left to right, top to bottom, both or neither", views=FLIPS),
+        AugmentationStep(
+            name="dihedral", description="any of the 8 ways to turn and mirror a square", views=tuple(range(VIEWS))
+        ),
+        AugmentationStep(
+            name="randaugment",
+            description="two random operations on colours and geometry (timm's rand-m9-mstd0.5-inc1)",
+            alter=_randaugment,
+            needs_rgb=True,
+        ),
+        AugmentationStep(name="cutmix", description="a rectangle from another tile", mix=_cutmix),
+        AugmentationStep(name="mixup", description="a blend with another tile", mix=_mixup),
+    ],
+)
+"""All steps by name, in the order in which they are applied; yours comes last:
+``AUGMENTATIONS.register(AugmentationStep(...))``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Augmentation:
-    """One or several choices, applied one after the other; made by :func:`parse_augmentation`.
+    """One or several steps, applied one after the other; made by :func:`parse_augmentation`.
 
     Attributes
     ----------
-    choices : tuple of Choice
-        In the order of ``CHOICES``.
+    steps : tuple of AugmentationStep
+        In the order of ``AUGMENTATIONS``.
     """
 
-    choices: tuple[Choice, ...]
+    steps: tuple[AugmentationStep, ...]
 
     @property
     def name(self) -> str:
-        """The names of the choices in the order in which they are applied, joined by ``+``."""
-        return "+".join(choice.name for choice in self.choices)
+        """The names of the steps in the order in which they are applied, joined by ``+``."""
+        return "+".join(step.name for step in self.steps)
 
     def __str__(self) -> str:
         return self.name
 
+    def __repr__(self) -> str:
+        return f"Augmentation({self.name!r})"
+
     @property
     def views(self) -> tuple[int, ...] | None:
         """The views that a tile can take, where nothing else is done to it; None where more is done."""
-        return None if self._randaugments or self.mixes else self._drawn_from
+        return None if self._alters or self.mixes else self._drawn_from
 
     @property
     def mixes(self) -> bool:
         """Whether a sample is made of several tiles."""
-        return any(choice.cutmix_alpha or choice.mixup_alpha for choice in self.choices)
+        return any(step.mix for step in self.steps)
 
     @property
     def needs_rgb(self) -> bool:
         """Whether it works on 3 bands of uint8 only."""
-        return self._randaugments
+        return any(step.needs_rgb for step in self.steps)
 
     @property
-    def _randaugments(self) -> bool:
-        return any(choice.randaugment for choice in self.choices)
+    def _alters(self) -> bool:
+        return any(step.alter for step in self.steps)
 
     @property
     def _drawn_from(self) -> tuple[int, ...]:
-        return next((choice.views for choice in self.choices if choice.views), (0,))
+        return next((step.views for step in self.steps if step.views), (0,))
 
     def check(self, bands: int, dtype: torch.dtype) -> None:
         """Raise an :class:`InputError` if tiles of so many bands and that dtype cannot be altered so."""
         what = str(dtype).removeprefix("torch.")
-        if self.needs_rgb and (bands != 3 or what != "uint8"):
-            raise InputError(
-                f"randaugment works on 3 bands of uint8, and these tiles have {bands} of {what}; "
-                f"leave it out of the augmentation {self.name!r}"
-            )
+        for step in self.steps:
+            if step.needs_rgb and (bands != 3 or what != "uint8"):
+                raise InputError(
+                    f"{step.name} works on 3 bands of uint8, and these tiles have {bands} of {what}; "
+                    f"leave it out of the augmentation {self.name!r}"
+                )
 
     def alter(self, images: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Alter each image by itself: one of the views at random, then RandAugment.
+        """Alter each image by itself: one of the views at random, then what the steps do to it.
 
         Parameters
         ----------
@@ -143,7 +184,7 @@ class Augmentation:
                 f"tiles of {width} x {height} px are not square, so they cannot be turned by 90 degrees; "
                 f"pass flip in place of dihedral in the augmentation {self.name!r}"
             )
-        if not len(images) or (self._drawn_from == (0,) and not self._randaugments):
+        if not len(images) or (self._drawn_from == (0,) and not self._alters):
             return images
         import torch
 
@@ -152,14 +193,13 @@ class Augmentation:
     def _alter_one(self, image: Tensor, seed: int) -> Tensor:
         """Alter an image [bands, height, width]."""
         image = view_of(image, self._drawn_from[seed_of(seed, "turn") % len(self._drawn_from)])
-        if self._randaugments:
-            from spurgekit.augment.randaugment import randaugmented
-
-            image = randaugmented(image, seed)
+        for step in self.steps:
+            if step.alter is not None:
+                image = step.alter(image, seed)
         return image
 
     def mix(self, images: Tensor, targets: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """Mix the images of a batch in pairs (CutMix, MixUp, or one of the two at random), and their labels.
+        """Mix the images of a batch in pairs (CutMix, MixUp, or one of several ways at random), and their labels.
 
         Pairs are made by the place in the batch, so batches want to be shuffled. Where the augmentation does not mix, and
         for a batch of one, images and targets come back as they are.
@@ -193,29 +233,14 @@ class Augmentation:
         """
         if len(targets) != len(images) or targets.ndim != 2 or not targets.is_floating_point():
             raise ValueError(f"{len(images)} images want targets of floats, one row each; not {targets.dtype} {targets.shape}")
-        if not self.mixes:
+        ways = [step.mix for step in self.steps if step.mix is not None]
+        if not ways:
             return images, targets
-        from spurgekit.augment.mixing import mixed
-
-        return mixed(
-            images,
-            targets,
-            cutmix_alpha=max(choice.cutmix_alpha for choice in self.choices),
-            mixup_alpha=max(choice.mixup_alpha for choice in self.choices),
-            seed=seed,
-        )
+        return ways[seed_of(seed, "way") % len(ways)](images, targets, seed)
 
 
 def parse_augmentation(text: str) -> Augmentation:
-    """Return the augmentation of a name: one or more of these, joined by ``+`` in any order.
-
-    ========================  =================================================================================
-    ``none``                  tiles as they are; stands alone
-    ``flip``                  mirrored left to right, top to bottom, both or neither
-    ``dihedral``              any of the 8 ways to turn and mirror a square
-    ``randaugment``           two random operations on colours and geometry (timm's ``rand-m9-mstd0.5-inc1``)
-    ``cutmix``, ``mixup``     a rectangle from another tile, a blend with another tile; both: one of the two at random
-    ========================  =================================================================================
+    """Return the augmentation of a name: one or more of :data:`AUGMENTATIONS`, joined by ``+`` in any order.
 
     Raises
     ------
@@ -231,13 +256,13 @@ def parse_augmentation(text: str) -> Augmentation:
     """
     names = [name.strip() for name in text.split("+")]
     for name in names:
-        if name not in CHOICES:
+        if name not in AUGMENTATIONS:
             joined = "and several joined by '+'"
-            raise InputError(f"there is no augmentation {name!r}{known_names(name, CHOICES)}, {joined}")
+            raise UnknownNameError(f"there is no augmentation {name!r}{known_names(name, AUGMENTATIONS)}, {joined}")
         if names.count(name) > 1:
             raise InputError(f"the augmentation {text!r} has {name} twice; name it once")
     if NONE in names and len(names) > 1:
         raise InputError(f"the augmentation {text!r} joins {NONE} with others; it stands alone")
-    if len(turning := [name for name in names if CHOICES[name].views]) > 1:
+    if len(turning := [name for name in names if AUGMENTATIONS[name].views]) > 1:
         raise InputError(f"the augmentation {text!r} turns tiles in two ways, {' and '.join(turning)}; name one of them")
-    return Augmentation(tuple(choice for choice in CHOICES.values() if choice.name in names))
+    return Augmentation(tuple(step for step in AUGMENTATIONS.values() if step.name in names))

@@ -7,17 +7,11 @@ neither shrinks nor softens there.
 
 from __future__ import annotations
 
-import math
-from typing import Literal, get_args
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from spurgekit.errors import InputError
-
-Where = Literal["inside", "outside"]
-"""Which side of a mask may change."""
+from spurgekit.augment.mask_options import Where, check_edit
 
 PUBLISHED_GROWTH = 16 / 512
 """DA-Fusion grows its masks by 16 px of pictures that are 512 px wide."""
@@ -114,16 +108,6 @@ def edit_mask(
     check_edit(where, grow_px, feather_px)
     things = grow(mask, grow_px)
     return feather(things if where == "inside" else ~things, feather_px)
-
-
-def check_edit(where: str, grow_px: float, feather_px: int) -> None:
-    """Raise an InputError if a mask cannot be used that way."""
-    if where not in get_args(Where):
-        raise InputError(f"a tile cannot change {where!r} of a mask; pass {' or '.join(get_args(Where))}")
-    if not math.isfinite(grow_px):
-        raise InputError(f"a mask cannot grow by {grow_px} px; pass a number of pixels, less than 0 to shrink it")
-    if feather_px < 0:
-        raise InputError(f"a rim of {feather_px} px cannot be; pass 0 or more pixels")
 
 
 def _distance_to(mask: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spurgekit.augment.support_sets import SupportSetKey, tiles_of
 from spurgekit.dataset import Dataset
-from spurgekit.diffusion.concepts import token_of
 from spurgekit.diffusion.latent_model import BackboneInfo
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.diffusion.textual_inversion.training_samples import InversionTask
+from spurgekit.diffusion.tokens import token_of
 from spurgekit.errors import InputError, LeakageError, ModelError
 from spurgekit.imagery import slug
 from spurgekit.outputs import output_file, resumable_folder, write_provenance
@@ -114,7 +114,7 @@ def plan_inversions(dataset: Dataset, sets: Sequence[SupportSetKey], options: In
         for token, name in tokens.items():
             mine = rows[rows["class"] == name]
             task_key = embedding_path(Path(), key, name).with_suffix("").as_posix()
-            task = InversionTask(task_key, token, tuple(mine["path"]), options.init or name)
+            task = InversionTask(task_key, token, tuple(mine["path"]), options.init_word or name)
             planned.append(PlannedInversion(task, key, name, tuple(mine["tile_id"])))
     return planned
 
@@ -230,7 +230,7 @@ def check_embeddings(folder: Path, dataset: Dataset, sets: Sequence[SupportSetKe
         If they were learned from tiles outside of their support set, which may be test tiles.
     """
     found = read_embeddings(folder)
-    hint = "pass another --embeddings folder, where they will be learned"
+    hint = "pass another folder of `embeddings`, where they will be learned"
     for what, theirs, ours in (
         ("", found.backbone, info.name),
         ("revision ", found.revision, info.revision),

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from spurgekit.augment.augment_options import AugmentOptions
+from spurgekit.augment.methods import METHODS
+from spurgekit.diffusion.edits import steps_of
 from spurgekit.diffusion.render import Edit, EditUnit, Renderer
-from spurgekit.diffusion.sampler import steps_of
 from spurgekit.tiles.png import encode_png
 
 SHORT, LONG = 2, 4
@@ -60,7 +61,8 @@ def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptio
         """Return the seconds and the bytes that an image takes."""
         fresh = Renderer(renderer.backbone, replace(options.render, steps=steps, compile=False))
         start = time.perf_counter()
-        images = [image for image in fresh.render(replace(unit, edits=tuple(edits))).images if image is not None]
+        made = METHODS[options.method].make(fresh, replace(unit, edits=tuple(edits)))
+        images = [image for image in made.images if image is not None]
         seconds = (time.perf_counter() - start) / len(edits)
         return seconds, sum(len(encode_png(image)) for image in images) / max(1, len(images))
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,21 +18,24 @@ import numpy as np
 import pandas as pd
 
 from spurgekit.augment.augment_options import AugmentOptions
+from spurgekit.augment.augment_report import Announcement, AugmentReport
 from spurgekit.augment.duplicates import near_duplicates, perceptual_hashes
 from spurgekit.augment.embeddings import check_embeddings, embedding_path, learn_embeddings
 from spurgekit.augment.estimate import NOTHING, CostEstimate, measure
-from spurgekit.augment.inputs import Announcement, AugmentInputs, AugmentReport
 from spurgekit.augment.manifest import MANIFEST
 from spurgekit.augment.mask_sources import MaskSource, write_masks
+from spurgekit.augment.methods import METHODS
 from spurgekit.augment.plan import SUFFIX, Plan, make_plan
 from spurgekit.augment.progress_sheet import write_contact_sheet
 from spurgekit.augment.run_log import RunLog
 from spurgekit.augment.support_sets import SupportSetKey, choose_sets, tiles_of
-from spurgekit.augment.workers import process_pool, render_here, render_on
+from spurgekit.augment.workers import pick_devices, process_pool, render_here, render_on
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.diffusion.image_tensors import read_picture
 from spurgekit.diffusion.render import EditUnit, Rendered, Renderer
+from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.errors import InputError, SpurgekitError
+from spurgekit.options import within
 from spurgekit.outputs import (
     check_free,
     check_resumable,
@@ -58,24 +61,28 @@ IN_FLIGHT = 2
 """Units that are on their way: to each of several devices, and to the disk."""
 
 
-def augment(
-    inputs: AugmentInputs,
-    options: AugmentOptions,
-    out: Path,
+def augment_dataset(
+    dataset: str | Path,
+    out: str | Path,
+    options: AugmentOptions | None = None,
     *,
     overwrite: bool = False,
     announce: Callable[[Announcement], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
 ) -> AugmentReport:
-    """Make synthetic tiles.
+    """Make synthetic tiles of the training tiles of a dataset with a diffusion model.
+
+    Images of a support set are made of its own tiles, by words that were learned of them alone, so that what is trained with
+    them has seen no other tile.
 
     Parameters
     ----------
-    inputs : AugmentInputs
-    options : AugmentOptions
-    out : pathlib.Path
+    dataset : str or pathlib.Path
+        Folder of a dataset.
+    out : str or pathlib.Path
         Folder to make; one whose making was interrupted is gone on with.
+    options : AugmentOptions, optional
     overwrite : bool
         Replace a folder that spurgekit made before.
     announce : callable
@@ -83,6 +90,10 @@ def augment(
     warn : callable
         Told what else a user should know while the run goes on.
     progress : Progress
+
+    Returns
+    -------
+    AugmentReport
 
     Raises
     ------
@@ -92,58 +103,50 @@ def augment(
         If the diffusion model cannot be had or does not fit.
     OutputExistsError
         If the folder is there already.
+
+    Examples
+    --------
+    >>> options = AugmentOptions(method="real-guidance", shots=(4,), images=5)  # doctest: +SKIP
+    >>> augment_dataset("dataset", "augmented", options).images  # doctest: +SKIP
+    320
     """
+    options, out = options or AugmentOptions(), Path(out)
     check_free(out, overwrite=overwrite)
-    dataset = open_dataset(inputs.dataset)
-    sets = choose_sets(dataset, inputs.shots, inputs.trials)
+    opened = open_dataset(dataset)
+    sets = choose_sets(opened, options.shots, options.trials)
+    devices = pick_devices(options.device)
     with TemporaryDirectory() as scratch:
         # What is wrong with masks, options and settings is said before a model is loaded, let alone learns.
-        masks = None if inputs.masks is None else _masks(dataset, sets, inputs, options, Path(scratch))
-        plan = _plan(dataset, sets, inputs, options, masks, partial_folder(out) / MASKS)
-        info = inputs.backbone.look_up(inputs.devices[0])
-        inputs = replace(inputs, backbone=inputs.backbone.at_commit(info))
-        load = cache(lambda: Renderer(inputs.backbone.load(inputs.devices[0]), options.render, warn=warn))
+        masks = None if options.mask is None else _masks(opened, sets, options.mask, options, Path(scratch))
+        plan = _plan(opened, sets, options, masks, partial_folder(out) / MASKS)
+        info = options.look_up(devices[0])
+        options = options.at_commit(info)
+        load = cache(lambda: Renderer(options.load(devices[0]), options.render, warn=warn))
         if options.learns:
-            _learn(dataset, sets, inputs, info, load, warn, progress)
-        settings = _settings(inputs, options, sets, info, masks)
-        check_resumable(out, settings, overwrite=overwrite, inputs=[inputs.dataset])
+            _learn(opened, sets, options, info, load, warn, progress)
+        files = _files(opened, options)
+        settings = _settings(options, sets, info, files, masks)
+        check_resumable(out, settings, overwrite=overwrite, inputs=[opened.path])
         done: Set[str] = set() if overwrite else RunLog.open(partial_folder(out)).done
         renderer = load() if plan.left(done) else None
-        with resumable_folder(out, settings, overwrite=overwrite, inputs=[inputs.dataset]) as folder:
+        with resumable_folder(out, settings, overwrite=overwrite, inputs=[opened.path]) as folder:
             if masks is not None:
                 shutil.copytree(scratch, folder / MASKS, dirs_exist_ok=True)
-            return _run(plan, folder, Path(out), len(sets), info, renderer, inputs, options, settings, announce, progress)
-
-
-def _run(
-    plan: Plan,
-    folder: Path,
-    out: Path,
-    sets: int,
-    info: BackboneInfo,
-    renderer: Renderer | None,
-    inputs: AugmentInputs,
-    options: AugmentOptions,
-    settings: Mapping[str, Any],
-    announce: Callable[[Announcement], None],
-    progress: Progress,
-) -> AugmentReport:
-    """Make the images of a plan that are not there yet, and the rest of the folder."""
-    log = RunLog.open(folder)
-    units, resumed = plan.left(log.done), len(log.done)
-    estimate = NOTHING if renderer is None else measure(renderer, units, options, devices=len(inputs.devices))
-    announce(Announcement(estimate, resumed, sets, out, info, inputs.backbone.safety_checker, inputs.devices))
-    _check_room(folder, estimate)
-    start = time.monotonic()
-    if renderer is not None:
-        _render(folder, plan, units, renderer, inputs, options, log, progress)
-    seconds = time.monotonic() - start
-    rows = _finished(folder, plan, options, log, info)
-    with output_file(folder / MANIFEST) as partial_file:
-        rows.to_parquet(partial_file, index=False)
-    _draw(folder, rows, plan.sources)
-    write_provenance(folder, parameters=settings, inputs=_files(inputs, options))
-    log.close()
+            log = RunLog.open(folder)
+            units, resumed = plan.left(log.done), len(log.done)
+            estimate = NOTHING if renderer is None else measure(renderer, units, options, devices=len(devices))
+            announce(Announcement(estimate, resumed, len(sets), out, info, options.safety_checker, tuple(devices)))
+            _check_room(folder, estimate)
+            start = time.monotonic()
+            if renderer is not None:
+                _render(folder, plan, units, renderer, options, devices, log, progress)
+            seconds = time.monotonic() - start
+            rows = _finished(folder, plan, options, log, info)
+            with output_file(folder / MANIFEST) as partial_file:
+                rows.to_parquet(partial_file, index=False)
+            _draw(folder, rows, plan.sources)
+            write_provenance(folder, parameters=settings, inputs=files)
+            log.close()
     return AugmentReport(
         folder=out,
         images=plan.images - len(log.blanked),
@@ -159,43 +162,40 @@ def _run(
 def _plan(
     dataset: Dataset,
     sets: Sequence[SupportSetKey],
-    inputs: AugmentInputs,
     options: AugmentOptions,
     masks: Mapping[str, Path] | None,
     folder: Path,
 ) -> Plan:
     """Decide on all images, with masks where they will lie."""
-    embedding = partial(embedding_path, inputs.embeddings) if options.learns else None
+    embedding = partial(embedding_path, options.embeddings) if options.learns else None
     placed = None if masks is None else {tile: folder / path.name for tile, path in masks.items()}
     return make_plan(dataset, sets, options, embedding=embedding, masks=placed)
 
 
 def _masks(
-    dataset: Dataset, sets: Sequence[SupportSetKey], inputs: AugmentInputs, options: AugmentOptions, folder: Path
+    dataset: Dataset, sets: Sequence[SupportSetKey], mask: Path, options: AugmentOptions, folder: Path
 ) -> Mapping[str, Path]:
     """Write the masks of the tiles of support sets."""
-    if options.mode == "text":
-        raise InputError(f"{options.method} edits no tile; leave --mask out")
-    assert inputs.masks is not None
-    source = MaskSource.open(inputs.masks, dataset, crs=inputs.mask_crs)
+    source = MaskSource.open(mask, dataset, crs=options.mask_crs)
     rows = pd.concat([tiles for _, tiles in tiles_of(dataset, sets)])
-    return write_masks(source, rows, inputs.mask_options, folder)
+    return write_masks(source, rows, options, folder)
 
 
 def _learn(
     dataset: Dataset,
     sets: Sequence[SupportSetKey],
-    inputs: AugmentInputs,
+    options: AugmentOptions,
     info: BackboneInfo,
     load: Callable[[], Renderer],
     warn: Callable[[str], None],
     progress: Progress,
 ) -> None:
     """Have the classes learned where they are not."""
-    if inputs.embeddings.exists():
-        check_embeddings(inputs.embeddings, dataset, sets, info)
+    if options.embeddings.exists():
+        check_embeddings(options.embeddings, dataset, sets, info)
         return
-    learn_embeddings(dataset, sets, load().backbone, inputs.inversion, inputs.embeddings, warn=warn, progress=progress)
+    with within("inversion", InversionOptions):
+        learn_embeddings(dataset, sets, load().backbone, options.inversion, options.embeddings, warn=warn, progress=progress)
 
 
 def _render(
@@ -203,8 +203,8 @@ def _render(
     plan: Plan,
     units: Sequence[EditUnit],
     renderer: Renderer,
-    inputs: AugmentInputs,
     options: AugmentOptions,
+    devices: Sequence[str],
     log: RunLog,
     progress: Progress,
 ) -> None:
@@ -221,7 +221,7 @@ def _render(
     drawn = time.monotonic()
     with (
         progress("making tiles", sum(len(unit.edits) for unit in units)) as advance,
-        _renders(units, renderer, inputs, options) as results,
+        _renders(units, renderer, options, devices) as results,
         ThreadPoolExecutor(1) as writer,  # while the device makes the next ones
     ):
         for unit, rendered in stream_map(writer, write, results, in_flight=IN_FLIGHT):
@@ -236,15 +236,16 @@ def _render(
 
 @contextmanager
 def _renders(
-    units: Sequence[EditUnit], renderer: Renderer, inputs: AugmentInputs, options: AugmentOptions
+    units: Sequence[EditUnit], renderer: Renderer, options: AugmentOptions, devices: Sequence[str]
 ) -> Iterator[Iterator[tuple[EditUnit, Rendered]]]:
     """Yield what makes units, on one device or on several."""
-    if len(inputs.devices) == 1:
-        yield render_here(units, renderer)
+    method = METHODS[options.method]
+    if len(devices) == 1:
+        yield render_here(units, renderer, method)
         return
     renderer.backbone.leave_device()  # a process of its own wants it now
-    with process_pool(inputs.backbone, options.render, inputs.devices) as pool:
-        yield render_on(pool, units, in_flight=IN_FLIGHT * len(inputs.devices))
+    with process_pool(options, options.render, method, devices) as pool:
+        yield render_on(pool, units, in_flight=IN_FLIGHT * len(devices))
 
 
 def _draw(folder: Path, rows: pd.DataFrame, sources: Mapping[str, Path]) -> None:
@@ -256,7 +257,7 @@ def _finished(folder: Path, plan: Plan, options: AugmentOptions, log: RunLog, ba
     """Return the manifest of what was made."""
     rows = _made(plan, log.done - log.blanked)
     if rows.empty:
-        raise SpurgekitError("the safety checker kept all images back; pass other prompts or leave --safety-checker out")
+        raise SpurgekitError("the safety checker kept all images back; pass other `prompts` or leave `safety_checker` out")
     drop = np.zeros(len(rows), bool)
     if options.drop_duplicates:
         hashes = {name: perceptual_hashes(read_picture(folder / name)[None])[0] for name in rows["file_name"].unique()}
@@ -276,37 +277,37 @@ def _check_room(folder: Path, estimate: CostEstimate) -> None:
     if estimate.bytes > free:
         raise InputError(
             f"the synthetic tiles need about {estimate.bytes / 1e6:,.0f} MB and {folder.parent} has {free / 1e6:,.0f} MB left; "
-            "free some space, or pass fewer --images"
+            "free some space, or pass fewer `images`"
         )
 
 
+SAID_OTHERWISE = frozenset(
+    {"shots", "trials", "backbone", "revision", "lora", "device", "embeddings", "inversion", "batch_size", "compile"}
+)
+"""Options of which settings say more (the sets, the model, the files), or on which no image depends."""
+
+
 def _settings(
-    inputs: AugmentInputs,
     options: AugmentOptions,
     sets: Sequence[SupportSetKey],
     backbone: BackboneInfo,
+    files: Sequence[Path],
     masks: Mapping[str, Path] | None,
 ) -> dict[str, Any]:
     """Return all that images depend on."""
-    chosen = asdict(options)
-    del chosen["batch_size"], chosen["compile"]
     return {
-        **chosen,
-        "strengths": str(options.strengths),
+        **{name: value for name, value in options.parameters().items() if name not in SAID_OTHERWISE},
+        "strengths": str(options.schedule),
         "sets": [key.name for key in sets],
         "backbone": asdict(backbone),
-        "precision": inputs.backbone.precision,
-        "safety_checker": inputs.backbone.safety_checker,
-        "files": {str(path): fingerprint(path) for path in _files(inputs, options)},
-        "masks": None if masks is None else _digest(masks),
+        "files": {str(path): fingerprint(path) for path in files},
+        "mask": None if masks is None else _digest(masks),
     }
 
 
-def _files(inputs: AugmentInputs, options: AugmentOptions) -> list[Path]:
-    files = [inputs.dataset]
-    if options.learns:
-        files.append(inputs.embeddings)
-    return files if inputs.masks is None else [*files, inputs.masks]
+def _files(dataset: Dataset, options: AugmentOptions) -> list[Path]:
+    embeddings = options.embeddings if options.learns else None
+    return [path for path in (dataset.path, embeddings, options.mask) if path is not None]
 
 
 def _digest(masks: Mapping[str, Path]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spurgekit.augment.augment_options import GAMMA
 from spurgekit.errors import InputError, LeakageError
 
 MANIFEST = "manifest.parquet"
@@ -26,10 +27,6 @@ Two more say that an image is of two classes: ``share`` is how much of its label
 the class of the real tile. Where ``share`` is 1, null or missing, the image is of ``class`` alone. ``confidence`` and
 ``given_weight`` are those of :mod:`spurgekit.classify.synthetic_weights`. Any other columns are welcome.
 """
-
-GAMMA = 0.5
-"""How fast the label of a cross-class edit goes over to the new class, as in Diff-Mix's own runs with 5 shots; with whole
-training sets it is 0.8 there."""
 
 SCHEDULE = ((1, 0.7), (5, 0.5), (10, 0.3))
 """Shots per class, and the best probability of a synthetic sample that was reported for them (*second-hand*)."""

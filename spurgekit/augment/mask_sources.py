@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,10 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.features import rasterize
 
-from spurgekit.augment.edit_masks import Where, check_edit, edit_mask, published_growth_px
+from spurgekit.augment.edit_masks import edit_mask, published_growth_px
+from spurgekit.augment.mask_options import MaskOptions
 from spurgekit.augment.tile_ground import Ground
 from spurgekit.dataset.reader import SPLITS, Dataset
-from spurgekit.errors import InputError
+from spurgekit.errors import InputError, renamed
 from spurgekit.imagery import Window, open_raster, parse_crs
 from spurgekit.outputs import output_file
 from spurgekit.progress import Progress, silent
@@ -27,35 +27,8 @@ from spurgekit.tiles.rectify import apply_homography, homography_of_square
 from spurgekit.vectors import read_vector, split_layer
 
 RASTERS = (".tif", ".tiff", ".vrt", ".img", ".jp2", ".asc", ".bil", ".png", ".jpg", ".jpeg")
-CRS_OPTION, SKIP_OPTION = "--mask-crs", "--skip-unmasked"
 HALF = 127
 """Brighter pixels of a mask image are in."""
-
-
-@dataclass(frozen=True, slots=True)
-class MaskOptions:
-    """How masks are used.
-
-    Attributes
-    ----------
-    where : {"inside", "outside"}
-        Which side may change.
-    dilate_px : int or None
-        By how many pixels of a tile what is in the mask is grown first, so that its rim changes with it (or, ``outside``, stays
-        with it); less than 0 shrinks. None: as DA-Fusion does, 16 px in 512.
-    feather_px : int
-        Width of the rim, within what may change, over which the picture goes over into the original.
-    skip : bool
-        Leave out tiles that the mask misses, or leaves nothing of to change.
-    """
-
-    where: Where = "inside"
-    dilate_px: int | None = 0
-    feather_px: int = 0
-    skip: bool = False
-
-    def __post_init__(self) -> None:
-        check_edit(self.where, self.dilate_px or 0, self.feather_px)
 
 
 class MaskSource(ABC):
@@ -173,7 +146,7 @@ def write_masks(
             advance(1)
     if len(missed) == len(tiles):
         raise InputError(f"the mask {source.path} misses all {len(tiles)} tiles; check {source.doubt}")
-    if not written or not options.skip:
+    if not written or not options.skip_unmasked:
         _refuse(source.path, "misses", missed)
         _refuse(source.path, f"leaves nothing to change {options.where} of it, dilated by {grow_px} px, in", spent)
     return written
@@ -183,7 +156,7 @@ def _refuse(path: Path, what: str, tiles: Sequence[str]) -> None:
     """Raise an InputError if there are such tiles."""
     if tiles:
         more = f" and {len(tiles) - 1} more" if len(tiles) > 1 else ""
-        raise InputError(f"the mask {path} {what} tile {tiles[0]}{more}; change it, or leave such tiles out by {SKIP_OPTION}")
+        raise InputError(f"the mask {path} {what} tile {tiles[0]}{more}; change it, or leave such tiles out by `skip_unmasked`")
 
 
 # -- what masks come from ---------------------------------------------------------------------------------------------
@@ -227,7 +200,8 @@ class _Polygons(MaskSource):
     def __init__(self, path: Path, dataset: Dataset, crs: str | None) -> None:
         super().__init__(path, dataset.info.size_px)
         self._ground = Ground(dataset)
-        frame = read_vector(path, self._ground.crs, declared_crs=crs, crs_option=CRS_OPTION)
+        with renamed(declared_crs="mask_crs"):
+            frame = read_vector(path, self._ground.crs, declared_crs=crs)
         if (other := ~frame.geom_type.isin(["Polygon", "MultiPolygon"])).any():
             kind = frame.geom_type[other].iloc[0]
             raise InputError(f"{path} holds {kind}s, and a mask is of polygons; draw polygons, or buffer them, e.g. in QGIS")
@@ -261,7 +235,7 @@ class _MaskRaster(MaskSource):
             if raster.grid.transform.is_identity:
                 raise InputError(f"{path} is not georeferenced; georeference it, or pass a folder of masks named by tile")
             if found is None:
-                raise InputError(f"{path} does not say its CRS; pass {CRS_OPTION}, e.g. {CRS_OPTION} EPSG:32612")
+                raise InputError(f"{path} does not say its CRS; pass `mask_crs`, e.g. `mask_crs=EPSG:32612`")
             if len(raster.bands) > 1:
                 raise InputError(f"{path} has {len(raster.bands)} bands, and a mask one; take it out, e.g. gdal_translate -b 1")
         self._crs = found

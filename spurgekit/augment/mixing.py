@@ -9,7 +9,9 @@ from torch import Tensor
 from spurgekit.seeds import seed_of, seeded
 
 
-def mixed(images: Tensor, targets: Tensor, *, cutmix_alpha: float, mixup_alpha: float, seed: int) -> tuple[Tensor, Tensor]:
+def mixed(
+    images: Tensor, targets: Tensor, *, cutmix_alpha: float = 0.0, mixup_alpha: float = 0.0, seed: int
+) -> tuple[Tensor, Tensor]:
     """Mix each image of a batch with one other: the first with the last, the second with the last but one, and so on.
 
     timm mixes an even number of images and takes labels for numbers of classes. Here the "class" of an image is its own
@@ -23,8 +25,7 @@ def mixed(images: Tensor, targets: Tensor, *, cutmix_alpha: float, mixup_alpha: 
         Integers are mixed as float32 and rounded.
     targets : Tensor of floats, shape (n, classes)
     cutmix_alpha, mixup_alpha : float
-        Of the beta distribution that a share is drawn from, one for the batch; 0 leaves that way of mixing out, and of two
-        ways one is drawn for the batch.
+        Of the beta distribution that a share is drawn from, one for the batch; 0 leaves that way of mixing out.
     seed : int
 
     Returns

@@ -12,15 +12,17 @@ import pandas as pd
 
 from spurgekit.augment.augment_options import AugmentOptions
 from spurgekit.augment.manifest import soft_share
+from spurgekit.augment.methods import METHODS
 from spurgekit.augment.support_sets import SupportSetKey, tiles_of
 from spurgekit.dataset import Dataset
-from spurgekit.dataset.few_shot import ALL_SHOTS
+from spurgekit.dataset.columns import CENTRES, PLACES
 from spurgekit.dataset.reader import class_folder
+from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.diffusion.render import Edit, EditUnit
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
 
-PLACE = ("easting", "northing", "longitude", "latitude", "gsd_m", "cluster", "site", "plot", "group")
+KEPT = (*CENTRES, "gsd_m", *PLACES)
 """Columns of the real tile that its synthetic ones keep."""
 
 SUFFIX = ".png"
@@ -112,15 +114,15 @@ class _Set:
 
     @property
     def scope(self) -> str:
-        """What an image depends on beside its tile: the support set where classes were learned from it."""
-        if self.concepts:
+        """What an image depends on beside its tile: the support set where something was learned from it."""
+        if self.concepts or not METHODS[self.options.method].shares_images:
             return self.key.name
-        return f"n{self.key.n:02d}" if self.options.strengths.depends_on_shots and self.key.n != ALL_SHOTS else "tiles"
+        return f"n{self.key.n:02d}" if self.options.schedule.depends_on_shots and self.key.n != ALL_SHOTS else "tiles"
 
     @property
     def count(self) -> int:
         """Images of each tile."""
-        return 1 if self.options.mode == "roundtrip" else self.options.images
+        return self.options.images_per_tile
 
     @cached_property
     def prompts(self) -> dict[str, list[str]]:
@@ -131,7 +133,7 @@ class _Set:
 
     def images(self, tiles: pd.DataFrame) -> Iterator[tuple[dict[str, object], float, Edit]]:
         """Yield the images of tiles: a row of the manifest, the strength, and what the renderer is told."""
-        kept = [name for name in PLACE if name in tiles]
+        kept = [name for name in KEPT if name in tiles]
         for _, tile in tiles.iterrows():
             if self.masks is None or tile["tile_id"] in self.masks:
                 for number, strength in enumerate(self._strengths(tile)):
@@ -146,7 +148,7 @@ class _Set:
     def _strengths(self, tile: pd.Series) -> list[float]:
         if self.options.mode != "edit":
             return [1.0 if self.options.mode == "text" else 0.0] * self.count
-        return self.options.strengths.at(self.key.n).draw(self.count, self.options.steps, *self._names(tile))
+        return self.options.schedule.at(self.key.n).draw(self.count, self.options.steps, *self._names(tile))
 
     def _painted_as(self, tile: pd.Series, number: int) -> str:
         """Return the class of an image: its tile's, or another one of the last few where edits cross classes."""

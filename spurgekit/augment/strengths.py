@@ -7,15 +7,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from spurgekit.dataset.few_shot import ALL_SHOTS
-from spurgekit.diffusion.sampler import steps_of
+from spurgekit.dataset.shots import ALL_SHOTS
+from spurgekit.diffusion.edits import steps_of
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
-
-PUBLISHED = "1,0.75,0.5,0.25"
-"""Of DA-Fusion (Trabucco et al. 2024): each synthetic image draws one of them."""
 
 _RANGE = re.compile(r"([0-9.]+)-([0-9.]+)")
 
@@ -62,7 +57,7 @@ class Strengths:
         if first > last:
             raise InputError(
                 f"no strength of whole steps is between {self.low:g} and {self.high:g} in {steps} steps; "
-                "pass more --steps or a wider range"
+                "pass more `steps` or a wider range"
             )
         return tuple(_of_steps(count, steps) for count in range(first, last + 1))
 
@@ -162,4 +157,6 @@ def _of_steps(count: int, steps: int) -> float:
 
 
 def _shuffled(levels: Sequence[float], seed: int) -> list[float]:
+    import numpy as np
+
     return [levels[i] for i in np.random.default_rng(seed).permutation(len(levels))]

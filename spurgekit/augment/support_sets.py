@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from spurgekit.dataset import Dataset
-from spurgekit.dataset.few_shot import ALL_SHOTS, support_rows
+from spurgekit.dataset.few_shot import support_rows
+from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
 
 
@@ -40,11 +41,11 @@ def choose_sets(dataset: Dataset, shots: Sequence[int], trials: int) -> list[Sup
     if not shots:
         return whole
     if trials < 1:
-        raise InputError(f"{trials} trials are none; pass --trials 1 or more")
+        raise InputError(f"{trials} trials are none; pass `trials=1` or more")
     known = dataset.support_sets()[["trial", "n"]].drop_duplicates()
     if missing := [n for n in shots if n not in set(known["n"])]:
         has = ", ".join(str(n) for n in sorted(set(known["n"]))) or "none"
-        raise InputError(f"{dataset.path} has no support sets of {missing[0]} shots, only of {has}; pass --shots accordingly")
+        raise InputError(f"{dataset.path} has no support sets of {missing[0]} shots, only of {has}; pass `shots` accordingly")
     chosen = known[known["n"].isin(shots) & (known["trial"] < trials)].sort_values(["trial", "n"])
     return whole + [SupportSetKey(int(trial), int(n)) for trial, n in zip(chosen["trial"], chosen["n"], strict=True)]
 

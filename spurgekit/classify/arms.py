@@ -1,33 +1,139 @@
-"""Arms: what is compared, by name. ``probe``, ``probe+dihedral``, ``lora+randaugment+cutmix``, ``probe+duplicate``."""
+"""Arms: what is trained and compared, by name: ``probe``, ``lora+randaugment+cutmix``, ``probe+dihedral+duplicate``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from spurgekit.augment import Augmentation, parse_augmentation
-from spurgekit.augment.augmentation import CHOICES, NONE
-from spurgekit.errors import InputError, known_names
+from spurgekit.augment.augmentation import AUGMENTATIONS, NONE, Augmentation, parse_augmentation
+from spurgekit.errors import InputError, UnknownNameError, known_names
+from spurgekit.registry import Registry
 
-RECIPES = {
-    "plain": "logistic regression (C = 0.1) on the features of a frozen backbone, as most would do it first",
-    "probe": "logistic regression on features of length 1, averaged over the 8 views of a tile, C by leaving out",
-    "lora": "the backbone adapted by matrices of low rank, and a new classifier",
-    "finetune": "all of the backbone trained on, and a new classifier",
-}
-"""Ways to make a classifier, and what they are."""
+if TYPE_CHECKING:
+    from spurgekit.classify.probe import Probe
+    from spurgekit.classify.probe_samples import ProbeUnit
+    from spurgekit.classify.recipes import Trained, TrainingTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A way to make a classifier: by fitting it to the features of a frozen backbone, or by training the backbone in steps.
+
+    Attributes
+    ----------
+    name : str
+    description : str
+    views : {1, 8}
+        Views of a tile (turned and mirrored) that features, or logits, are averaged over.
+    unit_features : bool
+        Whether the features of a view are scaled to length 1.
+    fit : callable, optional
+        Of a recipe that leaves the backbone as it is: ``fit(unit)`` returns the linear classifier of samples, with its logits
+        of those that were left out in turn (a :class:`~spurgekit.classify.probe.Probe` of a
+        :class:`~spurgekit.classify.probe_samples.ProbeUnit`).
+    train : callable, optional
+        Of one that trains it in steps: ``train(task)`` returns what training gives (a
+        :class:`~spurgekit.classify.recipes.Trained` of a :class:`~spurgekit.classify.recipes.TrainingTask`).
+    alone : bool
+        Whether it is a baseline, which takes no augmentations and no controls.
+    """
+
+    name: str
+    description: str
+    views: Literal[1, 8] = 8
+    unit_features: bool = False
+    fit: Callable[[ProbeUnit], Probe] | None = None
+    train: Callable[[TrainingTask], Trained] | None = None
+    alone: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.fit is None) is (self.train is None):
+            raise ValueError(f"the recipe {self.name!r} needs a function that fits or one that trains")
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the backbone stays as it is."""
+        return self.fit is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Other tiles, or a control: what is given to an arm beside its recipe and its augmentation."""
+
+    name: str
+    description: str
+
+
+def _fit_plain(unit: ProbeUnit) -> Probe:
+    from spurgekit.classify.probe import PLAIN_C
+
+    return unit.solve(c_values=(PLAIN_C,))
+
+
+def _fit_probe(unit: ProbeUnit) -> Probe:
+    from spurgekit.classify.probe import C_VALUES
+
+    return unit.solve(c_values=C_VALUES)
+
+
+def _train_adapters(task: TrainingTask) -> Trained:
+    from spurgekit.classify.recipes import train_in_steps
+
+    return train_in_steps(task, learning="adapters")
+
+
+def _train_all(task: TrainingTask) -> Trained:
+    from spurgekit.classify.recipes import train_in_steps
+
+    return train_in_steps(task, learning="all")
+
+
+RECIPES = Registry(
+    "recipe",
+    [
+        Recipe(
+            name="plain",
+            description="logistic regression (C = 0.1) on the features of a frozen backbone, as most would do it first",
+            views=1,
+            fit=_fit_plain,
+            alone=True,
+        ),
+        Recipe(
+            name="probe",
+            description="logistic regression on features of length 1, averaged over the 8 views of a tile, C by leaving out",
+            unit_features=True,
+            fit=_fit_probe,
+        ),
+        Recipe(
+            name="lora",
+            description="the backbone adapted by matrices of low rank, and a new classifier",
+            train=_train_adapters,
+        ),
+        Recipe(
+            name="finetune",
+            description="all of the backbone trained on, and a new classifier",
+            train=_train_all,
+        ),
+    ],
+)
+"""Ways to make a classifier; yours is one more: ``RECIPES.register(Recipe(...))``."""
+
+DEFAULT_ARM = "probe"
 
 SYNTHETIC = "synthetic"
-
-FROZEN = ("plain", "probe")
-"""Recipes that leave the backbone as it is."""
-
-EXTRAS = {
-    "duplicate": "the real tiles again, as often as an augmentation would alter them: what is gained by more rows alone",
-    "longer": "twice the steps: what is gained by training on",
-    "retrieval": "the nearest unlabelled tiles, with the class of the support tile that they are like",
-    "synthetic": "tiles of an augmented/ folder; synthetic:NAME of the one that is called so",
-}
+CONTROLS = Registry(
+    "augmentation or control",
+    [
+        Control(
+            "duplicate",
+            "the real tiles again, as often as an augmentation would alter them: what is gained by more rows alone",
+        ),
+        Control("longer", "twice the steps: what is gained by training on"),
+        Control("retrieval", "the nearest unlabelled tiles, with the class of the support tile that they are like"),
+        Control(SYNTHETIC, "tiles of an augmented/ folder; synthetic:NAME of the one that is called so"),
+    ],
+)
 """Other tiles, and controls."""
 
 
@@ -37,37 +143,31 @@ class Arm:
 
     Attributes
     ----------
-    recipe : str
-        One of ``RECIPES``.
+    recipe : Recipe
     augmentation : Augmentation
-    extras : tuple of str
-        Of ``EXTRAS``.
+    controls : tuple of str
+        Of ``CONTROLS``.
     folder : str
         Name of the folder that synthetic tiles are from; empty where there is but one.
     """
 
-    recipe: str
+    recipe: Recipe
     augmentation: Augmentation
-    extras: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
     folder: str = ""
 
     def __str__(self) -> str:
         choices = [] if self.augmentation.name == NONE else [self.augmentation.name]
-        extras = [f"{SYNTHETIC}:{self.folder}" if name == SYNTHETIC and self.folder else name for name in self.extras]
-        return "+".join([self.recipe, *choices, *extras])
+        controls = [f"{SYNTHETIC}:{self.folder}" if name == SYNTHETIC and self.folder else name for name in self.controls]
+        return "+".join([self.recipe.name, *choices, *controls])
 
-    @property
-    def is_frozen(self) -> bool:
-        """Whether the backbone stays as it is."""
-        return self.recipe in FROZEN
-
-    def has(self, extra: str) -> bool:
-        """Whether something of ``EXTRAS`` is part of it."""
-        return extra in self.extras
+    def has(self, control: str) -> bool:
+        """Whether something of ``CONTROLS`` is part of it."""
+        return control in self.controls
 
 
 def parse_arm(text: str) -> Arm:
-    """Return the arm of a name: a recipe, then augmentations and extras joined by ``+`` in any order.
+    """Return the arm of a name: a recipe, then augmentations and controls joined by ``+`` in any order.
 
     Raises
     ------
@@ -83,25 +183,26 @@ def parse_arm(text: str) -> Arm:
     >>> parse_arm("probe+synthetic:roundtrip").folder
     'roundtrip'
     """
-    recipe, *parts = (name.strip() for name in text.split("+"))
-    if recipe not in RECIPES:
-        raise InputError(_unknown("recipe", recipe, list(RECIPES), text))
+    first, *parts = (name.strip() for name in text.split("+"))
+    if first not in RECIPES:
+        raise _unknown("recipe", first, RECIPES, text)
+    recipe = RECIPES[first]
     names = [SYNTHETIC if part.startswith(f"{SYNTHETIC}:") else part for part in parts]
     folders = [part.removeprefix(f"{SYNTHETIC}:") for part in parts if part.startswith(f"{SYNTHETIC}:")]
     for name in names:
-        if name not in CHOICES and name not in EXTRAS:
-            raise InputError(_unknown("augmentation or control", name, [*CHOICES, *EXTRAS], text))
-    augmentation = parse_augmentation("+".join(name for name in names if name in CHOICES) or NONE)
-    extras = tuple(name for name in EXTRAS if name in names)
-    if len(extras) < sum(name in EXTRAS for name in names):
+        if name not in AUGMENTATIONS and name not in CONTROLS:
+            raise _unknown(CONTROLS.kind, name, [*AUGMENTATIONS, *CONTROLS], text)
+    augmentation = parse_augmentation("+".join(name for name in names if name in AUGMENTATIONS) or NONE)
+    controls = tuple(name for name in CONTROLS if name in names)
+    if len(controls) < sum(name in CONTROLS for name in names):
         raise InputError(f"the arm {text!r} names a control twice; name it once")
-    if len({"retrieval", "synthetic"} & set(extras)) == 2:
+    if len({"retrieval", "synthetic"} & set(controls)) == 2:
         raise InputError(f"the arm {text!r} adds tiles from two places; compare retrieval and synthetic as two arms")
-    if recipe == "plain" and names:
-        raise InputError(f"the arm {text!r}: plain is a baseline and takes nothing beside it; use probe")
-    if "longer" in extras and recipe in FROZEN:
+    if recipe.alone and names:
+        raise InputError(f"the arm {text!r}: {recipe.name} is a baseline and takes nothing beside it; use {DEFAULT_ARM}")
+    if "longer" in controls and recipe.is_frozen:
         raise InputError(f"the arm {text!r}: a frozen backbone is not trained in steps; leave 'longer' out")
-    return Arm(recipe, augmentation, extras, folders[0] if folders else "")
+    return Arm(recipe, augmentation, controls, folders[0] if folders else "")
 
 
 def parse_arms(texts: Sequence[str]) -> tuple[Arm, ...]:
@@ -114,13 +215,13 @@ def parse_arms(texts: Sequence[str]) -> tuple[Arm, ...]:
     """
     arms = tuple(parse_arm(text) for text in texts)
     if not arms:
-        raise InputError("no arms to compare; pass --arms, e.g. plain,probe,probe+dihedral")
+        raise InputError("no arms to compare; pass `arms`, e.g. plain,probe,probe+dihedral")
     for arm in arms:
         if arms.count(arm) > 1:
-            raise InputError(f"--arms names {arm} twice")
+            raise InputError(f"`arms` names {arm} twice")
     return arms
 
 
-def _unknown(what: str, name: str, known: Sequence[str], text: str) -> str:
+def _unknown(what: str, name: str, known: Iterable[str], text: str) -> UnknownNameError:
     where = "" if name == text else f" in {text!r}"
-    return f"there is no {what} {name!r}{where}{known_names(name, known)}"
+    return UnknownNameError(f"there is no {what} {name!r}{where}{known_names(name, known)}")

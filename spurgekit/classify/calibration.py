@@ -10,7 +10,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from spurgekit.classify.model_info import Calibration
-from spurgekit.classify.scores import ece
+from spurgekit.classify.scores import value_of
 from spurgekit.errors import InputError
 
 if TYPE_CHECKING:
@@ -156,8 +156,8 @@ def calibrate(
         method=method,
         tiles=len(t),
         groups=0 if groups is None else int(parts.max()) + 1,
-        ece_before=ece(before, t),
-        ece_after=ece(after, t),
+        ece_before=value_of("ece", before, t),
+        ece_after=value_of("ece", after, t),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,10 +22,25 @@ from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.precision import put_on
 from spurgekit.devices import choose_device
-from spurgekit.errors import ModelError
+from spurgekit.errors import InputError, ModelError
 
 WEIGHTS = "model.safetensors"
 PREDICTIONS = "test_predictions.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class TilePredictions:
+    """What a model says of tiles.
+
+    Attributes
+    ----------
+    probabilities : ndarray of float32, shape (n, classes)
+    features : ndarray of float32, shape (n, d), or None
+        The mean over their views of what the classifier is shown of them; None where they were not asked for.
+    """
+
+    probabilities: NDArray[np.float32]
+    features: NDArray[np.float32] | None = None
 
 
 class TileClassifier:
@@ -34,6 +50,7 @@ class TileClassifier:
     ----------
     info : ModelInfo
     network : Network
+    device : torch.device
     folder : pathlib.Path or None
         Where it was read from.
     prevalence : tuple of float or None
@@ -49,12 +66,12 @@ class TileClassifier:
         prevalence: tuple[float, ...] | None = None,
     ) -> None:
         self.info = info
+        self.device = device
         self.folder = folder
         self.prevalence = prevalence
         self.network = put_on(Network(network, unit_features=info.unit_features), device).eval()
         self._preprocess = Preprocess(info.image_size_px, info.mean, info.std, device, info.dtype)
 
-    @torch.inference_mode()
     def predict(self, tiles: Pixels) -> NDArray[np.float32]:
         """Return class probabilities.
 
@@ -68,11 +85,27 @@ class TileClassifier:
         -------
         ndarray of float32, shape (n, classes)
         """
-        logits = self.network.averaged(self._preprocess(tiles), self.info.views)
+        return self.predictions(tiles).probabilities
+
+    @torch.inference_mode()
+    def predictions(self, tiles: Pixels, *, features: bool = False) -> TilePredictions:
+        """Return class probabilities, and if asked for the features that they come from.
+
+        Parameters
+        ----------
+        tiles : ndarray, shape (n, bands, height, width)
+            See :meth:`predict`.
+        features : bool
+        """
+        logits, seen = self.network.averaged(self._preprocess(tiles), self.info.views, features=features)
         found = np.asarray((logits / self.info.temperature).softmax(dim=1).cpu().numpy(), dtype=np.float32)
-        if self.prevalence is None:
-            return found
-        return shift_prevalence(found, self.info.training_counts, self.prevalence).astype(np.float32)
+        if self.prevalence is not None:
+            found = shift_prevalence(found, self.info.training_counts, self.prevalence).astype(np.float32)
+        return TilePredictions(found, None if seen is None else np.asarray(seen.cpu().numpy(), np.float32))
+
+    def parameters(self) -> dict[str, object]:
+        """Return how the model looks at tiles, for a record of what was done with it."""
+        return {"device": str(self.device), "views": self.info.views, "prevalence": self.prevalence}
 
 
 def save_model(folder: Path, info: ModelInfo, network: nn.Module) -> None:
@@ -83,20 +116,25 @@ def save_model(folder: Path, info: ModelInfo, network: nn.Module) -> None:
 
 
 def load_model(
-    folder: Path, device: str = "auto", *, views: Literal[1, 8] | None = None, prevalence: str | None = None
+    folder: str | Path, device: str = "auto", *, views: Literal[1, 8] | None = None, prevalence: str | None = None
 ) -> TileClassifier:
     """Load a model folder.
 
     Parameters
     ----------
-    folder : pathlib.Path
+    folder : str or pathlib.Path
     device : str
+        cpu, cuda, cuda:1, ...; auto is a GPU if there is one.
     views : {1, 8}, optional
         Turns of a tile to average over, if not as many as the model was tested with: one is eight times as fast.
     prevalence : str, optional
         How common the classes are expected to be, where that is not as in training; see
         :func:`spurgekit.classify.prevalence.parse_prevalence`. What ``info`` says of the held-out test is then of the
         probabilities so corrected.
+
+    Returns
+    -------
+    TileClassifier
 
     Raises
     ------
@@ -111,6 +149,8 @@ def load_model(
     if shares is not None:
         info = _tested_at(folder, info, shares)
     if views is not None:
+        if views not in (1, 8):
+            raise InputError(f"`views={views!r}` cannot be; pass 1 or 8")
         info = info.model_copy(update={"views": views})
     network = make_backbone(
         info.backbone,
@@ -138,7 +178,7 @@ def _tested_at(folder: Path, info: ModelInfo, shares: tuple[float, ...]) -> Mode
         probabilities = table[[f"p({name})" for name in info.classes]].to_numpy(np.float64)
         targets = table["class"].map({name: i for i, name in enumerate(info.classes)}).to_numpy(np.int64)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{file} is missing or damaged, and --prevalence needs it; train the model again") from error
+        raise ModelError(f"{file} is missing or damaged, and `prevalence` needs it; train the model again") from error
     probabilities /= probabilities.sum(axis=1, keepdims=True)  # they were rounded
     shifted = shift_prevalence(probabilities, info.training_counts, shares)
     metrics = score(shifted, targets)

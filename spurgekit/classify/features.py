@@ -15,7 +15,8 @@ from torch import nn
 from spurgekit.augment import Augmentation
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tile_reader import batches, read_tile
-from spurgekit.classify.training.precision import Precision, autocast, pick_precision, put_on
+from spurgekit.classify.training.finetune_options import Precision
+from spurgekit.classify.training.precision import autocast, pick_precision, put_on
 from spurgekit.dihedral import VIEWS, views_of
 from spurgekit.errors import ModelError
 from spurgekit.progress import Progress, silent
@@ -54,7 +55,7 @@ class FeatureStore:
         self.dtype = pick_precision(device, precision)
         self.progress = progress
         self._known: dict[tuple[str, str], Features] = {}
-        self._means: dict[Path, NDArray[np.float64]] = {}
+        self._means: dict[tuple[int, bool, Path], NDArray[np.float64]] = {}
 
     def views(self, tiles: pd.DataFrame, views: Sequence[int]) -> Features:
         """Return features of tiles as they are seen turned and mirrored; of each file once, under however many ids it goes.
@@ -73,14 +74,24 @@ class FeatureStore:
         names = [f"view {view}" for view in views]
         return self._all(tiles.assign(name=tiles["path"].map(str)), names, lambda batch, _: self._views(batch, views))
 
-    def mean_of_views(self, tiles: pd.DataFrame) -> NDArray[np.float64]:
-        """Return the mean of the features of the 8 views of tiles, each of length 1; shape (tiles, d)."""
-        paths = tiles["path"].tolist()
-        new = tiles[[path not in self._means for path in paths]]
+    def mean_of_views(self, tiles: pd.DataFrame, *, views: int = VIEWS, unit_features: bool = True) -> NDArray[np.float64]:
+        """Return the mean of the features of the first views of tiles, shape (tiles, d).
+
+        Parameters
+        ----------
+        tiles : pandas.DataFrame
+            With tile_id and path.
+        views : int
+        unit_features : bool
+            Whether the features of each view are scaled to length 1 first.
+        """
+        keys = [(views, unit_features, path) for path in tiles["path"]]
+        new = tiles[[key not in self._means for key in keys]]
         if len(new):
-            means = unit(self.views(new, range(VIEWS))).mean(axis=1)
-            self._means.update(zip(new["path"], means, strict=True))
-        return np.stack([self._means[path] for path in paths])
+            features = self.views(new, range(views))
+            means = (unit(features) if unit_features else features.astype(np.float64)).mean(axis=1)
+            self._means.update(zip([(views, unit_features, path) for path in new["path"]], means, strict=True))
+        return np.stack([self._means[key] for key in keys])
 
     def altered(self, tiles: pd.DataFrame, augmentation: Augmentation, copies: int) -> Features:
         """Return features of copies of tiles, each altered by itself; what is done to a copy depends on the tile's id alone.
@@ -141,7 +152,7 @@ class FeatureStore:
             found: Features = self.backbone(images).float().cpu().numpy()
         if not np.isfinite(found).all():
             raise ModelError(
-                "the backbone's features are not finite; its weights are damaged, or --image-size does not suit it"
+                "the backbone's features are not finite; its weights are damaged, or `image_size_px` does not suit it"
             )
         return found
 

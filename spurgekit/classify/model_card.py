@@ -8,18 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spurgekit.classify.arms import RECIPES, parse_arm
+from spurgekit.classify.arms import parse_arm
+from spurgekit.classify.metrics import METRICS
 from spurgekit.classify.model_info import ModelInfo
-from spurgekit.dataset.dataset_card import describe_split
 from spurgekit.text import counted
-
-METRICS = {
-    "balanced_accuracy": "balanced accuracy",
-    "auroc": "AUROC",
-    "f1": "F1",
-    "brier": "Brier score",
-    "ece": "expected calibration error",
-}
 
 MOST_PLACES = 40
 """Places that the card lists one by one."""
@@ -42,15 +34,15 @@ def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: 
     lines += [
         f"# {title}",
         "",
-        f"Arm `{info.arm}`: {RECIPES[parse_arm(info.arm).recipe]}. The backbone is `{info.backbone}` (weights "
+        f"Arm `{info.arm}`: {parse_arm(info.arm).recipe.description}. The backbone is `{info.backbone}` (weights "
         f"{weights}). It looks at tiles of {info.tile_size_px} px{_on_the_ground(info)}, {_bands(info)}, resized to "
         f"{info.image_size_px} px; it learned from {_counts(info)}.",
         "",
         "## Held-out test",
         "",
         f"Balanced accuracy {info.held_out.balanced_accuracy:.3f} on {len(tested)} tiles"
-        + "".join(f", {METRICS[name]} {value:.3f}" for name, value in info.held_out.metrics.items() if name in METRICS)
-        + f". {describe_split(info.held_out.split)} The test side was looked at once.",
+        + "".join(f", {METRICS[name].words} {value:.3f}" for name, value in info.held_out.metrics.items() if name in METRICS)
+        + f". {info.held_out.split.describe()} The test side was looked at once.",
         "",
         "| true \\ predicted | " + " | ".join(info.classes) + " |",
         "| --- |" + " ---: |" * len(info.classes),
@@ -94,7 +86,7 @@ def _header(info: ModelInfo, title: str) -> str:
             dataset_type="imagefolder",
             dataset_name="places of the same survey that were held out",
             metric_type=name,
-            metric_name=METRICS[name],
+            metric_name=METRICS[name].words,
             metric_value=value,
         )
         for name, value in scores.items()

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from spurgekit.dataset.split_info import SplitInfo
 from spurgekit.errors import ModelError
 
 DESCRIPTION = "model.json"
@@ -23,7 +24,7 @@ class HeldOut(BaseModel):
         Row: true class, column: predicted class, in the order of the classes.
     metrics : dict
         Further ones by name: auroc, f1, brier, ece.
-    split : dict
+    split : SplitInfo
         How the places were held out.
     """
 
@@ -32,7 +33,7 @@ class HeldOut(BaseModel):
     balanced_accuracy: float
     confusion_matrix: tuple[tuple[int, ...], ...]
     metrics: dict[str, float] = {}
-    split: dict[str, Any]
+    split: SplitInfo
 
 
 class Calibration(BaseModel):
@@ -122,8 +123,22 @@ class ModelInfo(BaseModel):
         return len(self.mean)
 
 
-def read_model_info(folder: Path) -> ModelInfo:
-    """Read ``model.json`` of a model folder."""
+def read_model_info(folder: str | Path) -> ModelInfo:
+    """Read ``model.json`` of a model folder.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+
+    Returns
+    -------
+    ModelInfo
+
+    Raises
+    ------
+    ModelError
+        If there is none, or it is damaged.
+    """
     file = Path(folder) / DESCRIPTION
     if not file.is_file():
         what = "holds no model.json" if Path(folder).is_dir() else "does not exist"

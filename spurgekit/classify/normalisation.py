@@ -145,7 +145,7 @@ def _summarise(mean: NDArray[np.float64], std: NDArray[np.float64], kind: TileKi
     constant = std <= CONSTANT * np.abs(mean)
     unit = WHITE if kind.dtype == "uint8" else 1
     notes = tuple(
-        f"band {i + 1} is {mean[i]:g} everywhere and tells nothing apart; leave it out with --bands"
+        f"band {i + 1} is {mean[i]:g} everywhere and tells nothing apart; leave it out with `bands`"
         for i in np.flatnonzero(constant)
     )
     return BandStatistics(

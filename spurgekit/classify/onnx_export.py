@@ -72,8 +72,8 @@ class WholeModel(nn.Module):
         return torch.softmax(logits / self.temperature, dim=1)
 
 
-def export_onnx(
-    model: Path, out: Path, *, opset: int = OPSET, views: Literal[1, 8] | None = None, overwrite: bool = False
+def export_model(
+    model: str | Path, out: str | Path, *, opset: int = OPSET, views: Literal[1, 8] | None = None, overwrite: bool = False
 ) -> Path:
     """Write a model folder as one ONNX file, checked to give the same probabilities.
 
@@ -85,9 +85,9 @@ def export_onnx(
 
     Parameters
     ----------
-    model : pathlib.Path
+    model : str or pathlib.Path
         Model folder.
-    out : pathlib.Path
+    out : str or pathlib.Path
         File to write.
     opset : int
         Version of ONNX's operators.
@@ -111,15 +111,15 @@ def export_onnx(
     """
     out = Path(out)
     if out.is_dir():
-        raise OutputExistsError(f"{out} is a folder; pass a file with --out")
+        raise OutputExistsError(f"{out} is a folder; pass a file with `out`")
     if out.exists() and not overwrite:
-        raise OutputExistsError(f"{out} exists already; pass --overwrite to replace it, or another --out")
+        raise OutputExistsError(f"{out} exists already; pass `overwrite` to replace it, or another `out`")
     _check_packages()
     classifier = load_model(model, "cpu")
     info = classifier.info
     size = sum(value.numel() * value.element_size() for value in classifier.network.state_dict().values())
     if size > LARGEST_BYTES:
-        raise ModelError(f"{model} holds {size / 2**30:.1f} GiB of weights and one ONNX file 2 GiB; train a smaller --backbone")
+        raise ModelError(f"{model} holds {size / 2**30:.1f} GiB of weights and one ONNX file 2 GiB; train a smaller `backbone`")
     # Weights in channels-last order would be written with a transposition each.
     network = classifier.network.float().to(memory_format=torch.contiguous_format)
     whole = WholeModel(network, info, views or info.views).eval()
@@ -220,7 +220,7 @@ def _check_equal(whole: WholeModel, info: ModelInfo, file: Path) -> None:
         if not difference <= TOLERANCE:  # NaN included
             raise ModelError(
                 f"the ONNX export of {info.backbone} differs from the model by {difference:.1g} in a probability; "
-                "nothing was written: update onnxscript and onnxruntime, or use another --backbone"
+                "nothing was written: update onnxscript and onnxruntime, or use another `backbone`"
             )
 
 

@@ -17,6 +17,9 @@ from torch import nn
 C_VALUES = (1.0, 10.0, 100.0, 1e3, 1e4)
 """Inverse strengths C of the L2 c to choose from, for features of length 1."""
 
+PLAIN_C = 0.1
+"""Of the recipe ``plain``, whose features are not scaled."""
+
 LEAVE_ONE_OUT = 64
 """Up to so many tiles each is left out in turn; of more, whole groups are."""
 

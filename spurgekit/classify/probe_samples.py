@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,16 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spurgekit.augment.manifest import labels
-from spurgekit.classify.arms import Arm
+from spurgekit.classify.arms import Arm, Recipe
 from spurgekit.classify.features import FeatureStore, unit
-from spurgekit.classify.probe import C_VALUES, Array, Probe, ProbeSamples, fit_probe
+from spurgekit.classify.probe import Array, Probe, ProbeSamples, fit_probe
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
 
 COPIES = 8
 """Copies of each tile where an augmentation draws at random: as many as there are views."""
-
-PLAIN_C = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +57,9 @@ class SupportSet:
         return np.asarray(self.tiles["target"], np.int64)
 
 
-def describe(store: FeatureStore, tiles: pd.DataFrame, recipe: str) -> Array:
-    """Return what a recipe knows of tiles, shape (n, d).
-
-    For ``plain`` the features; for ``probe`` the mean of the features of the 8 views, each of length 1.
-    """
-    if recipe == "plain":
-        return store.views(tiles, (0,))[:, 0].astype(np.float64)
-    return store.mean_of_views(tiles)
+def tile_features(store: FeatureStore, tiles: pd.DataFrame, recipe: Recipe) -> Array:
+    """Return what a recipe knows of tiles: the mean over its views of the features of a frozen backbone, shape (n, d)."""
+    return store.mean_of_views(tiles, views=recipe.views, unit_features=recipe.unit_features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,32 +68,37 @@ class ProbeUnit:
 
     Attributes
     ----------
+    recipe : Recipe
     samples : ProbeSamples
     tiles : ndarray, shape (n, d)
     targets : ndarray of int, shape (n,)
     groups : ndarray, shape (n,), or None
-    c_values : tuple of float
     seed : int
     """
 
+    recipe: Recipe
     samples: ProbeSamples
     tiles: Array
     targets: NDArray[np.int64]
     groups: NDArray[np.object_] | None
-    c_values: tuple[float, ...]
     seed: int
 
-    def solve(self) -> Probe:
-        """Fit the classifier."""
-        return fit_probe(self.samples, self.tiles, self.targets, groups=self.groups, c_values=self.c_values, seed=self.seed)
+    def fit(self) -> Probe:
+        """Fit the classifier as the recipe does."""
+        if self.recipe.fit is None:
+            raise ValueError(f"the recipe {self.recipe.name} fits nothing to features")
+        return self.recipe.fit(self)
+
+    def solve(self, *, c_values: Sequence[float]) -> Probe:
+        """Fit a logistic regression; of several values of C, that which predicts best what is left out."""
+        return fit_probe(self.samples, self.tiles, self.targets, groups=self.groups, c_values=c_values, seed=self.seed)
 
 
 def probe_unit(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeUnit:
     """Return what the classifier of an arm whose backbone is frozen is fitted to."""
-    tiles = describe(store, support.tiles, arm.recipe)
+    tiles = tile_features(store, support.tiles, arm.recipe)
     groups = support.tiles["group"].to_numpy(object) if "group" in support.tiles else None
-    c_values = (PLAIN_C,) if arm.recipe == "plain" else C_VALUES
-    return ProbeUnit(draw_samples(store, support, arm, tiles), tiles, support.targets, groups, c_values, support.seed)
+    return ProbeUnit(arm.recipe, draw_samples(store, support, arm, tiles), tiles, support.targets, groups, support.seed)
 
 
 def draw_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Array) -> ProbeSamples:
@@ -111,7 +110,7 @@ def draw_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
     Parameters
     ----------
     tiles : ndarray, shape (n, d)
-        What :func:`describe` says of the real ones, which are their samples where nothing is done to them.
+        What :func:`tile_features` says of the real ones, which are their samples where nothing is done to them.
     """
     samples = _own_samples(store, support, arm, tiles)
     if arm.has("duplicate"):
@@ -140,7 +139,12 @@ def _own_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
         copies = found.shape[1]
         features, shares = found.reshape(n * copies, -1), np.repeat(np.eye(n), copies, axis=0)
     labels = shares @ np.eye(support.classes)[targets]
-    return ProbeSamples(unit(features), labels, np.full(len(features), 1 / copies), shares > 0)
+    return ProbeSamples(
+        unit(features) if arm.recipe.unit_features else features.astype(np.float64),
+        labels,
+        np.full(len(features), 1 / copies),
+        shares > 0,
+    )
 
 
 def _extra_samples(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeSamples:
@@ -156,7 +160,7 @@ def _extra_samples(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeS
     owners = extra["owner"].to_numpy()[:, None] == support.tiles["tile_id"].to_numpy()[None]
     share = np.divide(weights, total[number], out=np.zeros(len(weights)), where=total[number] > 0)
     return ProbeSamples(
-        describe(store, extra, arm.recipe),
+        tile_features(store, extra, arm.recipe),
         targets,
         np.bincount(row, support.mixing * share * real[number], minlength=len(extra)).astype(np.float64),
         owners.astype(np.bool_),

@@ -48,6 +48,32 @@ class HeldOutLogits:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingTask:
+    """What a recipe trains.
+
+    Attributes
+    ----------
+    setup : Setup
+    store : FeatureStore
+    support : SupportSet
+    arm : Arm
+    finetuning : FinetuneOptions
+        Of training in steps; augmentation, precision and seed are the arm's and the support set's.
+    checkpoint : pathlib.Path, optional
+        Where training in steps leaves off and goes on.
+    progress : Progress
+    """
+
+    setup: Setup
+    store: FeatureStore
+    support: SupportSet
+    arm: Arm
+    finetuning: FinetuneOptions
+    checkpoint: Path | None = None
+    progress: Progress = silent
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
     """What training gives.
 
@@ -68,31 +94,15 @@ class Trained:
     notes: tuple[str, ...] = ()
 
 
-def train_arm(
-    setup: Setup,
-    store: FeatureStore,
-    support: SupportSet,
-    arm: Arm,
-    finetuning: FinetuneOptions,
-    *,
-    checkpoint: Path | None = None,
-    progress: Progress = silent,
-) -> Trained:
-    """Train what an arm says on a support set.
-
-    Parameters
-    ----------
-    finetuning : FinetuneOptions
-        Of training in steps; recipe, augmentation, precision and seed are the arm's and the support set's.
-    checkpoint : pathlib.Path, optional
-        Where training in steps leaves off and goes on.
-    """
-    if not arm.is_frozen:
-        return _train_finetuned(setup, support, arm, finetuning, checkpoint, progress)
-    probe = probe_unit(store, support, arm).solve()
-    network = setup.network(support.classes, unit_features=arm.recipe == "probe")
+def train_arm(task: TrainingTask) -> Trained:
+    """Train what an arm says on a support set."""
+    recipe = task.arm.recipe
+    if recipe.train is not None:
+        return recipe.train(task)
+    probe = probe_unit(task.store, task.support, task.arm).fit()
+    network = task.setup.network(task.support.classes, unit_features=recipe.unit_features)
     network.classifier.load_state_dict(probe.layer().state_dict())
-    return Trained(network, 1 if arm.recipe == "plain" else 8, left_out_logits(probe, support))
+    return Trained(network, recipe.views, left_out_logits(probe, task.support))
 
 
 def left_out_logits(probe: Probe, support: SupportSet) -> HeldOutLogits | None:
@@ -104,18 +114,19 @@ def left_out_logits(probe: Probe, support: SupportSet) -> HeldOutLogits | None:
     return HeldOutLogits(probe.left_out[known], support.targets[known], groups)
 
 
-def _train_finetuned(
-    setup: Setup, support: SupportSet, arm: Arm, finetuning: FinetuneOptions, checkpoint: Path | None, progress: Progress
-) -> Trained:
+def train_in_steps(task: TrainingTask, *, learning: Literal["adapters", "all"]) -> Trained:
+    """Train a backbone, or adapters on it, and a new classifier in steps."""
+    setup, support, arm, finetuning = task.setup, task.support, task.arm, task.finetuning
     held_out = _validation(support) if finetuning.early_stopping else np.zeros(len(support.tiles), np.bool_)
     learned, validation = support.tiles[~held_out], support.tiles[held_out]
     extra = support.extra
     if len(extra):
         extra = extra[extra["owner"].isin(learned["tile_id"])]
-    network = put_on(setup.network(support.classes, seed=seed_of(support.seed, "classifier")), setup.preprocess.device)
+    network = setup.network(support.classes, unit_features=arm.recipe.unit_features, seed=seed_of(support.seed, "classifier"))
+    network = put_on(network, setup.preprocess.device)
     options = replace(
         finetuning,
-        recipe="lora" if arm.recipe == "lora" else "finetune",
+        learning=learning,
         steps=finetuning.steps * (2 if arm.has("longer") else 1),
         augment=arm.augmentation,
         precision=setup.options.precision,
@@ -128,14 +139,14 @@ def _train_finetuned(
         tiles,
         options,
         validation=_tiles(validation.assign(weight=1.0), support) if len(validation) else None,
-        checkpoint=checkpoint,
-        progress=progress,
+        checkpoint=task.checkpoint,
+        progress=task.progress,
     )
     # Classes were drawn evenly; the probabilities are to hold where they are as common as in the training set.
     shares = np.bincount(support.targets, minlength=support.classes) / len(support.tiles)
     with torch.no_grad():
         network.classifier.bias.add_(torch.from_numpy(np.log(shares / np.asarray(report.prior))).to(network.classifier.bias))
-    trained = Trained(network, 8, None, tuple(report.notes))
+    trained = Trained(network, arm.recipe.views, None, tuple(report.notes))
     if not len(validation):
         return trained
     logits = tile_logits(setup, trained, validation)
@@ -157,7 +168,7 @@ def tile_logits(setup: Setup, trained: Trained, tiles: pd.DataFrame) -> NDArray[
     ahead = setup.preprocess.device.type != "cpu"
     for batch in batches(tiles["path"].tolist(), setup.options.batch_size, ahead=ahead):
         with autocast(setup.preprocess.device, dtype):
-            logits = network.averaged(setup.preprocess(batch), trained.views)
+            logits, _ = network.averaged(setup.preprocess(batch), trained.views)
         found.append(logits.double().cpu().numpy())
     return np.concatenate(found)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spurgekit.classify.scores import brier, ece
+from spurgekit.classify.scores import value_of
 from spurgekit.errors import InputError
 from spurgekit.outputs import output_file
 
@@ -50,7 +50,7 @@ def write_reliability(
     InputError
         If there are no tiles, or the input is not as described.
     """
-    error, score = ece(probabilities, targets), brier(probabilities, targets)  # which check the input
+    error, score = (value_of(name, probabilities, targets) for name in ("ece", "brier"))  # which check the input
     if len(classes) != probabilities.shape[1]:
         raise InputError(f"there are {len(classes)} names for probabilities of {probabilities.shape[1]} classes")
     from matplotlib import rc_context

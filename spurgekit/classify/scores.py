@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spurgekit.classify.metrics import METRICS
+from spurgekit.classify.place_sums import BINS, PlaceSums
 from spurgekit.errors import InputError
-
-BINS = 15
-"""Bins of confidence, as in Guo et al. 2017."""
 
 ROUNDING = 1e-6
 """How far beyond 0 and 1 a softmax of float32 may lie."""
@@ -41,7 +40,7 @@ class Bins(NamedTuple):
 
 
 def score(probabilities: Probabilities, targets: Targets) -> dict[str, float]:
-    """Return all scores by name.
+    """Return all metrics by name.
 
     Parameters
     ----------
@@ -52,82 +51,35 @@ def score(probabilities: Probabilities, targets: Targets) -> dict[str, float]:
     Returns
     -------
     dict
-        balanced_accuracy, auroc, f1, brier, ece.
+        Of each metric of :data:`~spurgekit.classify.metrics.METRICS`; NaN where it is not defined.
 
     Raises
     ------
     InputError
         If there are no tiles, a probability is not a number from 0 to 1, or a target is no class.
     """
-    functions = (balanced_accuracy, auroc, f1, brier, ece)
-    return {function.__name__: function(probabilities, targets) for function in functions}
+    return {name: value_of(name, probabilities, targets) for name in METRICS}
+
+
+def value_of(metric: str, probabilities: Probabilities, targets: Targets) -> float:
+    """Return the value of one metric; see :func:`score`.
+
+    Examples
+    --------
+    >>> value_of("brier", np.array([[0.5, 0.5], [0.0, 1.0]]), np.array([0, 1]))
+    0.125
+    """
+    probabilities, targets = _checked(probabilities, targets)
+    sums = PlaceSums.of(np.zeros(len(targets), np.intp), targets, probabilities, 1)
+    return float(METRICS[metric].value(sums, np.ones((1, 1)))[0])
 
 
 def confusion(probabilities: Probabilities, targets: Targets) -> NDArray[np.int64]:
     """Return tiles by true class (row) and predicted class (column), shape (classes, classes)."""
     probabilities, targets = _checked(probabilities, targets)
-    from sklearn.metrics import confusion_matrix
-
-    labels = np.arange(probabilities.shape[1])
-    return np.asarray(confusion_matrix(targets, probabilities.argmax(axis=1), labels=labels), np.int64)
-
-
-def balanced_accuracy(probabilities: Probabilities, targets: Targets) -> float:
-    """Return the mean recall over the classes that are present among the targets."""
-    matrix = confusion(probabilities, targets)
-    tiles = matrix.sum(axis=1)
-    return float((np.diag(matrix)[tiles > 0] / tiles[tiles > 0]).mean())
-
-
-def auroc(probabilities: Probabilities, targets: Targets) -> float:
-    """Return the area under the ROC curve.
-
-    Of two classes it is that of the second one's probability; of more, the mean over the classes of each against the rest
-    (Provost & Domingos 2000, every class counting alike). NaN where a class is missing among the targets.
-    """
-    probabilities, targets = _checked(probabilities, targets)
-    from sklearn.metrics import roc_auc_score
-
     classes = probabilities.shape[1]
-    if len(np.unique(targets)) < classes:
-        return float("nan")
-    ranked = range(1, 2) if classes == 2 else range(classes)
-    return float(np.mean([roc_auc_score(targets == number, probabilities[:, number]) for number in ranked]))
-
-
-def f1(probabilities: Probabilities, targets: Targets) -> float:
-    """Return the mean F1 over the classes after the first, which is absence.
-
-    A class that is neither present nor predicted is left out of the mean; NaN where all are.
-    """
-    probabilities, targets = _checked(probabilities, targets)
-    from sklearn.metrics import f1_score
-
-    labels = np.arange(1, probabilities.shape[1])
-    each = f1_score(targets, probabilities.argmax(axis=1), labels=labels, average=None, zero_division=np.nan)
-    return float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
-
-
-def brier(probabilities: Probabilities, targets: Targets) -> float:
-    """Return the Brier score: the mean over tiles of half the squared differences from the truth, 0 (best) to 1.
-
-    For two classes it is the mean squared difference of the second one's probability (Brier 1950, halved).
-    """
-    probabilities, targets = _checked(probabilities, targets)
-    truth = np.eye(probabilities.shape[1])[targets]
-    return float(((probabilities - truth) ** 2).sum(axis=1).mean() / 2)
-
-
-def ece(probabilities: Probabilities, targets: Targets, *, bins: int = BINS) -> float:
-    """Return the expected calibration error of the predicted class, 0 (best) to 1.
-
-    The mean over tiles of the gap between confidence and share of right predictions in their bin (Guo et al. 2017, eq. 3).
-    Few tiles make it too large: bins of a few tiles stray from their confidence by chance.
-    """
-    found = confidence_bins(probabilities, targets, bins=bins)
-    filled = found.counts > 0
-    gaps = np.abs(found.right[filled] - found.counts[filled] * found.confidence[filled])
-    return float(gaps.sum() / found.counts.sum())
+    pairs = targets * classes + probabilities.argmax(axis=1)
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def confidence_bins(probabilities: Probabilities, targets: Targets, *, bins: int = BINS) -> Bins:

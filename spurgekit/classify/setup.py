@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from torch import nn
 
+from spurgekit.classify.backbone_options import BackboneOptions
 from spurgekit.classify.features import FeatureStore
 from spurgekit.classify.normalisation import band_statistics, normalisation
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tile_reader import DType
 from spurgekit.classify.timm_backbone import make_backbone
-from spurgekit.classify.training.finetune_options import FinetuneOptions
 from spurgekit.classify.training.network import Network
-from spurgekit.classify.training.precision import Precision
 from spurgekit.devices import choose_device
 from spurgekit.errors import InputError, ModelError
-from spurgekit.outputs import write_provenance
 from spurgekit.progress import Progress, silent
 
 PRETRAINED = "vit_small_patch14_reg4_dinov2.lvd142m"
@@ -32,98 +30,6 @@ UNTRAINED = "resnet18"
 """Taken with random weights where none is named: small, and textures can be told apart by it."""
 
 DEFAULT_SIZE_PX = 224
-
-
-@dataclass(frozen=True, slots=True)
-class BackboneOptions:
-    """Which backbone, with which weights.
-
-    Attributes
-    ----------
-    backbone : str, optional
-        timm's name. Default: what the folder of the weights says, else DINOv2's small vision transformer at 252 px, or
-        ``resnet18`` where there are to be no pretrained weights.
-    weights : pathlib.Path, optional
-        Local safetensors, or a folder with ``model.safetensors`` as the Hub has it; without them the pretrained ones are
-        fetched.
-    pretrained : bool
-        False gives random weights where there is no local file.
-    backbone_options : mapping
-        Further arguments of ``timm.create_model``.
-    image_size_px : int, optional
-        Side to resize tiles to; by default the one that the backbone was trained on.
-    mean, std : tuple of float, optional
-        Normalisation per band; by default the backbone's for RGB, else that of the training tiles.
-    batch_size : int
-    precision : {"auto", "float32", "bfloat16"}
-        See :func:`spurgekit.classify.training.precision.pick_precision`.
-    device : str
-    seed : int
-    """
-
-    backbone: str | None = None
-    weights: Path | None = None
-    pretrained: bool = True
-    backbone_options: Mapping[str, Any] = field(default_factory=dict)
-    image_size_px: int | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    batch_size: int = 32
-    precision: Precision = "auto"
-    device: str = "auto"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise InputError(f"--batch-size {self.batch_size} is too small; pass 1 or more")
-        if self.image_size_px is not None and self.image_size_px < 32:
-            raise InputError(f"--image-size {self.image_size_px} is too small for the backbones of timm; pass 32 or more")
-
-    @property
-    def has_weights(self) -> bool:
-        """Whether weights are not random."""
-        return self.pretrained or self.weights is not None
-
-    def described(self) -> str:
-        """Return where the weights are from."""
-        if self.weights is not None:
-            return f"from {self.weights.name}"
-        return "pretrained" if self.pretrained else f"random (seed {self.seed})"
-
-
-@dataclass(frozen=True, slots=True)
-class ArmOptions(BackboneOptions):
-    """What arms need beside a backbone.
-
-    Attributes
-    ----------
-    synthetic : pathlib.Path or mapping of str to pathlib.Path, optional
-        An ``augmented/`` folder, for ``+synthetic``; or several by name, for ``+synthetic:NAME``.
-    mixing : float, optional
-        Share of synthetic or retrieved tiles; by default it depends on the number of tiles.
-    finetuning : FinetuneOptions
-        Of ``lora`` and ``finetune``; recipe, augmentation, precision and seed are those of the arm.
-    """
-
-    synthetic: Path | Mapping[str, Path] | None = None
-    mixing: float | None = None
-    finetuning: FinetuneOptions = field(default_factory=FinetuneOptions)
-
-    def write_provenance(self, folder: Path, dataset: Path, backbone: str) -> None:
-        """Write ``provenance.json`` of what was made with these options."""
-        parameters = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        write_provenance(folder, parameters={**parameters, "backbone": backbone}, inputs=self.inputs(dataset))
-
-    def inputs(self, dataset: Path) -> list[Path]:
-        """Return the files and folders that it is made from."""
-        return [path for path in (Path(dataset), self.weights, *self.folders.values()) if path is not None]
-
-    @property
-    def folders(self) -> dict[str, Path]:
-        """Folders of synthetic tiles by name; the name of one that has none is empty."""
-        if isinstance(self.synthetic, Mapping):
-            return {name: Path(path) for name, path in self.synthetic.items()}
-        return {} if self.synthetic is None else {"": Path(self.synthetic)}
 
 
 @dataclass(frozen=True)
@@ -212,11 +118,13 @@ def set_up(options: BackboneOptions, training: pd.DataFrame, progress: Progress 
     size_px = options.image_size_px or (config.get("input_size") or (3, DEFAULT_SIZE_PX))[-1]
     own_mean, own_std = normalisation(config, statistics, pretrained=options.has_weights)
     mean, std = options.mean or own_mean, options.std or own_std
-    for option, values in (("--mean", mean), ("--std", std)):
+    for option, values in (("mean", mean), ("std", std)):
         if len(values) != statistics.bands:
-            raise InputError(f"{option} has {len(values)} numbers, the tiles have {statistics.bands} bands; pass one for each")
+            raise InputError(
+                f"`{option}` has {len(values)} numbers, the tiles have {statistics.bands} bands; pass one for each"
+            )
     if not all(value > 0 for value in std):
-        raise InputError(f"--std {','.join(map(str, std))} has a number that is not positive")
+        raise InputError(f"`std={std}` has a number that is not positive")
     preprocess = Preprocess(size_px, mean, std, choose_device(options.device), statistics.dtype)
     return Setup(name, options, backbone, preprocess, size_px, mean, std, statistics.dtype, statistics.notes)
 
@@ -228,5 +136,5 @@ def _named_by(weights: Path | None) -> str | None:
     try:
         name = json.loads(file.read_text(encoding="utf-8")).get("architecture")
     except (ValueError, AttributeError) as error:
-        raise ModelError(f"{file} is damaged; pass --backbone with the name of what the weights are for") from error
+        raise ModelError(f"{file} is damaged; pass as `backbone` the name of what the weights are for") from error
     return str(name) if name else None

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +27,13 @@ from threadpoolctl import threadpool_limits
 from spurgekit.augment.manifest import MANIFEST, check_sources, labels, read_manifest
 from spurgekit.augment.support_sets import ALL_TILES, SupportSetKey, tiles_of
 from spurgekit.classify.arms import parse_arm
+from spurgekit.classify.backbone_options import BackboneOptions
 from spurgekit.classify.calibration import calibrate
 from spurgekit.classify.probe import Array
-from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, describe, probe_unit
+from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, probe_unit, tile_features
 from spurgekit.classify.recipes import left_out_logits
-from spurgekit.classify.setup import BackboneOptions, Setup, set_up
-from spurgekit.classify.synthetic_weights_options import ConfidenceOptions
+from spurgekit.classify.setup import Setup, set_up
+from spurgekit.classify.weigh_options import WeighOptions
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.dataset.places import places
 from spurgekit.errors import InputError
@@ -75,7 +76,7 @@ class ClassConfidence:
 
 
 @dataclass(frozen=True, slots=True)
-class ConfidenceReport:
+class WeighReport:
     """What was weighed.
 
     Attributes
@@ -123,13 +124,13 @@ def agreement(targets: Array, probabilities: Array) -> Array:
 
 
 def weigh_synthetic(
-    augmented: Path,
-    dataset: Path,
-    options: ConfidenceOptions,
+    augmented: str | Path,
+    dataset: str | Path,
+    options: WeighOptions | None = None,
     *,
-    backbone: BackboneOptions,
+    backbone: BackboneOptions | None = None,
     progress: Progress = silent,
-) -> ConfidenceReport:
+) -> WeighReport:
     """Weigh synthetic tiles by the confidence of a classifier of their support set.
 
     ``manifest.parquet`` is written anew, whole or not at all, with the columns ``confidence``, ``weight`` and ``given_weight``,
@@ -141,14 +142,18 @@ def weigh_synthetic(
 
     Parameters
     ----------
-    augmented : pathlib.Path
+    augmented : str or pathlib.Path
         Folder of synthetic tiles.
-    dataset : pathlib.Path
+    dataset : str or pathlib.Path
         That they were made from.
-    options : ConfidenceOptions
-    backbone : BackboneOptions
+    options : WeighOptions, optional
+    backbone : BackboneOptions, optional
         Of the classifier. Take the one that is to be trained with the tiles, or a better one.
     progress : Progress
+
+    Returns
+    -------
+    WeighReport
 
     Raises
     ------
@@ -159,6 +164,8 @@ def weigh_synthetic(
     ModelError
         If the backbone or its weights cannot be had.
     """
+    options, backbone = options or WeighOptions(), backbone or BackboneOptions()
+    augmented, dataset = Path(augmented), Path(dataset)
     data = open_dataset(dataset)
     rows = read_manifest(augmented, data.info.classes)
     sets = _sets(augmented, rows)
@@ -175,11 +182,11 @@ def weigh_synthetic(
         table.to_parquet(partial, index=False)
     write_provenance(
         augmented,
-        parameters={**asdict(options), "arm": str(JUDGE), **asdict(backbone), "backbone": setup.name},
+        parameters={**options.parameters(), "arm": str(JUDGE), **backbone.parameters(), "backbone": setup.name},
         inputs=[path for path in (Path(dataset), backbone.weights) if path is not None],
         step="confidence",
     )
-    return ConfidenceReport(Path(augmented), found, tuple(_warnings(found, options)))
+    return WeighReport(Path(augmented), found, tuple(_warnings(found, options)))
 
 
 def _sets(folder: Path, rows: pd.DataFrame) -> dict[SupportSetKey, NDArray[np.intp]]:
@@ -222,7 +229,7 @@ def _judge(
     """Return the confidence in each row [n], and the temperature of each support set's classifier."""
     store = setup.store(progress)
     real = pd.concat([one.tiles for one in support.values()]).drop_duplicates("tile_id")
-    describe(store, real, JUDGE.recipe)  # all that the sets share in one go
+    tile_features(store, real, JUDGE.recipe)  # all that the sets share in one go
     images = rows.drop_duplicates("file_name")
     described = _describe_images(setup, images, progress)
     place = pd.Series(range(len(images)), images["file_name"]).loc[rows["file_name"]].to_numpy()
@@ -236,7 +243,7 @@ def _judge(
         ThreadPoolExecutor(cores()) as threads,
         progress("weighing tiles", len(sets)) as advance,
     ):
-        probes = stream_map(threads, ProbeUnit.solve, units, in_flight=IN_FLIGHT)
+        probes = stream_map(threads, ProbeUnit.fit, units, in_flight=IN_FLIGHT)
         for (key, own), probe in zip(sets.items(), probes, strict=True):
             held_out = left_out_logits(probe, support[key])
             temperature = None if held_out is None else calibrate(held_out.logits, held_out.targets, groups=held_out.groups)[0]
@@ -254,12 +261,12 @@ def _describe_images(setup: Setup, images: pd.DataFrame, progress: Progress) -> 
         for start in range(0, len(images), CHUNK):
             part = images.iloc[start : start + CHUNK]
             tiles = pd.DataFrame({"tile_id": part["file_name"], "path": part["path"]})
-            found.append(describe(setup.store(), tiles, JUDGE.recipe))
+            found.append(tile_features(setup.store(), tiles, JUDGE.recipe))
             advance(len(part))
     return np.concatenate(found)
 
 
-def _weighed(folder: Path, confidence: Array, options: ConfidenceOptions) -> pd.DataFrame:
+def _weighed(folder: Path, confidence: Array, options: WeighOptions) -> pd.DataFrame:
     """Return the manifest as it is in its file, with the new columns."""
     table = pd.read_parquet(folder / MANIFEST)
     given = table["given_weight" if "given_weight" in table else "weight"].to_numpy(np.float64)
@@ -275,7 +282,7 @@ def _count(
             yield ClassConfidence(key, str(name), len(rows), kept, float(rows["confidence"].mean()), temperatures[key])
 
 
-def _warnings(found: Sequence[ClassConfidence], options: ConfidenceOptions) -> Iterator[str]:
+def _warnings(found: Sequence[ClassConfidence], options: WeighOptions) -> Iterator[str]:
     for name in dict.fromkeys(entry.name for entry in found):
         own = [entry for entry in found if entry.name == name]
         if bare := [entry.key.name for entry in own if not entry.kept]:

@@ -192,5 +192,5 @@ def _check_alike(path: Path, tile: Pixels, first_path: Path, first: Pixels) -> N
     if has != wanted:
         raise InputError(
             f"{path} has {has}, others {wanted.bands} of {wanted.dtype} (such as {first_path.name}); "
-            "tile all images with the same --bands"
+            "tile all images with the same `bands`"
         )

@@ -70,7 +70,7 @@ def make_backbone(
     arguments: dict[str, Any] = dict(options or {})
     if arguments.setdefault("in_chans", bands) != bands:
         raise ModelError(
-            f"--backbone-option in_chans={arguments['in_chans']} does not go with the tiles, which have {bands}; leave it out"
+            f"`backbone_options`: in_chans={arguments['in_chans']} does not go with the tiles, which have {bands}; leave it out"
         )
     create = partial(timm.create_model, name, pretrained=pretrained, num_classes=num_classes, **arguments)
     try:
@@ -85,14 +85,14 @@ def make_backbone(
                     model = create()
     except (TypeError, ValueError, AssertionError) as error:
         raise ModelError(
-            f"timm cannot make {name!r} so: {first_line(error)}; change --backbone-option or --image-size"
+            f"timm cannot make {name!r} so: {first_line(error)}; change `backbone_options` or `image_size_px`"
         ) from error
     except (OSError, RuntimeError) as error:  # the Hub's errors are OSErrors, timm's about missing weights RuntimeErrors
         if not pretrained:
             raise
         raise ModelError(
             f"the pretrained weights of {name!r} can be neither downloaded nor found in the Hub's cache; "
-            "pass a local file with --weights FILE, or --no-pretrained for random ones"
+            "pass a local file as `weights`, or `pretrained=False` for random ones"
         ) from error
     if image_size_px is not None:
         _check_patches(name, model, image_size_px)
@@ -111,7 +111,7 @@ def _check_patches(name: str, model: nn.Module, image_size_px: int) -> None:
     if rest := image_size_px % side:
         raise ModelError(
             f"{name!r} sees images in patches of {side} px, and of {image_size_px} px they would leave out {rest}; "
-            f"pass --image-size {side * max(1, round(image_size_px / side))}"
+            f"pass `image_size_px={side * max(1, round(image_size_px / side))}`"
         )
 
 
@@ -127,7 +127,7 @@ def load_backbone_weights(model: nn.Module, path: Path, *, bands: int = RGB) -> 
     """
     file = path / "model.safetensors" if path.is_dir() else path
     if not file.is_file():
-        raise ModelError(f"{file}: no such file; pass --weights a .safetensors file")
+        raise ModelError(f"{file}: no such file; pass a .safetensors file as `weights`")
     try:
         tensors = load_file(file)
     except SafetensorError as error:
@@ -144,7 +144,7 @@ def load_backbone_weights(model: nn.Module, path: Path, *, bands: int = RGB) -> 
     for what, keys in (("lacks", missing), ("has the unknown", unknown), ("has other shapes for", shaped)):
         if keys:
             listed = ", ".join(keys[:SHOWN_KEYS]) + (f" and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else "")
-            raise ModelError(f"{file} does not fit the backbone: it {what} {listed}; pass the --backbone that it was made for")
+            raise ModelError(f"{file} does not fit the backbone: it {what} {listed}; pass the `backbone` that it was made for")
     model.load_state_dict({key: tensors[key] for key in own})
 
 

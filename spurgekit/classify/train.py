@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,52 +14,44 @@ from spurgekit.classify.calibration import apply_vector, calibrate
 from spurgekit.classify.classifier import PREDICTIONS, TileClassifier, save_model
 from spurgekit.classify.model_card import write_card
 from spurgekit.classify.model_info import Calibration, HeldOut, ModelInfo
-from spurgekit.classify.recipes import Trained, train_arm
+from spurgekit.classify.recipes import Trained, TrainingTask, train_arm
 from spurgekit.classify.reliability import write_reliability
 from spurgekit.classify.scores import confusion, score
-from spurgekit.classify.setup import ArmOptions, Setup, set_up
+from spurgekit.classify.setup import Setup, set_up
 from spurgekit.classify.tile_reader import batches
+from spurgekit.classify.train_options import TrainOptions
 from spurgekit.classify.training_tiles import ExtraTiles
 from spurgekit.dataset import Dataset, open_dataset
-from spurgekit.dataset.few_shot import ALL_SHOTS, support_rows
+from spurgekit.dataset.few_shot import support_rows
 from spurgekit.dataset.places import places
+from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
-from spurgekit.outputs import output_folder
+from spurgekit.outputs import output_folder, write_provenance
 from spurgekit.progress import Progress, silent
 
 
-@dataclass(frozen=True, slots=True)
-class TrainOptions(ArmOptions):
-    """How to train; see :class:`~spurgekit.classify.setup.ArmOptions` for the rest.
-
-    Attributes
-    ----------
-    arm : str
-        An arm, such as ``probe`` or ``lora+dihedral+cutmix``; see :mod:`spurgekit.classify.arms`.
-    shots : int
-        Tiles a class of the few-shot support set to train on; by default ``ALL_SHOTS``, the whole training split.
-    trial : int
-        Which one.
-    calibration : {"temperature", "vector", "none"}
-    """
-
-    arm: str = "probe"
-    shots: int = ALL_SHOTS
-    trial: int = 0
-    calibration: Literal["temperature", "vector", "none"] = "temperature"
-
-
 def train_model(
-    dataset: Path, out: Path, options: TrainOptions = TrainOptions(), *, overwrite: bool = False, progress: Progress = silent
+    dataset: str | Path,
+    out: str | Path,
+    options: TrainOptions | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress = silent,
 ) -> ModelInfo:
-    """Train a model and test it once.
+    """Train a model and test it once, on the places that were held out.
 
     Parameters
     ----------
-    dataset : pathlib.Path
-        Folder that ``spurgekit build-dataset`` made.
-    out : pathlib.Path
-        Model folder to make.
+    dataset : str or pathlib.Path
+        Folder that :func:`spurgekit.build_dataset` made.
+    out : str or pathlib.Path
+        Model folder to make: ``model.safetensors``, ``model.json``, ``test_predictions.csv``, ``reliability.png`` and a model
+        card. It appears only when all is done; training in steps that was stopped goes on where it was.
+    options : TrainOptions, optional
+    overwrite : bool
+        Replace a folder that spurgekit made before.
+    progress : Progress
+        Told how far it is; :func:`spurgekit.progress.bar` shows a bar on a terminal.
 
     Returns
     -------
@@ -69,11 +60,23 @@ def train_model(
 
     Raises
     ------
+    OutputExistsError
+        If the folder is there already.
     ModelError
         If the backbone or its weights cannot be had.
     InputError
-        If the dataset does not serve.
+        If the dataset or the options do not serve.
+
+    Examples
+    --------
+    >>> import spurgekit
+    >>> options = spurgekit.TrainOptions(arm="probe+dihedral", shots=16, backbone="resnet18")
+    >>> info = spurgekit.train_model("dataset", "models/probe", options)  # doctest: +SKIP
+    >>> info.held_out.balanced_accuracy  # doctest: +SKIP
+    0.917
     """
+    options = options or TrainOptions()
+    dataset, out = Path(dataset), Path(out)
     data = open_dataset(dataset)
     arm = parse_arm(options.arm)
     train, test = _splits(data)
@@ -81,11 +84,12 @@ def train_model(
     extra_tiles.check(arm)
     setup = set_up(options, train, progress)
     tiles = train if options.shots == ALL_SHOTS else _few(data, train, options.shots, options.trial)
-    with output_folder(out, overwrite=overwrite, inputs=options.inputs(dataset)) as folder:
+    inputs = options.inputs(dataset)
+    with output_folder(out, overwrite=overwrite, inputs=inputs) as folder:
         store = setup.store(progress)
         support = extra_tiles.gather(store, tiles, arm, n=options.shots, trial=options.trial, seed=options.seed)
         checkpoint = out.resolve().with_name(f".{out.resolve().name}.checkpoint.safetensors")
-        trained = train_arm(setup, store, support, arm, options.finetuning, checkpoint=checkpoint, progress=progress)
+        trained = train_arm(TrainingTask(setup, store, support, arm, options.finetuning, checkpoint, progress))
         info = _describe(data, arm, setup, trained, tiles)
         info = _calibrate(info, trained, options.calibration)
         probabilities = _predict(TileClassifier(info, trained.network.model, setup.preprocess.device), test, options, progress)
@@ -95,7 +99,7 @@ def train_model(
         predictions.to_csv(folder / PREDICTIONS, index=False)
         write_reliability(folder / "reliability.png", probabilities, test["target"].to_numpy(), info.classes)
         write_card(folder, info, predictions, weights=setup.options.described())
-        options.write_provenance(folder, dataset, setup.name)
+        write_provenance(folder, parameters={**options.parameters(), "backbone": setup.name}, inputs=inputs)
     checkpoint.unlink(missing_ok=True)
     return info
 

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from spurgekit.augment.manifest import check_sources, mixing_probability, read_manifest, select_synthetic, usable
-from spurgekit.classify.arms import Arm
+from spurgekit.classify.arms import RECIPES, Arm
 from spurgekit.classify.features import FeatureStore, unit
 from spurgekit.classify.probe import Array
-from spurgekit.classify.probe_samples import SupportSet, describe
+from spurgekit.classify.probe_samples import SupportSet, tile_features
 from spurgekit.dataset import Dataset
-from spurgekit.dataset.few_shot import ALL_SHOTS
+from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
 
@@ -46,7 +46,7 @@ class ExtraTiles:
     def open(cls, data: Dataset, folders: Mapping[str, Path], mixing: float | None) -> ExtraTiles:
         """Read the manifests of ``augmented/`` folders."""
         if mixing is not None and not 0 <= mixing <= 1:
-            raise InputError(f"--mixing {mixing} is not a probability; pass a number from 0 to 1")
+            raise InputError(f"`mixing={mixing}` is not a probability; pass a number from 0 to 1")
         return cls(data, {name: read_manifest(folder, data.info.classes) for name, folder in folders.items()}, mixing)
 
     @cached_property
@@ -82,7 +82,8 @@ class ExtraTiles:
     def _extra(self, store: FeatureStore, tiles: pd.DataFrame, arm: Arm, n: int, trial: int) -> pd.DataFrame:
         if arm.has("retrieval"):
             rows = self.unlabelled
-            return retrieve(tiles, describe(store, tiles, "probe"), rows, describe(store, rows, "probe"))
+            probe = RECIPES["probe"]
+            return retrieve(tiles, tile_features(store, tiles, probe), rows, tile_features(store, rows, probe))
         if arm.has("synthetic"):
             manifest = self._manifest(arm)
             rows = select_synthetic(manifest, trial=trial, n=n) if n != ALL_SHOTS else _of_whole_split(manifest)
@@ -95,19 +96,19 @@ class ExtraTiles:
     def _manifest(self, arm: Arm) -> pd.DataFrame:
         """Return the manifest that an arm's synthetic tiles are listed in."""
         if not self.synthetic:
-            raise InputError(f"the arm {arm} wants synthetic tiles; pass their folder with --synthetic DIR")
+            raise InputError(f"the arm {arm} wants synthetic tiles; pass their folder as `synthetic`")
         if not arm.folder and len(self.synthetic) == 1:
             return next(iter(self.synthetic.values()))
         if arm.folder not in self.synthetic:
             names = ", ".join(name or "one without a name" for name in self.synthetic)
-            raise InputError(f"the arm {arm} is of none of the folders of --synthetic ({names}); write synthetic:NAME")
+            raise InputError(f"the arm {arm} is of none of the folders of `synthetic` ({names}); write synthetic:NAME")
         return self.synthetic[arm.folder]
 
 
 def _of_whole_split(manifest: pd.DataFrame) -> pd.DataFrame:
     rows = manifest[manifest["n"].isna() & manifest["trial"].isna()]
     if not usable(rows):
-        raise InputError("there are no synthetic tiles for the whole training split, only for support sets; pass --shots")
+        raise InputError("there are no synthetic tiles for the whole training split, only for support sets; pass `shots`")
     return rows
 
 
@@ -121,7 +122,7 @@ def retrieve(tiles: pd.DataFrame, described: Array, unlabelled: pd.DataFrame, de
     tiles : pandas.DataFrame
         The support set: tile_id and target.
     described : ndarray, shape (tiles, d)
-        See :func:`spurgekit.classify.probe_samples.describe`.
+        See :func:`spurgekit.classify.probe_samples.tile_features`.
     unlabelled : pandas.DataFrame
         With tile_id and path.
     described_unlabelled : ndarray, shape (unlabelled, d)

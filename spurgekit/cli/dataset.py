@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
-from spurgekit.cli import options
-from spurgekit.cli.options import PATH, NameList
+import spurgekit
+from spurgekit.cli import common
+from spurgekit.cli.spelling import echo
+from spurgekit.cli.types import PATH, NameList
 from spurgekit.progress import bar
 
 
@@ -18,7 +20,7 @@ def command() -> None:
 
 @command.command("info")
 @click.argument("folder", type=PATH, default=Path("dataset"))
-@click.option("--json", "as_json", is_flag=True, help="Print what dataset.json says.")
+@common.as_json
 def info(folder: Path, as_json: bool) -> None:
     """Say what is in a dataset FOLDER: tiles per class, split and place."""
     from spurgekit.dataset.reader import datasets_in, open_dataset
@@ -33,14 +35,12 @@ def info(folder: Path, as_json: bool) -> None:
 @click.argument("folder", type=PATH, default=Path("dataset"))
 def validate(folder: Path) -> None:
     """Check a dataset FOLDER: tables, images, leakage between its splits, support sets; exit 1 if anything is wrong."""
-    from spurgekit.dataset.validate import validate_dataset
-
-    problems = validate_dataset(folder, progress=bar)
+    problems = spurgekit.validate_dataset(folder, progress=bar)
     for problem in problems:
-        click.echo(problem)
+        echo(problem)
     if problems:
         raise click.exceptions.Exit(1)
-    click.echo(f"{folder} is valid")
+    echo(f"{folder} is valid")
 
 
 @command.command("push")
@@ -51,9 +51,7 @@ def validate(folder: Path) -> None:
 @click.option("--token", help="Of your account.  [default: that of 'hf auth login']")
 def push(folder: Path, repository: str, private: bool, revision: str | None, token: str | None) -> None:
     """Upload a valid dataset FOLDER to the Hugging Face Hub, without its provenance and its review."""
-    from spurgekit.dataset.publish import push_dataset
-
-    click.echo(push_dataset(folder, repository, private=private, revision=revision, token=token, progress=bar))
+    echo(spurgekit.push_dataset(folder, repository, private=private, revision=revision, token=token, progress=bar))
 
 
 @command.command("fetch")
@@ -61,10 +59,10 @@ def push(folder: Path, repository: str, private: bool, revision: str | None, tok
 @click.option("--configs", type=NameList(), default=("crop",), help="Of crop, context and unlabelled.  [default: crop]")
 @click.option("--revision", help="Of the repository.")
 @click.option("--out", type=PATH, default=Path("leafy-spurge"), show_default=True, help="Folder to make.")
-@options.overwrite
+@common.overwrite
 def fetch(source: str, configs: tuple[str, ...], revision: str | None, out: Path, overwrite: bool) -> None:
     """Make a dataset of the published Leafy Spurge Dataset: its repository on the Hub, or a folder that is a copy of it."""
     from spurgekit.cli.build_dataset import echo_built
-    from spurgekit.dataset.leafy_spurge import fetch_leafy_spurge
 
-    echo_built(fetch_leafy_spurge(source, out, configs=configs, revision=revision, overwrite=overwrite, progress=bar), out)
+    info = spurgekit.fetch_dataset(source, out, configs=configs, revision=revision, overwrite=overwrite, progress=bar)
+    echo_built(info, out)

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from spurgekit.cli import options
-from spurgekit.cli.options import PATH
-from spurgekit.demo import DemoReport, run_demo
+import spurgekit
+from spurgekit.cli import common
+from spurgekit.cli.spelling import echo
+from spurgekit.cli.types import PATH
 from spurgekit.progress import bar
+
+if TYPE_CHECKING:
+    from spurgekit.demo import DemoReport
 
 
 @click.command("demo")
 @click.option("--out", type=PATH, default=Path("spurgekit-demo"), show_default=True, help="Survey folder to make.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@options.overwrite
+@common.overwrite
 def command(out: Path, seed: int, overwrite: bool) -> None:
     """Run everything on a simulated site, offline, from its ground markers to a map that is compared with the truth."""
-    _print(run_demo(out, seed=seed, overwrite=overwrite, progress=bar, say=_say))
+    _print(spurgekit.run_demo(out, seed=seed, overwrite=overwrite, progress=bar, say=_say))
 
 
 def _say(text: str) -> None:
-    click.echo(f"... {text}")
+    echo(f"... {text}")
 
 
 def _print(report: DemoReport) -> None:
     quality, folder = report.quality, report.folder
-    click.echo(f"\n{folder}: a survey folder; look at")
+    echo(f"\n{folder}: a survey folder; look at")
     for name, what in (
         ("rangeland.tif", "the simulated orthomosaic; weed.gpkg the labels, weed.tif, plots.gpkg and markers.gpkg the truth"),
         ("tiles/overview.png", "the markers that were found, the plots and their tiles"),
@@ -35,16 +40,16 @@ def _print(report: DemoReport) -> None:
         ("models/probe/README.md", "the model card"),
         ("maps/rangeland/presence.png", "the map; presence.tif and presence.gpkg open in QGIS with their styles"),
     ):
-        click.echo(f"  {name:<28} {what}")
+        echo(f"  {name:<28} {what}")
     (site,) = report.tiles.sites
-    click.echo(f"\nplots                {site.plots} between {report.markers} markers, {site.written:,} tiles")
-    click.echo(f"held-out tiles       balanced accuracy {report.model.held_out.balanced_accuracy:.3f}")
-    click.echo(
+    echo(f"\nplots                {site.plots} between {report.markers} markers, {site.written:,} tiles")
+    echo(f"held-out tiles       balanced accuracy {report.model.held_out.balanced_accuracy:.3f}")
+    echo(
         f"map against truth    balanced accuracy {quality.balanced_accuracy:.3f}, AUROC {quality.auroc:.3f} "
         f"({quality.cells:,} cells away from training tiles)"
     )
     area = list(report.map.areas.values())[1]
-    click.echo(
+    echo(
         f"area with spurge     {quality.mapped_m2:,.0f} m2 mapped, {quality.true_m2:,.0f} m2 in truth "
         f"(corrected for errors: {area.corrected_m2:,.0f} m2, {area.low_m2:,.0f} to {area.high_m2:,.0f})"
     )

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from spurgekit.cli.options import PATH
-from spurgekit.survey import init_survey
+import spurgekit
+from spurgekit.cli.spelling import echo
+from spurgekit.cli.types import PATH
 
 
 @click.command("init")
 @click.argument("name", type=PATH)
 def command(name: Path) -> None:
     """Make a folder NAME with a commented survey.toml to fill in."""
-    click.echo(f"{init_survey(name)}: fill in the sites, then run 'spurgekit tile' in {name}")
+    echo(f"{spurgekit.init_survey(name)}: fill in the sites, then run 'spurgekit tile' in {name}")

@@ -64,7 +64,7 @@ class LazyGroup(click.Group):
         except SpurgekitError as error:
             if ctx.params.get("debug"):
                 raise
-            click.echo(f"spurgekit: {_one_line(error)}", err=True)
+            click.echo(f"spurgekit: {_one_line(self._as_options(ctx, str(error)))}", err=True)
             ctx.exit(error.exit_code)
         except OSError as error:
             if ctx.params.get("debug"):
@@ -72,6 +72,13 @@ class LazyGroup(click.Group):
             what = "the disk is full; free some space and run it again" if error.errno == errno.ENOSPC else _one_line(error)
             click.echo(f"spurgekit: {what}", err=True)
             ctx.exit(1)
+
+    def _as_options(self, ctx: click.Context, message: str) -> str:
+        """Return a message of the library in the words of the command that was called."""
+        from spurgekit.cli.spelling import as_options
+
+        called = ctx.invoked_subcommand
+        return as_options(message, self.get_command(ctx, called) if called else None, self)
 
 
 def _one_line(error: Exception | str) -> str:

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spurgekit.cli.options import PATH
+import spurgekit
+from spurgekit.cli import common
+from spurgekit.cli.spelling import echo
+from spurgekit.cli.types import PATH
 
 if TYPE_CHECKING:
     from spurgekit.classify.model_info import ModelInfo
@@ -21,12 +24,10 @@ def command() -> None:
 
 @command.command("info")
 @click.argument("folder", type=PATH, default=Path("models/probe"))
-@click.option("--json", "as_json", is_flag=True, help="Print what model.json says.")
+@common.as_json
 def info(folder: Path, as_json: bool) -> None:
     """Say what a model FOLDER holds: arm, classes, tiles, calibration, and how it did on held-out places."""
-    from spurgekit.classify.model_info import read_model_info
-
-    found = read_model_info(folder)
+    found = spurgekit.read_model_info(folder)
     click.echo(found.model_dump_json(indent=2) if as_json else "\n".join(describe_model(folder, found)))
 
 
@@ -40,15 +41,11 @@ def export(folder: Path, out: Path | None, overwrite: bool) -> None:
     Its input are tiles resized to the model's image size, as float32 in their own units (0 to 255 where they are of uint8);
     its output is a probability per class.
     """
-    from spurgekit.classify.onnx_export import export_onnx
-
-    click.echo(export_onnx(folder, out or folder / "model.onnx", overwrite=overwrite))
+    echo(str(spurgekit.export_model(folder, out or folder / "model.onnx", overwrite=overwrite)))
 
 
 def describe_model(folder: Path, info: ModelInfo) -> Iterator[str]:
     """Yield what ``spurgekit model info`` prints."""
-    from spurgekit.dataset.dataset_card import describe_split
-
     settings = "".join(f", {key}={value!r}" for key, value in info.backbone_options.items())
     yield f"model       {folder}"
     yield f"arm         {info.arm}"
@@ -57,9 +54,9 @@ def describe_model(folder: Path, info: ModelInfo) -> Iterator[str]:
     yield f"tiles       {_tiles(info)}"
     yield f"views       {'mean over the 8 ways to turn and mirror a tile' if info.views == 8 else 'one, as it lies'}"
     yield f"calibration {_calibration(info)}"
-    yield f"tested      {describe_split(info.held_out.split)}"
+    yield f"tested      {info.held_out.split.describe()}"
     yield ""
-    yield f"held-out balanced accuracy {info.held_out.balanced_accuracy:.3f}{_metrics(info)}"
+    yield f"held-out balanced accuracy {info.held_out.balanced_accuracy:.3f}{metrics_text(info)}"
     yield from confusion_lines(info)
 
 
@@ -90,6 +87,9 @@ def _calibration(info: ModelInfo) -> str:
     )
 
 
-def _metrics(info: ModelInfo) -> str:
-    words = {"auroc": "AUROC", "f1": "F1", "brier": "Brier", "ece": "ECE"}
-    return "".join(f", {words.get(name, name)} {value:.3f}" for name, value in info.held_out.metrics.items())
+def metrics_text(info: ModelInfo) -> str:
+    """Return the further scores of a model, each after a comma."""
+    from spurgekit.classify.metrics import METRICS
+
+    known = {name: metric.words for name, metric in METRICS.items()}
+    return "".join(f", {known.get(name, name)} {value:.3f}" for name, value in info.held_out.metrics.items())

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
-from spurgekit.cli import options
-from spurgekit.cli.options import PATH
+import spurgekit
+from spurgekit.cli import common
+from spurgekit.cli.spelling import echo
+from spurgekit.cli.types import PATH
 
 
 @click.command("preview")
@@ -15,11 +17,9 @@ from spurgekit.cli.options import PATH
 @click.option("--rows", type=click.IntRange(1, 100), default=8, show_default=True, help="Of tiles on a sheet, at most.")
 @click.option("--columns", type=click.IntRange(1, 40), default=10, show_default=True)
 @click.option("--out", type=PATH, help="Folder to make.  [default: FOLDER_preview]")
-@options.overwrite
+@common.overwrite
 def command(folder: Path, rows: int, columns: int, out: Path | None, overwrite: bool) -> None:
     """Draw contact sheets of a dataset, tiles or images FOLDER: a PNG for each class and split."""
-    from spurgekit.dataset.preview import draw_previews
-
     out = out or Path(f"{folder.resolve().name}_preview")
-    for path, shown, total in draw_previews(folder, out, rows=rows, columns=columns, overwrite=overwrite):
-        click.echo(f"{path}  {shown:,} of {total:,} tiles")
+    for path, shown, total in spurgekit.preview_tiles(folder, out, rows=rows, columns=columns, overwrite=overwrite):
+        echo(f"{path}  {shown:,} of {total:,} tiles")

@@ -30,23 +30,29 @@ GSD_TOLERANCE = 0.02
 
 
 def build_dataset(
-    tiles: Path | TileSource | Sequence[Path | TileSource],
-    out: Path,
+    tiles: str | Path | TileSource | Sequence[str | Path | TileSource],
+    out: str | Path,
     options: DatasetOptions | None = None,
     *,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> DatasetInfo:
-    """Build a dataset from tiles.
+    """Label tiles and split them by place into an imagefolder dataset, as Hugging Face ``datasets`` and timm read it.
 
-    Where the tiles have a context, two datasets are built, ``crop`` and ``context``, of the same places under the same ids.
+    What was decided in a review is honoured. Tiles of points are held out by cluster, others by blocks of ground, unless an
+    option says otherwise; no test tile may touch a training tile. Where the tiles have a context, two datasets are built,
+    ``crop`` and ``context``, of the same places under the same ids.
 
     Parameters
     ----------
-    tiles : pathlib.Path or TileSource, or a sequence of them
-        Folders that ``spurgekit tile`` made; datasets; folders of images. Of several surveys, one dataset is made.
-    out : pathlib.Path
+    tiles : path or TileSource, or a sequence of them
+        Folders that :func:`spurgekit.tile_images` made; datasets; folders of images. Of several surveys, one dataset is made.
+    out : str or pathlib.Path
         Folder to make.
+    options : DatasetOptions, optional
+    overwrite : bool
+        Replace a folder that spurgekit made before.
+    progress : Progress
 
     Returns
     -------
@@ -56,14 +62,27 @@ def build_dataset(
     Raises
     ------
     InputError
-        If labels are missing, a class is missing from a split, tiles have several sizes on the ground, ...
+        If labels are missing, a class is missing from a split, tiles have several sizes on the ground, or an option is for
+        folders of images and there is none.
     LeakageError
         If a test tile touches a training tile.
+    OutputExistsError
+        If the folder is there already.
+
+    Examples
+    --------
+    >>> options = DatasetOptions(labels="weed.gpkg", classes=("absent", "present"), block_m=20)  # doctest: +SKIP
+    >>> build_dataset("tiles", "dataset", options).counts  # doctest: +SKIP
+    {'train': {'absent': 131, 'present': 44}, 'test': {'absent': 58, 'present': 19}}
     """
     options = options or DatasetOptions()
     several = [tiles] if isinstance(tiles, (str, Path, TileSource)) else tiles
     how = {"gsd_m": options.gsd_m, "crs": options.crs, "group_pattern": options.group_pattern}
-    sources = [one if isinstance(one, TileSource) else read_source(one, **how) for one in several]  # type: ignore[arg-type]
+    sources = [one if isinstance(one, TileSource) else read_source(Path(one), **how) for one in several]  # type: ignore[arg-type]
+    if not any(source.of_images for source in sources):
+        for name, value in how.items():
+            if value is not None:
+                raise InputError(f"`{name}` is for folders of images, and {sources[0].path} says it itself; leave it out")
     folders = [source.path for source in sources]
     gathered = gather(sources, options)
     where = " and ".join(str(path) for path in folders)
@@ -91,8 +110,7 @@ def build_dataset(
                     _made(folder / CONTEXT), _of_the_same_places(plan.index, context), above="../", is_context=True
                 )
                 write_cards_together(folder, plan.name, {CROP: info, CONTEXT: around})
-        parameters = {name: getattr(options, name) for name in options.__slots__}
-        write_provenance(folder, parameters=parameters, inputs=inputs)
+        write_provenance(folder, parameters=options.parameters(), inputs=inputs)
     return info
 
 
@@ -113,7 +131,7 @@ class _Plan:
 def _plan(gathered: Gathered, split: Split, name: str) -> _Plan:
     index = gathered.index
     if split.cluster is not None:
-        index = index.assign(**{"block" if "cluster" in index and split.how["by"] == "blocks" else "cluster": split.cluster})
+        index = index.assign(**{"block" if "cluster" in index and split.info.of_blocks else "cluster": split.cluster})
     index = index.assign(split=np.where(split.is_test, "test", "train"))[split.keep].reset_index(drop=True)
     left_out = {**gathered.left_out, TOO_CLOSE: int((~split.keep).sum())}
     counts = _counts(index, gathered.classes)
@@ -143,7 +161,7 @@ def _of_the_same_places(index: gpd.GeoDataFrame, config: gpd.GeoDataFrame) -> gp
     """Return the rows of a config for the tiles of an index, with what is known of those tiles."""
     by_id = config.set_index("tile_id")
     if missing := [tile for tile in index["tile_id"] if tile not in by_id.index]:
-        raise InputError(f"{len(missing)} tiles have no context, e.g. {missing[0]}; tile again with --context")
+        raise InputError(f"{len(missing)} tiles have no context, e.g. {missing[0]}; tile again with `context_px`")
     own = ["size_px", "gsd_m", "valid_fraction", IMAGE]
     same = by_id.loc[index["tile_id"]]
     frame = index.assign(**{name: same[name].to_numpy() for name in own})
@@ -202,7 +220,7 @@ class _Writer:
             size_px=size_px,
             gsd_m=gsd_m,
             crs=None if index.crs is None else ":".join(index.crs.to_authority() or ()) or index.crs.to_wkt(),
-            split=plan.split.how,
+            split=plan.split.info,
             counts=_counts(index, classes),
             left_out=dict(plan.left_out),
             label_from={str(name): int(count) for name, count in index["label_from"].value_counts().items()},
@@ -222,7 +240,7 @@ class _Writer:
 
     def _write_support_sets(self, folder: Path, index: gpd.GeoDataFrame) -> tuple[int, ...]:
         train = index[index["split"] == "train"]
-        place = next((name for name in ("cluster", "block", self.plan.split.how["by"], "site") if name in train), None)
+        place = next((name for name in ("cluster", "block", self.plan.split.info.by, "site") if name in train), None)
         clusters = None if place is None else train[place].astype(str).tolist()
         ids, labels, classes = train["tile_id"].tolist(), train["class"].tolist(), self.plan.gathered.classes
         sets = support_sets(
@@ -236,14 +254,14 @@ def _one_size(index: gpd.GeoDataFrame, where: str) -> tuple[int, float | None]:
     """Return side and ground sample distance of the tiles, which all must share: a model sees pixels, not metres."""
     sizes, gsd = sorted(set(index["size_px"])), index["gsd_m"].astype(float)
     if len(sizes) > 1:
-        raise InputError(f"{where} holds tiles of {sizes[0]} px and of {sizes[-1]} px; make them again with one --size")
+        raise InputError(f"{where} holds tiles of {sizes[0]} px and of {sizes[-1]} px; make them again with one `size_px`")
     if gsd.max() / gsd.min() - 1 > GSD_TOLERANCE:
         raise InputError(
             f"{where} holds tiles of {100 * gsd.min():.2f} cm and of {100 * gsd.max():.2f} cm a pixel; "
-            f"tile with --gsd {gsd.max():.4f}"
+            f"tile with `gsd_m={gsd.max():.4f}`"
         )
     if gsd.isna().any() and gsd.notna().any():
-        raise InputError(f"{where}: of some tiles it is known what a pixel measures, of others not; pass --gsd")
+        raise InputError(f"{where}: of some tiles it is known what a pixel measures, of others not; pass `gsd_m`")
     return int(sizes[0]), None if gsd.isna().all() else float(gsd.median())
 
 

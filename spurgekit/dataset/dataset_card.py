@@ -65,7 +65,7 @@ def write_card(folder: Path, info: DatasetInfo, index: gpd.GeoDataFrame) -> None
     total = len(index)
     lines = [*_header(info, configs, total), f"# {info.name}", "", _what(info, index), "", *_counts(info, index)]
     lines += ["## Labels", "", _labels(info), "", f"![Tiles of each class]({SHEET})", ""]
-    lines += ["## Split", "", describe_split(info.split), "", *_places(info, index)]
+    lines += ["## Split", "", info.split.describe(), "", *_places(info, index)]
     lines += [CHECKED.format(leakage=BY_PLACE if index.crs is not None else BY_CONTENT), ""]
     if info.left_out:
         lines += ["Left out: " + "; ".join(f"{count:,} {why}" for why, count in info.left_out.items()) + ".", ""]
@@ -176,8 +176,8 @@ def _counts(info: DatasetInfo, index: gpd.GeoDataFrame) -> list[str]:
 
 def _places(info: DatasetInfo, index: gpd.GeoDataFrame) -> list[str]:
     """Return a table of the groups that are held out or not; blocks are too many to mean anything."""
-    column = next((name for name in (info.split["by"], "cluster") if name in index and index[name].notna().all()), None)
-    return [] if column is None or info.split["by"] == "blocks" else _table(index, column, info)
+    column = next((name for name in (info.split.by, "cluster") if name in index and index[name].notna().all()), None)
+    return [] if column is None or info.split.of_blocks else _table(index, column, info)
 
 
 def _table(index: gpd.GeoDataFrame, column: str, info: DatasetInfo) -> list[str]:
@@ -202,19 +202,3 @@ def _labels(info: DatasetInfo) -> str:
             "a class, nested within a trial and spread over clusters, so that every method can be tried on the same ones."
         )
     return text
-
-
-def describe_split(split: Mapping[str, Any]) -> str:
-    """Return a sentence or two on how places were held out, from the ``split`` of a dataset's or model's description."""
-    if split["by"] == "blocks":
-        text = f"By place: square blocks of {split['block_m']:g} m are held out whole, drawn with seed {split['seed']}"
-    elif split.get("given"):
-        text = f"As the column `{split['by']}` of the tiles says"
-    else:
-        text = f"By place: whole groups of `{split['by']}` are held out ({', '.join(split['test_groups'])})"
-    if "cluster_distance_m" in split:
-        text += f"; points of one cluster can be walked between in steps of {split['cluster_distance_m']:g} m"
-    if split["buffer_m"] is not None:
-        distance = f"lie within {split['buffer_m']:g} m of" if split["buffer_m"] else "touch"
-        text += f"; training tiles that {distance} a test tile are left out"
-    return text + "."

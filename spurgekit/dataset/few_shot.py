@@ -9,22 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spurgekit.dataset.shots import SHOTS, TRIALS
 from spurgekit.errors import InputError
 
 FILE_NAME = "few_shot.parquet"
-SHOTS = (1, 2, 4, 8, 16)
-TRIALS = 20
-"""Paired over 20 trials, differences of 2.3 points are told from chance where single ones scatter by 5."""
-
-ALL_SHOTS = 0
-"""The number of shots that stands for all tiles of the training split; on the command line ``all``."""
-
 COLUMNS = ("trial", "n", "class", "tile_id")
 
 
@@ -82,15 +76,6 @@ def support_rows(rows: pd.DataFrame, sets: pd.DataFrame, n: int, trial: int) -> 
     """Return the rows of training tiles that are in a support set, in its order; none where there is no such set."""
     ids = sets["tile_id"][(sets["n"] == n) & (sets["trial"] == trial)]
     return rows.set_index("tile_id", drop=False).loc[ids].reset_index(drop=True)
-
-
-def ascending(shots: Iterable[int]) -> tuple[int, ...]:
-    """Return numbers of shots, each once, ascending; ``ALL_SHOTS`` comes last.
-
-    >>> ascending([4, ALL_SHOTS, 1, 4])
-    (1, 4, 0)
-    """
-    return tuple(sorted(set(shots), key=lambda n: (n == ALL_SHOTS, n)))
 
 
 def possible_shots(labels: Sequence[str], classes: Sequence[str], shots: Sequence[int]) -> tuple[int, ...]:

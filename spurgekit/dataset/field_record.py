@@ -48,7 +48,7 @@ def labels_from_record(
     if "plot" not in record:
         raise InputError(f"{where} has no column plot ({', '.join(map(str, record.columns))}); name the plots in it")
     if "plot" not in index:
-        raise InputError(f"{where} is a record of plots, and these tiles are of none; tile with --layout plots")
+        raise InputError(f"{where} is a record of plots, and these tiles are of none; tile with `layout=plots`")
     name = column.strip().lower() if column else next((name for name in COLUMNS if name in record), DEFAULT_COLUMN)
     said = _read(record, as_classes(class_column(record, name, where), classes), classes, where)
     places = zip(

@@ -11,20 +11,18 @@ import numpy as np
 import pandas as pd
 from rasterio.crs import CRS
 
+from spurgekit.dataset.columns import WITHIN_SITE
 from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.dataset.field_record import labels_from_record
 from spurgekit.dataset.labels import DEFAULT_CLASSES, Labels, as_classes, labels_from_column, labels_from_vector, order_classes
 from spurgekit.dataset.sources import IMAGE, TileSource, merged_classes
-from spurgekit.errors import InputError
+from spurgekit.errors import InputError, renamed
 from spurgekit.imagery import slug
 from spurgekit.tiles.review_log import Outcome
 from spurgekit.vectors import read_table, read_vector
 
 ACCURACY_COLUMNS = ("accuracy_m", "accuracy", "horizontal_accuracy", "h_accuracy", "hrms", "position_error")
 """Columns of points that may hold how well GNSS knew their position, in metres; the first that is there."""
-
-OF_ONE_SURVEY = ("cluster", "plot", "group")
-"""Columns whose values mean something within a survey alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +103,7 @@ def _labelled(source: TileSource, options: DatasetOptions, classes: tuple[str, .
         if accuracy.isna().all():
             raise InputError(
                 f"{source.path} says nothing of the accuracy of its points (columns {', '.join(ACCURACY_COLUMNS)}); "
-                "leave out --max-accuracy"
+                "leave out `max_accuracy_m`"
             )
         poor = why.isna() & ~(accuracy <= options.max_accuracy_m)
         why[poor] = f"with a position not known to {options.max_accuracy_m:g} m"
@@ -141,7 +139,8 @@ def _from_file(source: TileSource, path: Path, options: DatasetOptions, classes:
     index = source.index
     if index.crs is None or index.geometry.isna().any():
         raise InputError(f"{source.path} does not say where its tiles lie, so that {path} cannot label them")
-    shapes = read_vector(path, CRS.from_wkt(index.crs.to_wkt()), declared_crs=options.labels_crs, crs_option="--labels-crs")
+    with renamed(declared_crs="labels_crs"):
+        shapes = read_vector(path, CRS.from_wkt(index.crs.to_wkt()), declared_crs=options.labels_crs)
     labels = labels_from_vector(
         index,
         shapes,
@@ -211,7 +210,7 @@ def _told_apart(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
             None if pd.isna(value) else f"{survey}:{int(value) if isinstance(value, float) and value.is_integer() else value}"
             for survey, value in zip(frame["survey"], frame[column], strict=True)
         ]
-        for column in OF_ONE_SURVEY
+        for column in WITHIN_SITE
         if column in frame
     }
     return frame.assign(**named)
@@ -228,6 +227,6 @@ def _notes(index: gpd.GeoDataFrame, classes: Sequence[str]) -> tuple[str, ...]:
     if count := int((index["accuracy_m"] > half_m).sum()):
         notes.append(
             f"{count:,} point{'s are' if count > 1 else ' is'} known worse than half a tile's side; "
-            "--max-accuracy leaves such points out"
+            "`max_accuracy_m` leaves such points out"
         )
     return tuple(notes)

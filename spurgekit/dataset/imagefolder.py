@@ -16,6 +16,7 @@ import pandas as pd
 import shapely
 from PIL import Image
 
+from spurgekit.dataset.dataset_options import GROUP
 from spurgekit.errors import InputError
 from spurgekit.imagery import parse_crs, slug
 from spurgekit.imagery.crs import utm_code
@@ -24,8 +25,6 @@ from spurgekit.vectors import DEGREE_COLUMNS, MAP_COLUMNS, read_table
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
 TABLE = "metadata.csv"
-GROUP = "group"
-"""The column that holds what a pattern finds in the names of files."""
 
 
 def read_imagefolder(
@@ -108,9 +107,9 @@ def _match(pattern: str, stem: str) -> str:
     try:
         found = re.search(pattern, stem)
     except re.error as error:
-        raise InputError(f"--group-pattern {pattern!r} is no regular expression: {error}") from error
+        raise InputError(f"`group_pattern={pattern!r}` is no regular expression: {error}") from error
     if found is None:
-        raise InputError(f"--group-pattern {pattern!r} matches nothing in {stem!r}; change it")
+        raise InputError(f"`group_pattern={pattern!r}` matches nothing in {stem!r}; change it")
     return found[1] if found.re.groups else found[0]
 
 
@@ -147,7 +146,7 @@ def _placed(index: pd.DataFrame, folder: Path, gsd_m: float | None, crs: str | N
     )
     if gsd_m is None or (degrees is None and (metres is None or crs is None)):
         if gsd_m is not None and metres is not None and crs is None:
-            raise InputError(f"{folder}: pass the CRS of {' and '.join(metres)} with --crs, e.g. --crs EPSG:32612")
+            raise InputError(f"{folder}: pass the CRS of {' and '.join(metres)} with `crs`, e.g. `crs=EPSG:32612`")
         return gpd.GeoDataFrame(index, geometry=gpd.GeoSeries([None] * len(index)), crs=None)
     if metres is not None and (crs is not None or degrees is not None):
         target = crs or utm_code(*(float(np.nanmean(pd.to_numeric(index[name]))) for name in degrees or ()))

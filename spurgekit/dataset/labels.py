@@ -63,7 +63,7 @@ def labels_from_column(index: gpd.GeoDataFrame, column: str | None, where: Path)
     if name not in index:
         columns = ", ".join(str(c) for c in index.columns if c != index.geometry.name)
         raise InputError(
-            f"{where} has no column {name!r} to take labels from ({columns}); pass --label-column, or --labels FILE"
+            f"{where} has no column {name!r} to take labels from ({columns}); pass `label_column`, or a file of `labels`"
         )
     return Labels.of(as_text(index[name]), "column")
 
@@ -130,7 +130,7 @@ def _from_polygons(
     if column is None and DEFAULT_COLUMN not in polygons:
         if len(classes) != 2:
             raise InputError(
-                f"{where} has no column 'label'; pass --label-column, or two --classes whose second the polygons are of"
+                f"{where} has no column 'label'; pass `label_column`, or two `classes` whose second the polygons are of"
             )
         names = pd.Series(classes[1], index=polygons.index)
     else:
@@ -138,7 +138,7 @@ def _from_polygons(
     cover = pd.DataFrame({"tile": range(len(index))}).set_index("tile")
     area = index.geometry.area.to_numpy()
     if not names.notna().any():
-        raise InputError(f"{where}: none of its {len(names)} polygons has a class; fill the column, or pass --label-column")
+        raise InputError(f"{where}: none of its {len(names)} polygons has a class; fill the column, or pass `label_column`")
     for name in sorted(set(names.dropna())):
         shape = polygons.geometry[(names == name).to_numpy()].make_valid().union_all()
         cover[name] = index.geometry.intersection(shape).area.to_numpy() / area
@@ -155,7 +155,7 @@ def class_column(table: pd.DataFrame, column: str | None, where: Path) -> pd.Ser
     name = column or DEFAULT_COLUMN
     if name not in table:
         columns = ", ".join(str(c) for c in table.columns if c != "geometry")
-        raise InputError(f"{where} has no column {name!r} ({columns or 'none at all'}); pass --label-column")
+        raise InputError(f"{where} has no column {name!r} ({columns or 'none at all'}); pass `label_column`")
     return as_text(table[name])
 
 
@@ -186,10 +186,10 @@ def order_classes(labels: pd.Series, classes: Sequence[str] | None) -> tuple[str
     """
     found = sorted(set(labels.dropna()), key=lambda name: (name != DEFAULT_CLASSES[0], name))
     if classes and (unknown := [name for name in found if name not in classes]):
-        raise InputError(f"label {unknown[0]!r} is none of the classes {', '.join(classes)}; correct it, or pass --classes")
+        raise InputError(f"label {unknown[0]!r} is none of the classes {', '.join(classes)}; correct it, or pass `classes`")
     if len(found) < 2:
         what = f"are all {found[0]!r}" if found else "are all empty"
         raise InputError(f"the labels {what}; a dataset needs tiles of two classes")
     if classes and (missing := [name for name in classes if name not in found]):
-        raise InputError(f"class {missing[0]!r} has no tile (found: {', '.join(found)}); correct the labels, or pass --classes")
+        raise InputError(f"class {missing[0]!r} has no tile (found: {', '.join(found)}); correct the labels, or pass `classes`")
     return tuple(classes or found)

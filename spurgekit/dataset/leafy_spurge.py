@@ -31,9 +31,9 @@ FOLDERS = {"crop": "crop", CONTEXT: "context", UNLABELLED: "orthomosaic"}
 CONFIGS = tuple(FOLDERS)
 
 
-def fetch_leafy_spurge(
+def fetch_dataset(
     source: str | Path,
-    out: Path,
+    out: str | Path,
     *,
     configs: tuple[str, ...] = ("crop",),
     revision: str | None = None,
@@ -48,12 +48,19 @@ def fetch_leafy_spurge(
     ----------
     source : str or pathlib.Path
         A local copy of the repository, or its name on the Hub.
-    out : pathlib.Path
+    out : str or pathlib.Path
         Folder to make.
     configs : tuple of str
         Of ``crop``, ``context`` and ``unlabelled``; the first always.
     revision : str, optional
         Of the repository.
+    overwrite : bool
+        Replace a folder that spurgekit made before.
+    progress : Progress
+
+    Returns
+    -------
+    DatasetInfo
 
     Raises
     ------

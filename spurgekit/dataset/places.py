@@ -8,11 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pyarrow import parquet
 
+from spurgekit.dataset.columns import PLACES
 from spurgekit.dataset.reader import Dataset
 from spurgekit.errors import InputError
-
-COLUMNS = ("cluster", "plot", "group", "site")
-"""Columns that say where a tile is from, the finest first."""
 
 INDEX = "tiles.parquet"
 BLOCK = "block"
@@ -23,13 +21,13 @@ def place_column(data: Dataset) -> str:
 
     Blocks of ground are its clusters, or where its points have clusters of their own, ``block`` of ``tiles.parquet``.
     """
-    by = data.info.split["by"]
-    if not data.info.split.get("given"):
-        if by != "blocks":
-            return str(by)
+    split = data.info.split
+    if not split.given:
+        if not split.of_blocks:
+            return split.by
         return BLOCK if BLOCK in _columns(data) else "cluster"
     rows = pd.concat([data.split("train"), data.split("test")])
-    return next((name for name in COLUMNS if name in rows and rows[name].notna().all()), str(by))
+    return next((name for name in PLACES if name in rows and rows[name].notna().all()), split.by)
 
 
 def places(data: Dataset, rows: pd.DataFrame, column: str | None = None) -> pd.Series:
@@ -73,6 +71,6 @@ def _from_index(data: Dataset, rows: pd.DataFrame, column: str) -> pd.Series:
     path = data.path / INDEX
     index = gpd.read_parquet(path) if path.is_file() else pd.DataFrame()
     if column not in index:
-        known = [name for name in COLUMNS if name in rows and rows[name].notna().any()]
+        known = [name for name in PLACES if name in rows and rows[name].notna().any()]
         raise InputError(f"{data.path} has no column {column!r}; places are in {', '.join(known) or 'none'}")
     return pd.Series(index.set_index("tile_id")[column].reindex(rows["tile_id"]).to_numpy(), rows.index)

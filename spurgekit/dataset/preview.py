@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spurgekit.dataset.contact_sheet import choose_shown, draw_contact_sheet
+from spurgekit.dataset.contact_sheet import COLUMNS, ROWS, choose_shown, draw_contact_sheet
 from spurgekit.dataset.labels import as_text
 from spurgekit.dataset.reader import SPLITS, class_folder, datasets_in, open_dataset
 from spurgekit.dataset.sources import IMAGE, read_source
@@ -12,23 +12,34 @@ from spurgekit.imagery import slug
 from spurgekit.outputs import output_folder, write_provenance
 
 
-def draw_previews(folder: Path, out: Path, *, rows: int, columns: int, overwrite: bool = False) -> list[tuple[Path, int, int]]:
+def preview_tiles(
+    folder: str | Path, out: str | Path, *, rows: int = ROWS, columns: int = COLUMNS, overwrite: bool = False
+) -> list[tuple[Path, int, int]]:
     """Draw a contact sheet for each class and split of a dataset, each class of a tiles folder or a folder of images.
 
     Parameters
     ----------
-    folder : pathlib.Path
+    folder : str or pathlib.Path
         Of a folder that holds several datasets, all of them.
-    out : pathlib.Path
+    out : str or pathlib.Path
         Folder to make.
     rows, columns : int
         Tiles on a sheet, at most.
+    overwrite : bool
+        Replace a folder that spurgekit made before.
 
     Returns
     -------
     list of (path of the PNG, tiles shown, tiles there are)
+
+    Raises
+    ------
+    InputError
+        If the folder holds no tiles.
+    OutputExistsError
+        If the folder to make is there already.
     """
-    drawn = []
+    folder, drawn = Path(folder), []
     with output_folder(out, overwrite=overwrite, inputs=[folder]) as made:
         for name, title, paths in _sheets(folder):
             shown = choose_shown(paths, rows * columns)

@@ -19,7 +19,7 @@ STAYS_HERE = (LOG, f"**/{LOG}", PROVENANCE, f"**/{PROVENANCE}")
 
 
 def push_dataset(
-    folder: Path,
+    folder: str | Path,
     repo: str,
     *,
     private: bool = False,
@@ -32,7 +32,7 @@ def push_dataset(
 
     Parameters
     ----------
-    folder : pathlib.Path
+    folder : str or pathlib.Path
     repo : str
         ``OWNER/NAME``.
     private : bool
@@ -43,6 +43,7 @@ def push_dataset(
         Default: that of ``hf auth login``.
     endpoint : str, optional
         Address of another Hub.
+    progress : Progress
 
     Returns
     -------
@@ -56,10 +57,11 @@ def push_dataset(
     HubError
         If the Hub cannot be reached or refuses.
     """
+    folder = Path(folder)
     if problems := validate_dataset(folder, progress=progress):
         raise InputError(f"{problems[0]}; mend it first ('spurgekit dataset validate {folder}' lists all that is wrong)")
     if any(open_dataset(config).info.licence is None for config in datasets_in(folder)):
-        raise InputError(f"{folder} says nothing of its licence; build it again with --licence, e.g. --licence cc-by-4.0")
+        raise InputError(f"{folder} says nothing of its licence; build it again with `licence`, e.g. `licence=cc-by-4.0`")
     api = HfApi(endpoint=endpoint, token=token)
     with hub_errors(repo):
         address = api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)

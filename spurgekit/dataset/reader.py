@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from spurgekit.dataset.columns import PLACES
 from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
+from spurgekit.dataset.split_info import SplitInfo
 from spurgekit.errors import InputError
 from spurgekit.imagery import slug
 
@@ -27,7 +28,7 @@ FIELDS = (
 """Columns of ``metadata.csv``: those of the Leafy Spurge Dataset first (its label is the number of the class), then the class's
 name, and where tile and label came from."""
 
-TEXTS = dict.fromkeys(("class", "cluster", "site", "plot", "quarter", "group", "tile_id", "survey", "source"), str)
+TEXTS = dict.fromkeys(("class", *PLACES, "quarter", "tile_id", "survey", "source"), str)
 
 
 class SurveyInfo(BaseModel):
@@ -100,7 +101,7 @@ class DatasetInfo(BaseModel):
     size_px: int
     gsd_m: float | None
     crs: str | None
-    split: dict[str, Any]
+    split: SplitInfo
     counts: dict[str, dict[str, int]]
     left_out: dict[str, int]
     label_from: dict[str, int] = {}
@@ -153,7 +154,7 @@ class Dataset:
             If there are none.
         """
         if self.info.unlabelled is None:
-            raise InputError(f"{self.path} has no unlabelled tiles; tile with --unlabelled, and build it again")
+            raise InputError(f"{self.path} has no unlabelled tiles; tile with `unlabelled_px`, and build it again")
         return read_metadata(self.path / self.info.unlabelled.folder)
 
     def support_sets(self) -> pd.DataFrame:
@@ -187,8 +188,16 @@ def read_metadata(folder: Path) -> pd.DataFrame:
     return rows
 
 
-def open_dataset(path: Path) -> Dataset:
+def open_dataset(path: str | Path) -> Dataset:
     """Open a dataset folder.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+
+    Returns
+    -------
+    Dataset
 
     Raises
     ------

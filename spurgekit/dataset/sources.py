@@ -13,7 +13,7 @@ from spurgekit.dataset.imagefolder import read_imagefolder
 from spurgekit.dataset.reader import DATASET, open_dataset
 from spurgekit.errors import InputError
 from spurgekit.survey import Survey, find_survey
-from spurgekit.tiles.index import PARQUET, read_index
+from spurgekit.tiles.index import PARQUET, read_tiles
 from spurgekit.tiles.review_log import LOG, Outcome, read_outcomes
 from spurgekit.tiles.tile_options import CONTEXT, UNLABELLED
 
@@ -48,6 +48,8 @@ class TileSource:
         The indexes of further tiles of the same ground, ``context`` and ``unlabelled``.
     inputs : tuple of pathlib.Path
         Files that were read.
+    of_images : bool
+        Whether it is a folder of images, of which options say what the files do not.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class TileSource:
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     configs: Mapping[str, gpd.GeoDataFrame] = field(default_factory=dict)
     inputs: tuple[Path, ...] = ()
+    of_images: bool = False
 
 
 def read_source(
@@ -93,7 +96,8 @@ def read_source(
         )
     index = read_imagefolder(path, gsd_m=gsd_m, crs=crs, group_pattern=group_pattern)
     name = path.resolve().name
-    return TileSource(path, name, _with_images(index, path).assign(site=index.get("site", name)), label_from="folder")
+    index = _with_images(index, path).assign(site=index.get("site", name))
+    return TileSource(path, name, index, label_from="folder", of_images=True)
 
 
 def merged_classes(sources: Sequence[TileSource]) -> tuple[str, ...] | None:
@@ -110,7 +114,7 @@ def merged_classes(sources: Sequence[TileSource]) -> tuple[str, ...] | None:
         if shared != [name for name in merged if name in shared]:
             raise InputError(
                 f"{source.survey} has its classes in the order {', '.join(shared)}, and other surveys in another; "
-                "pass the order with --classes"
+                "pass the order with `classes`"
             )
         merged += [name for name in source.classes or () if name not in merged]
     return tuple(merged) or None
@@ -122,7 +126,7 @@ def _of_tiles(path: Path) -> TileSource:
     return TileSource(
         path=path,
         survey=survey.name if survey else _folder_name(path),
-        index=_with_images(read_index(path).reset_index(drop=True), path),
+        index=_with_images(read_tiles(path).reset_index(drop=True), path),
         date=survey.date if survey else None,
         classes=survey.classes if survey else None,
         labels=survey.path(survey.labels) if survey and survey.labels else None,
@@ -150,7 +154,7 @@ def _of_dataset(path: Path) -> TileSource:
 
 
 def _config(path: Path) -> gpd.GeoDataFrame:
-    return _with_images(read_index(path).reset_index(drop=True), path)
+    return _with_images(read_tiles(path).reset_index(drop=True), path)
 
 
 def _with_images(index: gpd.GeoDataFrame, folder: Path) -> gpd.GeoDataFrame:

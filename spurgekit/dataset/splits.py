@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Protocol
 
 import geopandas as gpd
 import numpy as np
@@ -15,7 +15,9 @@ from rasterio.crs import CRS
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from spurgekit.dataset.dataset_options import DatasetOptions
+from spurgekit.dataset.columns import SITE
+from spurgekit.dataset.dataset_options import DatasetOptions, Splitter
+from spurgekit.dataset.split_info import BLOCKS, SplitInfo
 from spurgekit.errors import InputError, LeakageError
 
 DRAWS = 200
@@ -40,7 +42,7 @@ class Split:
         False for training tiles that lie too close to a test tile.
     cluster : ndarray, shape (n,), or None
         The cluster or block of each tile, where it was made here.
-    how : dict
+    info : SplitInfo
         In what way, for ``dataset.json``.
     notes : tuple of str
         What is to be said of it.
@@ -49,19 +51,75 @@ class Split:
     is_test: NDArray[np.bool_]
     keep: NDArray[np.bool_]
     cluster: NDArray[np.generic] | None
-    how: dict[str, Any]
+    info: SplitInfo
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """What ways of splitting know of tiles.
+
+    Attributes
+    ----------
+    index : geopandas.GeoDataFrame
+        Labelled tiles.
+    reach : geopandas.GeoSeries
+        The ground that each tile shows, its context included; missing where nobody knows.
+    tile_m : float
+        Side of that ground.
+    """
+
+    index: gpd.GeoDataFrame
+    reach: gpd.GeoSeries
+    tile_m: float
+
+    @property
+    def labels(self) -> NDArray[np.generic]:
+        """The class of each tile."""
+        return np.asarray(self.index["class"].to_numpy())
+
+    def column(self, name: str, option: str) -> pd.Series:
+        """Return a column that says something of every tile; refuse another, naming the option that asked for it."""
+        if name not in self.index:
+            columns = ", ".join(str(c) for c in self.index.columns if c != self.index.geometry.name)
+            raise InputError(f"the tiles have no column {name!r} ({columns}); pass another `{option}`")
+        if self.index[name].isna().any():
+            count = int(self.index[name].isna().sum())
+            raise InputError(f"column {name!r} is empty for {count} tiles; fill it, or split by blocks")
+        return self.index[name]
+
+    def centres_m(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return x and y of the tiles' centres in metres; refuse tiles that do not say where they lie."""
+        if self.reach.isna().any():
+            raise InputError(
+                f"{int(self.reach.isna().sum()):,} tiles do not say where they lie, so that nothing can be held out by place; "
+                "pass `group_column` (or `group_pattern`) with what they have in common, such as the photo they were cut from"
+            )
+        centres, unit_m = self.index.geometry.centroid, _metres_per_unit(self.index)
+        return centres.x.to_numpy() * unit_m, centres.y.to_numpy() * unit_m
+
+    def draw(self, groups: NDArray[np.generic], options: DatasetOptions) -> NDArray[np.generic]:
+        """Return the groups to hold out."""
+        return draw_test_groups(groups, self.labels, test_share=options.test_share, seed=options.seed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Sides:
-    is_test: NDArray[np.bool_]
-    cluster: NDArray[np.generic] | None = None
-    how: dict[str, Any] = field(default_factory=dict)
-    buffer_m: float | None = None
-    """What is used where none is asked for."""
+    """Which tiles are tested on, and how that was chosen."""
 
+    is_test: NDArray[np.bool_]
+    info: SplitInfo
+    cluster: NDArray[np.generic] | None = None
+    left_out: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
+
+
+class _Way(Protocol):
+    """A way of splitting."""
+
+    def sides(self, places: Places, options: DatasetOptions) -> _Sides:
+        """Choose the test side."""
+        ...
 
 
 def choose_split(index: gpd.GeoDataFrame, reach: gpd.GeoSeries, options: DatasetOptions, tile_m: float) -> Split:
@@ -84,91 +142,132 @@ def choose_split(index: gpd.GeoDataFrame, reach: gpd.GeoSeries, options: Dataset
     LeakageError
         If a test tile touches a training tile, and no buffer says to leave that out.
     """
-    sides = _choose(index, reach, options, tile_m)
-    buffer_m = sides.buffer_m if options.buffer_m is None else options.buffer_m
-    keep = np.ones(len(index), np.bool_)
+    places = Places(index, reach, tile_m)
+    sides = _way(places, options).sides(places, options)
+    buffer_m = sides.info.buffer_m if options.buffer_m is None else options.buffer_m
+    keep = np.ones(len(index), np.bool_) if sides.left_out is None else ~sides.left_out
     if buffer_m is not None and index.crs is not None:
         keep[close_pairs(reach, sides.is_test, buffer_m / _metres_per_unit(index))[:, 0]] = False
     check_leakage(reach[keep], sides.is_test[keep], index["tile_id"][keep].tolist())
-    return Split(sides.is_test, keep, sides.cluster, {**sides.how, "buffer_m": buffer_m}, sides.notes)
+    return Split(sides.is_test, keep, sides.cluster, sides.info.model_copy(update={"buffer_m": buffer_m}), sides.notes)
 
 
-def _choose(index: gpd.GeoDataFrame, reach: gpd.GeoSeries, options: DatasetOptions, tile_m: float) -> _Sides:
+def _way(places: Places, options: DatasetOptions) -> _Way:
+    """Return the way that options ask for, else the one that suits the tiles."""
+    index = places.index
     if options.split_column is not None:
-        return _as_given(index, options.split_column)
-    column = options.grouped_by
-    if column is None and options.block_m is None and options.cluster_distance_m is None:
-        column = "cluster" if _of_points(index) and "cluster" in index and index["cluster"].notna().all() else None
-    if column is not None:
-        return _by_groups(index, column, options)
-    if reach.isna().any():
-        raise InputError(
-            f"{int(reach.isna().sum()):,} tiles do not say where they lie, so that nothing can be held out by place; "
-            "pass --group-column (or --group-pattern) with what they have in common, such as the photo they were cut from"
+        return _Given(options.split_column)
+    if options.splitter is not None:
+        return _FirstFold(options.splitter, options.grouped_by)
+    if options.grouped_by is not None:
+        return _Groups(options.grouped_by)
+    if options.block_m is not None:
+        return _Blocks()
+    of_points = "layout" in index and bool((index["layout"] == "points").all())
+    if options.cluster_distance_m is None and of_points and "cluster" in index and index["cluster"].notna().all():
+        return _Groups("cluster")
+    return _Clusters() if options.cluster_distance_m is not None or of_points else _Blocks()
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A column says train or test."""
+
+    column: str
+
+    def sides(self, places: Places, options: DatasetOptions) -> _Sides:  # noqa: ARG002
+        """Take the test side as it is."""
+        said = places.column(self.column, "split_column").astype(str).str.strip().str.lower()
+        if unknown := sorted(set(said) - {"train", "test"}):
+            raise InputError(f"column {self.column!r} says {unknown[0]!r}; it has to say train or test of each tile")
+        is_test = (said == "test").to_numpy()
+        sites = places.index[SITE].astype(str) if SITE in places.index else pd.Series("", places.index.index)
+        shared = sorted(set(sites[is_test]) & set(sites[~is_test])) if len(set(sites)) > 1 else []
+        notes = tuple(f"site {name} is in train and in test, so that this is no test on new sites" for name in shared)
+        return _Sides(is_test, SplitInfo(by=self.column, given=True), notes=notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Whole groups of a column are held out."""
+
+    column: str
+
+    def sides(self, places: Places, options: DatasetOptions) -> _Sides:
+        """Hold out the groups that are named, else some that are drawn."""
+        groups = places.column(self.column, "group_column")
+        if options.test_groups:
+            is_test = choose_groups(groups, options.test_groups, self.column)
+            return _Sides(is_test, SplitInfo(by=self.column, test_groups=options.test_groups))
+        drawn = places.draw(groups.to_numpy(), options)
+        return _Sides(
+            np.isin(groups.to_numpy(), drawn), SplitInfo(by=self.column, test_groups=tuple(str(name) for name in drawn))
         )
-    if options.cluster_distance_m is not None or (options.block_m is None and _of_points(index)):
-        return _by_clusters(index, options, tile_m)
-    return _by_blocks(index, options, tile_m)
 
 
-def _of_points(index: gpd.GeoDataFrame) -> bool:
-    return "layout" in index and bool((index["layout"] == "points").all())
+@dataclass(frozen=True, slots=True)
+class _Clusters:
+    """Clusters of points are held out."""
+
+    def sides(self, places: Places, options: DatasetOptions) -> _Sides:
+        """Hold out some clusters that are drawn."""
+        distance_m = options.cluster_distance_m or max(LEAST_CLUSTER_DISTANCE_M, 2 * places.tile_m)
+        clusters = cluster_by_distance(*places.centres_m(), distance_m)
+        if clusters.max() == 0:
+            raise InputError(
+                f"all points lie within {distance_m:g} m of another, in one cluster, so that none can be held out by place; "
+                "pass a smaller `cluster_distance_m`, or `block_m`"
+            )
+        drawn = places.draw(clusters, options)
+        names = tuple(str(name) for name in drawn)
+        info = SplitInfo(by="cluster", test_groups=names, cluster_distance_m=distance_m)
+        return _Sides(np.isin(clusters, drawn), info, clusters)
 
 
-def _as_given(index: gpd.GeoDataFrame, column: str) -> _Sides:
-    said = _column(index, column, "--split-column").astype(str).str.strip().str.lower()
-    if unknown := sorted(set(said) - {"train", "test"}):
-        raise InputError(f"column {column!r} says {unknown[0]!r}; it has to say train or test of each tile")
-    is_test = (said == "test").to_numpy()
-    sites = index["site"].astype(str) if "site" in index else pd.Series("", index.index)
-    shared = sorted(set(sites[is_test]) & set(sites[~is_test])) if len(set(sites)) > 1 else []
-    notes = [f"site {name} is in train and in test, so that this is no test on new sites" for name in shared]
-    return _Sides(is_test, how={"by": column, "given": True}, notes=tuple(notes))
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """Blocks of ground are held out; they touch, so that training tiles at their edges are left out."""
+
+    def sides(self, places: Places, options: DatasetOptions) -> _Sides:
+        """Hold out some blocks that are drawn."""
+        block_m = options.block_m or TILES_PER_BLOCK * places.tile_m
+        groups = block_numbers(*places.centres_m(), block_m)
+        info = SplitInfo(by=BLOCKS, block_m=block_m, test_share=options.test_share, seed=options.seed, buffer_m=0.0)
+        return _Sides(np.isin(groups, places.draw(groups, options)), info, groups)
 
 
-def _by_groups(index: gpd.GeoDataFrame, column: str, options: DatasetOptions) -> _Sides:
-    groups = _column(index, column, "--group-column")
-    if options.test_groups:
-        is_test = choose_groups(groups, options.test_groups, column)
-        return _Sides(is_test, how={"by": column, "test_groups": list(options.test_groups)})
-    drawn = draw_test_groups(groups.to_numpy(), index["class"].to_numpy(), test_share=options.test_share, seed=options.seed)
-    return _Sides(np.isin(groups.to_numpy(), drawn), how={"by": column, "test_groups": [str(name) for name in drawn]})
+@dataclass(frozen=True, slots=True)
+class _FirstFold:
+    """The first fold of a splitter of scikit-learn's kind."""
 
+    splitter: Splitter
+    column: str | None
 
-def _by_clusters(index: gpd.GeoDataFrame, options: DatasetOptions, tile_m: float) -> _Sides:
-    distance_m = options.cluster_distance_m or max(LEAST_CLUSTER_DISTANCE_M, 2 * tile_m)
-    x_m, y_m = _centres_m(index)
-    clusters = cluster_by_distance(x_m, y_m, distance_m)
-    if clusters.max() == 0:
-        raise InputError(
-            f"all points lie within {distance_m:g} m of another, in one cluster, so that none can be held out by place; "
-            "pass a smaller --cluster-distance, or --block"
-        )
-    drawn = draw_test_groups(clusters, index["class"].to_numpy(), test_share=options.test_share, seed=options.seed)
-    how = {"by": "cluster", "test_groups": [str(name) for name in drawn], "cluster_distance_m": distance_m}
-    return _Sides(np.isin(clusters, drawn), clusters, how)
+    def sides(self, places: Places, options: DatasetOptions) -> _Sides:  # noqa: ARG002
+        """Take the sides of the fold; what is in neither is left out."""
+        rows = np.arange(len(places.index))
+        groups = None if self.column is None else places.column(self.column, "group_column").to_numpy()
+        ground = np.column_stack(places.centres_m()) if places.index.crs is not None else np.zeros((len(rows), 2))
+        folds = list(self.splitter.split(ground, places.labels, groups))
+        if not folds:
+            raise InputError(f"{type(self.splitter).__name__} has no fold; pass a `splitter` that holds something out")
+        is_train, is_test = (np.isin(rows, side) for side in folds[0])
+        left_out = ~is_train & ~is_test
+        if groups is not None:
+            if parted := set(groups[is_train]) & set(groups[is_test]):
+                raise LeakageError(
+                    f"{type(self.splitter).__name__} puts {self.column} {min(map(str, parted))} into train and into test; "
+                    "pass a `splitter` that keeps groups together, such as GroupKFold"
+                )
+            names = tuple(sorted({str(name) for name in groups[is_test]}))
+            return _Sides(is_test, self._info(self.column or "", names), left_out=left_out)
+        fold = np.full(len(rows), len(folds))
+        for number, (_, tested) in reversed(list(enumerate(folds))):
+            fold[tested] = number
+        return _Sides(is_test, self._info("cluster", ("0",)), fold, left_out)
 
-
-def _by_blocks(index: gpd.GeoDataFrame, options: DatasetOptions, tile_m: float) -> _Sides:
-    block_m = options.block_m or TILES_PER_BLOCK * tile_m
-    groups = block_numbers(*_centres_m(index), block_m)
-    held_out = draw_test_groups(groups, index["class"].to_numpy(), test_share=options.test_share, seed=options.seed)
-    how = {"by": "blocks", "block_m": block_m, "test_share": options.test_share, "seed": options.seed}
-    return _Sides(np.isin(groups, held_out), groups, how, buffer_m=0.0)
-
-
-def _column(index: gpd.GeoDataFrame, name: str, option: str) -> pd.Series:
-    if name not in index:
-        columns = ", ".join(str(c) for c in index.columns if c != index.geometry.name)
-        raise InputError(f"the tiles have no column {name!r} ({columns}); pass another {option}")
-    if index[name].isna().any():
-        raise InputError(f"column {name!r} is empty for {int(index[name].isna().sum())} tiles; fill it, or split by blocks")
-    return index[name]
-
-
-def _centres_m(index: gpd.GeoDataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    centres, unit_m = index.geometry.centroid, _metres_per_unit(index)
-    return centres.x.to_numpy() * unit_m, centres.y.to_numpy() * unit_m
+    def _info(self, by: str, test_groups: tuple[str, ...]) -> SplitInfo:
+        return SplitInfo(by=by, test_groups=test_groups, splitter=repr(self.splitter), buffer_m=0.0)
 
 
 def _metres_per_unit(index: gpd.GeoDataFrame) -> float:
@@ -281,7 +380,7 @@ def choose_groups(groups: pd.Series, wanted: Sequence[str], column: str) -> NDAr
         raise InputError(f"column {column!r} has no group {unknown[0]!r}; it has {', '.join(known[:20])}")
     held_out = text.isin(list(wanted)).to_numpy()
     if held_out.all():
-        raise InputError(f"--test-groups holds out all groups of {column!r}; leave some to train on")
+        raise InputError(f"`test_groups` holds out all groups of {column!r}; leave some to train on")
     return np.asarray(held_out, dtype=np.bool_)
 
 
@@ -318,5 +417,5 @@ def check_leakage(footprints: gpd.GeoSeries, is_test: NDArray[np.bool_], names: 
         one, other = (names[i] for i in pairs[0])
         raise LeakageError(
             f"test tiles touch {count} training tile{'s' if count > 1 else ''}, e.g. {other} and {one}; "
-            f"pass --buffer 0 to leave such training tiles out"
+            f"pass `buffer_m=0` to leave such training tiles out"
         )

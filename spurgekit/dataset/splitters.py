@@ -8,29 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
+from spurgekit.dataset.dataset_options import Splitter
 from spurgekit.dataset.splits import block_numbers, close_pairs, draw_test_groups
 from spurgekit.errors import InputError
 
 Rows = NDArray[np.intp]
-
-
-class Splitter(Protocol):
-    """What scikit-learn takes for ``cv``."""
-
-    def split(self, X: Any, y: ArrayLike | None = None, groups: ArrayLike | None = None) -> Iterator[tuple[Rows, Rows]]:  # noqa: N803
-        """Yield (training rows, test rows)."""
-        ...
-
-    def get_n_splits(self, X: Any = None, y: ArrayLike | None = None, groups: ArrayLike | None = None) -> int:  # noqa: N803
-        """Return how many splits there are."""
-        ...
 
 
 @dataclass(frozen=True)

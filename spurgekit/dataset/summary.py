@@ -7,14 +7,12 @@ from collections.abc import Iterator
 import geopandas as gpd
 import pandas as pd
 
-from spurgekit.dataset.dataset_card import describe_split
+from spurgekit.dataset.columns import SITE, WITHIN_SITE
 from spurgekit.dataset.reader import SPLITS, Dataset
 from spurgekit.tiles.index import PARQUET
 
-PLACES = ("site", "cluster", "plot", "group")
-"""Columns whose groups are listed, if there are several of them, and not too many."""
-
 MOST_PLACES = 40
+"""Groups of a column that are listed."""
 
 
 def describe_dataset(dataset: Dataset) -> Iterator[str]:
@@ -26,7 +24,7 @@ def describe_dataset(dataset: Dataset) -> Iterator[str]:
     surveys = [f"{survey.name} ({survey.date or 'no date'}): {survey.tiles:,}" for survey in info.surveys]
     yield f"surveys    {', '.join(surveys) or 'unknown'}"
     yield f"labels     {', '.join(f'{count:,} by {origin}' for origin, count in info.label_from.items()) or 'unknown'}"
-    yield f"split      {describe_split(info.split)}"
+    yield f"split      {info.split.describe()}"
     if info.shots:
         yield f"few-shot   {info.trials} support sets of each of {', '.join(map(str, info.shots))} tiles a class"
     if info.unlabelled is not None:
@@ -39,7 +37,7 @@ def describe_dataset(dataset: Dataset) -> Iterator[str]:
     counts = pd.DataFrame({side: info.counts[side] for side in SPLITS}).reindex(info.classes)
     yield from counts.rename_axis("class").reset_index().to_string(index=False).splitlines()
     index = gpd.read_parquet(dataset.path / PARQUET)
-    for column in PLACES:
+    for column in (SITE, *WITHIN_SITE):
         if column in index and 1 < len(set(index[column].dropna())) <= MOST_PLACES:
             yield ""
             table = pd.crosstab([index[column].astype(str), index["split"]], index["class"]).reindex(columns=list(info.classes))

@@ -21,18 +21,29 @@ FEW = 3
 """Names that are given of many that are wrong in the same way."""
 
 
-def validate_dataset(path: Path, *, progress: Progress = silent) -> list[str]:
+def validate_dataset(path: str | Path, *, progress: Progress = silent) -> list[str]:
     """Return what is wrong with a dataset folder, or with the datasets in it; an empty list if nothing is.
 
     Looked at are the description, the tables, every image (whole, of the right size, in the folder of its class, in no other
     split), the counts, the footprints (no test tile touches a training tile, no unlabelled tile a labelled one), the support
     sets and the card.
 
+    Parameters
+    ----------
+    path : str or pathlib.Path
+    progress : Progress
+
+    Returns
+    -------
+    list of str
+        A line for each problem.
+
     Raises
     ------
     InputError
         If there is no dataset.
     """
+    path = Path(path)
     folders = datasets_in(path)
     if not folders:
         open_dataset(path)  # says why

@@ -12,12 +12,11 @@ import geopandas as gpd
 import pandas as pd
 from PIL import Image
 
+from spurgekit.dataset.columns import CENTRES
 from spurgekit.dataset.reader import FIELDS, METADATA, class_folder
 from spurgekit.errors import ImageryError, InputError, LeakageError
 from spurgekit.imagery import open_raster
 from spurgekit.parallel import cores, stream_map
-
-CENTRE_COLUMNS = ("longitude", "latitude", "easting", "northing")
 
 
 def metadata_rows(index: gpd.GeoDataFrame, classes: Sequence[str]) -> pd.DataFrame:
@@ -47,9 +46,7 @@ def _with_places(rows: pd.DataFrame, index: gpd.GeoDataFrame) -> pd.DataFrame:
     if index.crs is not None:
         centres = index.geometry.centroid
         degrees = centres.to_crs("EPSG:4326")
-        places = zip(
-            CENTRE_COLUMNS, (degrees.x.round(8), degrees.y.round(8), centres.x.round(3), centres.y.round(3)), strict=True
-        )
+        places = zip(CENTRES, (degrees.x.round(8), degrees.y.round(8), centres.x.round(3), centres.y.round(3)), strict=True)
         for name, values in places:
             known = rows[name] if name in rows else pd.Series(float("nan"), rows.index)
             rows[name] = values.where(index.geometry.notna(), known)

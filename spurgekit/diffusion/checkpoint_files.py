@@ -84,7 +84,7 @@ def _local(folder: Path, revision: str | None) -> Path:
     if not (folder / INDEX).is_file():
         raise ModelError(f"{folder} has no {INDEX}; pass a checkpoint in diffusers' layout")
     if revision is not None:
-        raise ModelError(f"{folder} is a folder, which has no revision {revision}; leave --revision out")
+        raise ModelError(f"{folder} is a folder, which has no revision {revision}; leave `revision` out")
     return folder
 
 
@@ -100,7 +100,7 @@ def _from_hub(name: str, revision: str | None, *, half: bool, safety_checker: bo
         best = HALF if half else None
         if all(variant == best for variant in cached[1].variants.values()):
             return cached  # the Hub has nothing better
-    elsewhere = "pass the folder of a checkpoint that is here with --backbone, or try again online"
+    elsewhere = "pass the folder of a checkpoint that is here as `backbone`, or try again online"
     try:
         with hub_errors(name, elsewhere), quick_offline():
             if constants.HF_HUB_OFFLINE:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +9,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from spurgekit.diffusion.tokens import TOKEN
 from spurgekit.errors import ModelError
 from spurgekit.outputs import output_file
-
-TOKEN = re.compile(r"<[^<>\s]+>")
-"""What stands for a concept in a prompt."""
 
 _SDXL_KEYS = ("clip_l", "clip_g")
 
@@ -43,18 +40,6 @@ class Concept:
     def __len__(self) -> int:
         """Return how many vectors it has."""
         return len(self.vectors[0])
-
-
-def token_of(name: str) -> str:
-    """Return the token of a class.
-
-    >>> token_of("leafy spurge")
-    '<leafy_spurge>'
-    """
-    word = re.sub(r"\W+", "_", name.strip().lower()).strip("_")
-    if not word:
-        raise ValueError(f"{name!r} has no letters to make a token of")
-    return f"<{word}>"
 
 
 def save_concept(concept: Concept, path: Path) -> None:

@@ -136,7 +136,7 @@ def parse_layout(
             raise ModelError(f"{name} is a {kind} with {cls} as its {part}; pass a checkpoint of {_KINDS}")
     if safety_checker:
         if not found.keys() >= CHECKER_PARTS.keys():
-            raise ModelError(f"{name} has no safety checker; leave --safety-checker out, or pass another checkpoint")
+            raise ModelError(f"{name} has no safety checker; leave `safety_checker` out, or pass another checkpoint")
         wanted = known
     contents: dict[str, list[str]] = {}
     for file in files:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from spurgekit.diffusion.image_tensors import Picture
 from spurgekit.errors import InputError
+
+if TYPE_CHECKING:
+    from spurgekit.diffusion.image_tensors import Picture
 
 Mode = Literal["edit", "text", "roundtrip"]
 """SDEdit of a tile; from noise alone; through the VAE and back."""
@@ -103,7 +106,7 @@ class RenderOptions:
     def __post_init__(self) -> None:
         for name in ("steps", "decode_batch"):
             if getattr(self, name) < 1:
-                raise InputError(f"{name.replace('_', ' ')} {getattr(self, name)} is too small; pass 1 or more")
+                raise InputError(f"`{name}={getattr(self, name)}` is too small; pass 1 or more")
         if not 0 <= self.guidance < float("inf"):
             raise InputError(f"a guidance of {self.guidance:g} cannot be; pass 0 or more")
 
@@ -125,3 +128,30 @@ class Rendered:
     images: tuple[Picture | None, ...]
     redone_in_float32: int
     batch_size: int
+
+
+def steps_of(steps: int, strength: float) -> int:
+    """Return how many of a scheduler's steps an edit takes.
+
+    Raises
+    ------
+    InputError
+        If it is none, or the strength is none.
+
+    Examples
+    --------
+    >>> steps_of(25, 0.5)
+    12
+    """
+    if not 0 < strength <= 1:
+        raise InputError(f"a strength of {strength:g} cannot be; pass a number above 0, at most 1")
+    count = int(steps * strength)
+    if count == 0:
+        least = math.ceil(1000 / steps) / 1000
+        more = math.ceil(1 / strength)
+        more += int(more * strength) == 0  # by rounding
+        raise InputError(
+            f"a strength of {strength:g} is less than one of {steps} steps; "
+            f"pass a strength of {least:g} or more, or `steps={more}`"
+        )
+    return count

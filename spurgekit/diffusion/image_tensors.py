@@ -60,7 +60,7 @@ def _opened(path: Path) -> Iterator[Raster]:
     with open_raster(path) as raster:
         if len(raster.bands) != 3 or raster.dtype != np.uint8:
             bands = f"{len(raster.bands)} band{'' if len(raster.bands) == 1 else 's'} of {raster.dtype}"
-            raise InputError(f"{path} has {bands}; diffusion models paint 3 bands of uint8: tile with --bands 1,2,3")
+            raise InputError(f"{path} has {bands}; diffusion models paint 3 bands of uint8: tile with `bands=(1, 2, 3)`")
         yield raster
 
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 
 from spurgekit.devices import choose_device
 from spurgekit.diffusion.checkpoint_files import DEFAULT, find_checkpoint
+from spurgekit.diffusion.checkpoint_options import ModelPrecision
 from spurgekit.diffusion.diffusers_layout import CHECKER_PARTS, Checkpoint, read_json
 from spurgekit.diffusion.latent_model import Backbone, BackboneInfo, vae_dtype
 from spurgekit.diffusion.lora_weights import find_lora, merge_lora
 from spurgekit.errors import InputError, ModelError, first_line, known_names
 
-__all__ = ["DEFAULT", "PRECISIONS", "ModelPrecision", "check_backbone", "load_backbone"]
-
-ModelPrecision = Literal["auto", "float32", "float16", "bfloat16"]
+__all__ = ["DEFAULT", "PRECISIONS", "check_backbone", "load_backbone"]
 
 PRECISIONS: Mapping[str, torch.dtype] = {
     "float32": torch.float32,

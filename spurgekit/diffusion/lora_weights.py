@@ -30,7 +30,7 @@ def find_lora(path: Path) -> Path:
         if len(found := named or files) == 1:
             return found[0]
         if files:
-            raise ModelError(f"{path} holds {len(files)} files of weights; pass one of them with --lora")
+            raise ModelError(f"{path} holds {len(files)} files of weights; pass one of them as `lora`")
         pickled = " as safetensors; convert it where you trust it" if any(path.glob("*.bin")) else ""
         raise ModelError(f"{path} holds no LoRA{pickled or f': {_NAME}'}")
     if not path.is_file():

@@ -47,7 +47,7 @@ class Chunks:
             except torch.OutOfMemoryError as error:
                 if rows.stop - rows.start == 1:
                     raise ModelError(
-                        f"the GPU has too little memory for one of the {self.what}; pass a smaller --size, or --device cpu"
+                        f"the GPU has too little memory for one of the {self.what}; pass a smaller `size_px`, or `device=cpu`"
                     ) from error
                 self.size = (rows.stop - rows.start) // 2
             else:

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spurgekit.diffusion.concepts import TOKEN, Concept
+from spurgekit.diffusion.concepts import Concept
 from spurgekit.diffusion.latent_model import Backbone
 from spurgekit.diffusion.noise import to_device
+from spurgekit.diffusion.tokens import TOKEN
 from spurgekit.errors import InputError, known_names
 
 

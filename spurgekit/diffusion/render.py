@@ -16,14 +16,14 @@ from torch import Tensor
 
 from spurgekit.byte_cache import ByteCache
 from spurgekit.diffusion.compositing import Mask, open_mask, paste, read_mask
-from spurgekit.diffusion.edits import Edit, EditUnit, Mode, Rendered, RenderOptions
+from spurgekit.diffusion.edits import Edit, EditUnit, Mode, Rendered, RenderOptions, steps_of
 from spurgekit.diffusion.image_tensors import Picture, from_model, picture_size, read_picture, to_model
 from spurgekit.diffusion.latent_model import Backbone, Posterior
 from spurgekit.diffusion.noise import generators_of
 from spurgekit.diffusion.oom_batching import Chunks
 from spurgekit.diffusion.prompt_embeddings import Conditions
 from spurgekit.diffusion.prompts import Conditioning, joined
-from spurgekit.diffusion.sampler import Hole, Unet, denoise, steps_of
+from spurgekit.diffusion.sampler import Hole, Unet, denoise
 from spurgekit.errors import ModelError
 
 __all__ = ["Edit", "EditUnit", "Mode", "RenderOptions", "Rendered", "Renderer"]
@@ -198,8 +198,8 @@ class Renderer:
         if len(finite) < len(images):
             lost = next(edit for edit, image in zip(unit.edits, images, strict=True) if image is None)
             raise ModelError(
-                f"the model paints no finite image for {lost.id}, in float32 either; pass a lower --guidance or another "
-                "--scheduler, or learn its concept again"
+                f"the model paints no finite image for {lost.id}, in float32 either; pass a lower `guidance` or another "
+                "`scheduler`, or learn its concept again"
             )
         return finite
 

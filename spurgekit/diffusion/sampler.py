@@ -14,7 +14,6 @@ in how it gets there:
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spurgekit.diffusion.edits import steps_of
 from spurgekit.diffusion.latent_model import Backbone, Posterior
 from spurgekit.diffusion.noise import draw, to_device
 from spurgekit.diffusion.prompts import Conditioning, joined
@@ -44,33 +44,6 @@ class Hole:
 
     mask: Tensor
     around: Posterior | None = None
-
-
-def steps_of(steps: int, strength: float) -> int:
-    """Return how many of a scheduler's steps an edit takes.
-
-    Raises
-    ------
-    InputError
-        If it is none, or the strength is none.
-
-    Examples
-    --------
-    >>> steps_of(25, 0.5)
-    12
-    """
-    if not 0 < strength <= 1:
-        raise InputError(f"a strength of {strength:g} cannot be; pass a number above 0, at most 1")
-    count = int(steps * strength)
-    if count == 0:
-        least = math.ceil(1000 / steps) / 1000
-        more = math.ceil(1 / strength)
-        more += int(more * strength) == 0  # by rounding
-        raise InputError(
-            f"a strength of {strength:g} is less than one of {steps} steps; "
-            f"pass a strength of {least:g} or more, or --steps {more}"
-        )
-    return count
 
 
 @torch.inference_mode()
@@ -210,7 +183,7 @@ def _begin(scheduler: Any, steps: int, count: int) -> Tensor:
     try:
         scheduler.set_timesteps(steps, device="cpu")
     except ValueError as error:  # LCM's takes no more than it was distilled for
-        raise InputError(f"the scheduler cannot go in {steps} steps ({first_line(error)}); pass fewer --steps") from error
+        raise InputError(f"the scheduler cannot go in {steps} steps ({first_line(error)}); pass fewer `steps`") from error
     skipped = (steps - count) * scheduler.order
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(skipped)

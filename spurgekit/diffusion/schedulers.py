@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from spurgekit.errors import InputError, known_names
+from spurgekit.registry import Registry
 
 if TYPE_CHECKING:
     from spurgekit.diffusion.latent_model import Backbone
@@ -15,9 +15,20 @@ DEFAULT = "dpm++"
 
 
 @dataclass(frozen=True, slots=True)
-class _Recipe:
-    """A scheduler of diffusers, and what of its configuration is not the model's."""
+class Scheduler:
+    """A scheduler of diffusers.
 
+    Attributes
+    ----------
+    name : str
+    cls : str
+        Its class in diffusers.
+    description : str
+    changes : mapping
+        What of its configuration is not the model's.
+    """
+
+    name: str
     cls: str
     description: str
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -29,33 +40,32 @@ _UNCLIPPED = {"clip_sample": False}
 _MULTISTEP = {"algorithm_type": "dpmsolver++", "solver_order": 2}
 
 # Not LMSDiscreteScheduler: begun in the middle, it weighs the steps before as if they had been taken, and leaves noise.
-_RECIPES: Mapping[str, _Recipe] = {
-    "dpm++": _Recipe("DPMSolverMultistepScheduler", "DPM-Solver++ (2M): good images in 20 to 30 steps", _MULTISTEP),
-    "dpm++-karras": _Recipe(
-        "DPMSolverMultistepScheduler",
-        "DPM-Solver++ (2M) with the noise levels of Karras et al. (2022)",
-        {**_MULTISTEP, "use_karras_sigmas": True},
-    ),
-    "ddim": _Recipe("DDIMScheduler", "DDIM, without noise of its own", _UNCLIPPED),
-    "pndm": _Recipe("PNDMScheduler", "PLMS, what Stable Diffusion 1.x comes with: 50 steps", {"skip_prk_steps": True}),
-    "euler": _Recipe("EulerDiscreteScheduler", "Euler's method, what SDXL comes with"),
-    "euler-a": _Recipe("EulerAncestralDiscreteScheduler", "Euler's method with new noise at each step"),
-    "heun": _Recipe("HeunDiscreteScheduler", "Heun's method: two evaluations of the UNet a step", _UNCLIPPED),
-    "unipc": _Recipe("UniPCMultistepScheduler", "UniPC: good images in 10 to 20 steps"),
-    "ddpm": _Recipe("DDPMScheduler", "ancestral sampling as in training: many steps", _UNCLIPPED),
-    "lcm": _Recipe(
-        "LCMScheduler", "for consistency models and LoRAs of 4 to 8 steps, which answer badly to strengths", _UNCLIPPED
-    ),
-}
-
-SCHEDULERS: Mapping[str, str] = {name: recipe.description for name, recipe in _RECIPES.items()}
-"""Descriptions of the schedulers by name."""
-
-
-def check_scheduler(name: str) -> None:
-    """Raise an :class:`InputError` if there is no scheduler of that name."""
-    if name not in _RECIPES:
-        raise InputError(f"there is no scheduler {name!r}{known_names(name, _RECIPES)}")
+SCHEDULERS = Registry(
+    "scheduler",
+    [
+        Scheduler("dpm++", "DPMSolverMultistepScheduler", "DPM-Solver++ (2M): good images in 20 to 30 steps", _MULTISTEP),
+        Scheduler(
+            "dpm++-karras",
+            "DPMSolverMultistepScheduler",
+            "DPM-Solver++ (2M) with the noise levels of Karras et al. (2022)",
+            {**_MULTISTEP, "use_karras_sigmas": True},
+        ),
+        Scheduler("ddim", "DDIMScheduler", "DDIM, without noise of its own", _UNCLIPPED),
+        Scheduler("pndm", "PNDMScheduler", "PLMS, what Stable Diffusion 1.x comes with: 50 steps", {"skip_prk_steps": True}),
+        Scheduler("euler", "EulerDiscreteScheduler", "Euler's method, what SDXL comes with"),
+        Scheduler("euler-a", "EulerAncestralDiscreteScheduler", "Euler's method with new noise at each step"),
+        Scheduler("heun", "HeunDiscreteScheduler", "Heun's method: two evaluations of the UNet a step", _UNCLIPPED),
+        Scheduler("unipc", "UniPCMultistepScheduler", "UniPC: good images in 10 to 20 steps"),
+        Scheduler("ddpm", "DDPMScheduler", "ancestral sampling as in training: many steps", _UNCLIPPED),
+        Scheduler(
+            "lcm",
+            "LCMScheduler",
+            "for consistency models and LoRAs of 4 to 8 steps, which answer badly to strengths",
+            _UNCLIPPED,
+        ),
+    ],
+)
+"""All schedulers; yours is one more: ``SCHEDULERS.register(Scheduler(...))``."""
 
 
 def make_scheduler(backbone: Backbone, name: str = DEFAULT) -> Any:
@@ -75,14 +85,13 @@ def make_scheduler(backbone: Backbone, name: str = DEFAULT) -> Any:
 
     Raises
     ------
-    InputError
+    UnknownNameError
         If there is none of that name.
     """
     import diffusers
 
     from spurgekit.diffusion.library_logs import quiet
 
-    check_scheduler(name)
-    recipe = _RECIPES[name]
+    chosen = SCHEDULERS[name]
     with quiet():  # each names what it does not know of another's configuration
-        return getattr(diffusers, recipe.cls).from_config(backbone.scheduler.config, **recipe.changes)
+        return getattr(diffusers, chosen.cls).from_config(backbone.scheduler.config, **chosen.changes)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from spurgekit.classify.metrics import METRICS
 from spurgekit.errors import InputError
 from spurgekit.evaluate.bootstrap import REPLICATES, resample
 from spurgekit.evaluate.by_place import by_place
+from spurgekit.evaluate.cell_metrics import tidy
 from spurgekit.evaluate.intervals import CONFIDENCE, paired_differences, summarise
 from spurgekit.evaluate.power import RESOLVE, power_warnings, resolvable
 from spurgekit.evaluate.predictions import pair_predictions
-from spurgekit.evaluate.resampled_metrics import METRICS, tidy
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Evaluation:
     resolve, confidence : float
         The difference asked for, and of the intervals.
     results : pandas.DataFrame
-        Metrics of each cell; see :func:`spurgekit.evaluate.resampled_metrics.tidy`.
+        Metrics of each cell; see :func:`spurgekit.evaluate.cell_metrics.tidy`.
     summary : pandas.DataFrame
         Means; see :func:`spurgekit.evaluate.intervals.summarise`.
     differences : pandas.DataFrame
@@ -86,15 +87,14 @@ def analyse(
     InputError
         If the predictions are damaged or not paired, an option cannot be, or the metric is defined for no trial.
     """
-    if metric not in METRICS:
-        raise InputError(f"there is no metric {metric!r}; there are {', '.join(METRICS)}")
+    title = METRICS[metric].title
     paired = pair_predictions(predictions, classes)
     bootstrap = resample(paired, replicates=replicates, seed=seed)
     differences = paired_differences(bootstrap, baseline, confidence=confidence)
     power = resolvable(differences, resolve=resolve)
     summary = summarise(bootstrap, confidence=confidence)
     if not (summary["metric"] == metric).any():
-        raise InputError(f"{METRICS[metric].title} is defined for no trial: test tiles of every class are needed")
+        raise InputError(f"{title} is defined for no trial: test tiles of every class are needed")
     return Evaluation(
         baseline=baseline,
         metric=metric,

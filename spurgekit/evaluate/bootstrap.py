@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spurgekit.classify.metrics import METRICS
+from spurgekit.classify.place_sums import Floats, PlaceSums
 from spurgekit.evaluate.predictions import Predictions, shots_name
-from spurgekit.evaluate.resampled_metrics import METRICS, Floats, PlaceSums
 from spurgekit.seeds import seed_of
 
 REPLICATES = 2000

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from spurgekit.classify.place_sums import Floats
 from spurgekit.evaluate.predictions import Predictions
-from spurgekit.evaluate.resampled_metrics import Floats
 
 
 def by_place(predictions: Predictions, *, by: Literal["place", "fold"] = "place") -> pd.DataFrame:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from spurgekit.dataset.few_shot import ALL_SHOTS
+from spurgekit.classify.metrics import METRICS
+from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.evaluate.intervals import CONFIDENCE
 from spurgekit.evaluate.predictions import ALL
-from spurgekit.evaluate.resampled_metrics import METRICS
 from spurgekit.outputs import output_file
 
 if TYPE_CHECKING:

@@ -15,65 +15,28 @@ from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from spurgekit.classify.arms import Arm, parse_arm, parse_arms
-from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, describe, probe_unit
-from spurgekit.classify.recipes import predict, train_arm
-from spurgekit.classify.setup import ArmOptions, Setup, set_up
+from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, probe_unit, tile_features
+from spurgekit.classify.recipes import TrainingTask, predict, train_arm
+from spurgekit.classify.setup import Setup, set_up
 from spurgekit.classify.training_tiles import ExtraTiles
 from spurgekit.dataset import Dataset, open_dataset
-from spurgekit.dataset.few_shot import ALL_SHOTS, SHOTS, TRIALS, ascending
-from spurgekit.errors import InputError
+from spurgekit.dataset.shots import ALL_SHOTS, ascending
 from spurgekit.evaluate.analysis import analyse
 from spurgekit.evaluate.cell_store import PREDICTIONS, CellStore, Key
+from spurgekit.evaluate.evaluate_options import EvaluateOptions
 from spurgekit.evaluate.folds import Fold, check_classes, held_out_split, leave_out
 from spurgekit.evaluate.report import write_report
-from spurgekit.outputs import PROVENANCE, SETTINGS, check_free, fingerprint, output_folder
+from spurgekit.outputs import PROVENANCE, SETTINGS, check_free, fingerprint, output_folder, write_provenance
 from spurgekit.parallel import cores, stream_map
 from spurgekit.progress import Progress, silent
 
-DEFAULT_ARMS = ("plain", "probe", "probe+dihedral", "probe+randaugment", "probe+cutmix", "probe+mixup")
 IN_FLIGHT = 8
 
-
-@dataclass(frozen=True, slots=True)
-class EvaluateOptions(ArmOptions):
-    """What to compare; see :class:`~spurgekit.classify.setup.ArmOptions` for the rest.
-
-    Attributes
-    ----------
-    arms : tuple of str
-        Arms; see :mod:`spurgekit.classify.arms`.
-    shots : tuple of int
-        Tiles a class; ``ALL_SHOTS`` for the whole training split.
-    trials : int
-        Support sets of each number of shots.
-    baseline : str, optional
-        The arm that others are held against; by default the first.
-    leave_out : str, optional
-        Column of which each place is held out in turn, in place of the dataset's own test split.
-    metric : str
-        That the curves and the table show.
-    resolve : float
-        The difference that the design ought to resolve.
-    confidence : float
-        Of intervals.
-    """
-
-    arms: tuple[str, ...] = DEFAULT_ARMS
-    shots: tuple[int, ...] = SHOTS
-    trials: int = TRIALS
-    baseline: str | None = None
-    leave_out: str | None = None
-    metric: str = "balanced_accuracy"
-    resolve: float = 0.02
-    confidence: float = 0.95
-
-    def __post_init__(self) -> None:
-        ArmOptions.__post_init__(self)
-        if self.trials < 1 or not self.shots or min(self.shots) < 0:
-            raise InputError(f"{self.trials} trials of {self.shots or 'no'} shots cannot be; pass positive numbers, or all")
-        arms = [str(arm) for arm in parse_arms(self.arms)]
-        if self.baseline is not None and str(parse_arm(self.baseline)) not in arms:
-            raise InputError(f"--baseline {self.baseline} is none of the arms {', '.join(arms)}")
+NOT_OF_CELLS = frozenset(
+    ("arms", "baseline", "shots", "trials", "synthetic", "metric", "resolve", "confidence", "batch_size", "device")
+)
+"""Options that the predictions of a cell do not depend on: its key says them, or fingerprints of files do, or they are about
+what is shown of predictions, or about the machine. Any other must be the same for an evaluation to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +79,13 @@ class ProbeCell:
 
     def run(self) -> NDArray[np.float32]:
         """Return class probabilities of the test tiles, shape (n, classes)."""
-        return np.asarray(softmax(self.unit.solve().logits(self.test), axis=1), np.float32)
+        return np.asarray(softmax(self.unit.fit().logits(self.test), axis=1), np.float32)
 
 
-def evaluate(
-    dataset: Path,
-    out: Path,
-    options: EvaluateOptions = EvaluateOptions(),
+def evaluate_arms(
+    dataset: str | Path,
+    out: str | Path,
+    options: EvaluateOptions | None = None,
     *,
     overwrite: bool = False,
     executor: Executor | None = None,
@@ -135,19 +98,41 @@ def evaluate(
 
     Parameters
     ----------
-    dataset : pathlib.Path
-    out : pathlib.Path
+    dataset : str or pathlib.Path
+        Folder that :func:`spurgekit.build_dataset` made.
+    out : str or pathlib.Path
         Folder to make: ``report.md``, ``curves.png``, ``results.parquet``, ``predictions.parquet`` and more.
+    options : EvaluateOptions, optional
+    overwrite : bool
+        Begin anew, and replace a folder that spurgekit made before.
     executor : concurrent.futures.Executor, optional
         Fits the classifiers of frozen backbones; by default as many threads as there are cores.
+    progress : Progress
+        Told how far it is; :func:`spurgekit.progress.bar` shows a bar on a terminal.
+
+    Returns
+    -------
+    EvaluateReport
+        With means and paired differences as tables.
 
     Raises
     ------
+    OutputExistsError
+        If the folder is there already and not of an evaluation.
     ModelError
         If the backbone or its weights cannot be had.
     InputError
-        If the dataset does not serve.
+        If the dataset or the options do not serve, or the folder was begun with other settings.
+
+    Examples
+    --------
+    >>> import spurgekit
+    >>> options = spurgekit.EvaluateOptions(arms=["plain", "probe", "probe+dihedral"], shots=[1, 4], trials=8)
+    >>> report = spurgekit.evaluate_arms("dataset", "evaluation", options)  # doctest: +SKIP
+    >>> report.summary[["arm", "n", "mean", "low", "high"]]  # doctest: +SKIP
     """
+    options = options or EvaluateOptions()
+    dataset, out = Path(dataset), Path(out)
     data = open_dataset(dataset)
     arms = parse_arms(options.arms)
     extra_tiles = ExtraTiles.open(data, options.folders, options.mixing)
@@ -168,7 +153,8 @@ def evaluate(
     runner = _Runner(setup, extra_tiles, {fold.name: fold for fold in folds}, options, cells, executor, progress)
     done.update(runner.run([key for key in plan if key not in done]))
     predictions = pd.concat([done[key] for key in plan], ignore_index=True)
-    with output_folder(out, overwrite=True, inputs=options.inputs(dataset)) as folder:
+    inputs = options.inputs(dataset)
+    with output_folder(out, overwrite=True, inputs=inputs) as folder:
         predictions.to_parquet(folder / PREDICTIONS, index=False)
         (folder / SETTINGS).write_bytes((cells.folder / SETTINGS).read_bytes())
         found = analyse(
@@ -177,7 +163,7 @@ def evaluate(
             metric=options.metric, resolve=options.resolve, confidence=options.confidence,
         )  # fmt: skip
         write_report(folder, found)
-        options.write_provenance(folder, dataset, setup.name)
+        write_provenance(folder, parameters={**options.parameters(), "backbone": setup.name}, inputs=inputs)
     cells.close()
     return EvaluateReport(Path(out), len(plan), resumed, found.summary, found.differences, tuple(found.warnings))
 
@@ -203,19 +189,9 @@ def _settings(data: Dataset, setup: Setup, options: EvaluateOptions) -> Mapping[
         files["weights"] = weights / "model.safetensors" if weights.is_dir() else weights
     for name, folder in options.folders.items():
         files[f"synthetic tiles {name}".rstrip()] = folder / "manifest.parquet"
-    return {
-        **{name: fingerprint(path) for name, path in files.items()},
-        "backbone": setup.name,
-        "backbone options": dict(setup.options.backbone_options),
-        "image size": setup.size_px,
-        "mean and std": [setup.mean, setup.std],
-        "pretrained": options.pretrained,
-        "precision": str(options.precision),
-        "seed": options.seed,
-        "leave out": options.leave_out,
-        "mixing": options.mixing,
-        "finetuning": str(options.finetuning),
-    }
+    resolved = {"backbone": setup.name, "image_size_px": setup.size_px, "mean": setup.mean, "std": setup.std}
+    kept = {name: value for name, value in options.parameters().items() if name not in NOT_OF_CELLS}
+    return {**kept, **{name: fingerprint(path) for name, path in files.items()}, **resolved}
 
 
 class _Runner:
@@ -237,30 +213,30 @@ class _Runner:
 
     def run(self, keys: Sequence[Key]) -> Iterator[tuple[Key, pd.DataFrame]]:
         """Yield each cell's predictions as it is done."""
-        frozen = [key for key in keys if parse_arm(key.arm).is_frozen]
+        frozen = [key for key in keys if parse_arm(key.arm).recipe.is_frozen]
         self._prepare(frozen)
         with self.progress("evaluating", len(keys)) as advance:
             for key, probabilities in self._run_frozen(frozen):
                 yield key, self.cells.put(key, self._table(key, probabilities))
                 advance(1)
             for key in keys:
-                if not parse_arm(key.arm).is_frozen:
+                if not parse_arm(key.arm).recipe.is_frozen:
                     yield key, self.cells.put(key, self._table(key, self._run_finetuned(key)))
                     advance(1)
 
     def _prepare(self, keys: Sequence[Key]) -> None:
         """Extract the features that all cells share, in one go."""
+        folds = [self.folds[name] for name in {key.fold for key in keys}]
         for recipe in {parse_arm(key.arm).recipe for key in keys}:
-            folds = [self.folds[name] for name in {key.fold for key in keys}]
             tiles = pd.concat([part for fold in folds for part in (fold.test, fold.train)])
-            describe(self.store, tiles.drop_duplicates("tile_id"), recipe)
+            tile_features(self.store, tiles.drop_duplicates("tile_id"), recipe)
 
     def _run_frozen(self, keys: Sequence[Key]) -> Iterator[tuple[Key, NDArray[np.float32]]]:
         def units() -> Iterator[ProbeCell]:
             for key in keys:
                 arm, fold = parse_arm(key.arm), self.folds[key.fold]
                 support = self._support(key)
-                yield ProbeCell(key, probe_unit(self.store, support, arm), describe(self.store, fold.test, arm.recipe))
+                yield ProbeCell(key, probe_unit(self.store, support, arm), tile_features(self.store, fold.test, arm.recipe))
 
         if self.executor is not None:
             yield from zip(keys, stream_map(self.executor, ProbeCell.run, units(), in_flight=IN_FLIGHT), strict=True)
@@ -270,7 +246,8 @@ class _Runner:
             yield from zip(keys, stream_map(threads, ProbeCell.run, units(), in_flight=IN_FLIGHT), strict=True)
 
     def _run_finetuned(self, key: Key) -> NDArray[np.float32]:
-        trained = train_arm(self.setup, self.store, self._support(key), parse_arm(key.arm), self.options.finetuning)
+        task = TrainingTask(self.setup, self.store, self._support(key), parse_arm(key.arm), self.options.finetuning)
+        trained = train_arm(task)
         return predict(self.setup, trained, self.folds[key.fold].test)
 
     def _support(self, key: Key) -> SupportSet:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 
 from spurgekit.dataset import Dataset
-from spurgekit.dataset.few_shot import ALL_SHOTS, support_rows, support_sets
+from spurgekit.dataset.few_shot import support_rows, support_sets
 from spurgekit.dataset.places import footprints, places
-from spurgekit.dataset.splits import close_pairs
+from spurgekit.dataset.shots import ALL_SHOTS
+from spurgekit.dataset.splitters import LeaveClustersOut
 from spurgekit.errors import InputError
 
 TEST = "test"
@@ -58,11 +60,11 @@ def held_out_split(data: Dataset, shots: Sequence[int], trials: int) -> list[Fol
         counts = train["class"].value_counts()
         raise InputError(
             f"{data.path} has no support sets of {missing[0]} shots (its rarest class has {counts.min()} training tiles); "
-            f"pass --shots {','.join(map(str, sorted(set(sets['n']))))}, or build it again with --shots"
+            f"pass `shots={sorted(set(sets['n']))}`, or build it again with other `shots`"
         )
     if few and trials > (most := int(sets["trial"].max()) + 1):
         raise InputError(
-            f"{data.path} has support sets of {most} trials; pass --trials {most}, or build it again with --trials"
+            f"{data.path} has support sets of {most} trials; pass `trials={most}`, or build it again with more `trials`"
         )
     return [Fold(TEST, train, test, sets)]
 
@@ -82,21 +84,19 @@ def leave_out(data: Dataset, column: str, shots: Sequence[int], trials: int) -> 
     names = sorted(set(rows["group"]), key=lambda name: (len(name), name))
     if len(names) < 2:
         raise InputError(
-            f"all tiles of {data.path} are of one {column}, so that none can be left out; pass another --leave-out"
+            f"all tiles of {data.path} are of one {column}, so that none can be left out; pass another `leave_out`"
         )
-    ground = footprints(data, rows)
+    ground = gpd.GeoSeries(footprints(data, rows))
     few = [n for n in shots if n != ALL_SHOTS]
     folds = []
-    for name in names:
-        is_test = (rows["group"] == name).to_numpy()
-        keep = ~is_test
-        keep[close_pairs(ground, is_test)[:, 0]] = False
-        train, test = rows[keep].reset_index(drop=True), rows[is_test].reset_index(drop=True)
+    splitter = LeaveClustersOut(folds=[[name] for name in names], buffer_m=0.0)
+    for name, (trained, tested) in zip(names, splitter.split(ground, groups=rows["group"]), strict=True):
+        train, test = rows.iloc[trained].reset_index(drop=True), rows.iloc[tested].reset_index(drop=True)
         counts = train["class"].value_counts().reindex(list(data.info.classes), fill_value=0)
         if counts.min() < (least := max([1, *few])):
             raise InputError(
                 f"with {column} {name} left out there are {counts.min()} tiles of class {counts.idxmin()!r} to learn from, "
-                f"fewer than {least}; pass fewer --shots, or another --leave-out"
+                f"fewer than {least}; pass fewer `shots`, or another `leave_out`"
             )
         sets = support_sets(
             train["tile_id"].tolist(), train["class"].tolist(),

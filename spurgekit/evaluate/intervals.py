@@ -27,9 +27,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from spurgekit.classify.metrics import METRICS
+from spurgekit.classify.place_sums import Floats
 from spurgekit.errors import InputError
 from spurgekit.evaluate.bootstrap import Bootstrap
-from spurgekit.evaluate.resampled_metrics import Floats
 
 CONFIDENCE = 0.95
 
@@ -134,7 +135,7 @@ def summarise(bootstrap: Bootstrap, *, confidence: float = CONFIDENCE) -> pd.Dat
     """
     rows = []
     for arm, n, metric, one in _estimates(bootstrap, confidence):
-        low, high = np.clip(one.interval(), 0, 1)  # as all metrics are
+        low, high = np.clip(one.interval(), METRICS[metric].low, METRICS[metric].high)
         rows.append((arm, n, metric, one.mean, low, high, one.se, one.sd_trials, one.trials, bootstrap.places))
     return pd.DataFrame(rows, columns=["arm", "n", "metric", "mean", "low", "high", "se", "sd_trials", "trials", "places"])
 

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from spurgekit.classify.metrics import METRICS
 from spurgekit.errors import InputError
 from spurgekit.evaluate.predictions import shots_name
-from spurgekit.evaluate.resampled_metrics import METRICS
 
 RESOLVE = 0.02
 POWER = 0.8

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spurgekit.classify.scores import ROUNDING
-from spurgekit.dataset.few_shot import ALL_SHOTS, ascending
+from spurgekit.dataset.shots import ALL_SHOTS, ascending
 from spurgekit.errors import InputError
 
 COLUMNS = ("arm", "n", "trial", "fold", "tile_id", "place", "target")

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spurgekit.dataset.few_shot import ALL_SHOTS, ascending
+from spurgekit.classify.metrics import METRICS
+from spurgekit.dataset.shots import ALL_SHOTS, ascending
 from spurgekit.evaluate.analysis import Evaluation
 from spurgekit.evaluate.predictions import shots_name
-from spurgekit.evaluate.resampled_metrics import METRICS
 from spurgekit.text import counted
 
 NOTHING = "–"

@@ -59,7 +59,7 @@ class Blocks(_Value):
 
 
 class ImageInfo(_Value):
-    """What :func:`describe` finds out about an image."""
+    """What :func:`read_image_info` finds out about an image."""
 
     path: Path
     format: str = Field(description="GDAL driver")
@@ -91,7 +91,9 @@ class ImageInfo(_Value):
     notes: tuple[str, ...]
 
 
-def describe(path: str | os.PathLike[str], *, image_gsd_m: float | None = None, progress: Progress = silent) -> ImageInfo:
+def read_image_info(
+    path: str | os.PathLike[str], *, image_gsd_m: float | None = None, progress: Progress = silent
+) -> ImageInfo:
     """Describe an image. All of it is read, piece by piece, so damage anywhere in the file comes to light.
 
     Parameters
@@ -102,6 +104,10 @@ def describe(path: str | os.PathLike[str], *, image_gsd_m: float | None = None, 
         What a pixel of a photo measures on the ground that does not say where it was taken, in metres.
     progress : Progress
         Told of the pieces that were read.
+
+    Returns
+    -------
+    ImageInfo
 
     Raises
     ------

@@ -52,7 +52,7 @@ LOCAL_CRS = 'LOCAL_CS["photo, metres from its lower left corner",UNIT["metre",1]
 """The CRS of a photo of which nothing but the ground sample distance is known: it measures, and lies nowhere on the globe."""
 
 UNPLACED = "is not georeferenced and cannot be placed as a frame"
-ADVICE = "pass its ground sample distance, e.g. --image-gsd 0.012, or georeference it first, e.g. in QGIS"
+ADVICE = "pass its ground sample distance, e.g. `image_gsd_m=0.012`, or georeference it first, e.g. in QGIS"
 
 
 class FramePose(BaseModel):

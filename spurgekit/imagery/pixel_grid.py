@@ -132,18 +132,18 @@ class PixelGrid:
                 "is not georeferenced: it has neither a CRS nor a geotransform; georeference it first, e.g. in QGIS"
             )
         if self.crs is None:
-            raise ImageryError("has no CRS; pass --crs, e.g. --crs EPSG:32612")
+            raise ImageryError("has no CRS; pass `crs`, e.g. `crs=EPSG:32612`")
         if self.crs.is_geographic:
             degrees = math.sqrt(abs(self.transform.determinant))
             raise ImageryError(
                 f"is in {name_crs(self.crs)}, whose unit is the degree (a pixel is {degrees:.2e} degrees); "
-                f"pass --crs {self.suggest_utm()} to reproject it while it is read"
+                f"pass `crs={self.suggest_utm()}` to reproject it while it is read"
             )
         stretch = self._linear_scale()
         if abs(stretch - 1) > MAX_SCALE_ERROR:
             raise ImageryError(
                 f"is in {name_crs(self.crs)}, which stretches lengths by {stretch:.2f} here; "
-                f"pass --crs {self.suggest_utm()} to reproject it while it is read"
+                f"pass `crs={self.suggest_utm()}` to reproject it while it is read"
             )
         if self.crs.is_projected:
             return float(self.crs.linear_units_factor[1])

@@ -225,6 +225,11 @@ def open_raster(
     threads : int
         Threads that decode blocks.
 
+    Returns
+    -------
+    Raster
+        To be closed, or used in a ``with`` block.
+
     Raises
     ------
     ImageryError
@@ -311,7 +316,7 @@ def _place(path: Path, dataset: DatasetReader, image_gsd_m: float | None) -> Fra
         return place_photo(path, grid.width, grid.height) if is_photo and not is_placed else FramePlacement(grid)
     check_gsd(image_gsd_m)
     if is_placed:
-        raise ImageryError(f"{path} is georeferenced, so --image-gsd cannot say what its pixels measure; leave it out")
+        raise ImageryError(f"{path} is georeferenced, so `image_gsd_m` cannot say what its pixels measure; leave it out")
     return place_photo(path, grid.width, grid.height, image_gsd_m)
 
 
@@ -367,7 +372,7 @@ def _choose_bands(path: Path, dataset: DatasetReader, bands: Sequence[int] | Non
     if not bands:
         return tuple(b for b in range(1, dataset.count + 1) if b != alpha)
     if missing := [b for b in bands if not 1 <= b <= dataset.count]:
-        raise ImageryError(f"{path} has bands 1 to {dataset.count}, not {missing[0]}; change --bands")
+        raise ImageryError(f"{path} has bands 1 to {dataset.count}, not {missing[0]}; change `bands`")
     return tuple(bands)
 
 

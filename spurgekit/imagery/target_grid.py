@@ -39,7 +39,7 @@ def in_crs(path: Path, grid: PixelGrid, crs: str | None, unplaced: str | None = 
         return grid
     if grid.crs is None:
         if grid.transform.is_identity:
-            nowhere = "has no georeference at all, so --crs cannot place it; georeference it first, e.g. in QGIS"
+            nowhere = "has no georeference at all, so `crs` cannot place it; georeference it first, e.g. in QGIS"
             raise ImageryError(f"{path} {unplaced or nowhere}")
         return PixelGrid(grid.width, grid.height, grid.transform, wanted)
     return _north_up(path, grid, wanted)
@@ -65,7 +65,7 @@ def _brought(path: Path, grid: PixelGrid, points: NDArray[np.float64], crs: CRS)
     except ImageryError as error:
         raise ImageryError(
             f"{path} says that it is in {name_crs(grid.crs)}, and what lies there cannot be brought to {name_crs(crs)}; "
-            "pass another --crs, or correct what the file says, e.g. gdal_edit.py -a_srs EPSG:32612 FILE"
+            "pass another `crs`, or correct what the file says, e.g. gdal_edit.py -a_srs EPSG:32612 FILE"
         ) from error
 
 

@@ -1,6 +1,5 @@
 """Maps: a classifier slid over a whole site, as a COG, polygons and areas."""
 
-from spurgekit.maps.mapping import MapOptions, MapReport, make_map
-from spurgekit.maps.sliding_window import Cells, Sliding, slide
+import lazy_loader
 
-__all__ = ["Cells", "MapOptions", "MapReport", "Sliding", "make_map", "slide"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,32 +8,30 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import rasterio
 from rasterio.shutil import copy as copy_raster
 
-from spurgekit.classify import ModelInfo
+from spurgekit.classify.classifier import TileClassifier
 from spurgekit.imagery import PixelGrid, name_crs
 from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.imagery.site_picture import SitePicture
 from spurgekit.maps.areas import ClassArea, class_areas
+from spurgekit.maps.bands import BandLayout
 from spurgekit.maps.colours import class_colour
 from spurgekit.maps.polygons import LAYER, presence_polygons, write_polygons
 from spurgekit.maps.sliding_window import Cells
-from spurgekit.maps.styles import store_vector_style, write_raster_style
+from spurgekit.maps.styles import store_vector_style
 
 MAX_SHADE = 120
 """Opacity of a cell on the quick look whose class is certain, of 255."""
 
 
 def write_products(
-    folder: Path,
-    cells: Cells,
-    strips: Path,
-    look: QuickLook,
-    model: ModelInfo,
-    prevalence: tuple[float, ...] | None = None,
+    folder: Path, cells: Cells, strips: Path, look: QuickLook, layout: BandLayout, classifier: TileClassifier
 ) -> tuple[dict[str, ClassArea], int]:
     """Write ``presence.tif`` (COG), ``presence.gpkg``, ``summary.json``, ``presence.png`` and styles for QGIS.
 
@@ -42,12 +40,12 @@ def write_products(
     folder : pathlib.Path
     cells : Cells
     strips : pathlib.Path
-        GeoTIFF of the probabilities of all classes; it becomes the COG.
+        GeoTIFF of all bands; it becomes the COG.
     look : QuickLook
         Of the image.
-    model : ModelInfo
-    prevalence : tuple of float, optional
-        The share of each class that the probabilities are for, where it is not that in training.
+    layout : BandLayout
+        Of ``strips``.
+    classifier : TileClassifier
 
     Returns
     -------
@@ -55,25 +53,54 @@ def write_products(
     polygons : int
         How many there are.
     """
+    model = classifier.info
     copy_raster(
         strips, folder / "presence.tif",
         driver="COG", compress="deflate", predictor="yes", overview_resampling="average", num_threads="all_cpus",
     )  # fmt: skip
+    summaries = _summarise(strips, layout)
     strips.unlink()
-    write_raster_style(folder / "presence.qml")
+    _write_styles(folder, layout)
     polygons = presence_polygons(cells.predicted, cells.certainty, cells.grid, model.classes)
     write_polygons(polygons, folder / "presence.gpkg")
     store_vector_style(folder / "presence.gpkg", LAYER, model.classes)
     mapped = [float((cells.predicted == i).sum() * cells.grid.pixel_area_m2) for i in range(len(model.classes))]
     areas = dict(zip(model.classes, class_areas(mapped, model.held_out.confusion_matrix), strict=True))
-    _write_summary(folder, cells, areas, len(polygons), model, prevalence)
+    _write_summary(folder, cells, areas, len(polygons), classifier, summaries)
     _draw(folder / "presence.png", cells, look, polygons, areas)
     return areas, len(polygons)
 
 
+def _summarise(strips: Path, layout: BandLayout) -> dict[str, dict[str, Any]]:
+    """Return what bands have to say of themselves as a whole."""
+    summaries = {}
+    with rasterio.open(strips) as file:
+        for band in layout.bands:
+            if band.summary is not None:
+                channels = layout.channels(band.name)
+                values = file.read(list(range(channels.start + 1, channels.stop + 1)))
+                summaries[band.name] = dict(band.summary(values))
+    return summaries
+
+
+def _write_styles(folder: Path, layout: BandLayout) -> None:
+    """Write the style of each band that has one; QGIS takes the first when it opens the map, the others are there to choose."""
+    name = "presence.qml"
+    for band in layout.bands:
+        if band.style is not None:
+            band.style(folder / name, layout.channels(band.name).start + 1, layout.classes)
+            name = f"presence_{band.name}.qml"
+
+
 def _write_summary(
-    folder: Path, cells: Cells, areas: dict[str, ClassArea], polygons: int, model: ModelInfo, prevalence: object
+    folder: Path,
+    cells: Cells,
+    areas: dict[str, ClassArea],
+    polygons: int,
+    classifier: TileClassifier,
+    bands: dict[str, dict[str, Any]],
 ) -> None:
+    model = classifier.info
     assert model.gsd_m is not None  # else it could not have been slid over an image
     summary = {
         "schema_version": 1,
@@ -85,8 +112,9 @@ def _write_summary(
         "areas": {name: {k: round(v, 3) for k, v in area.model_dump().items()} for name, area in areas.items()},
         "polygons": polygons,
         "views": model.views,
-        "prevalence": prevalence,
+        "prevalence": classifier.prevalence,
         "held_out_balanced_accuracy": model.held_out.balanced_accuracy,
+        **({"bands": bands} if bands else {}),
         "what_the_areas_mean": (
             "mapped_m2 is the area of the cells in whose tile the class is the likeliest, not the area that its leaves cover. "
             "corrected_m2 allows for the errors on the held-out tiles (Rogan and Gladen 1978); its 95 % interval, low_m2 to "

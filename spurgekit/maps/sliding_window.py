@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spurgekit.classify import TileClassifier
+from spurgekit.classify.classifier import TileClassifier
 from spurgekit.classify.tile_reader import mark_missing
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, Window
 from spurgekit.imagery.quicklook import Watcher
+from spurgekit.maps.bands import PROBABILITY, BandLayout
 from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
 
@@ -117,6 +118,7 @@ def slide(
     model: TileClassifier,
     sliding: Sliding,
     *,
+    layout: BandLayout | None = None,
     min_valid: float = 0.5,
     batch_size: int = 8,
     watch: Watcher | None = None,
@@ -130,6 +132,8 @@ def slide(
         At the model's ground sample distance, with its bands and of its type.
     model : TileClassifier
     sliding : Sliding
+    layout : BandLayout, optional
+        What is said of each cell; by default the probability of each class.
     min_valid : float
         Least share of a cell's pixels with data; other cells are NaN and not looked at.
     batch_size : int
@@ -141,10 +145,11 @@ def slide(
     ------
     row : int
         First row of cells.
-    probabilities : ndarray of float32, shape (classes, rows, columns)
+    found : ndarray of float32, shape (channels, rows, columns)
         NaN where there is no data.
     """
     cells = sliding.cells
+    layout = layout or BandLayout((PROBABILITY,), model.info.classes)
     pixel_bytes = len(raster.bands) * raster.dtype.itemsize + 1
     row_bytes = cells.width * sliding.stride_px * sliding.stride_px * pixel_bytes
     rows_at_once = max(1, STRIP_BYTES // row_bytes)
@@ -158,7 +163,7 @@ def slide(
                 watch(window, pixels, valid)
             mark_missing(pixels, valid)
             rows = min(rows_at_once, cells.height - start)
-            found = np.full((len(model.info.classes), rows, cells.width), np.nan, np.float32)
+            found = np.full((len(layout.titles), rows, cells.width), np.nan, np.float32)
             share = _cell_shares(valid, sliding, rows, cells.width)
             advance(int((share < max(min_valid, 1e-9)).sum()))
             i, j = np.nonzero(share >= max(min_valid, 1e-9))
@@ -167,7 +172,8 @@ def slide(
             for at in range(0, len(i), batch_size):
                 a, b = i[at : at + batch_size], j[at : at + batch_size]
                 batch = np.ascontiguousarray(tiles[:, a, b].swapaxes(0, 1))
-                found[:, a, b] = model.predict(batch).T
+                predictions = model.predictions(batch, features=layout.needs_features)
+                found[:, a, b] = layout.values(predictions).T
                 advance(len(a))
             yield start, found
 

@@ -59,10 +59,10 @@ SYMBOL = """      <symbol name="{number}" type="fill" alpha="1" clip_to_extent="
       </symbol>"""
 
 
-def write_raster_style(path: Path) -> None:
-    """Write the style of ``presence.tif``: the second class's probability, transparent where it is unlikely."""
+def write_raster_style(path: Path, *, band: int) -> None:
+    """Write a style of ``presence.tif``: a band of the second class's probability, transparent where it is unlikely."""
     colour = "#{:02x}{:02x}{:02x}".format(*class_colour(1))
-    path.write_text(RASTER_STYLE.format(band=2, colour=colour), encoding="utf-8")
+    path.write_text(RASTER_STYLE.format(band=band, colour=colour), encoding="utf-8")
 
 
 def store_vector_style(geopackage: Path, layer: str, classes: Sequence[str]) -> None:

@@ -1,5 +1,5 @@
 """Ground markers: families of them, how they are found in an image, and images placed by markers of known coordinates."""
 
-from spurgekit.markers.marker import Marker, MarkerDetector
+import lazy_loader
 
-__all__ = ["Marker", "MarkerDetector"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,25 +14,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from spurgekit.markers.families import FAMILIES
 from spurgekit.markers.marker import Marker
 from spurgekit.markers.marker_score import LEAST_SCORE, score
 from spurgekit.markers.target_detector import APART, is_possible, searched, strongest, to_grey
-from spurgekit.markers.template import CODED
 from spurgekit.markers.template_fit import Fit, fit_targets
 
 SAMPLES = 4
 """Samples along a cell, of which the middle ones are taken."""
-
-
-def dictionaries() -> dict[str, int]:
-    """Return OpenCV's dictionaries by the names used here, e.g. ``aruco-4x4-50`` and ``apriltag-36h11``."""
-    names = {}
-    for name in dir(cv2.aruco):
-        if name.startswith("DICT_APRILTAG_"):
-            names["apriltag-" + name.removeprefix("DICT_APRILTAG_").lower()] = int(getattr(cv2.aruco, name))
-        elif name.startswith("DICT_") and name[5].isdigit():
-            names["aruco-" + name.removeprefix("DICT_").lower().replace("_", "-")] = int(getattr(cv2.aruco, name))
-    return names
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +31,7 @@ class CodedDetector:
     Attributes
     ----------
     family : str
-        A name in :func:`dictionaries`.
+        A name in :data:`spurgekit.markers.families.FAMILIES`, of a dictionary.
     size_m : float
         Side of the black square in metres.
     ids : tuple of int
@@ -57,25 +46,27 @@ class CodedDetector:
         """Return the coded markers in a piece of an image; see :class:`spurgekit.markers.marker.MarkerDetector`."""
         grey = to_grey(rgb)
         size_px = self.size_m / gsd_m
-        template = CODED[_dictionary(self.family).markerSize]
+        family = FAMILIES[self.family]
+        template = family.template()
         markers = []
         for fit in fit_targets(grey, searched(grey, valid, template, size_px), template, size_px):
             if is_possible(fit) and (code := _read(grey, fit, self.family)) is not None:
                 number, agreement = code
-                likely = score(replace(fit, agreement=agreement), "coded", plain=False)
+                likely = score(replace(fit, agreement=agreement), family.weights, plain=False)
                 if likely >= LEAST_SCORE and (not self.ids or number in self.ids):
                     markers.append(Marker(fit.col, fit.row, fit.size * self.size_m, self.family, likely, number))
         return [m for m in strongest(markers, APART * size_px) if 0 <= m.col < grey.shape[1] and 0 <= m.row < grey.shape[0]]
 
 
-@lru_cache(maxsize=8)
-def _dictionary(family: str) -> cv2.aruco.Dictionary:
-    return cv2.aruco.getPredefinedDictionary(dictionaries()[family])
+@lru_cache(maxsize=32)
+def dictionary_of(family: str) -> cv2.aruco.Dictionary:
+    """Return OpenCV's dictionary of a family whose markers carry codes."""
+    return cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, FAMILIES[family].dictionary or ""))
 
 
 def _read(grey: NDArray[np.uint8], fit: Fit, family: str) -> tuple[int, float] | None:
     """Return the code inside a frame, and the correlation of all its cells with that code's; None if it is no code."""
-    dictionary = _dictionary(family)
+    dictionary = dictionary_of(family)
     bits = dictionary.markerSize
     cells = _cells(grey, fit, bits)
     frame = np.ones((bits + 4, bits + 4), np.bool_)

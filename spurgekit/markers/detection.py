@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -14,6 +14,7 @@ from spurgekit.errors import InputError
 from spurgekit.imagery import Raster, Window
 from spurgekit.imagery.quicklook import Watcher
 from spurgekit.imagery.stretch import BYTES, Stretch, rgb_bands
+from spurgekit.markers.families import FAMILIES
 from spurgekit.markers.marker import Marker, MarkerDetector
 from spurgekit.markers.target_detector import APART, strongest
 from spurgekit.parallel import cores, stream_map
@@ -84,7 +85,7 @@ def find_markers(
     if size_px < LEAST_PX:
         raise InputError(
             f"{raster.path}: at {100 * gsd_m:.2f} cm a pixel, markers of {detector.size_m:g} m are {size_px:.1f} px across, "
-            f"fewer than the {LEAST_PX:.0f} that it takes to know one; fly lower, use larger ones, or pass corners with --plots"
+            f"fewer than the {LEAST_PX:.0f} that it takes to know one; fly lower, use larger ones, or pass corners with `file`"
         )
     stretch = _stretch(raster)
 
@@ -112,19 +113,19 @@ def find_markers(
     return sorted(kept, key=lambda m: (m.row, m.col))
 
 
-def find_other_size(raster: Raster, detector_of: Callable[[float], MarkerDetector], size_m: float) -> tuple[float, int] | None:
-    """Return the size at which an image shows the most markers, and how many, where they are not of the size looked for.
+def size_hint(raster: Raster, family: str, size_m: float, color: Sequence[int] | None = None) -> str:
+    """Return what to say where no markers of a size were found: that there are some of another size, or nothing.
 
-    For messages: it searches the image several times.
-
-    Parameters
-    ----------
-    raster : Raster
-    detector_of : callable
-        Makes the detector of a size in metres.
-    size_m : float
-        The size that was looked for.
+    It searches the image at several sizes, so it is for failures only.
     """
+    other = _other_size(raster, lambda size: FAMILIES[family].detector(size, color=color), size_m)
+    if other is None:
+        return ""
+    return f"; {other[1]} of family {family} are about {other[0]:.2f} m across: pass `marker_size_m={other[0]:.2g}`"
+
+
+def _other_size(raster: Raster, detector_of: Callable[[float], MarkerDetector], size_m: float) -> tuple[float, int] | None:
+    """Return the size at which an image shows the most markers, and how many, where they are not of the size looked for."""
     best: tuple[float, int] | None = None
     for ratio in OTHER_SIZES:
         if ratio * size_m / raster.gsd_m < LEAST_PX:

@@ -16,8 +16,7 @@ from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, parse_crs
 from spurgekit.imagery.crs import utm_code
 from spurgekit.imagery.target_grid import same_pixels_in
-from spurgekit.markers.detection import find_markers
-from spurgekit.markers.families import size_hint
+from spurgekit.markers.detection import find_markers, size_hint
 from spurgekit.markers.gcp_list import read_gcp_list
 from spurgekit.markers.gcp_matching import KnownPoint
 from spurgekit.markers.gcp_transform import SEARCH_M, Georeference, georeference
@@ -177,7 +176,7 @@ def match_control(
 def _scale_hint(grid: PixelGrid, control: ControlPoints) -> str:
     """Return what to say where a photo of which only the GSD is known does not fit: what the file's own pixels say of it."""
     if len(control.sightings) < 2:
-        return "; is --image-gsd right?"
+        return "; is `image_gsd_m` right?"
     first, *_, last = sorted(control.sightings, key=lambda s: s.col)
     one, other = control.points[first.point], control.points[last.point]
     apart_px = np.hypot(last.col - first.col, last.row - first.row)
@@ -228,7 +227,7 @@ def read_control(path: Path, crs: CRS, *, declared_crs: str | None = None, image
         return ControlPoints(
             listed.known_points(crs), tuple(Sighting(number[point.x, point.y], point.col, point.row) for point in shown)
         )
-    table = read_vector(path, crs, declared_crs=declared_crs, crs_option="--gcp-crs", usual_layer="markers")
+    table = read_vector(path, crs, declared_crs=declared_crs, usual_layer="markers")
     table = table.explode(ignore_index=True)
     if not (table.geom_type == "Point").all():
         raise InputError(f"{path} holds {table.geom_type.mode()[0]}s; known coordinates are those of points")
@@ -274,7 +273,7 @@ def _start(raster: Raster, crs: str | None) -> PixelGrid:
     if grid.crs is None and grid.transform.is_identity:
         if raster.unplaced:
             raise InputError(f"{raster.path} {raster.unplaced}")
-        raise InputError(f"{raster.path} says nothing of its place or scale; pass its GSD, e.g. --image-gsd 0.012")
+        raise InputError(f"{raster.path} says nothing of its place or scale; pass its GSD, e.g. `image_gsd_m=0.012`")
     if grid.crs is None and crs:
         return replace(grid, crs=parse_crs(crs))
     if crs is None or _is_local(grid):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import geopandas as gpd
@@ -11,23 +12,136 @@ import numpy as np
 import pandas as pd
 from rasterio.crs import CRS
 
-from spurgekit.errors import InputError, OutputExistsError
-from spurgekit.imagery import PixelGrid, Raster
+from spurgekit.errors import InputError, OutputExistsError, renamed
+from spurgekit.imagery import PixelGrid, open_raster
 from spurgekit.imagery.quicklook import QuickLook, quick_look
 from spurgekit.imagery.site_picture import Colour, SitePicture
-from spurgekit.markers.detection import find_markers
+from spurgekit.markers.detection import find_markers, size_hint
+from spurgekit.markers.families import FAMILIES
+from spurgekit.markers.gcp_placement import place_by_markers
 from spurgekit.markers.gcp_transform import Pair
-from spurgekit.markers.marker import Marker, MarkerDetector
+from spurgekit.markers.marker import Marker
+from spurgekit.markers.marker_options import MarkerOptions
 from spurgekit.outputs import output_file
+from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
-from spurgekit.vectors import write_geopackage
+from spurgekit.vector_formats import VECTOR_FORMATS
 
 LAYER = "markers"
-SUFFIXES = (".gpkg", ".geojson", ".csv", ".json", ".txt")
+GCP_LIST = ".txt"
+"""Suffix of ODM's list of ground control points, which is a format for markers alone."""
 
 LIKELY: Colour = (255, 225, 77)
 DOUBTFUL: Colour = (255, 127, 14)
 LIKELY_SCORE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class MarkersReport:
+    """The markers of an image.
+
+    Attributes
+    ----------
+    markers : tuple of Marker
+    table : geopandas.GeoDataFrame
+        Of them; see :func:`tabulate` and :func:`with_known_points`.
+    grid : PixelGrid
+        Of the image.
+    family : str
+        Of which they are.
+    size_m : float
+        What was looked for: side or diameter in metres.
+    file, picture : pathlib.Path, optional
+        What was written.
+    notes : tuple of str
+        What a user should know.
+    hint : str
+        Where none was found: what may be the reason.
+    """
+
+    markers: tuple[Marker, ...]
+    table: gpd.GeoDataFrame
+    grid: PixelGrid
+    family: str
+    size_m: float
+    file: Path | None
+    picture: Path | None
+    notes: tuple[str, ...]
+    hint: str = ""
+
+
+def list_markers(
+    image: str | Path,
+    out: str | Path | None = None,
+    options: MarkerOptions | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> MarkersReport:
+    """Find the ground markers in an orthomosaic or a nadir frame, list them and draw them.
+
+    Parameters
+    ----------
+    image : str or pathlib.Path
+    out : str or pathlib.Path, optional
+        The list to write: ``.gpkg``, ``.geojson``, ``.csv``, ``.json``, or ``.txt`` (ODM). A picture of the same name shows the
+        markers on the image. By default nothing is written.
+    options : MarkerOptions, optional
+    overwrite : bool
+        Replace a list that is there.
+    progress : Progress
+
+    Returns
+    -------
+    MarkersReport
+
+    Raises
+    ------
+    InputError
+        If the list's name ends in no format, or options do not fit.
+    ImageryError
+        If the image cannot be read, or says nothing of its scale.
+    OutputExistsError
+        If the list is there already.
+
+    Examples
+    --------
+    >>> found = list_markers("site.tif", "markers.gpkg", MarkerOptions(family="checker"))  # doctest: +SKIP
+    >>> found.table[["marker", "score", "x", "y"]]  # doctest: +SKIP
+    """
+    options, file = options or MarkerOptions(), None if out is None else Path(out)
+    if file is not None:
+        check_list(file, overwrite=overwrite)
+    family, size_m = options.marker_family, options.marker_side_m
+    detector = FAMILIES[family].detector(size_m, ids=options.marker_ids, color=options.marker_color)
+    opened = partial(open_raster, Path(image), image_gsd_m=options.image_gsd_m, threads=cores())
+    placed = None
+    if options.gcp is not None:
+        with renamed(declared_crs="gcp_crs"):
+            placed = place_by_markers(
+                lambda grid: opened(grid=grid),
+                detector,
+                options.gcp,
+                crs=options.crs,
+                declared_crs=options.gcp_crs,
+                progress=progress,
+            )
+    with opened(crs=options.crs, grid=placed.grid if placed else None) as raster:
+        notes = (*([placed.note] if placed else []), *raster.notes)
+        found: Sequence[Marker] | None = placed.markers if placed else None
+        if found is None:
+            look = QuickLook(raster)
+            found = find_markers(raster, detector, watch=look.watch, progress=progress)
+        else:
+            look = quick_look(raster, progress=progress)
+        markers, grid = tuple(marker for marker in found if marker.score >= options.min_score), raster.grid
+        table = with_known_points(tabulate(markers, raster.grid), placed.georeference.pairs if placed else (), raster.gsd_m)
+        if file is not None:
+            write_list(table, file, image=raster.path.name, crs=raster.grid.crs)
+            title = f"{raster.path.name}: {len(markers):,} {family} markers of {size_m:g} m"
+            draw_list(table, file.with_suffix(".png"), look, title)
+        hint = "" if markers else size_hint(raster, family, size_m, options.marker_color)
+    return MarkersReport(markers, table, grid, family, size_m, file, file and file.with_suffix(".png"), notes, hint)
 
 
 def tabulate(markers: Sequence[Marker], grid: PixelGrid) -> gpd.GeoDataFrame:
@@ -91,12 +205,10 @@ def check_list(path: Path, *, overwrite: bool) -> None:
     ------
     InputError
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"{path}: a list of markers ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} (ODM's control points)"
-        )
+    if path.suffix.lower() not in (*VECTOR_FORMATS, GCP_LIST):
+        raise InputError(f"{path}: a list of markers ends in {', '.join(VECTOR_FORMATS)} or {GCP_LIST} (ODM's control points)")
     if path.exists() and not overwrite:
-        raise OutputExistsError(f"{path} exists; pass --overwrite to replace it, or another --out")
+        raise OutputExistsError(f"{path} exists; pass `overwrite` to replace it, or another `out`")
 
 
 def write_list(table: gpd.GeoDataFrame, path: Path, *, image: str, crs: CRS | None) -> None:
@@ -106,20 +218,10 @@ def write_list(table: gpd.GeoDataFrame, path: Path, *, image: str, crs: CRS | No
     since an image from above does not tell it.
     """
     with output_file(path) as part:
-        if path.suffix.lower() == ".gpkg":
-            write_geopackage(table, part, layer=LAYER, geometry_type="Point")
-        elif path.suffix.lower() == ".geojson":
-            placed = table.to_crs("EPSG:4326") if table.crs is not None else table
-            part.write_text(placed.to_json(drop_id=True) + "\n", encoding="utf-8")  # RFC 7946: in degrees
-        elif path.suffix.lower() == ".csv":
-            pd.DataFrame(table.drop(columns="geometry")).to_csv(part, index=False)
-        elif path.suffix.lower() == ".json":
-            rows = [
-                {k: v for k, v in row.items() if not pd.isna(v)} for row in table.drop(columns="geometry").to_dict("records")
-            ]
-            part.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-        else:
+        if path.suffix.lower() == GCP_LIST:
             part.write_text(_control_points(table, image, crs), encoding="utf-8")
+        else:
+            VECTOR_FORMATS[path.suffix.lower()].write(table, part, LAYER)
 
 
 def draw_list(table: gpd.GeoDataFrame, path: Path, look: QuickLook, title: str) -> None:
@@ -141,7 +243,7 @@ def draw_list(table: gpd.GeoDataFrame, path: Path, look: QuickLook, title: str) 
 
 def _control_points(table: gpd.GeoDataFrame, image: str, crs: CRS | None) -> str:
     if crs is None or table.crs is None:
-        raise InputError(f"{image} has no CRS, so its markers have no coordinates for ODM; pass --crs, or list them as CSV")
+        raise InputError(f"{image} has no CRS, so its markers have no coordinates for ODM; pass `crs`, or list them as CSV")
     code = crs.to_authority()
     lines = [":".join(code) if code else crs.to_proj4()]
     for row in table.itertuples():
@@ -152,43 +254,3 @@ def _control_points(table: gpd.GeoDataFrame, image: str, crs: CRS | None) -> str
             name, x, y, z = row.known or name, row.known_x, row.known_y, 0.0 if pd.isna(row.known_z) else row.known_z
         lines.append(f"{x:.4f}\t{y:.4f}\t{z:.4f}\t{row.col:.2f}\t{row.row:.2f}\t{image}\t{name}")
     return "\n".join(lines) + "\n"
-
-
-def list_markers(
-    raster: Raster,
-    detector: MarkerDetector,
-    out: Path,
-    *,
-    min_score: float = LIKELY_SCORE,
-    known: Sequence[Marker] | None = None,
-    pairs: Sequence[Pair] = (),
-    progress: Progress = silent,
-) -> gpd.GeoDataFrame:
-    """Find the markers of an image, write the list and, beside it, a picture (``.png``); return the table.
-
-    Of an image that was georeferenced by markers on known points, the list says which marker stands on which point.
-
-    Parameters
-    ----------
-    raster : Raster
-    detector : MarkerDetector
-    out : pathlib.Path
-        The list to write.
-    min_score : float
-        Markers of a lower score are not listed.
-    known : sequence of Marker, optional
-        Those that were found in the image already.
-    pairs : sequence of Pair
-        Which of them stand on which known points.
-    """
-    if known is None:
-        look = QuickLook(raster)
-        found: Sequence[Marker] = find_markers(raster, detector, watch=look.watch, progress=progress)
-    else:
-        look, found = quick_look(raster, progress=progress), known
-    markers = [marker for marker in found if marker.score >= min_score]
-    table = with_known_points(tabulate(markers, raster.grid), pairs, raster.gsd_m)
-    write_list(table, out, image=raster.path.name, crs=raster.grid.crs)
-    title = f"{raster.path.name}: {len(markers):,} {detector.family} markers of {detector.size_m:g} m"
-    draw_list(table, out.with_suffix(".png"), look, title)
-    return table

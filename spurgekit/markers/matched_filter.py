@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from spurgekit.markers.template import TEMPLATES, Template
+from spurgekit.markers.template import Template
 
 Array = NDArray[np.float32]
 
@@ -113,7 +113,7 @@ def find_candidates(grey: Array, valid: NDArray[np.bool_], template: Template, l
 
 def respond(grey: Array, template: Template) -> tuple[Array, Array, Array]:
     """Return the response (about -1 to 1), the phase of the target's harmonic (radians) and the spread (grey levels)."""
-    kernels = draw_kernels(template.name)
+    kernels = draw_kernels(template)
     side = (kernels.window_px, kernels.window_px)
     mean = cv2.boxFilter(grey, cv2.CV_32F, side, borderType=cv2.BORDER_REFLECT)
     spread = np.asarray(cv2.sqrBoxFilter(grey, cv2.CV_32F, side, borderType=cv2.BORDER_REFLECT), np.float32)
@@ -134,9 +134,8 @@ def _correlate(grey: Array, kernel: Array) -> Array:
 
 
 @lru_cache(maxsize=16)
-def draw_kernels(name: str) -> Kernels:
+def draw_kernels(template: Template) -> Kernels:
     """Draw a target's harmonics."""
-    template = TEMPLATES[name]
     half = int(np.ceil(WORK_PX * template.reach))
     side = 2 * half + 1
     step = 1 / FINE

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from spurgekit.markers.families import FAMILIES
 from spurgekit.markers.marker import Marker
 from spurgekit.markers.marker_score import LEAST_SCORE, score
 from spurgekit.markers.matched_filter import WORK_PX, Candidate, find_candidates
-from spurgekit.markers.template import TEMPLATES, Template
+from spurgekit.markers.template import Template
 from spurgekit.markers.template_fit import Fit, fit_targets
 
 Array = NDArray[np.float32]
@@ -43,7 +44,7 @@ class TargetDetector:
     Attributes
     ----------
     family : str
-        A name in :data:`spurgekit.markers.template.TEMPLATES`.
+        A name in :data:`spurgekit.markers.families.FAMILIES`.
     size_m : float
         Side or diameter in metres.
     color : tuple of int, optional
@@ -56,13 +57,15 @@ class TargetDetector:
 
     def __call__(self, rgb: NDArray[np.uint8], valid: NDArray[np.bool_], gsd_m: float) -> list[Marker]:
         """Return the targets in a piece of an image; see :class:`spurgekit.markers.marker.MarkerDetector`."""
-        template = TEMPLATES[self.family]
+        family = FAMILIES[self.family]
+        template = family.template()
         grey = to_grey(rgb) if self.color is None else _likeness(rgb, self.color)
         size_px = self.size_m / gsd_m
         places = searched(grey, valid, template, size_px)
         fits = [fit for fit in fit_targets(grey, places, template, size_px) if is_possible(fit)]
         markers = [
-            Marker(f.col, f.row, f.size * self.size_m, self.family, score(f, self.family, plain=template.plain)) for f in fits
+            Marker(f.col, f.row, f.size * self.size_m, self.family, score(f, family.weights, plain=template.plain))
+            for f in fits
         ]
         markers = [m for m in markers if m.score >= LEAST_SCORE and _holds(valid, m)]
         return strongest(markers, APART * size_px)

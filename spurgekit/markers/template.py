@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
 
-LEVELS = ("light", "dark", "outside")
-
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -23,7 +21,6 @@ class Template:
 
     Attributes
     ----------
-    name : str
     reach : float
         How far from its centre along its axes the template looks, in units of its size: beyond 0.5 lies the ground around it.
     order : int
@@ -41,7 +38,6 @@ class Template:
         Whether the target is of one tone, so that the ground around it takes the part of the dark.
     """
 
-    name: str
     reach: float
     order: int
     cover: Callable[[Array, Array, Array | float], tuple[Array, Array, Array]]
@@ -110,12 +106,12 @@ def _disc(u: Array, v: Array, blur: Array | float) -> tuple[Array, Array, Array]
     return disc, np.zeros_like(disc), 1 - disc
 
 
-def _inverse(template: Template, name: str) -> Template:
+def _inverse(template: Template) -> Template:
     def cover(u: Array, v: Array, blur: Array | float) -> tuple[Array, Array, Array]:
         light, dark, outside = template.cover(u, v, blur)
         return dark, light, outside
 
-    return replace(template, name=name, cover=cover)
+    return replace(template, cover=cover)
 
 
 def _coded(bits: int) -> Template:
@@ -128,25 +124,17 @@ def _coded(bits: int) -> Template:
         frame = _edge(0.5 - apart, blur) - _edge(0.5 - cell - apart, blur)
         return margin, frame, 1 - margin - frame
 
-    return Template(f"coded-{bits}", 0.5 + cell, 0, cover, starts=4)
+    return Template(0.5 + cell, 0, cover, starts=4)
 
 
 TAPE = 0.13
 """Width of a cross's arms where nothing else is said: 5 cm tape on a panel of 40 cm."""
 
-CROSS = Template("cross", 0.62, 4, cross(TAPE), crossing=0.3)
+CROSS = Template(0.62, 4, cross(TAPE), crossing=0.3)
+DARK_CROSS = _inverse(CROSS)
+CHECKER = Template(0.62, 2, _checker, crossing=0.3)
+BULLSEYE = Template(0.62, 0, _bullseye)
+PANEL = Template(0.85, 0, _panel, starts=2, plain=True)
+DISC = Template(0.85, 0, _disc, plain=True)
 CODED = {bits: _coded(bits) for bits in (4, 5, 6, 7)}
-TEMPLATES = {
-    template.name: template
-    for template in (
-        CROSS,
-        *CODED.values(),
-        _inverse(CROSS, "dark-cross"),
-        Template("checker", 0.62, 2, _checker, crossing=0.3),
-        Template("bullseye", 0.62, 0, _bullseye),
-        Template("panel", 0.85, 0, _panel, starts=2, plain=True),
-        Template("disc", 0.85, 0, _disc, plain=True),
-    )
-}
-TARGETS = {name: template for name, template in TEMPLATES.items() if template not in CODED.values()}
-"""Those that are known by their pattern alone."""
+"""Of coded markers, by the bits along a side: their frames."""

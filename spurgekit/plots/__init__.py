@@ -1,6 +1,5 @@
 """The plots that ground markers mark out, and the lattice that they lie on."""
 
-from spurgekit.plots.plot import Plot
-from spurgekit.plots.protocol import PlotProtocol
+import lazy_loader
 
-__all__ = ["Plot", "PlotProtocol"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -78,7 +78,7 @@ def _ids_by_place(sheet: pd.DataFrame, path: Path, protocol: PlotProtocol) -> li
     numbers = [pd.to_numeric(sheet[name], errors="coerce") for name in ("row", "column")]
     for values, most, name in zip(numbers, (protocol.rows, protocol.columns), ("row", "column"), strict=True):
         if not values.isin(range(1, most + 1)).all():
-            raise InputError(f"{path}: column {name} is not all of 1 to {most}; correct it, or pass --plot-{name}s")
+            raise InputError(f"{path}: column {name} is not all of 1 to {most}; correct it, or pass `{name}s`")
     names = plot_names(protocol.rows * protocol.columns)
     return [names[int(row - 1) * protocol.columns + int(column - 1)] for row, column in zip(*numbers, strict=True)]
 

@@ -161,7 +161,7 @@ def fit_lattices(
             cost=-np.log(np.clip(np.ones(len(free)) if scores is None else np.asarray(scores)[free], 0.01, 1)),
             may_match=None if may_match is None else may_match[:, free],
             turns=symmetries(protocol.nodes_m, turned=may_match is None),
-            size_m=protocol.size_m,
+            size_m=protocol.side_m,
             fewest=fewest_markers(protocol),
             tolerance_m=tolerance_m or TOLERANCE_M[model],
             scale_error=SCALE_ERROR[model] if scale_error is None else scale_error,

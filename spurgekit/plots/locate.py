@@ -63,8 +63,13 @@ def locate_plots(
     markers : sequence of Marker
         In pixel coordinates of ``grid``.
     protocol : PlotProtocol
-    tolerance_m, model
-        As of :func:`spurgekit.plots.lattice.fit_lattices`.
+    tolerance_m : float, optional
+    model : {"similarity", "projective"}
+        Both as of :func:`spurgekit.plots.lattice.fit_lattices`.
+
+    Returns
+    -------
+    LocatedPlots
 
     Raises
     ------
@@ -134,13 +139,14 @@ def _require_enough(markers: Sequence[Marker], protocol: PlotProtocol) -> None:
 def _why_none(positions_m: Array, protocol: PlotProtocol, tolerance_m: float | None) -> str:
     """Return what to say where markers fit no lattice: above all if they would fit one of another size."""
     found = f"{len(positions_m)} markers were found, but they do not fit {_say(protocol)}"
-    apart = common_distance(positions_m, 3 * protocol.size_m)
+    apart = common_distance(positions_m, 3 * protocol.side_m)
     if apart is None:
         return f"{found}; too many may be missing, or most of those found no markers"
-    if abs(apart / protocol.size_m - 1) < SAME_SIZE:
+    if abs(apart / protocol.side_m - 1) < SAME_SIZE:
         return f"{found}: many stand {apart:.1f} m apart, but too few of them in the protocol's pattern"
-    other = protocol.model_copy(
-        update={"size_m": apart, "gaps_m": tuple(gap * apart / protocol.size_m for gap in protocol.gaps_m)}
+    across, down = (gap * apart / protocol.side_m for gap in protocol.gaps_m)
+    other = PlotProtocol(
+        rows=protocol.rows, columns=protocol.columns, size_m=apart, gaps_m=(across, down), marker_ids=protocol.marker_ids
     )
     try:
         fits = fit_lattices(positions_m, other, tolerance_m=tolerance_m)
@@ -151,8 +157,8 @@ def _why_none(positions_m: Array, protocol: PlotProtocol, tolerance_m: float | N
         hint = f"{int(fits[0].found.sum())} of them stand as plots of {size:.1f} m would"
     else:
         hint = f"markers stand about {apart:.1f} m apart"
-    return f"{found}: {hint}, the protocol says {protocol.size_m:g} m; check the size of the plots and the GSD of the image"
+    return f"{found}: {hint}, the protocol says {protocol.side_m:g} m; check the size of the plots and the GSD of the image"
 
 
 def _say(protocol: PlotProtocol) -> str:
-    return f"{protocol.rows} x {protocol.columns} plots of {protocol.size_m:g} m"
+    return f"{protocol.rows} x {protocol.columns} plots of {protocol.side_m:g} m"

@@ -169,17 +169,17 @@ def _from_four(name: str, rows: gpd.GeoDataFrame, path: Path) -> Plot:
 def _from_nodes(frame: gpd.GeoDataFrame, path: Path, protocol: PlotProtocol, unit_m: float) -> list[Plot]:
     """Return the plots of a lattice whose every node was surveyed, in whatever order."""
     points, nodes = shapely.get_coordinates(frame.geometry), protocol.nodes_m
-    lattice = f"{protocol.rows} x {protocol.columns} plots of {protocol.size_m:g} m"
+    lattice = f"{protocol.rows} x {protocol.columns} plots of {protocol.side_m:g} m"
     if len(points) != len(nodes):
         raise InputError(
             f"{path} holds {len(points)} points without a column plot, and the lattice of {lattice} has {len(nodes)} corners; "
-            "add columns plot and corner, or pass --plot-rows and --plot-columns"
+            "add columns plot and corner, or pass `rows` and `columns`"
         )
-    order = _match(points * unit_m, nodes, ON_NODE * protocol.size_m)
+    order = _match(points * unit_m, nodes, ON_NODE * protocol.side_m)
     if order is None:
         raise InputError(
             f"{path}: its {len(points)} points do not lie as the corners of {lattice}; "
-            "add columns plot and corner, or correct --plot-size"
+            "add columns plot and corner, or correct `size_m`"
         )
     points = points[order]
     residuals_m = _residuals(nodes, points * unit_m)

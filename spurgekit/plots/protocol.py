@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from spurgekit.errors import InputError
+from spurgekit.markers.marker_options import MarkerStyle
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CORNERS = ("NW", "NE", "SE", "SW")
 """The order of a plot's corners, clockwise; of a plot whose rows run east."""
 
+DEFAULT_SIDE_M = 10.0
 
-class PlotProtocol(BaseModel):
+
+@dataclass(frozen=True, kw_only=True)
+class PlotProtocol(MarkerStyle):
     """A lattice of square plots with a marker at every corner.
 
     Positions are in metres in the lattice's own frame: x along a row of plots (east where the lattice is not turned), y
@@ -20,46 +28,60 @@ class PlotProtocol(BaseModel):
 
     Attributes
     ----------
-    rows, columns : int
-        Number of plots down and across.
-    size_m : float
-        Side of a plot, between the centres of its corner markers.
+    rows : int
+        Rows of plots.
+    columns : int
+        Columns of plots.
+    size_m : float, optional
+        Side of a plot in metres, between the centres of its corner markers. Default: 10, or what a file of plots says.
     gaps_m : tuple of float
-        Space between columns and between rows of plots. Where it is 0, neighbours share their corners and so a marker;
-        otherwise each plot has corners of its own.
-    marker_ids : tuple of int
-        What the coded marker at each node says, in the order of :attr:`nodes_m`; empty where markers carry no codes.
+        Space between columns and between rows of plots, in metres. Default: none.
+
+        Where it is 0, neighbours share their corners and so a marker; otherwise each plot has corners of its own.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    rows: int = Field(default=3, ge=1)
-    columns: int = Field(default=3, ge=1)
-    size_m: float = Field(default=10.0, gt=0)
+    rows: int = 3
+    columns: int = 3
+    size_m: float | None = None
     gaps_m: tuple[float, float] = (0.0, 0.0)
-    marker_ids: tuple[int, ...] = ()
 
-    @model_validator(mode="after")
-    def _fits(self) -> PlotProtocol:
-        if min(self.gaps_m) < 0:
-            raise ValueError("a gap between plots cannot be negative")
+    def __post_init__(self) -> None:
+        MarkerStyle.__post_init__(self)
+        for name in ("rows", "columns"):
+            if getattr(self, name) < 1:
+                raise InputError(f"`{name}={getattr(self, name)}` leaves no plots; pass 1 or more")
+        if self.size_m is not None and not self.size_m > 0:
+            raise InputError(f"`size_m={self.size_m}` is not a size of a plot; pass metres")
+        if not min(self.gaps_m) >= 0:
+            raise InputError("a gap between plots cannot be negative; see `gaps_m`")
         if self.marker_ids and len(self.marker_ids) != len(self.nodes_m):
-            raise ValueError(f"marker_ids needs {len(self.nodes_m)} numbers, one for each node of the lattice, row by row")
-        return self
+            raise InputError(
+                f"`marker_ids` needs {len(self.nodes_m)} numbers, one for each node of the lattice, row by row; it has "
+                f"{len(self.marker_ids)}"
+            )
+
+    @property
+    def side_m(self) -> float:
+        """The side of a plot in metres."""
+        return DEFAULT_SIDE_M if self.size_m is None else self.size_m
 
     @property
     def nodes_m(self) -> NDArray[np.float64]:
         """Where the markers stand, row by row from the north-west, each once; shape (nodes, 2), metres."""
-        xs = _edges(self.columns, self.size_m, self.gaps_m[0])
-        ys = _edges(self.rows, self.size_m, self.gaps_m[1])
+        import numpy as np
+
+        xs = _edges(self.columns, self.side_m, self.gaps_m[0])
+        ys = _edges(self.rows, self.side_m, self.gaps_m[1])
         x, y = np.meshgrid(np.unique(xs), np.unique(ys)[::-1])
         return np.column_stack([x.ravel(), y.ravel()])
 
     @property
     def plot_nodes(self) -> NDArray[np.intp]:
         """The four nodes of each plot in the order NW, NE, SE, SW; plots row by row from the north-west; shape (plots, 4)."""
-        xs = _edges(self.columns, self.size_m, self.gaps_m[0])
-        ys = _edges(self.rows, self.size_m, self.gaps_m[1])
+        import numpy as np
+
+        xs = _edges(self.columns, self.side_m, self.gaps_m[0])
+        ys = _edges(self.rows, self.side_m, self.gaps_m[1])
         across = len(np.unique(xs))
         down = len(np.unique(ys))
         column = np.searchsorted(np.unique(xs), xs)
@@ -74,6 +96,8 @@ class PlotProtocol(BaseModel):
 
 def _edges(count: int, size_m: float, gap_m: float) -> NDArray[np.float64]:
     """Return the lower and the upper edge of each of a row of plots, ascending; shape (2 * count,)."""
+    import numpy as np
+
     lower = np.arange(count) * (size_m + gap_m)
     edges = np.column_stack([lower, lower + size_m]).ravel()
     return np.asarray(np.round(edges, 9), dtype=np.float64)  # shared edges are to be equal

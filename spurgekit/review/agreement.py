@@ -61,7 +61,7 @@ class PairAgreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReviewReport:
     """The state of a review.
 
     Attributes
@@ -80,6 +80,8 @@ class Report:
         What each reviewer says, by tile, of those that are disputed now.
     elsewhere : int
         Tiles that the log speaks of and the folder does not have.
+    damage : str
+        What is wrong with the log.
     """
 
     tiles: int
@@ -89,9 +91,10 @@ class Report:
     pairs: tuple[PairAgreement, ...]
     disputed: Mapping[str, Mapping[str, str]]
     elsewhere: int
+    damage: str = ""
 
 
-def summarise(folder: ReviewFolder, decisions: Sequence[Decision]) -> Report:
+def summarise(folder: ReviewFolder, decisions: Sequence[Decision]) -> ReviewReport:
     """Return the state of a review of a folder."""
     latest = opinions(decisions)
     here = {tile: of for tile, of in latest.items() if tile in folder.by_id}
@@ -100,7 +103,7 @@ def summarise(folder: ReviewFolder, decisions: Sequence[Decision]) -> Report:
     names = sorted({who for of in here.values() for who in of})
     blind = {tile: of for tile, of in independent_opinions(decisions).items() if tile in here}
     pairs = [_agreement(pair, blind.values()) for pair in combinations(names, 2)]
-    return Report(
+    return ReviewReport(
         tiles=len(folder.tiles),
         reviewed=len(here),
         outcomes={status: counts[status] for status in STATUSES},
@@ -154,7 +157,7 @@ def opinion_in_words(said: Opinion) -> str:
     return said.label or "" if said.verdict == "accepted" else said.verdict or ""
 
 
-def format_report(report: Report, name: str) -> list[str]:
+def format_report(report: ReviewReport, name: str) -> list[str]:
     """Return the report as lines of text."""
     lines = [f"{name}: {report.reviewed:,} of {report.tiles:,} tiles reviewed" + _listed(report.outcomes)]
     width = max((len(one.reviewer) for one in report.reviewers), default=0)
@@ -171,6 +174,8 @@ def format_report(report: Report, name: str) -> list[str]:
     if report.elsewhere:
         are = "is" if report.elsewhere == 1 else "are"
         lines.append(f"note: the log speaks of {counted(report.elsewhere, 'tile')} that {are} not in this folder")
+    if report.damage:
+        lines.append(f"note: {report.damage}")
     return lines
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from spurgekit.review.agreement import Report
+from spurgekit.review.agreement import ReviewReport
 from spurgekit.review.review_folder import ReviewFolder
 from spurgekit.review.shared_log import SharedLog
 from spurgekit.review.sitemap import SiteMap
@@ -63,7 +63,7 @@ def is_disputed(of_tile: Mapping[str, Opinion]) -> bool:
     return outcome(of_tile).status == "disputed"
 
 
-def describe_report(report: Report) -> dict[str, Any]:
+def describe_report(report: ReviewReport) -> dict[str, Any]:
     """Return a report for the page."""
     return {**asdict(report), "reviewers": [{**asdict(one), "reviewed": one.reviewed} for one in report.reviewers]}
 

@@ -16,6 +16,7 @@ from pyarrow.lib import ArrowException
 from rasterio.crs import CRS
 
 from spurgekit.dataset import open_dataset
+from spurgekit.dataset.columns import WITHIN_SITE
 from spurgekit.dataset.labels import DEFAULT_CLASSES
 from spurgekit.dataset.reader import DATASET
 from spurgekit.errors import InputError
@@ -23,13 +24,10 @@ from spurgekit.imagery import parse_crs
 from spurgekit.plots.plot_file import as_id
 from spurgekit.review.model_confidence import read_confidence
 from spurgekit.survey import find_survey
-from spurgekit.tiles.index import PARQUET, read_index
+from spurgekit.tiles.index import PARQUET, read_tiles
 
 Point = tuple[float, float]
 Corners = tuple[Point, Point, Point, Point]
-
-GROUPS = ("plot", "cluster", "group")
-"""Columns that say which tiles lie together; the first one that says anything is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ class ReviewFolder:
     crs : rasterio.crs.CRS or None
         Of centres and corners.
     group_name : str
-        What the tiles' groups are: one of :data:`GROUPS`, or nothing.
+        What the tiles' groups are: one of :data:`spurgekit.dataset.columns.WITHIN_SITE`, or nothing.
     by_id : mapping
         The tiles by their ids.
     """
@@ -144,7 +142,7 @@ def open_folder(path: Path, *, classes: Sequence[str] | None = None, predictions
         table["label"] = None
     names = tuple(classes or known or _classes_nearby(path, table))
     _check_classes(names)
-    group_name = next((name for name in GROUPS if name in table and table[name].notna().any()), "")
+    group_name = next((name for name in WITHIN_SITE if name in table and table[name].notna().any()), "")
     tiles = [_tile(record, group_name) for record in table.drop(columns=table.geometry.name).to_dict("records")]
     tiles = [replace(tile, **place) for tile, place in zip(tiles, _places(table), strict=True)]
     if predictions is not None:
@@ -163,7 +161,7 @@ def _why_not(path: Path) -> str:
 
 
 def _read_tiles(path: Path) -> gpd.GeoDataFrame:
-    index = read_index(path).reset_index(drop=True)
+    index = read_tiles(path).reset_index(drop=True)
     return index.assign(path=[path / str(name) for name in index["file_name"]])
 
 
@@ -220,10 +218,10 @@ def _classes_nearby(path: Path, table: gpd.GeoDataFrame) -> Sequence[str]:
     if set(found) <= set(DEFAULT_CLASSES):
         return DEFAULT_CLASSES
     if len(found) < 2:
-        raise InputError(f"the labels of {path} are all {found[0]!r}; name the classes with --classes")
+        raise InputError(f"the labels of {path} are all {found[0]!r}; name the classes with `classes`")
     return found
 
 
 def _check_classes(classes: Sequence[str]) -> None:
     if len(set(classes)) < len(classes) or not all(name.strip() for name in classes):
-        raise InputError(f"--classes {','.join(classes)} has an empty name or one twice; name each class once")
+        raise InputError(f"`classes={tuple(classes)}` has an empty name or one twice; name each class once")

@@ -9,13 +9,15 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from spurgekit.errors import InputError
-from spurgekit.review.review_folder import ReviewFolder
+from spurgekit.review.agreement import ReviewReport, summarise
+from spurgekit.review.review_folder import ReviewFolder, open_folder
+from spurgekit.review.review_options import ReviewOptions
 from spurgekit.review.shared_log import SharedLog, as_name
 from spurgekit.review.site_images import find_site_images
 from spurgekit.review.surroundings import Surroundings
@@ -26,39 +28,62 @@ if TYPE_CHECKING:
     import uvicorn
 
 HOST = "127.0.0.1"
-DEFAULT_PORT = 8765
-"""The same each time: what a page has not been able to save it keeps for the address that it was opened under."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServeOptions:
-    """How to serve a review.
+def review_tiles(folder: str | Path, options: ReviewOptions | None = None, *, say: Callable[[str], None] = print) -> None:
+    """Let a person verify tiles on a local web page, until Ctrl+C.
 
-    Attributes
+    Each decision is saved at once in ``review.jsonl`` of the folder, which :func:`spurgekit.build_dataset` takes into account.
+
+    Parameters
     ----------
-    reviewer : str, optional
-        The login name by default.
-    imagery : pathlib.Path, optional
-        Where the images are that the tiles were cut from.
-    port : int
-        0 takes a free one.
-    browser : bool
-        Open the page in the browser.
+    folder : str or pathlib.Path
+        A folder of tiles, or a dataset.
+    options : ReviewOptions, optional
+    say : callable
+        Is given the lines for the user, the link to open among them.
+
+    Raises
+    ------
+    InputError
+        If the folder is neither, the ``review`` extra is not installed, the port is taken, the folder cannot be written to.
     """
-
-    reviewer: str | None = None
-    imagery: Path | None = None
-    port: int = DEFAULT_PORT
-    browser: bool = True
+    options = options or ReviewOptions()
+    serve_review(open_folder(Path(folder), classes=options.classes, predictions=options.predictions), options, say)
 
 
-def serve_review(folder: ReviewFolder, options: ServeOptions = ServeOptions(), say: Callable[[str], None] = print) -> None:
+def review_report(folder: str | Path, options: ReviewOptions | None = None) -> ReviewReport:
+    """Return how far reviewers of tiles are and how far they agree.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        A folder of tiles, or a dataset.
+    options : ReviewOptions, optional
+        Of these, classes and predictions count.
+
+    Returns
+    -------
+    ReviewReport
+
+    Raises
+    ------
+    InputError
+        If the folder is neither.
+    """
+    options = options or ReviewOptions()
+    opened = open_folder(Path(folder), classes=options.classes, predictions=options.predictions)
+    log = SharedLog(opened.path)
+    return replace(summarise(opened, log.decisions()), damage=log.damage or "")
+
+
+def serve_review(folder: ReviewFolder, options: ReviewOptions, say: Callable[[str], None]) -> None:
     """Serve the page of a review until Ctrl+C.
 
     Parameters
     ----------
     folder : ReviewFolder
-    options : ServeOptions
+    options : ReviewOptions
     say : callable
         Is given the lines for the user.
 
@@ -138,7 +163,7 @@ def listen(port: int) -> socket.socket:
         listener.listen(128)  # from here on a browser waits for the server
     except OSError as error:
         listener.close()
-        raise InputError(f"port {port} cannot be had ({error.strerror}); end what uses it, or pass another --port") from error
+        raise InputError(f"port {port} cannot be had ({error.strerror}); end what uses it, or pass another `port`") from error
     return listener
 
 

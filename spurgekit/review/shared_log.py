@@ -64,7 +64,7 @@ def as_name(who: str) -> str:
     """
     name = " ".join(who.split())
     if not 0 < len(name) <= LONGEST_NAME:
-        raise InputError(f"a reviewer needs a name of up to {LONGEST_NAME} letters; pass --reviewer NAME")
+        raise InputError(f"a reviewer needs a name of up to {LONGEST_NAME} letters; pass it as `reviewer`")
     return name
 
 

@@ -73,7 +73,7 @@ def _images_of(imagery: Path | None, names: set[str]) -> list[Path]:
 
 def _survey_images(folder: ReviewFolder) -> list[Path]:
     surveys = (find_survey(where) for where in (folder.path.parent, Path()))
-    return [path for survey in surveys if survey is not None for _, path in survey.images]
+    return [path for survey in surveys if survey is not None for path in survey.images.values()]
 
 
 def _provenance(folder: Path) -> tuple[Mapping[str, Any], list[Path]]:

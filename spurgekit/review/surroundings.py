@@ -107,7 +107,7 @@ class Surroundings:
         if tile.corners is None or not is_convex(tile.corners):
             raise InputError("the index does not say what ground this tile covers")
         side_px = min(MAX_PX // REACH, tile.size_px)
-        name, why = tile.source or "its image", "was not found; --imagery FOLDER says where it is"
+        name, why = tile.source or "its image", "was not found; `imagery` says where it is"
         if tile.source in self._sources:
             try:
                 return View(encode_jpeg(_from_image(self._raster(tile.source), tile, self._folder.crs, side_px)), name)

@@ -2,49 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.random import Generator
 
-from spurgekit.errors import InputError
 from spurgekit.simulate.random_fields import Pixels, blurred, noise
+from spurgekit.simulate.survey_options import Camera
 
 LIGHT_SCALE_M = 25.0
 """About the size of the patches of brighter and duller light that thin clouds and vignetting leave in a mosaic."""
-
-
-@dataclass(frozen=True, slots=True)
-class Camera:
-    """How sharp and how clean its pictures are.
-
-    Attributes
-    ----------
-    blur_px : float
-        Standard deviation of the lens's blur.
-    noise : float
-        Standard deviation of the noise, in grey levels.
-    exposure_stops : float
-        Brighter or darker than it should be: one stop is a factor of two in light, about 1.4 in grey levels here.
-    jpeg_quality : int
-        From 1 to 100, as in libjpeg.
-    """
-
-    blur_px: float = 0.6
-    noise: float = 3.0
-    exposure_stops: float = 0.0
-    jpeg_quality: int = 92
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.blur_px <= 20:
-            raise InputError(f"a blur of {self.blur_px} px shows nothing or cannot be; pass 0 to 20")
-        if not 0 <= self.noise <= 100:
-            raise InputError(f"a noise of {self.noise} grey levels shows nothing or cannot be; pass 0 to 100")
-        if not -4 <= self.exposure_stops <= 4:
-            raise InputError(f"an exposure of {self.exposure_stops} stops shows nothing; pass -4 to 4")
-        if not 1 <= self.jpeg_quality <= 100:
-            raise InputError(f"a JPEG has no quality {self.jpeg_quality}; pass 1 to 100")
 
 
 def expose(rgb: Pixels, camera: Camera, gsd_m: float, rng: Generator) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import cv2
@@ -13,7 +13,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from spurgekit.errors import InputError
-from spurgekit.markers.aruco import dictionaries
+from spurgekit.markers.aruco import dictionary_of
+from spurgekit.markers.families import FAMILIES
 from spurgekit.simulate.random_fields import Field, Pixels, noise
 from spurgekit.simulate.stamp import Stamp
 
@@ -49,14 +50,8 @@ SEGMENTS = {
 }
 DIGITS = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abcdefg", "abcdfg")
 
-DICTIONARIES = dictionaries()
-ROUND = ("bullseye", "disc")
-PLAIN = ("panel", "disc")
-UNCODED = ("cross", "dark-cross", "checker", "bullseye", "panel", "disc")
-PAINTABLE = (*UNCODED, *DICTIONARIES)
-"""The families that can be painted."""
-
-FAMILIES_HINT = f"pass {', '.join(UNCODED)}, or one of OpenCV's dictionaries such as aruco-4x4-50 and apriltag-36h11"
+SHARP = 1e-3
+"""Blur, in sizes, through which a template is looked at to paint what it shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +61,7 @@ class PaintedMarker:
     Attributes
     ----------
     family : str
-        One of :data:`PAINTABLE`.
+        A name in :data:`spurgekit.markers.families.FAMILIES`.
     col, row : float
         Its centre, in continuous pixel coordinates.
     size_px : float
@@ -109,12 +104,8 @@ class PaintedMarker:
     shadow_px: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.family not in PAINTABLE:
-            raise InputError(f"{self.family!r} is no family of markers; {FAMILIES_HINT}")
-        if self.family in DICTIONARIES and not 0 <= self.id < len(_codes(self.family).bytesList):
-            raise InputError(
-                f"{self.family} has no marker {self.id}; its ids go up to {len(_codes(self.family).bytesList) - 1}"
-            )
+        if FAMILIES[self.family].dictionary and not 0 <= self.id < id_count(self.family):
+            raise InputError(f"{self.family} has no marker {self.id}; its ids go up to {id_count(self.family) - 1}")
         if not (math.isfinite(self.size_px) and self.size_px > 0):
             raise InputError(f"a marker of {self.size_px} px cannot be painted; pass a positive size")
         if not 0 <= self.hidden < 1:
@@ -163,18 +154,52 @@ def paint_marker(rgb: Pixels, marker: PaintedMarker, rng: Generator, *, blur_px:
 
 def extent(family: str) -> float:
     """Return how wide all of a marker is, in sizes: coded markers have a white margin around their black square."""
-    return 1 + 2 / _cells(family) if family in DICTIONARIES else 1.0
+    return 1 + 2 / _cells(family) if FAMILIES[family].dictionary else 1.0
 
 
 def id_count(family: str) -> int:
     """Return how many markers a dictionary holds; 0 of a family without codes."""
-    return len(_codes(family).bytesList) if family in DICTIONARIES else 0
+    return len(dictionary_of(family).bytesList) if FAMILIES[family].dictionary else 0
 
 
 # -- what is on it --------------------------------------------------------------------------------------------------
 
 
+def _checker(u: Field, v: Field) -> Layer:
+    return np.asarray((u > 0) == (v > 0), np.bool_)
+
+
+def _bullseye(u: Field, v: Field) -> Layer:
+    ring = np.hypot(u, v)
+    return np.asarray((ring < 1 / 6) | (ring > 1 / 3), np.bool_)
+
+
+def _cross(u: Field, v: Field) -> Layer:
+    return np.asarray((np.abs(u) < TAPE / 2) | (np.abs(v) < TAPE / 2), np.bool_)
+
+
+def _plain(u: Field, v: Field) -> Layer:  # noqa: ARG001
+    return np.ones(u.shape, np.bool_)
+
+
+CROSSES = ("cross", "dark-cross")
+ROUND = ("bullseye", "disc")
+PATTERNS: Mapping[str, Callable[[Field, Field], Layer]] = {
+    "cross": _cross,
+    "dark-cross": lambda u, v: ~_cross(u, v),
+    "checker": _checker,
+    "bullseye": _bullseye,
+    "panel": _plain,
+    "disc": _plain,
+}
+"""Where markers are light, apart from the detector's templates, so that what finds them is not tested on itself. Markers of
+other families are painted as their templates show them."""
+
+
 def _inside(family: str, u: Field, v: Field) -> Layer:
+    if not FAMILIES[family].dictionary and family not in PATTERNS:
+        _, _, outside = FAMILIES[family].template().cover(u, v, SHARP)
+        return np.asarray(outside < 0.5, np.bool_)
     half = extent(family) / 2
     inside = np.hypot(u, v) <= half if family in ROUND else (np.abs(u) <= half) & (np.abs(v) <= half)
     return np.asarray(inside, np.bool_)
@@ -182,19 +207,16 @@ def _inside(family: str, u: Field, v: Field) -> Layer:
 
 def _light(marker: PaintedMarker, u: Field, v: Field, rng: Generator) -> Layer:
     """Return where a marker is light."""
-    if marker.family in PLAIN:
-        return np.ones(u.shape, np.bool_)
-    if marker.family in DICTIONARIES:
+    if FAMILIES[marker.family].dictionary:
         return _coded(marker, u, v)
-    if marker.family == "checker":
-        return np.asarray((u > 0) == (v > 0), np.bool_)
-    if marker.family == "bullseye":
-        ring = np.hypot(u, v)
-        return np.asarray((ring < 1 / 6) | (ring > 1 / 3), np.bool_)
-    light: Layer = (np.abs(u) < TAPE / 2) | (np.abs(v) < TAPE / 2)
-    if marker.digit is not None:
-        light |= _digit(marker.digit, u, v, rng)
-    return ~light if marker.family == "dark-cross" else light
+    if marker.family not in PATTERNS:
+        light, _, _ = FAMILIES[marker.family].template().cover(u, v, SHARP)
+        return np.asarray(light > 0.5, np.bool_)
+    is_light = PATTERNS[marker.family](u, v)
+    if marker.digit is not None and marker.family in CROSSES:
+        digit = _digit(marker.digit, u, v, rng)
+        return is_light & ~digit if marker.family == "dark-cross" else is_light | digit
+    return is_light
 
 
 def _digit(digit: int, u: Field, v: Field, rng: Generator) -> Layer:
@@ -215,19 +237,14 @@ def _digit(digit: int, u: Field, v: Field, rng: Generator) -> Layer:
     return strokes
 
 
-@lru_cache(maxsize=32)
-def _codes(family: str) -> cv2.aruco.Dictionary:
-    return cv2.aruco.getPredefinedDictionary(DICTIONARIES[family])
-
-
 def _cells(family: str) -> int:
     """Return the number of cells along a coded marker's black square, its border included."""
-    return int(_codes(family).markerSize) + 2
+    return int(dictionary_of(family).markerSize) + 2
 
 
 def _coded(marker: PaintedMarker, u: Field, v: Field) -> Layer:
     cells = _cells(marker.family)
-    picture = np.pad(cv2.aruco.generateImageMarker(_codes(marker.family), marker.id, cells), 1, constant_values=255)
+    picture = np.pad(cv2.aruco.generateImageMarker(dictionary_of(marker.family), marker.id, cells), 1, constant_values=255)
     column, row = (np.clip((w + np.float32(0.5 + 1 / cells)) * cells, 0, cells + 1.5).astype(np.int32) for w in (u, v))
     return np.asarray(np.take(picture > 0, row * (cells + 2) + column), np.bool_)
 

@@ -117,11 +117,11 @@ def draw_site(options: SurveyOptions, *, progress: Progress = silent) -> DrawnSi
     for_view, for_layout, for_scene, for_markers, for_things, for_camera = rng.spawn(6)
     with progress(f"simulating {options.name}", 3) as advance:
         rotation = for_layout.uniform(-45, 45) if options.rotation_deg is None else options.rotation_deg
-        around = lattice_nodes(options.protocol, rotation) if options.family else np.empty((0, 2))
+        around = lattice_nodes(options, rotation) if options.markers else np.empty((0, 2))
         grid, valid, pose = _view(options, around, for_view)
         ideal, laid, missing = _lay_out(options, around, grid, valid, for_layout)
         things = scatter_distractors(options.distractors, ideal, valid, grid.gsd_m, for_things)
-        reach = CLEARING * options.marker_size_m * (extent(options.family) if options.family else 1) / grid.gsd_m
+        reach = CLEARING * options.marker_side_m * extent(options.marker_family) / grid.gsd_m
         clear = np.column_stack([np.vstack([laid, things]), np.full(len(laid) + len(things), reach)])
         scene = draw_scene(grid.width, grid.gsd_m, options.weed_share, for_scene, valid=valid, clear=clear)
         advance(1)
@@ -130,7 +130,7 @@ def draw_site(options: SurveyOptions, *, progress: Progress = silent) -> DrawnSi
         visible = _paint_markers(options, scene, laid, missing, grid.gsd_m, for_markers)
         markers = _as_markers(options, grid, laid, visible, pose)
         corners = np.where(missing[:, None], ideal, laid)
-        plots = _as_plots(options.protocol, grid, corners, missing) if options.family else ()
+        plots = _as_plots(options, grid, corners, missing) if options.markers else ()
         advance(1)
         if pose is None:
             rgb = photograph_mosaic(scene.rgb, options.camera, grid.gsd_m, for_camera)
@@ -160,7 +160,7 @@ def _view(options: SurveyOptions, around: NDArray[np.float64], rng: Generator) -
         seen = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), np.round(ring - 0.5).astype(np.int32), 1)
         return grid, seen > 0, pose
     gsd_m = options.gsd_m or GSD_M
-    size_m = options.size_m
+    size_m = options.site_size_m
     if size_m is None:
         size_m = PLAIN_SIZE_M
         if len(around):
@@ -174,9 +174,9 @@ def _side_px(size_m: float, gsd_m: float, options: SurveyOptions) -> int:
     if SMALLEST_PX <= size_m / gsd_m <= LARGEST_PX:
         return round(size_m / gsd_m)
     if options.frame_px is None:
-        hint = f"pass a size from {SMALLEST_PX * gsd_m:g} to {LARGEST_PX * gsd_m:g} m, or another --gsd"
+        hint = f"pass a size from {SMALLEST_PX * gsd_m:g} to {LARGEST_PX * gsd_m:g} m, or another `gsd_m`"
         raise InputError(f"a site of {size_m:g} m cannot be drawn at {gsd_m:g} m; {hint}")
-    raise InputError(f"the {size_m:.0f} m of ground below the frame cannot be drawn at {gsd_m:g} m; pass a smaller --frame-px")
+    raise InputError(f"the {size_m:.0f} m of ground below the frame cannot be drawn at {gsd_m:g} m; pass a smaller `frame_px`")
 
 
 def _seen_by(pose: Pose, ground: Pixels, grid: PixelGrid) -> Pixels:
@@ -209,7 +209,7 @@ def _place(
     offsets_px: NDArray[np.float64], options: SurveyOptions, grid: PixelGrid, valid: Mask, rng: Generator
 ) -> NDArray[np.float64]:
     """Return where the lattice's centre may lie so that all of its markers are seen whole: by chance, or else as it fits."""
-    half = round(options.marker_size_m * extent(options.family or "") / grid.gsd_m)
+    half = round(options.marker_side_m * extent(options.marker_family) / grid.gsd_m)
     padded = cv2.copyMakeBorder(valid.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     inner = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1] > half
     row, col = (np.flatnonzero(inner.any(axis=axis)) for axis in (1, 0))
@@ -223,7 +223,9 @@ def _place(
             if ((at >= 0) & (at < grid.width)).all() and inner[at[:, 1], at[:, 0]].all():
                 return np.asarray(centre, np.float64)
     across = np.ptp(offsets_px, axis=0).max() * grid.gsd_m
-    hint = "a larger --size" if options.frame_px is None else "a coarser --gsd (a greater height), or a larger --frame-px"
+    hint = "a larger `site_size_m`"
+    if options.frame_px is not None:
+        hint = "a coarser `gsd_m` (a greater height), or a larger `frame_px`"
     raise InputError(f"the lattice and its markers, {across:.1f} m across, do not fit into the picture; pass {hint}")
 
 
@@ -235,15 +237,15 @@ def _paint_markers(
     covered = np.zeros(len(laid), np.bool_)
     covered[~missing] = choose(int((~missing).sum()), options.covered, rng)
     for node, stream in enumerate(rng.spawn(len(laid))):
-        if missing[node] or options.family is None:
+        if missing[node] or not options.markers:
             continue
         marker = PaintedMarker(
-            family=options.family,
+            family=options.marker_family,
             col=laid[node, 0],
             row=laid[node, 1],
-            size_px=options.marker_size_m / gsd_m,
+            size_px=options.marker_side_m / gsd_m,
             angle_deg=stream.uniform(0, 360),
-            id=_marker_id(options.protocol, node),
+            id=_marker_id(options, node),
             color=options.marker_color,
             digit=int(stream.integers(len(DIGITS))) if stream.uniform() < 0.7 else None,
             brightness=stream.uniform(0.88, 1.1),
@@ -270,17 +272,17 @@ def _as_markers(
 ) -> tuple[LaidMarker, ...]:
     x, y = grid.to_world(*laid.T)
     at = laid if pose is None else pose.to_frame(x, y)
-    coded = bool(options.family) and extent(options.family or "") > 1
+    coded = extent(options.marker_family) > 1
     return tuple(
         LaidMarker(
-            family=options.family or "",
-            size_m=options.marker_size_m,
+            family=options.marker_family,
+            size_m=options.marker_side_m,
             node=int(node),
             x=float(x[node]),
             y=float(y[node]),
             col=float(at[node, 0]),
             row=float(at[node, 1]),
-            id=_marker_id(options.protocol, int(node)) if coded else None,
+            id=_marker_id(options, int(node)) if coded else None,
             visible=float(visible[node]),
         )
         for node in np.flatnonzero(visible)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from rasterio import features
 from shapely.geometry import shape
 
 from spurgekit.imagery import PixelGrid
+from spurgekit.options import kinds_of
 from spurgekit.outputs import output_folder, write_provenance
+from spurgekit.plots.protocol import PlotProtocol
 from spurgekit.progress import Progress, silent
 from spurgekit.simulate.camera import encode_jpeg
 from spurgekit.simulate.drone_photo import with_metadata
@@ -41,17 +43,6 @@ crs = "{crs}"
 [[sites]]
 name = "{name}"
 image = "{image}"
-"""
-
-PLOTS = """
-[plots]
-rows = {rows}
-columns = {columns}
-size_m = {size_m}
-gaps_m = {gaps_m}
-family = "{family}"
-marker_size_m = {marker_size_m}
-marker_ids = {marker_ids}
 """
 
 
@@ -96,7 +87,7 @@ class SimulatedSurvey:
 
 
 def simulate_survey(
-    folder: Path,
+    folder: str | Path,
     options: SurveyOptions | None = None,
     *,
     overwrite: bool = False,
@@ -108,12 +99,18 @@ def simulate_survey(
 
     Parameters
     ----------
-    folder : pathlib.Path
+    folder : str or pathlib.Path
         Appears only when all is done.
     options : SurveyOptions, optional
         Default nine plots of 10 m between crosses.
     overwrite : bool
         Replace a folder that spurgekit made before.
+    progress : Progress
+
+    Returns
+    -------
+    SimulatedSurvey
+        Where its files lie, and what was laid.
 
     Raises
     ------
@@ -123,7 +120,7 @@ def simulate_survey(
     options = options or SurveyOptions()
     with output_folder(folder, overwrite=overwrite) as partial:
         survey = write_survey(draw_site(options, progress=progress), partial, options)
-        write_provenance(partial, parameters=_parameters(options), inputs=[])
+        write_provenance(partial, parameters=options.parameters(), inputs=[])
     return survey.moved(Path(folder))
 
 
@@ -151,11 +148,20 @@ def write_survey(site: DrawnSite, folder: Path, options: SurveyOptions) -> Simul
 
 def plot_entries(options: SurveyOptions) -> str:
     """Return what ``survey.toml`` says of the plots and their markers; nothing where there are none."""
-    if options.family is None:
+    if not options.markers:
         return ""
-    protocol = options.protocol.model_dump()
-    lists = {name: list(protocol.pop(name)) for name in ("gaps_m", "marker_ids")}
-    return PLOTS.format(**protocol, **lists, family=options.family, marker_size_m=options.marker_size_m)
+    entries = {
+        **{name: getattr(options, name) for name in kinds_of(PlotProtocol)},
+        "size_m": options.side_m,
+        "family": options.marker_family,
+        "marker_size_m": options.marker_side_m,
+    }
+    lines = [f"{name} = {_as_toml(value)}" for name, value in entries.items() if value is not None]
+    return "\n".join(["", "[plots]", *lines, ""])
+
+
+def _as_toml(value: object) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value)  # numbers, texts and lists are written alike
 
 
 def outline_patches(weed: NDArray[np.bool_], grid: PixelGrid) -> gpd.GeoDataFrame:
@@ -197,11 +203,6 @@ def _marker_table(markers: tuple[LaidMarker, ...], grid: PixelGrid) -> gpd.GeoDa
 
 def _wkt(grid: PixelGrid) -> str | None:
     return grid.crs.to_wkt() if grid.crs else None
-
-
-def _parameters(options: SurveyOptions) -> dict[str, object]:
-    parameters = {entry.name: getattr(options, entry.name) for entry in dataclasses.fields(options)}
-    return parameters | {"protocol": options.protocol.model_dump(), "camera": dataclasses.asdict(options.camera)}
 
 
 def _write_mosaic(path: Path, site: DrawnSite) -> None:

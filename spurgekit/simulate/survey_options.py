@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass, field
 
 from spurgekit.errors import InputError
-from spurgekit.imagery import parse_crs, slug
-from spurgekit.plots import PlotProtocol
-from spurgekit.simulate.camera import Camera
-from spurgekit.simulate.painted_markers import DICTIONARIES, FAMILIES_HINT, PAINTABLE, Rgb, id_count
+from spurgekit.markers.families import FAMILIES
+from spurgekit.options import Options
+from spurgekit.plots.protocol import PlotProtocol
 
 BRIDGER_FOOTHILLS = (495_000.0, 5_063_000.0)
 """Upper left corner in UTM zone 12N: rangeland north of Bozeman, Montana."""
@@ -21,63 +20,95 @@ MAX_GSD_M = 0.1
 """Above this ground sample distance nothing is left of the texture."""
 
 
-@dataclass(frozen=True, slots=True)
-class SurveyOptions:
-    """A survey to simulate: one site with its plots.
+@dataclass(frozen=True, kw_only=True)
+class Camera(Options):
+    """How sharp and how clean a camera's pictures are.
+
+    Attributes
+    ----------
+    blur_px : float
+        Blur of the lens: its standard deviation in pixels.
+    noise : float
+        Standard deviation of the noise, in grey levels.
+    exposure_stops : float
+        Stops too bright or too dark.
+
+        One stop is a factor of two in light, about 1.4 in grey levels here.
+    jpeg_quality : int
+        Quality of JPEGs, from 1 to 100.
+    """
+
+    blur_px: float = 0.6
+    noise: float = 3.0
+    exposure_stops: float = 0.0
+    jpeg_quality: int = 92
+
+    def __post_init__(self) -> None:
+        Options.__post_init__(self)
+        if not 0 <= self.blur_px <= 20:
+            raise InputError(f"a blur of {self.blur_px} px shows nothing or cannot be; pass 0 to 20")
+        if not 0 <= self.noise <= 100:
+            raise InputError(f"a noise of {self.noise} grey levels shows nothing or cannot be; pass 0 to 100")
+        if not -4 <= self.exposure_stops <= 4:
+            raise InputError(f"an exposure of {self.exposure_stops} stops shows nothing; pass -4 to 4")
+        if not 1 <= self.jpeg_quality <= 100:
+            raise InputError(f"a JPEG has no quality {self.jpeg_quality}; pass 1 to 100")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurveyOptions(PlotProtocol):
+    """A survey to simulate: one site with its plots, as a protocol lays them out.
 
     Attributes
     ----------
     name : str
-        Of the site; letters, digits, ``_`` and ``-``.
-    protocol : PlotProtocol
-        The lattice of plots.
-    family : str or None
-        Of its markers; None for a site without any.
-    marker_size_m : float
-    marker_color : tuple of int, optional
-        RGB of what is light on a marker. Default white.
+        Name of the site: letters, digits, ``_`` and ``-``.
+    markers : bool
+        Whether there are plots and markers at their corners at all.
     rotation_deg : float, optional
-        How far the lattice is turned counter-clockwise. Default drawn from -45 to 45, as other turns only rename plots.
+        Turn of the lattice, counter-clockwise in degrees. Default: drawn from -45 to 45.
     tape_sd_m : float
-        Standard deviation, in x and in y, of where a marker was laid from where the protocol wants it.
+        Scatter of the laid markers: the standard deviation, in x and in y, of their distance from the protocol, in metres.
     warp_m : float
-        Standard deviation, in x and in y, of a smooth distortion (25 to 60 m from crest to crest) of the kind that terrain
-        leaves in a mosaic. It moves the markers and the truth alike; what the ground would show of it no eye could tell.
-    missing, covered : float
-        Share of markers that are not there, and share of the others that are half hidden by grass or a fold.
+        Smooth distortion of the site: its standard deviation in metres.
+
+        It is 25 to 60 m from crest to crest, of the kind that terrain leaves in a mosaic. It moves the markers and the truth
+        alike; what the ground would show of it no eye could tell.
+    missing : float
+        Share of markers that are not there.
+    covered : float
+        Share of the others that are half hidden, by grass or a fold.
     distractors : int
-        White rocks, buckets and stumps off the lattice.
-    size_m : float, optional
-        Side of the square site. Default what holds the lattice. Not for frames.
+        Rocks, buckets and stumps off the lattice.
+    site_size_m : float, optional
+        Side of the square site in metres. Default: what holds the plots.
     gsd_m : float, optional
-        Ground sample distance. Default 0.0125, or what a frame has from 50 m up.
+        Metres a pixel. Default: 0.0125; a frame's from 50 m up.
     weed_share : float
-        Share of the mosaic's area for the weed, between 0 and 0.6. It covers about a tenth less, as it leaves gaps.
+        Share of the ground for the weed, between 0 and 0.6; it covers about a tenth less, as it leaves gaps.
     frame_px : int, optional
-        Take one nadir photo of this width (and two thirds of it in height) instead of an orthomosaic.
+        Width of a nadir photo to take instead of an orthomosaic, with EXIF and XMP.
     tilt_deg : float
-        Largest tilt of that photo.
+        Largest tilt of that photo, in degrees.
     camera : Camera
+        How sharp and how clean the picture is.
     seed : int
-        0 or more. Another name or another seed gives another site.
+        0 or more: another name or another seed gives another site.
     crs : str
         A projected CRS in metres.
     origin : tuple of float
-        World (x, y) of the upper left corner.
+        World x and y of the upper left corner.
     """
 
     name: str = "site"
-    protocol: PlotProtocol = field(default_factory=PlotProtocol)
-    family: str | None = "cross"
-    marker_size_m: float = 0.45
-    marker_color: Rgb | None = None
+    markers: bool = True
     rotation_deg: float | None = None
     tape_sd_m: float = 0.03
     warp_m: float = 0.05
     missing: float = 0.0
     covered: float = 0.0
     distractors: int = 0
-    size_m: float | None = None
+    site_size_m: float | None = None
     gsd_m: float | None = None
     weed_share: float = 0.08
     frame_px: int | None = None
@@ -88,6 +119,9 @@ class SurveyOptions:
     origin: tuple[float, float] = BRIDGER_FOOTHILLS
 
     def __post_init__(self) -> None:
+        from spurgekit.imagery import parse_crs, slug
+
+        PlotProtocol.__post_init__(self)
         if slug(self.name) != self.name:
             hint = f"pass letters, digits, '_' and '-', such as {slug(self.name)!r}"
             raise InputError(f"{self.name!r} cannot name a site's files; {hint}")
@@ -107,35 +141,36 @@ class SurveyOptions:
         self._check_frame()
 
     def _check_markers(self) -> None:
-        if self.family is not None and self.family not in PAINTABLE:
-            raise InputError(f"{self.family!r} is no family of markers; {FAMILIES_HINT}")
-        if not 0 < self.marker_size_m < self.protocol.size_m / 2:
-            limit = self.protocol.size_m / 2
+        if not self.marker_side_m < self.side_m / 2:
+            limit = self.side_m / 2
             raise InputError(
-                f"markers of {self.marker_size_m} m do not go with plots of {2 * limit:g} m; pass less than {limit:g} m"
+                f"markers of {self.marker_side_m} m do not go with plots of {2 * limit:g} m; pass less than {limit:g} m"
             )
-        if self.marker_color is not None and (len(self.marker_color) != 3 or not set(self.marker_color) <= set(range(256))):
+        if self.marker_color is not None and not set(self.marker_color) <= set(range(256)):
             raise InputError(f"{self.marker_color} is no colour; pass red, green and blue from 0 to 255")
-        ids = self.protocol.marker_ids or range(len(self.protocol.nodes_m))
-        if self.family in DICTIONARIES and not (min(ids) >= 0 and max(ids) < id_count(self.family)):
-            hint = "lay fewer plots, or pass a larger dictionary"
-            raise InputError(f"{self.family} has {id_count(self.family)} markers, too few for ids up to {max(ids)}; {hint}")
-        for name, share in (("missing", self.missing), ("covered", self.covered)):
-            if not 0 <= share <= 1:
-                raise InputError(f"--{name} {share} is not a share; pass a number from 0 to 1")
-        for name, value in (("tape-sd", self.tape_sd_m), ("warp", self.warp_m)):
-            if not (math.isfinite(value) and 0 <= value <= self.protocol.size_m / 10):
-                limit = self.protocol.size_m / 10
-                raise InputError(f"--{name} {value} m would tear the plots apart; pass 0 to a tenth of a plot, {limit:g} m")
+        if FAMILIES[self.marker_family].dictionary:
+            from spurgekit.simulate.painted_markers import id_count
+
+            ids, count = self.marker_ids or range(len(self.nodes_m)), id_count(self.marker_family)
+            if not (min(ids) >= 0 and max(ids) < count):
+                hint = "lay fewer plots, or pass a larger dictionary"
+                raise InputError(f"{self.marker_family} has {count} markers, too few for ids up to {max(ids)}; {hint}")
+        for name in ("missing", "covered"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"`{name}={getattr(self, name)}` is not a share; pass a number from 0 to 1")
+        for name in ("tape_sd_m", "warp_m"):
+            value, limit = getattr(self, name), self.side_m / 10
+            if not (math.isfinite(value) and 0 <= value <= limit):
+                raise InputError(f"`{name}={value}` would tear the plots apart; pass 0 to a tenth of a plot, {limit:g} m")
         if self.distractors < 0:
-            raise InputError(f"--distractors {self.distractors} is negative; pass 0 or more")
+            raise InputError(f"`distractors={self.distractors}` is negative; pass 0 or more")
 
     def _check_frame(self) -> None:
         if self.frame_px is None:
             return
-        if self.size_m is not None:
+        if self.site_size_m is not None:
             raise InputError(
-                "--size does not go with --frame: a frame shows what its height and width let it; drop one of them"
+                "`site_size_m` does not go with `frame_px`: a frame shows what its height and width let it; drop one of them"
             )
         if not SMALLEST_PX <= self.frame_px <= LARGEST_PX:
             raise InputError(f"a frame {self.frame_px} px wide cannot be drawn; pass {SMALLEST_PX} to {LARGEST_PX}")

@@ -11,7 +11,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,11 @@ from spurgekit.imagery import PixelGrid, Raster, Window
 from spurgekit.imagery.quicklook import Watcher
 from spurgekit.parallel import cores, stream_map
 from spurgekit.progress import Progress, silent
-from spurgekit.tiles.encode import Encoder
 from spurgekit.tiles.grid_layout import Tile
 from spurgekit.tiles.plot_layout import PlotTile
+
+if TYPE_CHECKING:
+    from spurgekit.tiles.tile_formats import Encoder
 
 STRIP_PX = 8_192
 """The widest strip that is read at once, so that memory does not grow with the image; 8 MB with 250 px tiles of RGBA."""

@@ -1,8 +1,6 @@
-"""Tiles as files: PNG, JPEG, or GeoTIFF for whatever the other two cannot hold."""
+"""Tiles as files: PNG, JPEG, or GeoTIFF for whatever the other two cannot hold; see :mod:`spurgekit.tiles.tile_formats`."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -10,46 +8,19 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
-from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid
 from spurgekit.tiles.png import encode_png
 
-Encoder = Callable[[NDArray[np.generic], NDArray[np.bool_], PixelGrid], bytes]
-"""Takes pixels [bands, h, w], valid [h, w] and the tile's grid; returns the file's bytes."""
-
-FORMATS = ("png", "jpg", "tif")
 JPEG_QUALITY = 95
 
 
-def choose_format(asked: str, bands: int, dtype: np.dtype[np.generic]) -> str:
-    """Return the format to write: the one asked for if it holds such pixels; for ``auto``, PNG where it can, else GeoTIFF.
-
-    Raises
-    ------
-    InputError
-        If the format cannot hold that many bands or that type.
-    """
-    fits = {"png": bands in (1, 3) and dtype.kind == "u", "jpg": bands in (1, 3) and dtype == np.uint8, "tif": True}
-    if asked == "auto":
-        return "png" if fits["png"] else "tif"
-    if not fits[asked]:
-        raise InputError(
-            f"{bands} band{'s' if bands != 1 else ''} of {dtype} do not fit into {asked.upper()}; "
-            f"pass --format tif, or choose three bands with --bands 1,2,3"
-        )
-    return asked
-
-
-def encoder(file_format: str) -> Encoder:
-    """Return the function that encodes tiles in a format."""
-    return {"png": _encode_png, "jpg": _encode_jpg, "tif": _encode_tif}[file_format]
-
-
-def _encode_png(pixels: NDArray[np.generic], valid: NDArray[np.bool_], grid: PixelGrid) -> bytes:  # noqa: ARG001
+def encode_png_tile(pixels: NDArray[np.generic], valid: NDArray[np.bool_], grid: PixelGrid) -> bytes:  # noqa: ARG001
+    """Encode a tile as PNG."""
     return encode_png(pixels[0] if len(pixels) == 1 else cv2.merge(list(pixels)))
 
 
-def _encode_jpg(pixels: NDArray[np.generic], valid: NDArray[np.bool_], grid: PixelGrid) -> bytes:  # noqa: ARG001
+def encode_jpg_tile(pixels: NDArray[np.generic], valid: NDArray[np.bool_], grid: PixelGrid) -> bytes:  # noqa: ARG001
+    """Encode a tile as JPEG."""
     image = pixels[0] if len(pixels) == 1 else cv2.merge([pixels[2], pixels[1], pixels[0]])
     done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
@@ -57,7 +28,8 @@ def _encode_jpg(pixels: NDArray[np.generic], valid: NDArray[np.bool_], grid: Pix
     return bytes(data)
 
 
-def _encode_tif(pixels: NDArray[np.generic], valid: NDArray[np.bool_], grid: PixelGrid) -> bytes:
+def encode_tif_tile(pixels: NDArray[np.generic], valid: NDArray[np.bool_], grid: PixelGrid) -> bytes:
+    """Encode a tile as GeoTIFF; pixels without data are masked, or NaN."""
     bands, height, width = pixels.shape
     is_float = pixels.dtype.kind == "f"
     profile = {

@@ -107,7 +107,7 @@ def points_layout(grid: PixelGrid, site: str, points: gpd.GeoDataFrame, *, size_
         raise InputError(f"a tile needs a size of at least 1 px, not {size_px}")
     if not (points.geom_type == "Point").all():
         raise InputError(
-            f"{path} holds {points.geom_type.mode()[0]}s, not points; pass polygons with --aoi or build-dataset --labels"
+            f"{path} holds {points.geom_type.mode()[0]}s, not points; pass polygons as `aoi`, or as `labels` of a dataset"
         )
     numbers = _point_numbers(points, path)
     cols, rows = grid.to_pixel(points.geometry.x.to_numpy(), points.geometry.y.to_numpy())

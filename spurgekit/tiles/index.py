@@ -72,8 +72,17 @@ def _geopackage_names(columns: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def read_index(folder: Path) -> gpd.GeoDataFrame:
+def read_tiles(folder: str | Path) -> gpd.GeoDataFrame:
     """Read the index of a tiles folder.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+
+    Returns
+    -------
+    geopandas.GeoDataFrame
+        A row a tile: ``tiles.parquet`` as it is, with the footprints of the tiles as geometry.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from affine import Affine
@@ -18,8 +18,7 @@ from spurgekit.imagery import PixelGrid, Window, slug
 from spurgekit.imagery.crs import points_in
 from spurgekit.plots import Plot
 from spurgekit.tiles.rectify import Homography, apply_homography, homography_of_square, source_window
-
-Quarters = Literal["crop", "full", "grid"]
+from spurgekit.tiles.tile_options import Quarters
 
 TOLERANCE = 0.15
 """By how much of its size a side of a plot may differ from it: what a frame that hangs askew makes of a square."""
@@ -143,7 +142,7 @@ def plots_layout(
             if max(window.width, window.height) > MAX_SOURCE_PX:
                 raise InputError(
                     f"plot {plot.id}: a tile would be made of {window.width:,} x {window.height:,} px of the image; "
-                    "pass a smaller --size with --quarters grid"
+                    "pass a smaller `size_px` with `quarters=grid`"
                 )
             tiles.append(
                 PlotTile(
@@ -163,7 +162,7 @@ def _squares(plot: Plot, side_m: float, size_px: int, gsd_m: float, quarters: Qu
     room_m, centre = side_m - 2 * inset_m, side_m / 2
     if room_m <= 0:
         raise InputError(
-            f"an inset of {inset_m:g} m leaves nothing of plot {plot.id} of {side_m:.4g} m; pass a smaller --inset"
+            f"an inset of {inset_m:g} m leaves nothing of plot {plot.id} of {side_m:.4g} m; pass a smaller `inset_m`"
         )
     tile_m = room_m / 2 if quarters == "full" else size_px * gsd_m
     fit = math.floor(room_m / tile_m + 1e-9)  # a grid that just fits, does
@@ -186,7 +185,7 @@ def _why_not(plot: Plot, side_m: float, size_px: int, gsd_m: float, quarters: Qu
     return (
         f"{tiles} not fit into plot {plot.id} of {side_m:.4g} m less an inset of {inset_m:.3g} m, at {size_px} px of "
         f"{100 * gsd_m:.2f} cm = {size_px * gsd_m:.2f} m each; "
-        f"pass --size {largest_px} or --gsd {finest:g} or less, or --quarters full"
+        f"pass `size_px={largest_px}` or `gsd_m={finest:g}` or less, or `quarters=full`"
     )
 
 
@@ -199,7 +198,7 @@ def _side(plot: Plot, grid: PixelGrid, size_m: float | None) -> float:
         return expected
     found = f"plot {plot.id} is {(sides[0] + sides[2]) / 2:.1f} x {(sides[1] + sides[3]) / 2:.1f} m"
     if size_m is not None and np.abs(sides / sides.mean() - 1).max() <= TOLERANCE:
-        raise InputError(f"{found}, not {size_m:g} m; pass --plot-size {sides.mean():.3g}")
+        raise InputError(f"{found}, not {size_m:g} m; pass `size_m={sides.mean():.3g}`")
     raise InputError(f"{found} and its sides differ, while plots are squares; correct its corners")
 
 

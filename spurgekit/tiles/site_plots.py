@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
@@ -16,7 +17,7 @@ from rasterio.crs import CRS
 from spurgekit.imagery import PixelGrid, Raster
 from spurgekit.markers import Marker
 from spurgekit.markers.detection import LEAST_PX, find_markers
-from spurgekit.markers.families import make_detector
+from spurgekit.markers.families import FAMILIES
 from spurgekit.markers.marker_list import tabulate
 from spurgekit.plots import Plot
 from spurgekit.plots.field_sheet import join_field_sheet
@@ -27,11 +28,13 @@ from spurgekit.plots.protocol import CORNERS
 from spurgekit.progress import Progress, silent
 from spurgekit.text import counted
 from spurgekit.tiles.cut import CutTile, run_jobs, write_tile
-from spurgekit.tiles.encode import Encoder
 from spurgekit.tiles.plot_layout import PlotTile
 from spurgekit.tiles.rectify import rectify
 from spurgekit.tiles.tile_options import PlotOptions
 from spurgekit.vectors import write_geopackage
+
+if TYPE_CHECKING:
+    from spurgekit.tiles.tile_formats import Encoder
 
 GEOPACKAGE = "plots.gpkg"
 AT_CORNER = 0.1
@@ -86,9 +89,10 @@ def look_for_markers(
     known : sequence of Marker, optional
         Those of that kind that were found in it already, whatever their codes.
     """
-    ids = options.protocol.marker_ids
+    ids = options.marker_ids
     if known is None:
-        detector = make_detector(options.marker_family, options.marker_side_m, ids=ids, color=options.marker_color)
+        family = FAMILIES[options.marker_family]
+        detector = family.detector(options.marker_side_m, ids=ids, color=options.marker_color)
         markers = find_markers(raster, detector, progress=progress)
     else:
         markers = [marker for marker in known if not ids or marker.id in ids]
@@ -110,8 +114,8 @@ def plots_of_markers(raster: Raster, markers: Sequence[Marker], how: str, option
         If there is no such lattice, or more than one fits.
     """
     seen_askew: LatticeModel = "projective" if raster.pose is not None else "similarity"
-    located = locate_plots(raster.grid, markers, options.protocol, model=seen_askew)
-    nodes = len(options.protocol.nodes_m) * len(located.rms_cm)
+    located = locate_plots(raster.grid, markers, options, model=seen_askew)
+    nodes = len(options.nodes_m) * len(located.rms_cm)
     seen = f"{len(located.at_corners)} of {nodes} corners have a marker"
     rest = ", the others were filled in" if len(located.at_corners) < nodes else ""
     fits = " and ".join(f"{rms_cm:.1f} cm" for rms_cm in located.rms_cm)
@@ -130,7 +134,7 @@ def plots_of_file(
 ) -> SitePlots:
     """Return the plots that a file gives, snapped to markers if that was asked for; see :func:`look_for_markers`."""
     assert options.file is not None
-    plots = read_plots(options.file, raster.grid, options.protocol, site=site, declared_crs=declared_crs)
+    plots = read_plots(options.file, raster.grid, options, site=site, declared_crs=declared_crs)
     how = options.file.name
     if options.snap_m is None:
         return SitePlots(tuple(plots), (), how)
@@ -145,7 +149,7 @@ def with_field_sheet(found: SitePlots, site: str, options: PlotOptions) -> SiteP
     """Return plots with what the field sheet says of them, if there is one."""
     if options.field_sheet is None:
         return found
-    plots, notes = join_field_sheet(found.plots, options.field_sheet, options.protocol, site=site)
+    plots, notes = join_field_sheet(found.plots, options.field_sheet, options, site=site)
     return replace(found, plots=tuple(plots), notes=(*found.notes, *notes))
 
 

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+from rasterio.crs import CRS
 
-from spurgekit.errors import InputError
+from spurgekit.errors import InputError, renamed
 from spurgekit.imagery import PixelGrid, Raster, name_crs, open_raster, slug
 from spurgekit.imagery.quicklook import QuickLook, quick_look
 from spurgekit.markers import Marker
-from spurgekit.markers.families import make_detector, size_hint
+from spurgekit.markers.detection import size_hint
+from spurgekit.markers.families import FAMILIES
 from spurgekit.markers.gcp_placement import place_by_markers
 from spurgekit.outputs import output_folder, write_provenance
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.cut import CutTile, cut_tiles
-from spurgekit.tiles.encode import choose_format, encoder
 from spurgekit.tiles.grid_layout import Tile, grid_layout, points_layout
 from spurgekit.tiles.index import index_tiles, write_index
 from spurgekit.tiles.overview import draw_overview, draw_plots
@@ -38,6 +39,7 @@ from spurgekit.tiles.site_plots import (
     with_field_sheet,
     write_plots,
 )
+from spurgekit.tiles.tile_formats import choose_format
 from spurgekit.tiles.tile_options import TileOptions
 from spurgekit.vectors import read_vector, split_layer
 
@@ -90,7 +92,7 @@ class TiledSite:
 
 @dataclass(frozen=True, slots=True)
 class TilesReport:
-    """What ``make_tiles`` did, site by site."""
+    """What ``tile_images`` did, site by site."""
 
     folder: Path
     sites: tuple[TiledSite, ...]
@@ -122,33 +124,60 @@ class _Tables:
     markers: gpd.GeoDataFrame | None = None
 
 
-def make_tiles(
-    images: Sequence[Path] | Sequence[tuple[str, Path]],
-    out: Path,
+def tile_images(
+    images: str | Path | Sequence[str | Path] | Mapping[str, str | Path],
+    out: str | Path,
     options: TileOptions | None = None,
     *,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> TilesReport:
-    """Tile images into a folder: the tiles, ``tiles.parquet``, ``tiles.gpkg`` and an overview of each site.
+    """Cut orthomosaics or nadir photos into georeferenced tiles, indexed and drawn.
 
-    Where a context or unlabelled tiles are asked for, they come into tiles folders of their own inside it.
+    Tiles are on a grid over the whole site, in plots that ground markers or a file show, or around points. Tiles at the edge of
+    an image are kept, padded with 0, with their valid share in the index; only tiles without any data are left out. Where a
+    context or unlabelled tiles are asked for, they come into tiles folders of their own inside the folder.
 
     Parameters
     ----------
-    images : sequence of paths, or of (site name, path)
-        Without names, sites are called by the files' stems.
-    out : pathlib.Path
-        Folder to make; it appears only when all is done.
+    images : path, sequence of paths, or mapping of str to path
+        One image a site. In a mapping the sites have names, else they are called by the files' stems.
+    out : str or pathlib.Path
+        Folder to make, with the tiles, ``tiles.parquet``, ``tiles.gpkg`` and an overview of each site. It appears only when all
+        is done.
     options : TileOptions, optional
+    overwrite : bool
+        Replace a folder that spurgekit made before.
+    progress : Progress
+
+    Returns
+    -------
+    TilesReport
 
     Raises
     ------
+    ImageryError
+        If an image cannot be read, or does not measure the ground in metres.
     InputError
-        If an image, an option or the output folder does not serve; see the message.
+        If an option or a file that it names does not serve, or no tile is left.
+    OutputExistsError
+        If the folder is there already.
+
+    Examples
+    --------
+    Nine plots between ground markers, each in four tiles of 250 px:
+
+    >>> report = tile_images("north.tif", "tiles", TileOptions(layout="plots", gsd_m=0.0125))  # doctest: +SKIP
+    >>> report.sites[0].written  # doctest: +SKIP
+    36
+
+    Tiles around points that were found on foot, with what lies around them:
+
+    >>> options = TileOptions(points="points.gpkg", context_px=750)  # doctest: +SKIP
+    >>> tile_images({"north": "flights/1.tif", "south": "flights/2.tif"}, "tiles", options)  # doctest: +SKIP
     """
     options = options or TileOptions()
-    named = [(slug(image.stem), image) if isinstance(image, Path) else (slug(image[0]), image[1]) for image in images]
+    named = _by_site(images)
     if len({site for site, _ in named}) < len(named):
         raise InputError("two images would have the same site name; rename one, or tile them into folders of their own")
     files = [split_layer(p)[0] for p in (options.points, options.aoi, *options.plots.inputs) if p is not None]
@@ -163,11 +192,18 @@ def make_tiles(
         if plots := [table.plots for table in tables if table.plots is not None]:
             write_plots(_join(plots), _join([table.markers for table in tables if table.markers is not None]), folder)
         configs = {
-            name: make_tiles(named, folder / name, config, progress=progress) for name, config in options.configs.items()
+            name: tile_images(dict(named), folder / name, config, progress=progress) for name, config in options.configs.items()
         }
-        parameters = {name: getattr(options, name) for name in options.__slots__} | {"plots": asdict(options.plots)}
-        write_provenance(folder, parameters=parameters, inputs=inputs)
+        write_provenance(folder, parameters=options.parameters(), inputs=inputs)
     return TilesReport(Path(out), reports, configs)
+
+
+def _by_site(images: str | Path | Sequence[str | Path] | Mapping[str, str | Path]) -> list[tuple[str, Path]]:
+    """Return images with the names of their sites."""
+    if isinstance(images, Mapping):
+        return [(slug(site), Path(image)) for site, image in images.items()]
+    several = [images] if isinstance(images, (str, Path)) else images
+    return [(slug(Path(image).stem), Path(image)) for image in several]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,15 +239,16 @@ class _SiteJob:
     def georeferenced(self, file: Path) -> _SiteJob:
         """Return the job with the image placed by markers on known points."""
         options = self.options.plots
-        detector = make_detector(options.marker_family, options.marker_side_m, color=options.marker_color)
-        placed = place_by_markers(
-            lambda grid: replace(self, grid=grid).open(as_stored=True),
-            detector,
-            file,
-            crs=self.options.crs,
-            declared_crs=options.gcp_crs,
-            progress=self.progress,
-        )
+        detector = FAMILIES[options.marker_family].detector(options.marker_side_m, color=options.marker_color)
+        with renamed(declared_crs="gcp_crs"):
+            placed = place_by_markers(
+                lambda grid: replace(self, grid=grid).open(as_stored=True),
+                detector,
+                file,
+                crs=self.options.crs,
+                declared_crs=options.gcp_crs,
+                progress=self.progress,
+            )
         return replace(self, grid=placed.grid, markers=placed.markers, notes=(placed.note,))
 
 
@@ -234,7 +271,7 @@ def _tile_windows(job: _SiteJob, why: str) -> tuple[TiledSite, _Tables]:
     layout = "points" if options.chosen_layout == "points" else "grid"
     with job.open(options.gsd_m) as raster:
         gsd_m = raster.gsd_m  # refuses an image that is not in metres before anything is read
-        file_format = choose_format(options.file_format, len(raster.bands), raster.dtype)
+        file_format = choose_format(options.file_format, len(raster.bands), raster.dtype.name)
         tiles, outside = _lay_out(raster, job.site, options)
         look = QuickLook(raster)
         everywhere = layout == "grid" and options.aoi is None
@@ -242,13 +279,13 @@ def _tile_windows(job: _SiteJob, why: str) -> tuple[TiledSite, _Tables]:
             raster,
             tiles,
             job.folder,
-            encode=encoder(file_format),
-            suffix=f".{file_format}",
+            encode=file_format.encoder(),
+            suffix=f".{file_format.name}",
             min_valid=options.min_valid,
             watch=look.watch if everywhere else None,
             progress=job.progress,
         )
-        report = _report(job.site, layout, why, file_format, cut, outside, gsd_m, (*job.notes, *raster.notes))
+        report = _report(job.site, layout, why, file_format.name, cut, outside, gsd_m, (*job.notes, *raster.notes))
         if not report.written:
             return report, _Tables(gpd.GeoDataFrame())
         index = index_tiles(raster, job.site, cut, layout)
@@ -263,7 +300,8 @@ def _find_plots(raster: Raster, job: _SiteJob) -> tuple[SitePlots | None, str]:
     options, auto = job.options.plots, "auto: " if job.options.layout == "auto" else ""
     if options.file is not None:
         declared = job.options.points_crs
-        found = plots_of_file(raster, job.site, options, declared_crs=declared, known=job.markers, progress=job.progress)
+        with renamed(declared_crs="points_crs"):
+            found = plots_of_file(raster, job.site, options, declared_crs=declared, known=job.markers, progress=job.progress)
     elif auto and (reason := too_coarse(raster, options)):
         return None, auto + reason
     else:
@@ -284,9 +322,9 @@ def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _SiteJob) -> tu
     if options.plots.quarters == "full" and options.gsd_m is not None:
         raise InputError(
             "full quarters are as large as the plot makes them, and so is their ground sample distance; "
-            "drop --gsd (gsd_m in survey.toml), or pass --quarters crop"
+            "drop `gsd_m` (gsd_m in survey.toml), or pass `quarters=crop`"
         )
-    file_format = choose_format(options.file_format, len(raster.bands), raster.dtype)
+    file_format = choose_format(options.file_format, len(raster.bands), raster.dtype.name)
     with ExitStack() as stack:
         # Not through a warper: an image in another CRS would be resampled twice.
         image = raster if options.crs is None else stack.enter_context(job.open(as_stored=True))
@@ -299,23 +337,23 @@ def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _SiteJob) -> tu
             gsd_m=options.gsd_m or raster.gsd_m,
             quarters=options.plots.quarters,
             inset_m=options.plots.margin_m,
-            plot_size_m=options.plots.size_m,
+            plot_size_m=options.plots.known_side_m,
         )
         cut = cut_plots(
             image,
             tiles,
             job.folder,
             crs=crs,
-            encode=encoder(file_format),
-            suffix=f".{file_format}",
+            encode=file_format.encoder(),
+            suffix=f".{file_format.name}",
             min_valid=options.min_valid,
             progress=job.progress,
         )
     gsd_m = float(np.median([tile.gsd_m for tile in tiles]))
     notes = (*job.notes, *raster.notes, *found.notes)
     if options.plots.margin_m == 0 and options.plots.quarters != "crop":
-        notes = (*notes, "tiles reach to the edges of plots, and show what markers stand there; pass --inset to keep clear")
-    report = _report(job.site, "plots", why, file_format, cut, 0, gsd_m, notes, len(found.plots))
+        notes = (*notes, "tiles reach to the edges of plots, and show what markers stand there; pass `inset_m` to keep clear")
+    report = _report(job.site, "plots", why, file_format.name, cut, 0, gsd_m, notes, len(found.plots))
     if not report.written:
         return report, _Tables(gpd.GeoDataFrame())
     index = index_tiles(raster, job.site, cut, "plots")
@@ -323,16 +361,21 @@ def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _SiteJob) -> tu
     return report, _Tables(index, plots_table(found, job.site, crs), markers_table(found, job.site, raster.grid))
 
 
+def _read_shapes(path: Path, crs: CRS, options: TileOptions) -> gpd.GeoDataFrame:
+    with renamed(declared_crs="points_crs"):
+        return read_vector(path, crs, declared_crs=options.points_crs)
+
+
 def _lay_out(raster: Raster, site: str, options: TileOptions) -> tuple[list[Tile], int]:
     crs = raster.grid.crs
     if options.points is not None:
-        points = read_vector(options.points, crs, declared_crs=options.points_crs)
+        points = _read_shapes(options.points, crs, options)
         tiles = points_layout(raster.grid, site, points, size_px=options.size_px, path=options.points)
         # Row by row, so that GDAL's cache serves neighbours; the index is put back into the file's order.
         return sorted(tiles, key=lambda t: (t.window.row // raster.block_shape[0], t.window.col)), len(points) - len(tiles)
     aoi = None
     if options.aoi is not None:
-        areas = read_vector(options.aoi, crs, declared_crs=options.points_crs)
+        areas = _read_shapes(options.aoi, crs, options)
         if not areas.geom_type.str.contains("Polygon").all():
             raise InputError(f"{options.aoi} holds {areas.geom_type.mode()[0]}s; an area of interest is made of polygons")
         aoi = areas.make_valid().union_all()  # polygons drawn by hand cross themselves
@@ -361,7 +404,7 @@ def _report(
 def _why_nothing(reports: Sequence[TiledSite], options: TileOptions) -> str:
     names = ", ".join(report.site for report in reports)
     if any(report.sparse for report in reports):
-        return f"no tile of {names} has at least {options.min_valid:g} of its pixels valid; lower --min-valid"
+        return f"no tile of {names} has at least {options.min_valid:g} of its pixels valid; lower `min_valid`"
     return f"{names} has no valid pixel where tiles lie; look at its alpha band or nodata value with 'spurgekit info'"
 
 

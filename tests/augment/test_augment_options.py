@@ -2,8 +2,7 @@
 
 import pytest
 
-from spurgekit.augment.augment_options import AugmentOptions, augment_options
-from spurgekit.augment.strengths import parse_strengths
+from spurgekit.augment.augment_options import AugmentOptions
 from spurgekit.errors import InputError
 
 CLASSES = ("no spurge", "leafy spurge")
@@ -11,19 +10,19 @@ CLASSES = ("no spurge", "leafy spurge")
 
 class TestPresets:
     def test_the_published_setting(self):
-        options = augment_options("da-fusion", "published")
+        options = AugmentOptions.of("published")
         assert (options.images, options.steps, options.scheduler, options.guidance) == (50, 50, "pndm", 7.5)
-        assert str(options.strengths) == "1,0.75,0.5,0.25"
+        assert str(options.schedule) == "1,0.75,0.5,0.25"
         assert options.size_px == 512
         assert options.prompts_of("leafy spurge", CLASSES) == ["a photo of a <leafy_spurge>"]
 
     def test_what_is_given_comes_first(self):
-        options = augment_options("da-fusion", "published", images=3, strengths=parse_strengths("0.2"), guidance=None)
-        assert (options.images, str(options.strengths), options.guidance) == (3, "0.2", 7.5)
+        options = AugmentOptions.of("published", images=3, strengths="0.2")
+        assert (options.images, str(options.schedule), options.guidance) == (3, "0.2", 7.5)
 
     def test_real_guidance_edits_at_one_half(self):
-        assert str(augment_options("real-guidance").strengths) == "0.5"
-        assert str(augment_options("real-guidance", strengths=parse_strengths("0.3")).strengths) == "0.3"
+        assert str(AugmentOptions(method="real-guidance").schedule) == "0.5"
+        assert str(AugmentOptions(method="real-guidance", strengths="0.3").schedule) == "0.3"
 
     @pytest.mark.parametrize(
         ("method", "preset", "message"),
@@ -34,7 +33,7 @@ class TestPresets:
     )
     def test_unknown_names(self, method, preset, message):
         with pytest.raises(InputError, match=message):
-            augment_options(method, preset)
+            AugmentOptions.of(preset, method=method)
 
 
 class TestPrompts:
@@ -68,15 +67,15 @@ class TestPrompts:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"images": 0}, "images 0 is too small"),
-        ({"steps": 0}, "steps 0 is too small"),
-        ({"batch_size": 0}, "batch size 0 is too small"),
+        ({"images": 0}, "`images=0` is too small"),
+        ({"steps": 0}, "`steps=0` is too small"),
+        ({"batch_size": 0}, "`batch_size=0` is too small"),
         ({"guidance": -1}, "cannot be below 0"),
         ({"concept_noise": float("nan")}, "cannot be below 0"),
-        ({"cross": 1.5}, "--cross 1.5 is not a share"),
-        ({"cross": 0.5, "method": "text-to-image"}, "--cross edits real tiles, which text-to-image does not"),
+        ({"cross": 1.5}, "`cross=1.5` is not a share"),
+        ({"cross": 0.5, "method": "text-to-image"}, "`cross` edits real tiles, which text-to-image does not"),
         ({"size_px": 500}, "the model cannot work at 500 px; pass a multiple of 64"),
-        ({"prompts": ()}, "pass at least one --prompt"),
+        ({"prompts": ()}, "pass at least one prompt"),
         ({"method": "real-guidance", "prompts": ("<weed>",)}, r"real-guidance learns no tokens; write \{class\}"),
     ],
 )

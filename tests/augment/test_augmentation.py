@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spurgekit.augment import CHOICES, parse_augmentation
+from spurgekit.augment import AUGMENTATIONS, parse_augmentation
 from spurgekit.dihedral import FLIPS, VIEWS, view_of, views_of
 from spurgekit.errors import InputError
 from tests.test_seeds import states
@@ -72,13 +72,13 @@ class TestNames:
         assert str(augmentation) == augmentation.name == name
         assert parse_augmentation(name) == augmentation
 
-    @pytest.mark.parametrize("name", CHOICES)
+    @pytest.mark.parametrize("name", AUGMENTATIONS)
     def test_each_is_a_value(self, name):
         augmentation = parse_augmentation(name)
         assert pickle.loads(pickle.dumps(augmentation)) == augmentation
         assert {augmentation: 1}[parse_augmentation(name)] == 1
         with pytest.raises(AttributeError):
-            augmentation.choices = ()
+            augmentation.steps = ()
 
     @pytest.mark.parametrize(
         ("text", "views", "mixes", "needs_rgb"),

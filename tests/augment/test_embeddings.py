@@ -7,11 +7,11 @@ from spurgekit.augment.embeddings import check_embeddings, embedding_path, learn
 from spurgekit.augment.support_sets import ALL_TILES, SupportSetKey
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.diffusion.concepts import load_concept
-from spurgekit.diffusion.textual_inversion.inversion import make_options
+from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.errors import InputError, LeakageError, ModelError, OutputExistsError
 
 SETS = [SupportSetKey(0, 2), SupportSetKey(1, 2), ALL_TILES]
-OPTIONS = make_options(steps=3, batch=1, validate_every=3, save_every=1)
+OPTIONS = InversionOptions(steps=3, batch=1, validate_every=3, save_every=1)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ class TestPlan:
         assert len(planned[5].tile_ids) == (dataset.split("train")["class"] == "weed").sum()
 
     def test_the_init_word_of_the_options(self, dataset):
-        assert {one.task.init for one in plan_inversions(dataset, SETS, make_options("published"))} == {"the"}
+        assert {one.task.init for one in plan_inversions(dataset, SETS, InversionOptions.of("published"))} == {"the"}
 
     def test_classes_that_would_have_one_token(self, dataset):
         with pytest.raises(
@@ -96,7 +96,7 @@ class TestLearn:
             learn_embeddings(dataset, SETS, backbone, OPTIONS, out, progress=stops)
         assert not out.exists()
         with pytest.raises(OutputExistsError, match=r"was begun with other settings \(options\)"):
-            learn_embeddings(dataset, SETS, backbone, make_options(steps=4), out)
+            learn_embeddings(dataset, SETS, backbone, InversionOptions(steps=4), out)
         learn_embeddings(dataset, SETS, backbone, OPTIONS, out)
         files = [path.relative_to(embeddings) for path in embeddings.rglob("*") if path.is_file()]
         assert len(files) == len([path for path in out.rglob("*") if path.is_file()])
@@ -105,7 +105,7 @@ class TestLearn:
 
     def test_what_cannot_be_learned_leaves_nothing_behind(self, dataset, backbone, tmp_path):
         with pytest.raises(InputError, match="images of 60 px do not fit"):
-            learn_embeddings(dataset, SETS, backbone, make_options(size_px=60), tmp_path / "embeddings")
+            learn_embeddings(dataset, SETS, backbone, InversionOptions(size_px=60), tmp_path / "embeddings")
         assert not list(tmp_path.iterdir())
 
     def test_a_folder_that_is_there(self, dataset, backbone, embeddings):
@@ -139,13 +139,13 @@ class TestCheck:
             check_embeddings(embeddings, dataset, [*SETS, SupportSetKey(2, 2)], backbone.info)
 
     def test_words_of_another_model(self, dataset, backbone_info, embeddings):
-        with pytest.raises(ModelError, match=r"were learned with .*tiny, not other; pass another --embeddings folder"):
+        with pytest.raises(ModelError, match=r"were learned with .*tiny, not other; pass another folder of `embeddings`"):
             check_embeddings(embeddings, dataset, SETS, backbone_info(name="other"))
         with pytest.raises(ModelError, match="were learned with LoRA none, not meadow;"):
             check_embeddings(embeddings, dataset, SETS, backbone_info(lora="meadow"))
 
     def test_words_that_are_missing(self, dataset, backbone, embeddings):
-        with pytest.raises(InputError, match="has no word for 'sand' of t02-n02; pass another --embeddings folder"):
+        with pytest.raises(InputError, match="has no word for 'sand' of t02-n02; pass another folder of `embeddings`"):
             check_embeddings(embeddings, dataset, [SupportSetKey(2, 2)], backbone.info)
 
     def test_words_that_know_other_tiles(self, dataset, backbone, embeddings, tmp_path):

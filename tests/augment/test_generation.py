@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,35 +13,47 @@ import pytest
 from PIL import Image
 
 from spurgekit.augment import read_manifest
-from spurgekit.augment.augment_options import augment_options
-from spurgekit.augment.generation import augment
-from spurgekit.augment.inputs import AugmentInputs
+from spurgekit.augment.augment_options import AugmentOptions
+from spurgekit.augment.generation import augment_dataset
 from spurgekit.augment.plan import make_plan
-from spurgekit.augment.strengths import parse_strengths
-from spurgekit.augment.workers import BackboneChoice, pick_devices, render_here
+from spurgekit.augment.workers import pick_devices, render_here
 from spurgekit.dataset import open_dataset
 from spurgekit.errors import InputError, LeakageError, OutputExistsError
 from tests.chain import CLASSES, TILE_PX
 
-STRENGTHS = parse_strengths("1,0.5")
+
+class Inputs(NamedTuple):
+    """What images are made from, and where."""
+
+    dataset: Path
+    options: AugmentOptions
+
+    def having(self, **options):
+        return self._replace(options=replace(self.options, **options))
+
+
+def augment(inputs, options, out, **how):
+    """Make images of some inputs."""
+    return augment_dataset(inputs.dataset, out, replace(inputs.options, **options), **how)
 
 
 @pytest.fixture(scope="module")
 def inputs(chain, tiny, tmp_path_factory):
     from spurgekit.diffusion.textual_inversion.inversion import InversionOptions
 
-    return AugmentInputs(
-        chain.dataset,
+    options = AugmentOptions(
         shots=(1, 2),
         trials=1,
-        backbone=BackboneChoice(str(tiny)),
+        backbone=str(tiny),
+        device="cpu",
         embeddings=tmp_path_factory.mktemp("learned") / "embeddings",
         inversion=InversionOptions(steps=2, batch=2),
     )
+    return Inputs(chain.dataset, options)
 
 
 def options(method="real-guidance", **given):
-    return augment_options(method, **{"images": 3, "strengths": STRENGTHS, "steps": 4, "batch_size": 4, **given})
+    return {"method": method, "images": 3, "strengths": "1,0.5", "steps": 4, "batch_size": 4, **given}
 
 
 def contents(folder):
@@ -54,8 +67,8 @@ def contents(folder):
 def interrupt(monkeypatch, after):
     """Have a run stop with Ctrl-C when so many units are made."""
 
-    def stop(units, renderer):
-        for number, made in enumerate(render_here(units, renderer)):
+    def stop(units, *how):
+        for number, made in enumerate(render_here(units, *how)):
             if number == after:
                 raise KeyboardInterrupt
             yield made
@@ -158,7 +171,7 @@ class TestResume:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             interrupt(patch, 1)
             augment(inputs, options(), tmp_path / "augmented")
-        monkeypatch.setattr(BackboneChoice, "load", forbidden)
+        monkeypatch.setattr(AugmentOptions, "load", forbidden)
         with pytest.raises(OutputExistsError, match=r"begun with other settings \(guidance\)"):
             augment(inputs, options(guidance=3.0), tmp_path / "augmented")
 
@@ -167,7 +180,7 @@ class TestResume:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr("spurgekit.augment.generation.write_provenance", stopped)
             augment(inputs, options(), tmp_path / "augmented")
-        monkeypatch.setattr(BackboneChoice, "load", forbidden)
+        monkeypatch.setattr(AugmentOptions, "load", forbidden)
         said = []
         resumed = augment(inputs, options(), tmp_path / "augmented", announce=said.append)
         assert resumed.resumed == report.images
@@ -175,7 +188,7 @@ class TestResume:
         assert contents(tmp_path / "augmented") == contents(out)
 
     def test_a_model_that_does_not_load_leaves_nothing_behind(self, inputs, tmp_path, monkeypatch):
-        monkeypatch.setattr(BackboneChoice, "load", forbidden)
+        monkeypatch.setattr(AugmentOptions, "load", forbidden)
         with pytest.raises(AssertionError):
             augment(inputs, options(), tmp_path / "augmented")
         assert not list(tmp_path.iterdir())
@@ -199,23 +212,23 @@ class TestResume:
 
     def test_too_little_room_is_said_first(self, inputs, tmp_path, monkeypatch):
         monkeypatch.setattr("spurgekit.augment.generation.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
-        with pytest.raises(InputError, match=r"need about 0 MB and .* has 0 MB left; free some space, or pass fewer --images"):
+        with pytest.raises(InputError, match=r"need about 0 MB and .* has 0 MB left; free some space, or pass fewer `images`"):
             augment(inputs, options(), tmp_path / "augmented")
 
 
 class TestMethods:
     def test_da_fusion_learns_first(self, inputs, tmp_path):
         report = augment(inputs, options("da-fusion", images=1), tmp_path / "augmented")
-        assert inputs.embeddings.is_dir()
+        assert inputs.options.embeddings.is_dir()
         assert report.images == report.rows == 2 + 4
         rows = read_manifest(tmp_path / "augmented", CLASSES)
         assert set(rows["prompt"]) == {f"a drone photo of <{name}>" for name in CLASSES}
-        before = contents(inputs.embeddings)
+        before = contents(inputs.options.embeddings)
         augment(inputs, options("da-fusion", images=2), tmp_path / "more")
-        assert contents(inputs.embeddings) == before
+        assert contents(inputs.options.embeddings) == before
 
     def test_what_cannot_be_made_is_said_before_anything_is_learned(self, inputs, tmp_path):
-        elsewhere = replace(inputs, embeddings=tmp_path / "embeddings")
+        elsewhere = inputs.having(embeddings=tmp_path / "embeddings")
         with pytest.raises(InputError, match="cannot work at 60 px"):
             augment(elsewhere, options("da-fusion", images=1, size_px=60), tmp_path / "augmented")
         assert not list(tmp_path.iterdir())
@@ -223,7 +236,7 @@ class TestMethods:
     def test_what_another_set_learned_is_not_taken(self, inputs, tmp_path):
         augment(inputs, options("da-fusion", images=1), tmp_path / "augmented")
         with pytest.raises((InputError, LeakageError), match="t01-n01"):
-            augment(replace(inputs, trials=2), options("da-fusion", images=1), tmp_path / "other")
+            augment(inputs.having(trials=2), options("da-fusion", images=1), tmp_path / "other")
 
     def test_a_roundtrip_is_one_image_a_tile(self, inputs, tmp_path):
         report = augment(inputs, options("roundtrip", images=7), tmp_path / "augmented")
@@ -235,7 +248,7 @@ class TestMethods:
         assert set(rows["strength"]) == {1}
 
     def test_of_the_whole_split(self, inputs, tmp_path, chain):
-        report = augment(replace(inputs, shots=(0,)), options("roundtrip"), tmp_path / "augmented")
+        report = augment(inputs.having(shots=(0,)), options("roundtrip"), tmp_path / "augmented")
         assert report.images == len(open_dataset(chain.dataset).split("train"))
         assert read_manifest(tmp_path / "augmented", CLASSES)[["trial", "n"]].isna().all(axis=None)
 
@@ -256,7 +269,7 @@ class TestMasks:
         (tmp_path / "masks").mkdir()
         for tile in train.index:
             Image.fromarray(inside).save(tmp_path / "masks" / f"{tile}.png")
-        return replace(inputs, masks=tmp_path / "masks")
+        return inputs.having(mask=tmp_path / "masks")
 
     def test_what_lies_outside_stays_to_the_bit(self, masked, tmp_path, train, inside):
         augment(masked, options(images=2), tmp_path / "augmented")
@@ -293,5 +306,5 @@ def test_devices():
 
 def test_several_devices_make_the_same_images(made, inputs, tmp_path):
     out, _, _ = made
-    augment(replace(inputs, devices=("cpu", "cpu")), options(), tmp_path / "augmented")
+    augment(inputs.having(device="cpu,cpu"), options(), tmp_path / "augmented")
     assert contents(tmp_path / "augmented") == contents(out)

@@ -16,11 +16,12 @@ from shapely import Point, Polygon
 from shapely.affinity import affine_transform, rotate
 
 from spurgekit.augment.edit_masks import grow
-from spurgekit.augment.mask_sources import MaskOptions, MaskSource, write_masks
+from spurgekit.augment.mask_options import MaskOptions
+from spurgekit.augment.mask_sources import MaskSource, write_masks
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
 from spurgekit.dataset.reader import Dataset
 from spurgekit.errors import InputError
-from spurgekit.tiles import PlotOptions, TileOptions, make_tiles
+from spurgekit.tiles import PlotOptions, TileOptions, tile_images
 from tests.conftest import CORNER
 from tests.dataset import add_columns
 from tests.tiles import ramp, read_tile
@@ -54,7 +55,7 @@ def build(folder, *, plots=None, transform=NORTH_UP, file_format="png"):
     if plots is not None:
         plots.to_file(folder / "plots.gpkg")
         options = TileOptions(size_px=20, layout="plots", plots=PlotOptions(file=folder / "plots.gpkg"))
-    make_tiles([image], folder / "tiles", options)
+    tile_images([image], folder / "tiles", options)
     index = gpd.read_parquet(folder / "tiles" / "tiles.parquet")
     in_test = index["col"] >= 4 if plots is None else index["plot"].astype(str) == "2"
     add_columns(folder / "tiles", label=["sand", "weed"] * (len(index) // 2), split=np.where(in_test, "test", "train"))
@@ -141,7 +142,7 @@ class TestPolygons:
     def test_whose_crs_is_declared(self, folder, site):
         dataset = site()
         on_ground(WEED).set_crs(None, allow_override=True).to_file(folder / "weed.shp")
-        with pytest.raises(InputError, match=r"weed\.shp does not say its CRS; pass --mask-crs"):
+        with pytest.raises(InputError, match=r"weed\.shp does not say its CRS; pass `mask_crs`"):
             MaskSource.open(folder / "weed.shp", dataset)
         assert_as_in_the_pictures(MaskSource.open(folder / "weed.shp", dataset, crs="EPSG:32612"), rows_of(dataset))
 
@@ -240,7 +241,7 @@ class TestRasters:
     def test_that_cannot_be_masks(self, folder, site, make_tif):
         dataset = site()
         path = self.write(folder, make_tif, crs=None)
-        with pytest.raises(InputError, match=r"mask\.tif does not say its CRS; pass --mask-crs"):
+        with pytest.raises(InputError, match=r"mask\.tif does not say its CRS; pass `mask_crs`"):
             MaskSource.open(path, dataset)
         assert_as_in_the_pictures(MaskSource.open(path, dataset, crs="EPSG:32612"), rows_of(dataset))
         with pytest.raises(InputError, match=r"site\.tif has 3 bands, and a mask one"):
@@ -375,9 +376,9 @@ class TestWriting:
             write_masks(source, asked, MaskOptions(), folder / "out")
         assert str(error.value) == (
             f"the mask {folder / 'weed.gpkg'} misses tile site_r00000_c00002 and 1 more; "
-            "change it, or leave such tiles out by --skip-unmasked"
+            "change it, or leave such tiles out by `skip_unmasked`"
         )
-        assert list(write_masks(source, asked, MaskOptions(skip=True), folder / "out")) == ["site_r00001_c00001"]
+        assert list(write_masks(source, asked, MaskOptions(skip_unmasked=True), folder / "out")) == ["site_r00001_c00001"]
 
     def test_tiles_of_which_nothing_is_left(self, folder, drawn):
         source, rows = drawn
@@ -390,7 +391,7 @@ class TestWriting:
             InputError, match=r"leaves nothing to change inside of it, dilated by -30 px, in tile site_r00001_c00001;"
         ):
             write_masks(source, asked, MaskOptions(dilate_px=-30), folder / "out")
-        skipping = MaskOptions(where="outside", dilate_px=2, skip=True)
+        skipping = MaskOptions(where="outside", dilate_px=2, skip_unmasked=True)
         assert list(write_masks(source, asked, skipping, folder / "out")) == ["site_r00001_c00001"]
 
     @pytest.mark.parametrize("skip", [False, True])
@@ -398,10 +399,10 @@ class TestWriting:
         source, rows = drawn
         asked = rows.loc[["site_r00000_c00002", "site_r00002_c00002"]]
         with pytest.raises(InputError, match=r"misses all 2 tiles; check its CRS, and whether it is of that site"):
-            write_masks(source, asked, MaskOptions(skip=skip), folder / "out")
+            write_masks(source, asked, MaskOptions(skip_unmasked=skip), folder / "out")
 
     def test_options_that_cannot_be(self):
         with pytest.raises(InputError, match="a rim of -2 px cannot be"):
             MaskOptions(feather_px=-2)
-        with pytest.raises(InputError, match="a tile cannot change 'around' of a mask; pass inside or outside"):
+        with pytest.raises(InputError, match=r"`where='around'` cannot be; known are inside, outside"):
             MaskOptions(where="around")

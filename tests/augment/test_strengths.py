@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spurgekit.augment.strengths import PUBLISHED, Strengths, parse_strengths
-from spurgekit.dataset.few_shot import ALL_SHOTS
+from spurgekit.augment.methods import PUBLISHED_STRENGTHS
+from spurgekit.augment.strengths import Strengths, parse_strengths
+from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
 
 
 class TestParse:
-    @pytest.mark.parametrize("text", ["0.5", PUBLISHED, "0.1-0.3", "1:0.5-1;8:0.1-0.3", "1:0.5;4:0.25,0.5;16:0.1"])
+    @pytest.mark.parametrize("text", ["0.5", PUBLISHED_STRENGTHS, "0.1-0.3", "1:0.5-1;8:0.1-0.3", "1:0.5;4:0.25,0.5;16:0.1"])
     def test_says_again_what_it_read(self, text):
         assert str(parse_strengths(text)) == text
 
@@ -61,7 +62,7 @@ class TestLevels:
 
     def test_less_than_one_step(self):
         with pytest.raises(
-            InputError, match=r"0\.03 is less than one of 25 steps; pass a strength of 0\.04 or more, or --steps 34"
+            InputError, match=r"0\.03 is less than one of 25 steps; pass a strength of 0\.04 or more, or `steps=34`"
         ):
             parse_strengths("0.5,0.03").at(1).levels(25)
 
@@ -73,7 +74,7 @@ class TestLevels:
 class TestDraw:
     @given(st.integers(1, 60), st.text(max_size=5))
     def test_each_level_is_drawn_as_often_as_the_others(self, count, name):
-        drawn = Counter(parse_strengths(PUBLISHED).at(1).draw(count, 25, name))
+        drawn = Counter(parse_strengths(PUBLISHED_STRENGTHS).at(1).draw(count, 25, name))
         assert sum(drawn.values()) == count
         assert max(drawn.values()) - min(drawn[value] for value in (1, 0.75, 0.5, 0.25)) <= 1
 

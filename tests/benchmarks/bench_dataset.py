@@ -18,7 +18,7 @@ import pandas as pd
 from spurgekit.dataset import DatasetOptions, build_dataset
 from spurgekit.dataset.validate import validate_dataset
 from spurgekit.parallel import cores
-from spurgekit.tiles import TileOptions, make_tiles
+from spurgekit.tiles import TileOptions, tile_images
 from tests.benchmarks.bench_memory import peaks_mb
 from tests.benchmarks.sites import make_orthomosaic
 
@@ -29,7 +29,7 @@ TILE_PX = 250
 def make_many_tiles(folder: Path, count: int) -> Path:
     """Make a tiles folder of many tiles: those of one site, again and again, each time farther east."""
     site = make_orthomosaic(folder / "site.tif", SITE_PX)
-    make_tiles([site], folder / "few", TileOptions(layout="grid"))
+    tile_images([site], folder / "few", TileOptions(layout="grid"))
     few, parts = gpd.read_parquet(folder / "few" / "tiles.parquet"), []
     tiles = folder / f"tiles{count}"
     tiles.mkdir()

@@ -15,13 +15,13 @@ import numpy as np
 
 from spurgekit.imagery import Window, open_raster
 from spurgekit.markers.detection import find_markers
-from spurgekit.markers.families import make_detector
+from spurgekit.markers.families import FAMILIES
 from spurgekit.parallel import cores
 from spurgekit.simulate.painted_markers import PaintedMarker, paint_marker
 from tests.benchmarks.bench_memory import peaks_mb
 from tests.benchmarks.sites import make_orthomosaic
 
-FAMILIES = (("cross", 0.45), ("cross", 0.12), ("disc", 0.30), ("aruco-4x4-50", 0.45))
+LOOKED_FOR = (("cross", 0.45), ("cross", 0.12), ("disc", 0.30), ("aruco-4x4-50", 0.45))
 TURNS_DEG = range(0, 90, 15)
 """Turns of a template that let a cross be found at any turn, which is what a user would try first."""
 
@@ -55,12 +55,12 @@ def main() -> None:
         site = make_orthomosaic(folder / "site.tif", options.size)
         megapixels = options.size**2 / 1e6
         print(f"{options.size} x {options.size} px RGBA deflate at 1 cm, {cores()} cores; medians of {options.rounds} rounds")
-        for family, size_m in FAMILIES:
+        for family, size_m in LOOKED_FOR:
             rates = []
             for _ in range(options.rounds):
                 with open_raster(site, threads=cores()) as raster:
                     start = time.perf_counter()
-                    find_markers(raster, make_detector(family, size_m))
+                    find_markers(raster, FAMILIES[family].detector(size_m))
                     rates.append(megapixels / (time.perf_counter() - start))
             print(
                 f"{family:14s} of {100 * size_m:3.0f} px  {np.median(rates):6.1f} megapixels/s, decoding included", flush=True
@@ -69,7 +69,7 @@ def main() -> None:
             rates = [match_templates(site, size_px) for _ in range(options.rounds)]
             text = f"OpenCV's matchTemplate, cross of {size_px} px at {len(TURNS_DEG)} turns"
             print(f"{text}  {np.median(rates):6.1f} megapixels/s, decoding not included", flush=True)
-        for family, size_m in FAMILIES[:2]:
+        for family, size_m in LOOKED_FOR[:2]:
             what = (
                 "markers",
                 site,

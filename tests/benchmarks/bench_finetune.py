@@ -47,7 +47,7 @@ class Clock:
         return batch / float(np.median(np.diff(self.times)[1:]))
 
 
-def make_tiles() -> FinetuneTiles:
+def draw_tiles() -> FinetuneTiles:
     """Draw tiles of noise, which take as long as any."""
     pixels = np.random.default_rng(0).integers(1, 255, (2 * SHOTS, 3, TILE_PX, TILE_PX), np.uint8)
     return FinetuneTiles(pixels, np.repeat(np.eye(2), SHOTS, axis=0), [str(i) for i in range(2 * SHOTS)])
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    tiles, batch, steps = make_tiles(), options.batch, options.steps
+    tiles, batch, steps = draw_tiles(), options.batch, options.steps
     dtype = pick_precision(CPU)
     fast = (dtype or torch.bfloat16, torch.channels_last)
     for name in options.backbones:

@@ -18,7 +18,8 @@ import torch
 from spurgekit.classify.classifier import load_model, save_model
 from spurgekit.classify.model_info import HeldOut, ModelInfo
 from spurgekit.classify.timm_backbone import make_backbone
-from spurgekit.maps import MapOptions, make_map
+from spurgekit.dataset.split_info import SplitInfo
+from spurgekit.maps import MapOptions, map_site
 from spurgekit.parallel import cores
 from tests.benchmarks.sites import make_orthomosaic
 
@@ -39,7 +40,7 @@ def make_model(folder: Path, tile_px: int) -> Path:
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
         training_counts={"absent": 1, "present": 1},
-        held_out=HeldOut(balanced_accuracy=0.5, confusion_matrix=((1, 1), (1, 1)), split={"by": "blocks"}),
+        held_out=HeldOut(balanced_accuracy=0.5, confusion_matrix=((1, 1), (1, 1)), split=SplitInfo(by="blocks", block_m=10)),
     )
     save_model(folder, info, make_backbone(BACKBONE, num_classes=2))
     return folder
@@ -70,11 +71,11 @@ def main() -> None:
         site = make_orthomosaic(folder / "site.tif", options.size)
         model = load_model(make_model(folder / "model", options.tile), "cpu")
         tiles = (-(-options.size // options.tile)) ** 2
-        make_map(site, model, folder / "first", MapOptions(batch_size=BATCH, device="cpu"))  # imports, and a warm machine
+        map_site(site, model, folder / "first", MapOptions(batch_size=BATCH, device="cpu"))  # imports, and a warm machine
         bare, mapped = [bare_rate()], []
         for i in range(options.rounds):
             start = time.perf_counter()
-            make_map(site, model, folder / f"map{i}", MapOptions(batch_size=BATCH, device="cpu"))
+            map_site(site, model, folder / f"map{i}", MapOptions(batch_size=BATCH, device="cpu"))
             mapped.append(tiles / (time.perf_counter() - start))
             bare.append(bare_rate())
     ratios = [rate / np.mean(bare[i : i + 2]) for i, rate in enumerate(mapped)]

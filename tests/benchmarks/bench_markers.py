@@ -27,15 +27,14 @@ import shapely
 from spurgekit.errors import SpurgekitError
 from spurgekit.imagery import open_raster
 from spurgekit.markers.detection import find_markers
-from spurgekit.markers.families import make_detector
-from spurgekit.markers.template import TARGETS
-from spurgekit.plots import Plot, PlotProtocol
+from spurgekit.markers.families import FAMILIES
+from spurgekit.plots import Plot
 from spurgekit.plots.locate import locate_plots
 from spurgekit.simulate import Camera, SurveyOptions
 from spurgekit.simulate.site import draw_site
 from spurgekit.simulate.survey_folder import write_survey
 
-FAMILIES = ("cross", "dark-cross", "checker", "bullseye", "panel", "disc", "aruco-4x4-50", "apriltag-36h11")
+SITES_OF = ("cross", "dark-cross", "checker", "bullseye", "panel", "disc", "aruco-4x4-50", "apriltag-36h11")
 SAME_PLOT = 0.9
 """Least share of ground (intersection over union) that a plot shares with the true one."""
 
@@ -47,11 +46,12 @@ def options_of(number: int, *, marked: bool, exact: bool = False) -> SurveyOptio
     """Return the options of a site."""
     rng = np.random.default_rng([number, marked])
     gsd_m = rng.uniform(0.008, 0.025)
-    family = FAMILIES[number % len(FAMILIES)]
-    codes = tuple(range(16)) if family not in TARGETS else ()
+    family = SITES_OF[number % len(SITES_OF)]
+    codes = tuple(range(16)) if FAMILIES[family].dictionary else ()
     return SurveyOptions(
-        protocol=PlotProtocol(marker_ids=codes),
-        family=family if marked else None,
+        marker_ids=codes,
+        markers=marked,
+        family=family,
         marker_size_m=rng.uniform(12, 40) * gsd_m,
         rotation_deg=rng.uniform(-45, 45),
         missing=rng.uniform(0, 0.3),
@@ -71,17 +71,17 @@ def run(number: int, marked: bool, exact: bool = False) -> dict[str, Any]:
     """Simulate a site, look for its plots and hold them against the truth."""
     options = options_of(number, marked=marked, exact=exact)
     site = draw_site(options)
-    family = options.family or FAMILIES[number % len(FAMILIES)]
+    family = options.marker_family
     with tempfile.TemporaryDirectory() as name:
         survey = write_survey(site, Path(name), options)
         with open_raster(survey.image) as raster:
             start = time.perf_counter()
-            markers = find_markers(raster, make_detector(family, options.marker_size_m, ids=options.protocol.marker_ids))
+            markers = find_markers(raster, FAMILIES[family].detector(options.marker_side_m, ids=options.marker_ids))
             seconds = time.perf_counter() - start
     row: dict[str, Any] = {
         "site": number,
         "family": family,
-        "marker_px": options.marker_size_m / site.grid.gsd_m,
+        "marker_px": options.marker_side_m / site.grid.gsd_m,
         "gsd_cm": 100 * site.grid.gsd_m,
         "missing": options.missing,
         "distractors": options.distractors,
@@ -99,7 +99,7 @@ def run(number: int, marked: bool, exact: bool = False) -> dict[str, Any]:
     row["markers"], row["markers_found"], row["false_markers"] = len(true), int(hit.sum()), int((~right).sum())
     row["scores"] = [(round(m.score, 3), bool(r)) for m, r in zip(markers, right, strict=True)]
     try:
-        plots: Sequence[Plot] = locate_plots(site.grid, markers, options.protocol).plots
+        plots: Sequence[Plot] = locate_plots(site.grid, markers, options).plots
         row["refused"] = ""
     except SpurgekitError as error:
         plots, row["refused"] = (), str(error)

@@ -22,7 +22,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from spurgekit.imagery import PixelGrid, Window, open_raster
 from spurgekit.parallel import cores
-from spurgekit.tiles import TileOptions, make_tiles
+from spurgekit.tiles import TileOptions, tile_images
 from spurgekit.tiles.encode import Encoder, encoder
 from tests.benchmarks.sites import make_orthomosaic
 
@@ -110,7 +110,7 @@ def main() -> None:
             rates["bare encoder, ours"].append(encode_bare(site, folder, encoder("png")))
             out = folder / f"tiles{i}"
             start = time.perf_counter()
-            written = make_tiles([site], out, TileOptions(layout="grid")).written
+            written = tile_images([site], out, TileOptions(layout="grid")).written
             rates["spurgekit tile"].append(written / (time.perf_counter() - start))
             rates["loop that reopens"].append(loop_with_rasterio(site, folder))
             rates["decoding alone"].append(read_only(site))

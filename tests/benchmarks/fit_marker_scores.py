@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from spurgekit.markers import aruco, target_detector
-from spurgekit.markers.families import make_detector
+from spurgekit.markers.families import FAMILIES, ScoreWeights
 from spurgekit.markers.marker_score import measures
-from spurgekit.markers.template import TARGETS, TEMPLATES
 from spurgekit.markers.template_fit import Fit
 from spurgekit.simulate.distractors import paint_distractor
 from spurgekit.simulate.painted_markers import PaintedMarker, paint_marker
@@ -84,14 +83,14 @@ def fits_of(family: str, rgb: NDArray[np.uint8], size_px: float) -> list[Fit]:
     """Return what the detector of a family scores in an image."""
     seen: list[Fit] = []
 
-    def keep(fit: Fit, family: str, *, plain: bool) -> float:
+    def keep(fit: Fit, weights: ScoreWeights, *, plain: bool) -> float:
         seen.append(fit)
         return 0.0
 
-    room = target_detector if family in TARGETS else aruco
+    room = aruco if FAMILIES[family].dictionary else target_detector
     before, room.score = room.score, keep  # type: ignore[attr-defined]
     try:
-        make_detector(family, size_px * GSD_M)(rgb, np.ones(rgb.shape[:2], np.bool_), GSD_M)
+        FAMILIES[family].detector(size_px * GSD_M)(rgb, np.ones(rgb.shape[:2], np.bool_), GSD_M)
     finally:
         room.score = before  # type: ignore[attr-defined]
     return seen
@@ -104,10 +103,11 @@ def main() -> None:
     options = parser.parse_args()
     all_ground = list(grounds(options.data))
     print(f"{len(all_ground)} grounds of up to {SIDE_PX} px; markers of {SIZES_PX[0]} to {SIZES_PX[-1]} px")
-    for families in (*((name,) for name in TARGETS), tuple(CODES)):
+    targets = [name for name, family in FAMILIES.items() if family.dictionary is None]
+    for families in (*((name,) for name in targets), tuple(CODES)):
         rows, labels, held_out = [], [], []
         for family in families:
-            plain = family in TARGETS and TEMPLATES[family].plain
+            plain = FAMILIES[family].template().plain
             for number, ground in enumerate(all_ground):
                 for size_px in SIZES_PX[number % 2 :: 2]:
                     rng = np.random.default_rng([number, size_px])

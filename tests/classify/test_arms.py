@@ -44,7 +44,7 @@ def test_what_cannot_be(text, says):
 def test_each_arm_once():
     with pytest.raises(InputError, match="names probe twice"):
         parse_arms(["probe", "plain", "probe + none"])
-    with pytest.raises(InputError, match="no arms to compare; pass --arms"):
+    with pytest.raises(InputError, match="no arms to compare; pass `arms`"):
         parse_arms([])
 
 

@@ -13,7 +13,7 @@ from spurgekit.classify.calibration import (
     fit_temperature,
     fit_vector,
 )
-from spurgekit.classify.scores import balanced_accuracy, ece
+from spurgekit.classify.scores import value_of
 from spurgekit.errors import InputError
 
 
@@ -131,14 +131,14 @@ class TestCalibrate:
         temperature, said = calibrate(3 * logits, targets, groups=np.arange(3000) % 5)
         assert temperature == pytest.approx(3, rel=0.1)
         assert (said.method, said.tiles, said.groups) == ("temperature", 3000, 5)
-        assert said.ece_before == pytest.approx(ece(softmax(3 * logits, axis=1), targets))
+        assert said.ece_before == pytest.approx(value_of("ece", softmax(3 * logits, axis=1), targets))
         assert said.ece_after < said.ece_before / 3
 
     def test_accuracy_does_not_change_with_the_temperature(self):
         logits, targets = drawn(500)
         temperature, _ = calibrate(3 * logits, targets)
         before, after = softmax(3 * logits, axis=1), softmax(3 * logits / temperature, axis=1)
-        assert balanced_accuracy(before, targets) == balanced_accuracy(after, targets)
+        assert value_of("balanced_accuracy", before, targets) == value_of("balanced_accuracy", after, targets)
 
     def test_each_group_is_measured_with_what_the_others_say(self):
         logits, targets = drawn(200)
@@ -149,7 +149,7 @@ class TestCalibrate:
         for place in ("east", "west"):
             here = groups == place
             probabilities[here] = softmax(logits[here] / fit_temperature(logits[~here], targets[~here]), axis=1)
-        assert said.ece_after == pytest.approx(ece(probabilities, targets))
+        assert said.ece_after == pytest.approx(value_of("ece", probabilities, targets))
 
     @pytest.mark.parametrize(("method", "nothing"), [("temperature", 1.0), ("vector", ([1, 1, 1], [0, 0, 0]))])
     def test_what_is_right_already_stays_as_it_is(self, method, nothing):

@@ -52,7 +52,7 @@ class TestPrevalence:
     def test_without_test_predictions_it_cannot_be_judged(self, chain, tmp_path):
         model = shutil.copytree(chain.model, tmp_path / "model")
         (model / "test_predictions.csv").unlink()
-        with pytest.raises(ModelError, match=r"test_predictions\.csv is missing or damaged, and --prevalence needs it"):
+        with pytest.raises(ModelError, match=r"test_predictions\.csv is missing or damaged, and `prevalence` needs it"):
             load_model(model, prevalence="0.05")
 
 

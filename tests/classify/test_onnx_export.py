@@ -9,8 +9,9 @@ import torch
 from spurgekit.classify import load_model
 from spurgekit.classify.classifier import save_model
 from spurgekit.classify.model_info import HeldOut, ModelInfo
-from spurgekit.classify.onnx_export import WholeModel, _check_equal, export_onnx
+from spurgekit.classify.onnx_export import WholeModel, _check_equal, export_model
 from spurgekit.classify.timm_backbone import make_backbone
+from spurgekit.dataset.split_info import SplitInfo
 from spurgekit.errors import ModelError, OutputExistsError
 from tests.rounding import assert_close, terms_of
 
@@ -27,7 +28,7 @@ def make_model(folder, backbone="mobilenetv2_035", *, options=None, **more):
         image_size_px=SIDE,
         tile_size_px=100,
         training_counts=dict.fromkeys(CLASSES, 5),
-        held_out=HeldOut(balanced_accuracy=0.5, confusion_matrix=((1, 0, 0), (0, 1, 0), (0, 0, 1)), split={}),
+        held_out=HeldOut(balanced_accuracy=0.5, confusion_matrix=((1, 0, 0), (0, 1, 0), (0, 0, 1)), split=SplitInfo(by="site")),
         **{"mean": (0.4, 0.5, 0.3), "std": (0.2, 0.1, 0.3), "gsd_m": 0.014, **more},
     )
     network = make_backbone(backbone, options=options, image_size_px=SIDE, num_classes=3, bands=len(info.mean), seed=1)
@@ -56,7 +57,7 @@ def run(file, tiles):
 def plain(tmp_path_factory):
     """A model folder, and its export: made once, not to be changed."""
     folder = make_model(tmp_path_factory.mktemp("plain") / "model", options={"pad_type": "same"}, temperature=1.7)
-    return folder, export_onnx(folder, folder.parent / "model.onnx")
+    return folder, export_model(folder, folder.parent / "model.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ class TestEqual:
 
     def test_a_vision_transformer_with_unit_features_over_8_views(self, tmp_path):
         folder = make_model(tmp_path / "model", "test_vit", unit_features=True, views=8, temperature=0.1)
-        file = export_onnx(folder, tmp_path / "model.onnx")
+        file = export_model(folder, tmp_path / "model.onnx")
         for count in (1, 5):
             tiles = tiles_of(folder, count)
             expected = load_model(folder, "cpu").predict(tiles)
@@ -91,7 +92,7 @@ class TestEqual:
     def test_one_view_of_a_model_that_averages_8_and_tiles_of_float32_with_5_bands(self, tmp_path):
         more = {"mean": (1.0, 2.0, 1.5, 1.0, 0.5), "std": (1.0, 0.5, 1.0, 0.7, 0.9), "dtype": "float32"}
         folder = make_model(tmp_path / "model", "test_resnet", views=8, **more)
-        file = export_onnx(folder, tmp_path / "one.onnx", views=1)
+        file = export_model(folder, tmp_path / "one.onnx", views=1)
         tiles = tiles_of(folder, 3)
         classifier = load_model(folder, "cpu")
         assert run(file, tiles) != pytest.approx(classifier.predict(tiles), abs=1e-3)
@@ -121,15 +122,15 @@ class TestFile:
     def test_is_not_replaced_unless_asked(self, small, tmp_path):
         there = tmp_path / "model.onnx"
         there.write_text("mine")
-        with pytest.raises(OutputExistsError, match="exists already; pass --overwrite to replace it, or another --out"):
-            export_onnx(small, there)
-        with pytest.raises(OutputExistsError, match="is a folder; pass a file with --out"):
-            export_onnx(small, tmp_path)
+        with pytest.raises(OutputExistsError, match="exists already; pass `overwrite` to replace it, or another `out`"):
+            export_model(small, there)
+        with pytest.raises(OutputExistsError, match="is a folder; pass a file with `out`"):
+            export_model(small, tmp_path)
         assert there.read_text() == "mine"
 
     def test_has_the_same_bytes_again_and_the_terminal_stays_quiet(self, small, tmp_path, capfd):
-        first = export_onnx(small, tmp_path / "model.onnx").read_bytes()
-        assert export_onnx(small, tmp_path / "model.onnx", overwrite=True).read_bytes() == first
+        first = export_model(small, tmp_path / "model.onnx").read_bytes()
+        assert export_model(small, tmp_path / "model.onnx", overwrite=True).read_bytes() == first
         assert len(first) > 100_000
         assert capfd.readouterr() == ("", "")
 
@@ -137,7 +138,7 @@ class TestFile:
 class TestFailures:
     def refused(self, folder, tmp_path, match, **options):
         with pytest.raises(ModelError, match=match) as caught:
-            export_onnx(folder, tmp_path / "model.onnx", **options)
+            export_model(folder, tmp_path / "model.onnx", **options)
         assert "\n" not in str(caught.value)
         assert not list(tmp_path.iterdir())
 
@@ -177,7 +178,7 @@ class TestFailures:
 
     def test_more_than_one_file_holds(self, plain, tmp_path, monkeypatch):
         monkeypatch.setattr("spurgekit.classify.onnx_export.LARGEST_BYTES", 1000)
-        self.refused(plain[0], tmp_path, "GiB of weights and one ONNX file 2 GiB; train a smaller --backbone")
+        self.refused(plain[0], tmp_path, "GiB of weights and one ONNX file 2 GiB; train a smaller `backbone`")
 
     def test_no_model(self, tmp_path):
         self.refused(tmp_path / "nowhere", tmp_path, "does not exist; make a model with 'spurgekit train'")

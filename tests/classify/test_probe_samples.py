@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spurgekit.classify.arms import parse_arm
-from spurgekit.classify.probe_samples import COPIES, SupportSet, describe, draw_samples, probe_unit
+from spurgekit.classify.arms import RECIPES, parse_arm
+from spurgekit.classify.probe_samples import COPIES, SupportSet, draw_samples, probe_unit, tile_features
 from spurgekit.classify.training_tiles import NEIGHBOURS, retrieve
 from spurgekit.errors import InputError
 
@@ -18,12 +18,12 @@ def extra_of(tiles, **columns):
 
 def samples_of(store, tiles, arm, **support):
     arm = parse_arm(arm)
-    return draw_samples(store, SupportSet(tiles, CLASSES, **support), arm, describe(store, tiles, arm.recipe))
+    return draw_samples(store, SupportSet(tiles, CLASSES, **support), arm, tile_features(store, tiles, arm.recipe))
 
 
 class TestDescription:
     def test_of_plain_are_the_features(self, store, tiles):
-        assert describe(store, tiles, "plain") == pytest.approx(store.views(tiles, (0,))[:, 0])
+        assert tile_features(store, tiles, RECIPES["plain"]) == pytest.approx(store.views(tiles, (0,))[:, 0])
 
     def test_of_probe_is_the_same_however_a_tile_lies(self, store, tiles, tmp_path):
         import cv2
@@ -31,7 +31,8 @@ class TestDescription:
         pixels = cv2.imread(str(tiles["path"].iloc[0]))
         cv2.imwrite(str(tmp_path / "turned.png"), np.rot90(pixels))
         other = pd.DataFrame([{"tile_id": "turned", "path": tmp_path / "turned.png", "target": 0}])
-        assert describe(store, other, "probe") == pytest.approx(describe(store, tiles.iloc[:1], "probe"), abs=1e-7)
+        turned, upright = (tile_features(store, rows, RECIPES["probe"]) for rows in (other, tiles.iloc[:1]))
+        assert turned == pytest.approx(upright, abs=1e-7)
 
 
 class TestWeights:
@@ -141,5 +142,5 @@ class TestSupportSets:
 
     def test_the_same_twice(self, store, tiles):
         support = SupportSet(tiles, CLASSES)
-        one, other = (probe_unit(store, support, parse_arm("probe+cutmix")).solve() for _ in range(2))
+        one, other = (probe_unit(store, support, parse_arm("probe+cutmix")).fit() for _ in range(2))
         assert (one.weight == other.weight).all()

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from spurgekit.classify.reliability import share_in_bins, write_reliability
-from spurgekit.classify.scores import brier, ece
+from spurgekit.classify.scores import value_of
 from spurgekit.errors import InputError
 
 CLASSES = ("no spurge", "leafy spurge")
@@ -58,7 +58,7 @@ class TestPicture:
         titles = noted(monkeypatch, Figure, "suptitle")
         p, t = predictions()
         write_reliability(tmp_path / "reliability.png", p, t, CLASSES)
-        assert titles == [f"ECE {ece(p, t):.3f}, Brier {brier(p, t):.3f}, 300 tiles"]
+        assert titles == [f"ECE {value_of('ece', p, t):.3f}, Brier {value_of('brier', p, t):.3f}, 300 tiles"]
 
     def test_a_diagram_for_each_class_after_the_first(self, tmp_path, monkeypatch):
         from matplotlib.axes import Axes

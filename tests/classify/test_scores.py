@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -6,8 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from spurgekit.classify.scores import auroc, balanced_accuracy, brier, confidence_bins, confusion, ece, f1, score
+from spurgekit.classify.metrics import METRICS
+from spurgekit.classify.place_sums import BINS, PlaceSums
+from spurgekit.classify.scores import confidence_bins, confusion, score, value_of
 from spurgekit.errors import InputError
+
+auroc, balanced_accuracy, brier, f1 = (partial(value_of, name) for name in ("auroc", "balanced_accuracy", "brier", "f1"))
+
+
+def ece(probabilities, targets, bins=BINS):
+    sums = PlaceSums.of(np.zeros(len(targets), int), targets, probabilities, 1, bins=bins)
+    return METRICS["ece"].value(sums, np.ones((1, 1)))[0]
 
 
 def two(*second):

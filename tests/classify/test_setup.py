@@ -20,9 +20,7 @@ class TestWhichBackbone:
 
     def test_pretrained_ones_are_dinov2s_or_nothing(self, train, monkeypatch):
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-        with pytest.raises(
-            ModelError, match=rf"weights of {PRETRAINED!r} can be neither .*; pass a local file with --weights FILE"
-        ):
+        with pytest.raises(ModelError, match=rf"weights of {PRETRAINED!r} can be neither .*; pass a local file as `weights`"):
             set_up(BackboneOptions(), train)
 
     def test_a_folder_of_weights_says_what_it_is_for(self, chain, train, tmp_path):
@@ -33,23 +31,23 @@ class TestWhichBackbone:
         setup = set_up(BackboneOptions(weights=folder, image_size_px=32), train)
         assert setup.name == BACKBONE
         (folder / "config.json").write_text("{")
-        with pytest.raises(ModelError, match=r"config\.json is damaged; pass --backbone"):
+        with pytest.raises(ModelError, match=r"config\.json is damaged; pass as `backbone`"):
             set_up(BackboneOptions(weights=folder), train)
 
 
 class TestNormalisation:
     def test_random_weights_take_the_training_tiles(self, train):
-        setup = set_up(BackboneOptions(BACKBONE, pretrained=False, image_size_px=32), train)
+        setup = set_up(BackboneOptions(backbone=BACKBONE, pretrained=False, image_size_px=32), train)
         assert setup.mean != (0.485, 0.456, 0.406)
         assert (setup.dtype, len(setup.mean)) == ("uint8", 3)
 
     @pytest.mark.parametrize(
         ("options", "says"),
         [
-            ({"mean": (0.5,)}, "--mean has 1 numbers, the tiles have 3 bands; pass one for each"),
+            ({"mean": (0.5,)}, "`mean` has 1 numbers, the tiles have 3 bands; pass one for each"),
             ({"std": (0.5, 0.0, 0.5)}, "has a number that is not positive"),
         ],
     )
     def test_what_cannot_be(self, train, options, says):
         with pytest.raises(InputError, match=says):
-            set_up(BackboneOptions(BACKBONE, pretrained=False, image_size_px=32, **options), train)
+            set_up(BackboneOptions(backbone=BACKBONE, pretrained=False, image_size_px=32, **options), train)

@@ -14,25 +14,25 @@ from spurgekit.augment.manifest import MANIFEST, labels
 from spurgekit.classify import TrainOptions, train_model
 from spurgekit.classify.arms import parse_arm
 from spurgekit.classify.calibration import calibrate
-from spurgekit.classify.probe_samples import describe, draw_samples
-from spurgekit.classify.recipes import tile_logits, train_arm
+from spurgekit.classify.probe_samples import draw_samples, tile_features
+from spurgekit.classify.recipes import TrainingTask, tile_logits, train_arm
 from spurgekit.classify.setup import BackboneOptions, set_up
 from spurgekit.classify.synthetic_weights import agreement, weigh_synthetic
-from spurgekit.classify.synthetic_weights_options import ConfidenceOptions
 from spurgekit.classify.training.finetune_options import FinetuneOptions
 from spurgekit.classify.training_tiles import ExtraTiles
+from spurgekit.classify.weigh_options import WeighOptions
 from spurgekit.dataset import open_dataset
 from spurgekit.dataset.places import places
 from spurgekit.errors import InputError, LeakageError
-from spurgekit.evaluate.experiment import EvaluateOptions, evaluate
+from spurgekit.evaluate.experiment import EvaluateOptions, evaluate_arms
 from tests.augment.manifests import synthetic
 from tests.chain import BACKBONE, CLASSES, TILE_PX
 
-OPTIONS = BackboneOptions(BACKBONE, pretrained=False, image_size_px=TILE_PX, precision="float32", device="cpu")
+OPTIONS = BackboneOptions(backbone=BACKBONE, pretrained=False, image_size_px=TILE_PX, precision="float32", device="cpu")
 SETS = ((0, 1), (0, 4), (1, 4))
 """Trial and shots."""
 
-FILTER, WEIGHT, ALL = (ConfidenceOptions(keep) for keep in ("confident", "weighted", "all"))
+FILTER, WEIGHT, ALL = (WeighOptions(keep=keep) for keep in ("confident", "weighted", "all"))
 
 
 def draw(name, rng):
@@ -109,7 +109,7 @@ class TestConfidence:
             tiles = train.assign(group=places(data, train)).set_index("tile_id", drop=False).loc[ids]
             store = setup.store()
             support = ExtraTiles(data).gather(store, tiles, arm, n=n, trial=trial)
-            trained = train_arm(setup, store, support, arm, FinetuneOptions())
+            trained = train_arm(TrainingTask(setup, store, support, arm, FinetuneOptions()))
             own = rows[(rows["trial"] == trial) & (rows["n"] == n)]
             held_out = trained.held_out
             temperature = 1.0 if held_out is None else calibrate(held_out.logits, held_out.targets)[0]
@@ -198,10 +198,10 @@ class TestWeights:
     def test_on_the_threshold_a_tile_is_kept(self):
         half = np.array([0.5 - 1e-12, 0.5, 0.49])
         assert FILTER.factors(half).tolist() == [1, 1, 0]
-        assert ConfidenceOptions("weighted", 0.8).factors(np.array([0.4, 0.8, 0.9])).tolist() == [0.5, 1, 1]
+        assert WeighOptions(keep="weighted", min_confidence=0.8).factors(np.array([0.4, 0.8, 0.9])).tolist() == [0.5, 1, 1]
 
     def test_what_was_done_is_recorded(self, augmented, chain):
-        weigh(augmented, chain, ConfidenceOptions("weighted", 0.6))
+        weigh(augmented, chain, WeighOptions(keep="weighted", min_confidence=0.6))
         record = json.loads((augmented / "provenance.json").read_text())
         assert record["parameters"] == {"method": "da-fusion"}
         done = record["confidence"]["parameters"]
@@ -310,7 +310,7 @@ class TestSupportSets:
             arms=("probe", "probe+synthetic", "finetune", "finetune+synthetic"), shots=(4,), trials=2, synthetic=augmented,
             finetuning=FinetuneOptions(steps=3, batch_size=8),
         )  # fmt: skip
-        evaluated = evaluate(chain.dataset, tmp_path / "evaluation", options)
+        evaluated = evaluate_arms(chain.dataset, tmp_path / "evaluation", options)
         predictions = pd.read_parquet(evaluated.folder / "predictions.parquet").set_index("arm")["p1"]
         for recipe in ("probe", "finetune"):
             assert predictions[f"{recipe}+synthetic"].to_numpy() == pytest.approx(predictions[recipe].to_numpy(), abs=1e-4)
@@ -337,13 +337,13 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("given", "message"),
         [
-            (("confidant",), "--keep 'confidant' is unknown, did you mean confident? known are confident, weighted, all"),
-            (("confident", 0.0), "--min-confidence 0 cannot be; pass a number above 0, at most 1"),
-            (("confident", float("nan")), "--min-confidence nan cannot be"),
+            ({"keep": "confidant"}, "`keep='confidant'` cannot be, did you mean confident? known are confident, weighted, all"),
+            ({"min_confidence": 0.0}, "`min_confidence=0` cannot be; pass a number above 0, at most 1"),
+            ({"min_confidence": float("nan")}, "`min_confidence=nan` cannot be"),
         ],
     )
     def test_options_that_cannot_be(self, given, message):
-        refused(lambda: ConfidenceOptions(*given), message)
+        refused(lambda: WeighOptions(**given), message)
 
 
 class TestTraining:
@@ -357,20 +357,20 @@ class TestTraining:
     @pytest.fixture
     def options(self, weighed):
         return EvaluateOptions(
-            BACKBONE, pretrained=False, image_size_px=TILE_PX, precision="float32", device="cpu",
+            backbone=BACKBONE, pretrained=False, image_size_px=TILE_PX, precision="float32", device="cpu",
             arms=("probe+synthetic", "finetune+synthetic"), shots=(4,), trials=1, synthetic=weighed,
             finetuning=FinetuneOptions(steps=4, batch_size=8),
         )  # fmt: skip
 
     def test_evaluate_knows_them(self, weighed, options, chain, tmp_path):
-        report = evaluate(chain.dataset, tmp_path / "soft", options)
+        report = evaluate_arms(chain.dataset, tmp_path / "soft", options)
         accuracy = report.summary.set_index(["arm", "metric"])["mean"]
         assert accuracy["probe+synthetic", "balanced_accuracy"] > 0.95
         rows = table(weighed)
         rows.assign(share=1.0).to_parquet(weighed / MANIFEST, index=False)
-        evaluate(chain.dataset, tmp_path / "hard", options)
+        evaluate_arms(chain.dataset, tmp_path / "hard", options)
         rows.assign(weight=1.0).to_parquet(weighed / MANIFEST, index=False)
-        evaluate(chain.dataset, tmp_path / "unweighed", options)
+        evaluate_arms(chain.dataset, tmp_path / "unweighed", options)
         soft, hard, unweighed = (
             pd.read_parquet(tmp_path / name / "predictions.parquet").groupby("arm")["p1"].apply(np.array)
             for name in ("soft", "hard", "unweighed")
@@ -382,7 +382,7 @@ class TestTraining:
     @pytest.mark.parametrize("arm", ["probe+synthetic", "finetune+synthetic"])
     def test_train_does(self, weighed, chain, tmp_path, arm):
         options = TrainOptions(
-            BACKBONE, pretrained=False, image_size_px=TILE_PX, arm=arm, shots=4, synthetic=weighed,
+            backbone=BACKBONE, pretrained=False, image_size_px=TILE_PX, arm=arm, shots=4, synthetic=weighed,
             finetuning=FinetuneOptions(steps=6, batch_size=8),
         )  # fmt: skip
         info = train_model(chain.dataset, tmp_path / "model", options)
@@ -400,7 +400,7 @@ class TestTraining:
         monkeypatch.setattr("spurgekit.classify.recipes.finetune", catch)
         setup, store, support = self.gather(weighed, chain, arm, trial=1, n=4)
         with pytest.raises(KeyboardInterrupt):
-            train_arm(setup, store, support, parse_arm(arm), FinetuneOptions(steps=1))
+            train_arm(TrainingTask(setup, store, support, parse_arm(arm), FinetuneOptions(steps=1)))
         (tiles,) = given
         rows = table(weighed)
         rows = rows[(rows["trial"] == 1) & (rows["n"] == 4)]
@@ -416,7 +416,7 @@ class TestTraining:
     def test_synthetic_tiles_have_the_share_that_goes_with_the_shots(self, weighed, chain, trial, n):
         _, store, support = self.gather(weighed, chain, "probe+synthetic", trial=trial, n=n)
         arm = parse_arm("probe+synthetic")
-        samples = draw_samples(store, support, arm, describe(store, support.tiles, "probe"))
+        samples = draw_samples(store, support, arm, tile_features(store, support.tiles, arm.recipe))
         assert samples.weights.sum() == pytest.approx(2 * n)
         assert samples.weights[2 * n :].sum() == pytest.approx(mixing_probability(n) * 2 * n)
 

@@ -6,7 +6,7 @@ from affine import Affine
 
 from spurgekit.classify.tile_reader import TileKind, batches, mark_missing, read_tile
 from spurgekit.errors import InputError
-from spurgekit.tiles import TileOptions, make_tiles
+from spurgekit.tiles import TileOptions, tile_images
 
 NAN = np.nan
 MASK = np.array([[True, True], [False, True]])
@@ -19,7 +19,7 @@ def pixels_of(bands, dtype, size=2):
 
 def cut(folder, image, size_px=2, **options):
     """Tile an image into one tile, as the command does, and return its path."""
-    make_tiles([image], folder, TileOptions(size_px=size_px, **options))
+    tile_images([image], folder, TileOptions(size_px=size_px, **options))
     (path,) = folder.glob("*_r00000_c00000.*")
     return path
 

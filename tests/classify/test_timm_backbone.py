@@ -36,7 +36,7 @@ class TestNames:
             make_backbone("spurgenet")
 
     def test_an_option_that_it_does_not_take(self):
-        with pytest.raises(ModelError, match=r"timm cannot make 'resnet10t' so: .*colour.*; change --backbone-option"):
+        with pytest.raises(ModelError, match=r"timm cannot make 'resnet10t' so: .*colour.*; change `backbone_options`"):
             make_backbone(NAME, options={"colour": "green"})
 
     def test_an_option_that_it_takes(self):
@@ -54,13 +54,13 @@ class TestImageSize:
             (
                 "vit_small_patch14_reg4_dinov2",
                 250,
-                "in patches of 14 px, and of 250 px they would leave out 12; pass --image-size 252",
+                "in patches of 14 px, and of 250 px they would leave out 12; pass `image_size_px=252`",
             ),
-            ("vit_tiny_patch16_224", 65, "in patches of 16 px, and of 65 px they would leave out 1; pass --image-size 64"),
+            ("vit_tiny_patch16_224", 65, "in patches of 16 px, and of 65 px they would leave out 1; pass `image_size_px=64`"),
             (
                 "swin_tiny_patch4_window7_224",
                 226,
-                "in patches of 4 px, and of 226 px they would leave out 2; pass --image-size 224",
+                "in patches of 4 px, and of 226 px they would leave out 2; pass `image_size_px=224`",
             ),
         ],
     )
@@ -85,7 +85,7 @@ class TestBands:
 
     def test_an_option_that_says_otherwise(self):
         with pytest.raises(
-            ModelError, match=r"^--backbone-option in_chans=4 does not go with the tiles, which have 5; leave it out"
+            ModelError, match=r"^`backbone_options`: in_chans=4 does not go with the tiles, which have 5; leave it out"
         ):
             make_backbone(NAME, options={"in_chans": 4}, bands=5)
 
@@ -186,7 +186,7 @@ class TestLocalWeights:
         assert torch.equal(made.state_dict()["conv1.0.weight"], trained.state_dict()["conv1.0.weight"])
 
     def test_missing(self, tmp_path):
-        with pytest.raises(ModelError, match=r"w\.safetensors: no such file; pass --weights a \.safetensors file"):
+        with pytest.raises(ModelError, match=r"w\.safetensors: no such file; pass a \.safetensors file as `weights`"):
             make_backbone(NAME, weights=tmp_path / "w.safetensors")
 
     @pytest.mark.parametrize("content", [b"", b"hello", pickle.dumps({"conv1.weight": [1.0]}), bytes(100)])
@@ -214,16 +214,16 @@ class TestLocalWeights:
             make_backbone("mobilenetv3_small_050", weights=tmp_path / "w.safetensors")
         message = one_line(caught)
         assert "it lacks conv_stem.weight, " in message
-        assert " more; pass the --backbone that it was made for" in message
+        assert " more; pass the `backbone` that it was made for" in message
 
     def test_with_a_tensor_too_many(self, tmp_path, trained):
         save_file({**tensors_of(trained), "extra.weight": torch.zeros(1)}, tmp_path / "w.safetensors")
-        with pytest.raises(ModelError, match=r"it has the unknown extra\.weight; pass the --backbone"):
+        with pytest.raises(ModelError, match=r"it has the unknown extra\.weight; pass the `backbone`"):
             make_backbone(NAME, weights=tmp_path / "w.safetensors")
 
     def test_of_another_width(self, tmp_path, trained):
         save_file({**tensors_of(trained), "conv1.0.weight": torch.zeros(1)}, tmp_path / "w.safetensors")
-        with pytest.raises(ModelError, match=r"it has other shapes for conv1\.0\.weight; pass the --backbone"):
+        with pytest.raises(ModelError, match=r"it has other shapes for conv1\.0\.weight; pass the `backbone`"):
             make_backbone(NAME, weights=tmp_path / "w.safetensors")
 
     def test_real_ones(self, data):
@@ -254,6 +254,6 @@ class TestWithoutAConnection:
         assert waits == []
         assert one_line(caught) == (
             f"the pretrained weights of '{name}' can be neither downloaded nor found in the Hub's cache; "
-            "pass a local file with --weights FILE, or --no-pretrained for random ones"
+            "pass a local file as `weights`, or `pretrained=False` for random ones"
         )
         assert before == constants.HF_HUB_OFFLINE

@@ -15,10 +15,10 @@ from spurgekit.classify.setup import set_up
 from spurgekit.classify.tile_reader import batches, read_tile
 from spurgekit.dataset import open_dataset
 from spurgekit.errors import InputError, ModelError, OutputExistsError
-from spurgekit.tiles import TileOptions, make_tiles
+from spurgekit.tiles import TileOptions, tile_images
 from tests.chain import BACKBONE, CLASSES, TILE_PX, draw_site
 
-OPTIONS = TrainOptions(BACKBONE, pretrained=False, image_size_px=TILE_PX)
+OPTIONS = TrainOptions(backbone=BACKBONE, pretrained=False, image_size_px=TILE_PX)
 
 
 def pixels_of_test(chain):
@@ -61,7 +61,7 @@ class TestModelFolder:
         assert (found["arm"], found["unit_features"], found["views"]) == ("probe", True, 8)
         assert found["calibration"]["method"] == "temperature"
         assert found["training_counts"] == dataset.counts["train"]
-        assert found["held_out"]["split"] == dataset.split
+        assert found["held_out"]["split"] == dataset.split.model_dump()
         assert np.sum(found["held_out"]["confusion_matrix"], axis=1).tolist() == list(dataset.counts["test"].values())
 
     def test_two_obvious_textures_are_told_apart(self, chain):
@@ -123,7 +123,7 @@ class TestModelFolder:
 
     def test_an_existing_one_is_kept(self, chain):
         before = (chain.model / "model.safetensors").read_bytes()
-        with pytest.raises(OutputExistsError, match="exists already; pass --overwrite"):
+        with pytest.raises(OutputExistsError, match="exists already; pass `overwrite`"):
             train_model(chain.dataset, chain.model, OPTIONS)
         assert (chain.model / "model.safetensors").read_bytes() == before
 
@@ -141,7 +141,7 @@ class TestCards:
         (balanced, *_) = results = ModelCard(card).data.eval_results
         assert (balanced.metric_type, balanced.metric_value) == ("balanced_accuracy", 1.0)
         assert {result.metric_type: result.metric_value for result in results[1:]} == info.held_out.metrics
-        assert f"square blocks of {info.held_out.split['block_m']:g} m are held out whole" in card
+        assert f"square blocks of {info.held_out.split.block_m:g} m are held out whole" in card
 
     def test_of_the_dataset(self, chain):
         card = (chain.dataset / "README.md").read_text()
@@ -154,7 +154,8 @@ class TestCards:
 @pytest.mark.parametrize("unit", [False, True])
 def test_the_probe_becomes_the_classifier_of_any_family(chain, name, unit):
     size = 64
-    setup = set_up(TrainOptions(name, pretrained=False, image_size_px=size), open_dataset(chain.dataset).split("train"))
+    options = TrainOptions(backbone=name, pretrained=False, image_size_px=size)
+    setup = set_up(options, open_dataset(chain.dataset).split("train"))
     x = torch.rand(2, 3, size, size)
     network = setup.network(3, unit_features=unit)
     with torch.inference_mode():
@@ -186,7 +187,7 @@ class TestDatasetsThatDoNotServe:
 
     def test_a_tile_of_another_size(self, copy, tmp_path, make_tif):
         site = make_tif(tmp_path / "a.tif", draw_site()[:, :40, :40])
-        make_tiles([site], tmp_path / "other", TileOptions(size_px=40))
+        tile_images([site], tmp_path / "other", TileOptions(size_px=40))
         path = open_dataset(copy).split("train")["path"].iloc[5]
         shutil.copyfile(tmp_path / "other" / "a_r00000_c00000.png", path)
         shutil.rmtree(tmp_path / "other")
@@ -201,14 +202,15 @@ class TestDatasetsThatDoNotServe:
         ],
     )
     def test_tiles_of_other_bands(self, copy, tmp_path, make_tif, bands, dtype, says):
-        make_tiles([make_tif(tmp_path / "a.tif", np.ones((bands, 32, 32), dtype))], tmp_path / "other", TileOptions(size_px=32))
+        image = make_tif(tmp_path / "a.tif", np.ones((bands, 32, 32), dtype))
+        tile_images(image, tmp_path / "other", TileOptions(size_px=32))
         (tile,) = (tmp_path / "other").glob("a_r*")
         metadata = pd.read_csv(copy / "train" / "metadata.csv")
         metadata.loc[5, "file_name"] = path = f"0-sand/{tile.name}"
         metadata.to_csv(copy / "train" / "metadata.csv", index=False)
         shutil.copyfile(tile, copy / "train" / path)
         shutil.rmtree(tmp_path / "other")
-        refused(copy, tmp_path, InputError, rf"{tile.name} {says}, others 3 of uint8 .*; tile all images with the same --bands")
+        refused(copy, tmp_path, InputError, rf"{tile.name} {says}, others 3 of uint8 .*; tile all images with the same `bands`")
 
     @pytest.mark.parametrize("split", ["train", "test"])
     def test_a_split_without_a_class(self, copy, tmp_path, split):
@@ -217,15 +219,16 @@ class TestDatasetsThatDoNotServe:
         refused(copy, tmp_path, InputError, f"holds no tile of class 'weed' in its {split} split")
 
     @pytest.mark.parametrize(
-        ("changed", "says"), [({"batch_size": 0}, "--batch-size 0 is too small"), ({"image_size_px": 8}, "--image-size 8 is")]
+        ("changed", "says"),
+        [({"batch_size": 0}, "`batch_size=0` is too small"), ({"image_size_px": 8}, "`image_size_px=8` is")],
     )
     def test_options_that_cannot_be(self, changed, says):
         with pytest.raises(InputError, match=says):
             TrainOptions(**changed)
 
     def test_no_such_device(self, chain, tmp_path):
-        options = TrainOptions(BACKBONE, pretrained=False, device="abacus")
-        refused(chain.dataset, tmp_path, ModelError, "no device 'abacus' on this machine; pass --device cpu", options)
+        options = TrainOptions(backbone=BACKBONE, pretrained=False, device="abacus")
+        refused(chain.dataset, tmp_path, ModelError, "no device 'abacus' on this machine; pass `device=cpu`", options)
 
 
 class TestModelsThatDoNotServe:
@@ -279,7 +282,7 @@ class TestReadingTiles:
     def test_a_geotiff_with_a_mask(self, tmp_path, make_tif):
         pixels = draw_site()[:, :TILE_PX, :TILE_PX]
         mask = np.arange(TILE_PX**2).reshape(TILE_PX, TILE_PX) % 3 > 0
-        make_tiles(
+        tile_images(
             [make_tif(tmp_path / "a.tif", pixels, mask=mask)], tmp_path / "t", TileOptions(size_px=TILE_PX, file_format="tif")
         )
         assert (read_tile(tmp_path / "t" / "a_r00000_c00000.tif") == np.where(mask, pixels, 0)).all()

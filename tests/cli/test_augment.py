@@ -161,7 +161,7 @@ class TestWeigh:
         (("--strengths", "strong"), "'strong' are no strengths; pass e.g. 1,0.75,0.5,0.25"),
         (("--prompt", "a photo of <wead>"), "has the token <wead>, did you mean <weed>"),
         (("--prompt", "a photo of <weed>"), "no prompt is for 'sand'; add one with {concept} or <sand>"),
-        (("--scheduler", "eular"), "there is no scheduler 'eular', did you mean euler"),
+        (("--scheduler", "eular"), "'eular' is not known, did you mean euler"),
         (("--shots", "3"), "has no support sets of 3 shots"),
         (("--size", "100"), "the model cannot work at 100 px; pass a multiple of 64"),
         (("--cross", "2"), "--cross 2 is not a share"),

@@ -72,7 +72,7 @@ class TestModel:
     def test_plants_are_told_from_sand_on_ground_not_seen_before(self, folder):
         held_out = read_model_info(folder / "model").held_out
         assert held_out.balanced_accuracy >= 0.97
-        assert held_out.split["test_groups"] == ["0", "3", "6"]
+        assert held_out.split.test_groups == ("0", "3", "6")
 
     def test_it_was_tested_on_the_clusters_held_out_and_no_others(self, folder):
         tiles = gpd.read_parquet(folder / "dataset" / "tiles.parquet")

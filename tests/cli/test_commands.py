@@ -83,7 +83,7 @@ class TestErrors:
         [
             (["tile", "a.tif", "--bands", "1,two"], "'1,two' is not a list of whole numbers such as 1,2,3"),
             (["train", "d", "--backbone-option", "pad_type"], "'pad_type' is not KEY=VALUE"),
-            (["tile", "a.tif", "--layout", "hexagons"], "'hexagons' is not one of"),
+            (["tile", "a.tif", "--layout", "hexagons"], "'hexagons' is not known"),
             (["map", "a.tif"], "Missing option '--model'"),
         ],
     )
@@ -118,7 +118,7 @@ class TestTrain:
             "train", chain.dataset, "--backbone", BACKBONE, "--no-pretrained", "--image-size", TILE_PX, "--out", tmp_path / "m"
         )
         first, header, sand, weed, last = output.splitlines()
-        assert first.startswith("held-out balanced accuracy 1.000; auroc 1.000, f1 1.000, brier 0.0")
+        assert first.startswith("held-out balanced accuracy 1.000, AUROC 1.000, F1 1.000, Brier score 0.0")
         assert header.split() == ["true", "\\", "predicted", "sand", "weed"]
         assert sand.split()[0] == "sand"
         assert sand.split()[2] == weed.split()[1] == "0"
@@ -132,7 +132,7 @@ class TestTrain:
         monkeypatch.setattr(hub, "_reaches", lambda _: False)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
         line = refuse("train", chain.dataset, "--out", tmp_path / "m")
-        assert "pass a local file with --weights FILE, or --no-pretrained for random ones" in line
+        assert "pass a local file as --weights, or --no-pretrained for random ones" in line
         assert not (tmp_path / "m").exists()
 
     @pytest.mark.parametrize(

@@ -1,13 +1,9 @@
-import json
-from dataclasses import asdict
 from pathlib import Path
 
-import click
 import pytest
-from click.testing import CliRunner
 
 from spurgekit.augment.embeddings import read_embeddings
-from spurgekit.cli.diffusion_options import inversion_options
+from spurgekit.errors import InputError
 from tests.command import refuse, succeed
 
 QUICK = ("--steps", 2, "--batch", 1, "--validate-every", 0, "--device", "cpu")
@@ -39,7 +35,7 @@ def test_the_whole_split_as_published_but_for_what_is_given(dataset, tiny):
     )  # fmt: skip
     info = read_embeddings(Path("words"))
     assert [word.set for word in info.words] == ["all", "all"]
-    chosen = {"steps": 2, "batch": 1, "size_px": 64, "vectors": 2, "templates": ["a map of {}"], "init": "plant",
+    chosen = {"steps": 2, "batch": 1, "size_px": 64, "vectors": 2, "templates": ["a map of {}"], "init_word": "plant",
               "learning_rate": 0.01, "seed": 3, "augmentation": "hflip", "schedule": "constant"}  # fmt: skip
     assert {name: info.options[name] for name in chosen} == chosen
 
@@ -57,7 +53,7 @@ def test_a_folder_that_is_there_is_replaced_when_asked(dataset, tiny):
     [
         (("--vectors", 0), "vectors 0 is too small; pass 1 or more"),
         (("--templates", "topdown"), "there are no templates 'topdown', did you mean top-down"),
-        (("--init-word", " "), "the init word is empty"),
+        (("--init-word", " "), "--init-word is empty"),
         (("--shots", 3), "has no support sets of 3 shots"),
         (("--backbone", "nowhere/at-all/really"), "nowhere/at-all/really"),
         (("--device", "cuda:99"), "no device 'cuda:99' on this machine"),
@@ -85,17 +81,15 @@ def test_without_a_dataset_or_a_survey():
         ),
     ],
 )
-def test_another_command_may_learn_words_too(arguments, chosen):
-    @click.command()
-    @click.option("--preset", default="spurgekit")
-    @click.option("--size", "size_px", type=int)
-    @click.option("--seed", default=5)
-    @click.option("--steps", default=25)
-    @inversion_options
-    def paint(inversion, preset, size_px, seed, steps):
-        assert steps == 25  # its own
-        click.echo(json.dumps(asdict(inversion)))
+def test_augment_may_learn_words_too(arguments, chosen, dataset, monkeypatch):
+    told = []
 
-    result = CliRunner().invoke(paint, [str(argument) for argument in arguments])
-    found = json.loads(result.output)
-    assert {name: found[name] for name in chosen} == chosen
+    def note(dataset, out, options, **_):
+        told.append(options)
+        raise InputError("that is all")
+
+    monkeypatch.setattr("spurgekit.augment_dataset", note)
+    assert "that is all" in refuse("augment", dataset, "--steps", 30, "--seed", 5, *arguments)
+    (options,) = told
+    assert options.steps == 30  # its own
+    assert {name: getattr(options.inversion, name) for name in chosen} == chosen

@@ -33,7 +33,7 @@ class TestInfo:
         counts = info.training_counts
         assert said["classes"] == f"sand ({counts['sand']} to train), weed ({counts['weed']} to train)"
         assert said["tiles"] == "32 x 32 px, 0.32 m at 1.00 cm a pixel, 3 bands of uint8"
-        assert f"square blocks of {info.held_out.split['block_m']:g} m are held out whole" in said["tested"]
+        assert f"square blocks of {info.held_out.split.block_m:g} m are held out whole" in said["tested"]
 
     def test_scores_and_confusion_matrix(self, chain, tmp_path):
         held_out = read_model_info(chain.model).held_out.model_copy(
@@ -45,7 +45,7 @@ class TestInfo:
         )
         folder = rewritten(chain, tmp_path / "model", held_out=held_out)
         assert succeed("model", "info", folder).splitlines()[-4:] == [
-            "held-out balanced accuracy 0.875, AUROC 0.932, F1 0.800, Brier 0.100, ECE 0.057",
+            "held-out balanced accuracy 0.875, AUROC 0.932, F1 0.800, Brier score 0.100, calibration error (ECE) 0.057",
             "true \\ predicted     sand     weed",
             "sand                   12        4",
             "weed                    0     1234",

@@ -3,7 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
-from spurgekit.tiles import TileOptions, make_tiles
+from spurgekit.tiles import TileOptions, tile_images
 from tests.dataset import COLUMNS, ROWS, WEED, add_columns, weed_polygons
 from tests.tiles import ramp
 
@@ -12,7 +12,7 @@ from tests.tiles import ramp
 def meadow(tmp_path_factory, make_tif):
     """A folder of 20 x 20 tiles of 4 cm whose index has a column ``kind``: sand and weed in turn. To be read only."""
     folder = tmp_path_factory.mktemp("meadow")
-    make_tiles([make_tif(folder / "meadow.tif", ramp(3, 80, 80))], folder / "tiles", TileOptions(size_px=4))
+    tile_images([make_tif(folder / "meadow.tif", ramp(3, 80, 80))], folder / "tiles", TileOptions(size_px=4))
     add_columns(folder / "tiles", kind=["sand", "weed"] * 200)
     return folder / "tiles"
 
@@ -22,7 +22,7 @@ def drawn_field(tmp_path_factory, make_tif):
     """A folder with ``tiles/`` of 3 x 8 tiles with labels and groups in their index, and ``weed.gpkg``. To be read only."""
     folder = tmp_path_factory.mktemp("field")
     image = make_tif(folder / "field.tif", ramp(3, 10 * ROWS, 10 * COLUMNS))
-    make_tiles([image], folder / "tiles", TileOptions(size_px=10))
+    tile_images([image], folder / "tiles", TileOptions(size_px=10))
     weed_polygons().to_file(folder / "weed.gpkg")
 
     cols = np.tile(np.arange(COLUMNS), ROWS)

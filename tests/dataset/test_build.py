@@ -10,11 +10,13 @@ import pytest
 from huggingface_hub import DatasetCard
 from PIL import Image
 from pyproj import Transformer
+from sklearn.model_selection import GroupShuffleSplit, LeaveOneGroupOut, PredefinedSplit, ShuffleSplit
 
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
 from spurgekit.dataset.reader import FIELDS, class_folder
+from spurgekit.dataset.splitters import LeaveClustersOut, NewSites, SpatialBlocks
 from spurgekit.errors import InputError, LeakageError
-from spurgekit.tiles import TileOptions, make_tiles
+from spurgekit.tiles import TileOptions, tile_images
 from tests.dataset import COLUMNS, ROWS, SIDE, WEED, X, Y, add_columns
 from tests.tiles import ramp
 
@@ -35,13 +37,13 @@ class TestSplit:
         # West are columns 0 to 3, of which column 3 touches the east; 1 and 2 are weed. East are 4 to 7 with weed in 5 and 6.
         assert info.counts == {"train": {"sand": 3, "weed": 6}, "test": {"sand": 6, "weed": 6}}
         assert info.left_out == {"training tiles too close to a test tile": 3}
-        assert info.split == {"by": "half", "test_groups": ["east"], "buffer_m": 0.0}
+        assert info.split.model_dump() == {"by": "half", "test_groups": ("east",), "buffer_m": 0.0}
         rows = rows_of(field / "dataset")
         assert {name[-6:] for name in rows["train"]["tile_id"]} == {"c00000"[-6:], "c00001", "c00002"}
         assert {name[-6:] for name in rows["test"]["tile_id"]} == {"c00004", "c00005", "c00006", "c00007"}
 
     def test_groups_that_touch_are_leakage(self, field):
-        with pytest.raises(LeakageError, match="pass --buffer 0"):
+        with pytest.raises(LeakageError, match="pass `buffer_m=0`"):
             build(field, **{**HALVES, "buffer_m": None})
         assert not (field / "dataset").exists()
 
@@ -54,7 +56,7 @@ class TestSplit:
         cols = np.tile(np.arange(COLUMNS), ROWS)
         add_columns(field / "tiles", row_group=np.repeat([10, 20, 30], COLUMNS))
         info = build(field, group_column="row_group", buffer_m=0.0, seed=1, test_share=0.3)
-        assert len(info.split["test_groups"]) == 1
+        assert len(info.split.test_groups) == 1
         assert sum(info.counts["test"].values()) == len(set(cols))
 
 
@@ -83,7 +85,13 @@ class TestBlocks:
 
     def test_four_tiles_wide_where_nobody_says(self, meadow, tmp_path):
         info = self.build(meadow, tmp_path / "dataset")
-        assert info.split == {"by": "blocks", "block_m": pytest.approx(0.16), "test_share": 0.3, "seed": 0, "buffer_m": 0.0}
+        assert info.split.model_dump() == {
+            "by": "blocks",
+            "block_m": pytest.approx(0.16),
+            "test_share": 0.3,
+            "seed": 0,
+            "buffer_m": 0.0,
+        }
 
     def test_the_same_seed_gives_the_same_bytes(self, meadow, tmp_path):
         for out, seed in (("one", 2), ("two", 2), ("other", 3)):
@@ -91,6 +99,47 @@ class TestBlocks:
         for name in ("train/metadata.csv", "test/metadata.csv", "tiles.parquet"):
             first, again, other = ((tmp_path / out / name).read_bytes() for out in ("one", "two", "other"))
             assert first == again != other
+
+
+class TestSplitters:
+    """The first fold of a splitter is the split, whosever it is."""
+
+    @pytest.mark.parametrize(
+        "splitter", [LeaveClustersOut([["east"]]), LeaveOneGroupOut(), GroupShuffleSplit(2, random_state=1)]
+    )
+    def test_of_groups(self, field, splitter):
+        info = build(field, group_column="half", splitter=splitter)
+        assert info.counts == {"train": {"sand": 3, "weed": 6}, "test": {"sand": 6, "weed": 6}}
+        assert info.left_out == {"training tiles too close to a test tile": 3}
+        assert (info.split.by, info.split.test_groups, info.split.splitter) == ("half", ("east",), repr(splitter))
+        assert open_dataset(field / "dataset").info.split.held_out == info.split.held_out
+
+    def test_of_sites(self, field):
+        index = add_columns(field / "tiles", site=np.tile(np.repeat(list("abcd"), 2), ROWS))
+        splitter = NewSites(test_share=0.25, seed=1)
+        info = build(field, group_column="site", splitter=splitter)
+        _, test = next(splitter.split(np.zeros((len(index), 2)), index["label"], groups=index["site"]))
+        assert set(rows_of(field / "dataset")["test"]["tile_id"]) == set(index["tile_id"].iloc[test])
+        assert info.split.test_groups == tuple(sorted(set(index["site"].iloc[test])))
+
+    def test_of_coordinates_in_metres(self, meadow, tmp_path):
+        splitter = SpatialBlocks(block_m=0.2, n_splits=4, buffer_m=0.1, seed=1)
+        info = build_dataset(meadow, tmp_path / "dataset", DatasetOptions(label_column="kind", splitter=splitter))
+        index = gpd.read_parquet(meadow / "tiles.parquet")
+        train, test = next(splitter.split(np.column_stack([index.centroid.x, index.centroid.y])))
+        rows = rows_of(tmp_path / "dataset")
+        assert set(rows["train"]["tile_id"]) == set(index["tile_id"].iloc[train])
+        assert set(rows["test"]["tile_id"]) == set(index["tile_id"].iloc[test])
+        assert set(rows["test"]["cluster"]) == {0}
+        assert 0 < sum(info.left_out.values()) == 400 - len(train) - len(test)
+
+    def test_groups_that_a_fold_does_not_keep_together_are_leakage(self, field):
+        with pytest.raises(LeakageError, match="ShuffleSplit puts half east into train and into test"):
+            build(field, splitter=ShuffleSplit(2, random_state=0), group_column="half")
+
+    def test_one_without_a_fold_is_refused(self, field):
+        with pytest.raises(InputError, match="PredefinedSplit has no fold"):
+            build(field, splitter=PredefinedSplit([-1] * (ROWS * COLUMNS)))
 
 
 class TestLabelled:
@@ -246,7 +295,7 @@ class TestSeveralSites:
         def make(gsd_b=0.01):
             a = make_tif(tmp_path / "a.tif", ramp(3, 10, 40))
             b = make_tif(tmp_path / "b.tif", ramp(3, 10, 40), gsd=gsd_b, transform=None)
-            make_tiles([a, b], tmp_path / "tiles", TileOptions(size_px=10))
+            tile_images([a, b], tmp_path / "tiles", TileOptions(size_px=10))
             add_columns(tmp_path / "tiles", label=["s", "w"] * 4)
             index = gpd.read_parquet(tmp_path / "tiles" / "tiles.parquet")
             index.loc[index["site"] == "b", "geometry"] = index.geometry.translate(100)[index["site"] == "b"]
@@ -261,7 +310,7 @@ class TestSeveralSites:
 
     def test_a_model_sees_pixels_not_metres(self, tiles):
         folder = tiles(0.02)
-        with pytest.raises(InputError, match=r"holds tiles of 1\.00 cm and of 2\.00 cm a pixel; tile with --gsd 0\.02"):
+        with pytest.raises(InputError, match=r"holds tiles of 1\.00 cm and of 2\.00 cm a pixel; tile with `gsd_m=0\.02"):
             build(folder, group_column="site", test_groups=("b",))
 
     def test_two_per_cent_are_no_matter(self, tiles):
@@ -275,7 +324,7 @@ def plants(data, tmp_path_factory):
     """A tile around each plant of the dune, in ``tiles/``."""
     folder = tmp_path_factory.mktemp("dune")
     points = data / "copr" / "plant_points.gpkg"
-    make_tiles([data / "copr" / "site.tif"], folder / "tiles", TileOptions(points=points, size_px=50))
+    tile_images([data / "copr" / "site.tif"], folder / "tiles", TileOptions(points=points, size_px=50))
     return folder
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
 from spurgekit.errors import InputError, LeakageError
-from spurgekit.tiles import TileOptions, make_tiles
+from spurgekit.tiles import TileOptions, tile_images
 from tests.conftest import CORNER
 from tests.tiles import ramp
 
@@ -34,7 +34,7 @@ def tiles(tmp_path, make_tif):
         image = make_tif(tmp_path / "site.tif", ramp(3, SIDE, SIDE))
         points = write_points(tmp_path / "points.gpkg", **columns)
         options = TileOptions(points=points, size_px=8, context_px=context, unlabelled_px=unlabelled)
-        make_tiles([image], tmp_path / "tiles", options)
+        tile_images([image], tmp_path / "tiles", options)
         return tmp_path / "tiles"
 
     return make
@@ -108,15 +108,15 @@ class TestUnlabelled:
 
     def test_where_there_are_none(self, tiles, tmp_path):
         build(tmp_path, tiles(context=None, unlabelled=None), cluster_distance_m=0.3)
-        with pytest.raises(InputError, match="has no unlabelled tiles; tile with --unlabelled"):
+        with pytest.raises(InputError, match="has no unlabelled tiles; tile with `unlabelled_px`"):
             open_dataset(tmp_path / "dataset").unlabelled()
 
 
 class TestClusters:
     def test_made_by_distance_where_the_points_have_none(self, tiles, tmp_path):
         info = build(tmp_path, tiles(context=None), cluster_distance_m=0.3)
-        assert info.split["by"] == "cluster"
-        assert info.split["cluster_distance_m"] == 0.3
+        assert info.split.by == "cluster"
+        assert info.split.cluster_distance_m == 0.3
         assert {side: set(open_dataset(tmp_path / "dataset").split(side)["cluster"]) for side in ("train", "test")} in (
             {"train": {"0"}, "test": {"1"}},
             {"train": {"1"}, "test": {"0"}},
@@ -124,11 +124,11 @@ class TestClusters:
 
     def test_taken_from_the_points_where_they_have_some(self, tiles, tmp_path):
         info = build(tmp_path, tiles(context=None, cluster=[7] * 4 + [9] * 4))
-        assert info.split["by"] == "cluster"
-        assert info.split["test_groups"] in (["7"], ["9"])
+        assert info.split.by == "cluster"
+        assert info.split.test_groups in (("7",), ("9",))
 
     def test_one_cluster_is_no_place_to_hold_out(self, tiles, tmp_path):
-        with pytest.raises(InputError, match=r"all points lie within 10 m of another, in one cluster, .* --cluster-distance"):
+        with pytest.raises(InputError, match=r"all points lie within 10 m of another, in one cluster, .* `cluster_distance_m`"):
             build(tmp_path, tiles(context=None))
 
 
@@ -137,7 +137,7 @@ class TestAccuracy:
 
     def test_is_kept_and_the_poor_are_told(self, tiles, tmp_path):
         info = build(tmp_path, tiles(context=None, hrms=self.ACCURACY), cluster_distance_m=0.3)
-        assert info.notes == ("1 point is known worse than half a tile's side; --max-accuracy leaves such points out",)
+        assert info.notes == ("1 point is known worse than half a tile's side; `max_accuracy_m` leaves such points out",)
         rows = pd.concat([open_dataset(tmp_path / "dataset").split(side) for side in ("train", "test")])
         assert sorted(rows["accuracy_m"]) == sorted(self.ACCURACY)
 
@@ -147,5 +147,5 @@ class TestAccuracy:
         assert info.left_out == {"with a position not known to 0.04 m": 1}
 
     def test_where_nothing_says_it(self, tiles, tmp_path):
-        with pytest.raises(InputError, match=r"says nothing of the accuracy of its points .* leave out --max-accuracy"):
+        with pytest.raises(InputError, match=r"says nothing of the accuracy of its points .* leave out `max_accuracy_m`"):
             build(tmp_path, tiles(context=None), cluster_distance_m=0.3, max_accuracy_m=0.04)

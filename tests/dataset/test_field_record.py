@@ -72,7 +72,7 @@ def test_of_more_species_words_are_no_classes():
     ("record", "said"),
     [
         ({"label": ["yes"]}, r"record\.csv has no column plot \(label\); name the plots in it"),
-        ({"plot": [1], "spurge": ["yes"]}, r"record\.csv has no column 'label' \(plot, spurge\); pass --label-column"),
+        ({"plot": [1], "spurge": ["yes"]}, r"record\.csv has no column 'label' \(plot, spurge\); pass `label_column`"),
         (
             {"plot": [1, 1], "label": ["yes", "no"]},
             "record.csv says both 'leafy spurge' and 'no spurge' of plot 1; correct it",
@@ -90,7 +90,7 @@ def test_what_cannot_be(record, said):
 
 
 def test_tiles_that_are_of_no_plot():
-    with pytest.raises(InputError, match="is a record of plots, and these tiles are of none; tile with --layout plots"):
+    with pytest.raises(InputError, match="is a record of plots, and these tiles are of none; tile with `layout=plots`"):
         label({"plot": [1], "label": ["yes"]}, index=tiles().drop(columns="plot"))
 
 

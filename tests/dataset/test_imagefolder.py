@@ -63,7 +63,7 @@ class TestRead:
         index = read_imagefolder(weeds, gsd_m=0.05, crs="EPSG:32612")
         assert index.crs.to_epsg() == 32612
         assert index.geometry.iloc[0].bounds == pytest.approx((499_999.7, 4_999_999.7, 500_000.3, 5_000_000.3))
-        with pytest.raises(InputError, match="pass the CRS of easting and northing with --crs"):
+        with pytest.raises(InputError, match="pass the CRS of easting and northing with `crs`"):
             read_imagefolder(weeds, gsd_m=0.05)
 
     def test_places_in_degrees_come_into_their_utm_zone(self, weeds):
@@ -99,7 +99,7 @@ class TestRead:
             read_imagefolder(tmp_path)
 
     @pytest.mark.parametrize(
-        ("pattern", "said"), [("(", "is no regular expression"), ("DSC", "'DSC' matches nothing in 'IMG_0_s0'")]
+        ("pattern", "said"), [("(", "is no regular expression"), ("DSC", "`group_pattern='DSC'` matches nothing in 'IMG_0_s0'")]
     )
     def test_patterns_that_do_not_serve(self, weeds, pattern, said):
         with pytest.raises(InputError, match=said):
@@ -128,7 +128,7 @@ class TestBuilt:
         assert not (tmp_path / "dataset").exists()
 
     def test_without_any_group_nothing_can_be_held_out(self, weeds, tmp_path):
-        with pytest.raises(InputError, match=r"16 tiles do not say where they lie, .* pass --group-column"):
+        with pytest.raises(InputError, match=r"16 tiles do not say where they lie, .* pass `group_column`"):
             build_dataset(weeds, tmp_path / "dataset")
 
     def test_labels_from_a_file_need_places(self, weeds, tmp_path):
@@ -144,7 +144,7 @@ class TestBuilt:
                         path.rename(weeds / side / name / path.name)
         info = build_dataset(weeds, tmp_path / "dataset", DatasetOptions(split_column="split"))
         assert info.counts == {"train": {"spurge": 6, "thistle": 6}, "test": {"spurge": 2, "thistle": 2}}
-        assert info.split["given"]
+        assert info.split.given
 
     def test_a_split_column_that_says_something_else(self, weeds, tmp_path):
         files = sorted(path.relative_to(weeds).as_posix() for path in weeds.rglob("*.png"))

@@ -47,7 +47,7 @@ class TestColumn:
 
     def test_missing(self):
         with pytest.raises(
-            InputError, match=r"labels\.gpkg has no column 'label' to take labels from \(a, b\); pass --label-column"
+            InputError, match=r"labels\.gpkg has no column 'label' to take labels from \(a, b\); pass `label_column`"
         ):
             labels_from_column(TILES.assign(a=1, b=2), None, WHERE)
 
@@ -69,7 +69,7 @@ class TestPoints:
         assert label([Point(25, 5)], ["weed"], called="kind", column="kind") == [None, None, "weed"]
 
     def test_without_the_column(self):
-        with pytest.raises(InputError, match=r"labels\.gpkg has no column 'label' \(none at all\); pass --label-column"):
+        with pytest.raises(InputError, match=r"labels\.gpkg has no column 'label' \(none at all\); pass `label_column`"):
             label([Point(5, 5)])
 
 
@@ -117,7 +117,7 @@ class TestPolygons:
         assert label([box(10 - 1e-9, 0, 20 + 1e-9, 10)]) == ["sand", "weed", "sand"]
 
     def test_without_a_column_there_are_two_classes(self):
-        with pytest.raises(InputError, match="has no column 'label'; pass --label-column, or two --classes"):
+        with pytest.raises(InputError, match="has no column 'label'; pass `label_column`, or two `classes`"):
             label([box(0, 0, 1, 1)], classes=("sand", "weed", "shrub"))
 
     def test_a_column_that_is_empty(self):

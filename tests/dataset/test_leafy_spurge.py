@@ -10,7 +10,7 @@ from PIL import Image
 
 from spurgekit import hub
 from spurgekit.dataset import open_dataset
-from spurgekit.dataset.leafy_spurge import fetch_leafy_spurge
+from spurgekit.dataset.leafy_spurge import fetch_dataset
 from spurgekit.dataset.validate import validate_dataset
 from spurgekit.errors import InputError
 from tests.command import refuse, succeed
@@ -56,7 +56,7 @@ def copy(tmp_path):
 
 
 def test_crops_come_with_the_split_the_fields_and_the_classes_that_they_have(copy, tmp_path):
-    info = fetch_leafy_spurge(copy, tmp_path / "out")
+    info = fetch_dataset(copy, tmp_path / "out")
     assert info.counts == {"train": {"absent": 6, "present": 6}, "test": {"absent": 2, "present": 2}}
     assert (info.size_px, info.gsd_m, info.crs) == (39, pytest.approx(0.5 / 39), "EPSG:32611")
     assert (info.licence, info.classes) == ("cc-by-4.0", ("absent", "present"))
@@ -69,7 +69,7 @@ def test_crops_come_with_the_split_the_fields_and_the_classes_that_they_have(cop
 
 
 def test_all_views(copy, tmp_path):
-    info = fetch_leafy_spurge(copy, tmp_path / "out", configs=("crop", "context", "unlabelled"))
+    info = fetch_dataset(copy, tmp_path / "out", configs=("crop", "context", "unlabelled"))
     context = open_dataset(tmp_path / "out" / "context")
     assert context.info.size_px == 64
     assert context.split("test")["idx"].tolist() == [12, 13, 14, 15]
@@ -85,12 +85,12 @@ def test_from_the_command_line(copy, tmp_path):
 
 def test_a_folder_that_is_no_copy(tmp_path):
     with pytest.raises(InputError, match=r"holds no data/crop; pass a copy of mpg-ranch/leafy_spurge"):
-        fetch_leafy_spurge(tmp_path, tmp_path / "out")
+        fetch_dataset(tmp_path, tmp_path / "out")
 
 
 def test_a_view_that_there_is_not(copy, tmp_path):
     with pytest.raises(InputError, match="there is no config 'full'; there are crop, context, unlabelled"):
-        fetch_leafy_spurge(copy, tmp_path / "out", configs=("full",))
+        fetch_dataset(copy, tmp_path / "out", configs=("full",))
 
 
 def test_neither_a_connection_nor_a_copy(tmp_path, monkeypatch):

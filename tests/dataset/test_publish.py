@@ -43,7 +43,7 @@ def test_all_files_arrive_as_they_are_but_those_of_this_machine(hub, dataset):
 
 def test_without_a_right_token(hub, dataset):
     with pytest.raises(
-        HubError, match=r"the Hub refuses me/spurge \(status 401\); log in with 'hf auth login', or pass --token"
+        HubError, match=r"the Hub refuses me/spurge \(status 401\); log in with 'hf auth login', or pass `token`"
     ):
         push_dataset(dataset, "me/spurge", token="hf_wrong", endpoint=hub.endpoint)
     assert hub.files == {}
@@ -68,7 +68,7 @@ def test_a_damaged_dataset_stays_here(hub, dataset):
 
 def test_so_does_one_without_a_licence(hub, field):
     build_dataset(field / "tiles", field / "plain", DatasetOptions(group_column="half", test_groups=("east",), buffer_m=0.0))
-    with pytest.raises(InputError, match="says nothing of its licence; build it again with --licence"):
+    with pytest.raises(InputError, match="says nothing of its licence; build it again with `licence`"):
         push_dataset(field / "plain", "me/spurge", token=hub.token, endpoint=hub.endpoint)
 
 

@@ -13,7 +13,7 @@ from spurgekit.simulate import SurveyOptions
 from spurgekit.simulate.site import draw_site
 from spurgekit.simulate.survey_folder import write_survey
 from spurgekit.survey import read_survey
-from spurgekit.tiles import TileOptions, make_tiles
+from spurgekit.tiles import TileOptions, tile_images
 
 LEAFY_SPURGE_FIELDS = ["image", "label", "idx", "longitude", "latitude", "easting", "northing", "cluster"]
 
@@ -23,7 +23,7 @@ def dune(data, tmp_path_factory):
     """Points of plants on a dune, as the V2 survey has points: crop, context and the rest of the mosaic."""
     folder = tmp_path_factory.mktemp("dune")
     options = TileOptions(points=data / "copr" / "plant_points.gpkg", size_px=50, context_px=512, unlabelled_px=50)
-    make_tiles([data / "copr" / "site.tif"], folder / "tiles", options)
+    tile_images([data / "copr" / "site.tif"], folder / "tiles", options)
     build_dataset(
         folder / "tiles",
         folder / "dataset",
@@ -48,7 +48,7 @@ def rangeland(tmp_path_factory):
     options = SurveyOptions(name="north", seed=8, weed_share=0.15, gsd_m=0.015)
     write_survey(draw_site(options), folder, options)
     survey = read_survey(folder)
-    make_tiles(survey.images, folder / "tiles", TileOptions())
+    tile_images(survey.images, folder / "tiles", TileOptions())
     tiles = gpd.read_parquet(folder / "tiles" / "tiles.parquet")
     weed = gpd.read_file(folder / "weed.gpkg").union_all()
     presence = np.where(tiles.geometry.intersection(weed).area / tiles.geometry.area > 0.02, "yes", "no")

@@ -134,7 +134,7 @@ class TestDistance:
         assert close_pairs(squares([(0, 0), (10, 0)]), np.array([False, False])).shape == (0, 2)
 
     def test_leakage_names_two_tiles_and_what_to_do(self):
-        with pytest.raises(LeakageError, match=r"test tiles touch 1 training tile, e\.g\. a and b; pass --buffer 0"):
+        with pytest.raises(LeakageError, match=r"test tiles touch 1 training tile, e\.g\. a and b; pass `buffer_m=0`"):
             check_leakage(squares([(0, 0), (10, 0), (50, 0)]), np.array([True, False, False]), ["a", "b", "c"])
         with pytest.raises(LeakageError, match="test tiles touch 2 training tiles"):
             check_leakage(squares([(0, 0), (10, 0), (0, 10)]), np.array([True, False, False]), ["a", "b", "c"])

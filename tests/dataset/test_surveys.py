@@ -11,7 +11,7 @@ import pytest
 
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
 from spurgekit.errors import InputError, LeakageError
-from spurgekit.tiles import TileOptions, make_tiles
+from spurgekit.tiles import TileOptions, tile_images
 from tests.dataset import add_columns
 from tests.tiles import ramp
 
@@ -26,7 +26,7 @@ def survey(tmp_path, make_tif):
         folder = tmp_path / name
         folder.mkdir()
         image = make_tif(folder / f"{site}.tif", ramp(3, 20, 10 * columns), crs=f"EPSG:{epsg}")
-        make_tiles([image], folder / "tiles", TileOptions(size_px=10))
+        tile_images([image], folder / "tiles", TileOptions(size_px=10))
         add_columns(folder / "tiles", label=["sand", "weed"] * columns, **more)
         index = gpd.read_parquet(folder / "tiles" / "tiles.parquet")
         index.geometry = index.geometry.translate(east)
@@ -121,7 +121,7 @@ class TestClasses:
         north = survey("north", site="a")
         south = survey("south", site="b", east=1000.0, text='classes = ["weed", "sand"]\n')
         with pytest.raises(
-            InputError, match=r"south has its classes in the order weed, sand, .* pass the order with --classes"
+            InputError, match=r"south has its classes in the order weed, sand, .* pass the order with `classes`"
         ):
             build(tmp_path, north, south, block_m=0.2)
         info = build(tmp_path, north, south, block_m=0.2, classes=("sand", "weed"))

@@ -118,7 +118,7 @@ class TestWithoutAConnection:
             load_backbone(name, device="cpu")
         assert str(error.value) == (
             f"the Hub cannot be reached, and its cache does not hold all of {name}; "
-            "pass the folder of a checkpoint that is here with --backbone, or try again online"
+            "pass the folder of a checkpoint that is here as `backbone`, or try again online"
         )
 
     @pytest.mark.usefixtures("online")

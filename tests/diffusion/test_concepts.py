@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from spurgekit.diffusion.concepts import TOKEN, Concept, load_concept, save_concept, token_of
+from spurgekit.diffusion.concepts import Concept, load_concept, save_concept
+from spurgekit.diffusion.tokens import TOKEN, token_of
 from spurgekit.errors import ModelError
 
 

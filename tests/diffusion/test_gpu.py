@@ -123,13 +123,14 @@ def test_a_batch_that_does_not_fit_is_halved_and_makes_the_same_images(load, uni
 
 
 def test_words_are_learned_in_bfloat16_where_the_model_is_float16(load, unit, tmp_path):
-    from spurgekit.diffusion.textual_inversion.inversion import invert, make_options
+    from spurgekit.diffusion.textual_inversion.inversion import invert
+    from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
     from spurgekit.diffusion.textual_inversion.training_samples import InversionTask
 
     tiles = tuple(dict.fromkeys(edit.source for edit in unit(2).edits))
     tasks = [InversionTask(key=key, token=f"<{key}>", images=tiles, init="plant") for key in ("one", "two")]
     said = []
-    learned = invert(load(DEVICE, "float16"), tasks, make_options(steps=3, validate_every=0), tmp_path, warn=said.append)
+    learned = invert(load(DEVICE, "float16"), tasks, InversionOptions(steps=3, validate_every=0), tmp_path, warn=said.append)
     assert any("bfloat16" in text for text in said)
     for task in learned.values():
         (rows,) = task.concept.vectors

@@ -28,7 +28,7 @@ def test_what_is_transparent_has_no_data(tmp_path):
 def test_a_geotiff_of_float_pixels_is_refused(tmp_path, make_tif):
     path = make_tif(tmp_path / "tile.tif", np.ones((5, 8, 8), np.float32))
     with pytest.raises(
-        InputError, match=r"tile.tif has 5 bands of float32; diffusion models paint 3 bands of uint8: tile with --b"
+        InputError, match=r"tile.tif has 5 bands of float32; diffusion models paint 3 bands of uint8: tile with `b"
     ):
         read_picture(path)
 

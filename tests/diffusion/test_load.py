@@ -248,11 +248,11 @@ class TestWhatIsWrong:
             load_backbone(tiny / "unet" / WEIGHTS)
 
     def test_with_a_revision_of_a_folder(self, tiny):
-        with pytest.raises(ModelError, match=r"is a folder, which has no revision v2; leave --revision out"):
+        with pytest.raises(ModelError, match=r"is a folder, which has no revision v2; leave `revision` out"):
             load_backbone(tiny, revision="v2")
 
     def test_with_a_device(self, tiny):
-        with pytest.raises(ModelError, match="no device 'abacus' on this machine; pass --device cpu, or auto"):
+        with pytest.raises(ModelError, match="no device 'abacus' on this machine; pass `device=cpu`, or auto"):
             load_backbone(tiny, device="abacus")
 
     def test_with_a_refiner(self, tiny_xl, tmp_path):

@@ -148,7 +148,7 @@ class TestWhatDoesNotFit:
             (lambda f: (f / NAME).rename(f / "a.bin"), "domain holds no LoRA as safetensors; convert it where you trust it"),
             (
                 lambda f: [shutil.copy(f / NAME, f / "a.safetensors"), (f / NAME).rename(f / "b.safetensors")],
-                "domain holds 2 files of weights; pass one of them with --lora",
+                "domain holds 2 files of weights; pass one of them as `lora`",
             ),
             (lambda f: (f / NAME).write_bytes((f / NAME).read_bytes()[:999]), "cannot be merged into this model"),
             (

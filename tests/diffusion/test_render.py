@@ -334,8 +334,8 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"steps": 0}, "steps 0 is too small; pass 1 or more"),
-            ({"decode_batch": 0}, "decode batch 0 is too small; pass 1 or more"),
+            ({"steps": 0}, "`steps=0` is too small; pass 1 or more"),
+            ({"decode_batch": 0}, "`decode_batch=0` is too small; pass 1 or more"),
             ({"guidance": -1.0}, "a guidance of -1 cannot be; pass 0 or more"),
             ({"guidance": float("nan")}, "a guidance of nan cannot be; pass 0 or more"),
         ],

@@ -78,7 +78,7 @@ class TestMemory:
     def test_not_even_one_image(self, pipeline, tiles):
         backbone = backbone_of(pipeline)
         backbone.unet = SmallMemory(backbone.unet, 0)
-        with pytest.raises(ModelError, match="the GPU has too little memory for one of the images; pass a smaller --size"):
+        with pytest.raises(ModelError, match="the GPU has too little memory for one of the images; pass a smaller `size_px`"):
             Renderer(backbone, OPTIONS).render(EditUnit(edits_of(tiles[:1]), "edit", 0.5))
 
     def test_decoding(self, pipeline, tiles, monkeypatch):

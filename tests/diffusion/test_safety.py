@@ -93,7 +93,7 @@ def test_is_the_checkpoints_own(tiny, tmp_path):
 
 
 def test_of_a_checkpoint_without_one(tiny):
-    with pytest.raises(ModelError, match="has no safety checker; leave --safety-checker out, or pass another checkpoint"):
+    with pytest.raises(ModelError, match="has no safety checker; leave `safety_checker` out, or pass another checkpoint"):
         load_backbone(tiny, safety_checker=True)
 
 

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
+from spurgekit.diffusion.edits import steps_of
 from spurgekit.diffusion.latent_model import Posterior
 from spurgekit.diffusion.noise import draw, generators_of
 from spurgekit.diffusion.prompt_embeddings import Conditions
 from spurgekit.diffusion.prompts import joined
-from spurgekit.diffusion.sampler import Hole, denoise, steps_of
+from spurgekit.diffusion.sampler import Hole, denoise
 from spurgekit.diffusion.schedulers import SCHEDULERS
 from spurgekit.errors import InputError
 from tests.diffusion.pipelines import SIDE, backbone_of, load_pipeline, scheduled
@@ -215,8 +216,8 @@ def test_steps():
 @pytest.mark.parametrize(
     ("steps", "strength", "message"),
     [
-        (25, 0.03, "a strength of 0.03 is less than one of 25 steps; pass a strength of 0.04 or more, or --steps 34"),
-        (3, 0.3, "a strength of 0.3 is less than one of 3 steps; pass a strength of 0.334 or more, or --steps 4"),
+        (25, 0.03, "a strength of 0.03 is less than one of 25 steps; pass a strength of 0.04 or more, or `steps=34`"),
+        (3, 0.3, "a strength of 0.3 is less than one of 3 steps; pass a strength of 0.334 or more, or `steps=4`"),
         (25, 0.0, "a strength of 0 cannot be; pass a number above 0, at most 1"),
         (25, 1.2, "a strength of 1.2 cannot be; pass a number above 0, at most 1"),
         (25, float("nan"), "a strength of nan cannot be; pass a number above 0, at most 1"),
@@ -241,5 +242,5 @@ def test_more_steps_than_a_scheduler_takes(backbone, tmp_path):
 
     Image.new("RGB", (32, 32), (60, 90, 40)).save(tmp_path / "tile.png")
     unit = EditUnit((Edit("a", tmp_path / "tile.png"),), "edit", 1.0)
-    with pytest.raises(InputError, match=r"the scheduler cannot go in 60 steps \(.*\); pass fewer --steps"):
+    with pytest.raises(InputError, match=r"the scheduler cannot go in 60 steps \(.*\); pass fewer `steps`"):
         Renderer(backbone, RenderOptions(steps=60, scheduler="lcm")).render(unit)

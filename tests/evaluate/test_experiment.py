@@ -9,16 +9,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from spurgekit.classify.training.finetune_options import FinetuneOptions
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
 from spurgekit.errors import InputError, LeakageError
 from spurgekit.evaluate.cell_store import CellStore
-from spurgekit.evaluate.experiment import EvaluateOptions, evaluate
+from spurgekit.evaluate.experiment import NOT_OF_CELLS, EvaluateOptions, evaluate_arms
+from spurgekit.options import kinds_of
 from tests.augment.manifests import synthetic, write_augmented
 from tests.chain import BACKBONE
 from tests.command import refuse, succeed
 
 OPTIONS = EvaluateOptions(
-    BACKBONE, pretrained=False, image_size_px=32, precision="float32",
+    backbone=BACKBONE, pretrained=False, image_size_px=32, precision="float32",
     arms=("plain", "probe", "probe+cutmix"), shots=(1, 4), trials=3,
 )  # fmt: skip
 SIDE = 24
@@ -54,7 +56,7 @@ def noise(tmp_path_factory):
 @pytest.fixture(scope="module")
 def evaluated(easy, tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluated") / "evaluation"
-    return evaluate(easy, folder, OPTIONS)
+    return evaluate_arms(easy, folder, OPTIONS)
 
 
 def digests(folder):
@@ -74,13 +76,13 @@ class TestKnownAnswers:
             assert mean_of(evaluated, arm, 4) > 0.97
 
     def test_noise_stays_at_chance(self, noise, tmp_path):
-        report = evaluate(noise, tmp_path / "e", replace(OPTIONS, arms=("probe", "probe+dihedral"), trials=4))
+        report = evaluate_arms(noise, tmp_path / "e", replace(OPTIONS, arms=("probe", "probe+dihedral"), trials=4))
         for arm in ("probe", "probe+dihedral"):
             assert mean_of(report, arm, 4) == pytest.approx(0.5, abs=0.12)
         assert not report.differences["real"].any()
 
     def test_an_arm_that_only_repeats_its_tiles_gains_nothing(self, easy, tmp_path):
-        report = evaluate(easy, tmp_path / "e", replace(OPTIONS, arms=("probe", "probe+duplicate")))
+        report = evaluate_arms(easy, tmp_path / "e", replace(OPTIONS, arms=("probe", "probe+duplicate")))
         rows = report.differences[report.differences["metric"] == "balanced_accuracy"]
         assert rows["difference"].abs().max() == 0
         assert not rows["real"].any()
@@ -91,7 +93,7 @@ class TestKnownAnswers:
         write_augmented(tmp_path / "augmented", rows)
         options = replace(OPTIONS, arms=("probe", "probe+synthetic"), synthetic=tmp_path / "augmented")
         with pytest.raises(LeakageError, match=r"made from tiles outside of the support set, e\.g\. leak from"):
-            evaluate(easy, tmp_path / "e", options)
+            evaluate_arms(easy, tmp_path / "e", options)
         assert not (tmp_path / "e").exists()
 
 
@@ -117,39 +119,53 @@ class TestCells:
         monkeypatch.setattr(CellStore, "put", put_or_stop)
         out = tmp_path / "evaluation"
         with pytest.raises(KeyboardInterrupt):
-            evaluate(easy, out, OPTIONS)
+            evaluate_arms(easy, out, OPTIONS)
         assert not out.exists()
         monkeypatch.setattr(CellStore, "put", put)
-        again = evaluate(easy, out, OPTIONS)
+        again = evaluate_arms(easy, out, OPTIONS)
         assert again.resumed == 7
         assert digests(out) == digests(evaluated.folder)
         assert [path.name for path in tmp_path.iterdir()] == ["evaluation"]
 
     def test_one_that_is_done_is_extended(self, evaluated, easy, tmp_path):
         out = shutil.copytree(evaluated.folder, tmp_path / "e")
-        more = evaluate(easy, out, replace(OPTIONS, arms=(*OPTIONS.arms, "probe+flip")))
+        more = evaluate_arms(easy, out, replace(OPTIONS, arms=(*OPTIONS.arms, "probe+flip")))
         assert (more.cells, more.resumed) == (24, 18)
         before, after = (pd.read_parquet(folder / "predictions.parquet") for folder in (evaluated.folder, out))
         pd.testing.assert_frame_equal(before, after.iloc[: len(before)])
 
     def test_cells_of_other_settings_are_not_mixed_in(self, evaluated, easy, tmp_path):
         out = shutil.copytree(evaluated.folder, tmp_path / "e")
-        with pytest.raises(InputError, match=r"begun with other settings \(seed\); pass --overwrite to start again"):
-            evaluate(easy, out, replace(OPTIONS, seed=1))
-        assert evaluate(easy, out, replace(OPTIONS, seed=1), overwrite=True).resumed == 0
+        with pytest.raises(InputError, match=r"begun with other settings \(seed\); pass `overwrite` to start again"):
+            evaluate_arms(easy, out, replace(OPTIONS, seed=1))
+        assert evaluate_arms(easy, out, replace(OPTIONS, seed=1), overwrite=True).resumed == 0
+
+    @pytest.mark.parametrize(
+        "change", [{"image_size_px": 48}, {"mixing": 0.3}, {"finetuning": FinetuneOptions(steps=3)}, {"leave_out": "group"}]
+    )
+    def test_every_option_that_predictions_depend_on_is_among_the_settings(self, evaluated, easy, tmp_path, change):
+        out = shutil.copytree(evaluated.folder, tmp_path / "e")
+        with pytest.raises(InputError, match=rf"begun with other settings \({next(iter(change))}\)"):
+            evaluate_arms(easy, out, replace(OPTIONS, **change))
+
+    def test_what_is_about_the_machine_or_the_report_is_not(self, evaluated, easy, tmp_path):
+        assert set(kinds_of(EvaluateOptions)) > NOT_OF_CELLS
+        out = shutil.copytree(evaluated.folder, tmp_path / "e")
+        other = {"batch_size": 8, "device": "cpu", "metric": "auroc", "confidence": 0.9, "resolve": 0.1}
+        assert evaluate_arms(easy, out, replace(OPTIONS, **other)).resumed == 18
 
     def test_an_executor_changes_nothing(self, evaluated, easy, tmp_path):
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(1) as one:
-            evaluate(easy, tmp_path / "e", OPTIONS, executor=one)
+            evaluate_arms(easy, tmp_path / "e", OPTIONS, executor=one)
         assert digests(tmp_path / "e") == digests(evaluated.folder)
 
 
 class TestFolds:
     def test_each_place_is_left_out_in_turn(self, easy, tmp_path):
         options = replace(OPTIONS, arms=("probe",), leave_out="group", shots=(2, 0), trials=2)
-        report = evaluate(easy, tmp_path / "e", options)
+        report = evaluate_arms(easy, tmp_path / "e", options)
         table = pd.read_parquet(report.folder / "predictions.parquet")
         assert set(table["fold"]) == {f"P{i:02d}" for i in range(8)}
         assert (table["fold"] == table["place"]).all()
@@ -160,7 +176,7 @@ class TestFolds:
         assert "P03" in text
 
     def test_the_whole_training_split_is_one_trial(self, easy, tmp_path):
-        report = evaluate(easy, tmp_path / "e", replace(OPTIONS, arms=("probe",), shots=(0,)))
+        report = evaluate_arms(easy, tmp_path / "e", replace(OPTIONS, arms=("probe",), shots=(0,)))
         assert report.cells == 1
 
 
@@ -175,7 +191,7 @@ class TestTuned:
             trials=1,
             finetuning=FinetuneOptions(steps=12, batch_size=8),
         )
-        report = evaluate(easy, tmp_path / "e", options)
+        report = evaluate_arms(easy, tmp_path / "e", options)
         assert report.cells == 2
         assert mean_of(report, "finetune", 2) > 0.9
 
@@ -186,18 +202,18 @@ class TestBadInput:
         [
             (
                 {"shots": (8,)},
-                r"has no support sets of 8 shots \(its rarest class has \d+ training tiles\); pass --shots 1,2,4",
+                r"has no support sets of 8 shots \(its rarest class has \d+ training tiles\); pass `shots=\[1, 2, 4\]`",
             ),
-            ({"trials": 9}, "has support sets of 4 trials; pass --trials 4"),
+            ({"trials": 9}, "has support sets of 4 trials; pass `trials=4`"),
             ({"leave_out": "altitude"}, "has no column 'altitude'; places are in"),
             ({"leave_out": "group", "shots": (40,)}, "with group P00 left out there are 21 tiles of class"),
-            ({"arms": ("probe+retrieval",)}, "has no unlabelled tiles; tile with --unlabelled"),
-            ({"arms": ("probe+synthetic",)}, "wants synthetic tiles; pass their folder with --synthetic DIR"),
+            ({"arms": ("probe+retrieval",)}, "has no unlabelled tiles; tile with `unlabelled_px`"),
+            ({"arms": ("probe+synthetic",)}, "wants synthetic tiles; pass their folder as `synthetic`"),
         ],
     )
     def test_one_line_each(self, easy, tmp_path, changes, says):
         with pytest.raises(InputError, match=says) as caught:
-            evaluate(easy, tmp_path / "e", replace(OPTIONS, **changes))
+            evaluate_arms(easy, tmp_path / "e", replace(OPTIONS, **changes))
         assert "\n" not in str(caught.value)
         assert list(tmp_path.iterdir()) == []
 
@@ -205,7 +221,7 @@ class TestBadInput:
         ("changes", "says"),
         [
             ({"trials": 0}, "0 trials of"),
-            ({"baseline": "lora"}, "--baseline lora is none of the arms plain, probe, probe"),
+            ({"baseline": "lora"}, "`baseline=lora` is none of the arms plain, probe, probe"),
             ({"arms": ("probe", "probe")}, "names probe twice"),
         ],
     )
@@ -216,7 +232,7 @@ class TestBadInput:
     def test_a_folder_of_somebody_elses(self, easy, tmp_path):
         (tmp_path / "notes.txt").write_text("mine")
         with pytest.raises(InputError, match="exists already"):
-            evaluate(easy, tmp_path, OPTIONS)
+            evaluate_arms(easy, tmp_path, OPTIONS)
 
 
 def test_from_the_command_line(easy, tmp_path):

@@ -112,7 +112,7 @@ class TestReport:
 
 class TestRefused:
     def test_unknown_metric(self):
-        with pytest.raises(InputError, match=r"no metric 'kappa'; there are balanced_accuracy, auroc"):
+        with pytest.raises(InputError, match=r"no metric 'kappa'; known are balanced_accuracy, auroc"):
             analyse(ROWS, CLASSES, baseline="plain", metric="kappa")
 
     def test_unknown_baseline(self):

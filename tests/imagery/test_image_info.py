@@ -10,7 +10,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.exif import read_exif
-from spurgekit.imagery.image_info import Blocks, Bounds, describe, format_info
+from spurgekit.imagery.image_info import Blocks, Bounds, format_info, read_image_info
 from tests.command import refuse, succeed
 from tests.imagery.photos import CAPE, photo
 
@@ -37,7 +37,7 @@ class TestMosaic:
     @pytest.fixture
     def info(self, tmp_path, make_tif):
         layout = {"tiled": True, "blockxsize": 32, "blockysize": 16, "compress": "deflate", "interleave": "pixel"}
-        return describe(make_tif(tmp_path / "site.tif", mosaic(), gsd=0.02, colours=RGBA, **layout))
+        return read_image_info(make_tif(tmp_path / "site.tif", mosaic(), gsd=0.02, colours=RGBA, **layout))
 
     def test_place_and_size(self, info):
         assert (info.width, info.height) == (40, 30)
@@ -86,7 +86,7 @@ class TestMosaic:
 
 class TestOtherImages:
     def test_strips(self, tmp_path, make_tif):
-        info = describe(make_tif(tmp_path / "a.tif", np.ones((3, 30, 40), np.uint8), blockysize=7))
+        info = read_image_info(make_tif(tmp_path / "a.tif", np.ones((3, 30, 40), np.uint8), blockysize=7))
         assert info.blocks == Blocks(width=40, height=7, tiled=False)
         assert dict(format_info(info))["stored as"].startswith("strips of 7 rows, not compressed")
         assert (info.validity, info.valid_share) == ("none", 1)
@@ -94,51 +94,51 @@ class TestOtherImages:
 
     def test_turned(self, tmp_path, make_tif):
         turned = Affine.translation(500_000, 5_000_000) @ Affine.rotation(12.5) @ Affine.scale(0.02, -0.02)
-        info = describe(make_tif(tmp_path / "a.tif", mosaic()[:3], transform=turned))
+        info = read_image_info(make_tif(tmp_path / "a.tif", mosaic()[:3], transform=turned))
         assert info.rotation_deg == pytest.approx(12.5)
         assert info.gsd_cm == pytest.approx(2)
         assert dict(format_info(info))["rotation"] == "12.50° counter-clockwise"
 
     def test_oblong_pixels(self, tmp_path, make_tif):
         oblong = Affine(0.02, 0, 500_000, 0, -0.08, 5_000_000)
-        info = describe(make_tif(tmp_path / "a.tif", mosaic()[:3], transform=oblong))
+        info = read_image_info(make_tif(tmp_path / "a.tif", mosaic()[:3], transform=oblong))
         assert dict(format_info(info))["GSD"] == "4.00 cm (pixels of 2.00 x 8.00 cm)"
 
     def test_feet(self, tmp_path, make_tif):
         feet = Affine(0.1, 0, 1_500_000, 0, -0.1, 500_000)
-        info = describe(make_tif(tmp_path / "a.tif", mosaic()[:3], crs="EPSG:2256", transform=feet))
+        info = read_image_info(make_tif(tmp_path / "a.tif", mosaic()[:3], crs="EPSG:2256", transform=feet))
         assert info.pixel_size == pytest.approx((0.1, 0.1))
         assert info.gsd_cm == pytest.approx(3.048)
         assert info.valid_area_m2 == pytest.approx(1200 * 0.03048**2)
 
     def test_degrees_have_no_gsd(self, tmp_path, make_tif):
         degrees = Affine(1e-7, 0, -111, 0, -1e-7, 46)
-        info = describe(make_tif(tmp_path / "a.tif", mosaic()[:3], crs="EPSG:4326", transform=degrees))
+        info = read_image_info(make_tif(tmp_path / "a.tif", mosaic()[:3], crs="EPSG:4326", transform=degrees))
         assert (info.gsd_cm, info.pixel_size_m, info.valid_area_m2) == (None, None, None)
-        assert "pass --crs EPSG:32612" in info.gsd_unknown_because
+        assert "pass `crs=EPSG:32612`" in info.gsd_unknown_because
         assert info.lonlat == Bounds(left=-111, bottom=46 - 30e-7, right=-111 + 40e-7, top=46)
         assert dict(format_info(info))["GSD"].startswith("unknown: the image is in EPSG:4326, whose unit is the degree")
 
     def test_metres_that_call_themselves_degrees(self, tmp_path, make_tif):
-        info = describe(make_tif(tmp_path / "a.tif", mosaic()[:3], crs="EPSG:4326"))
+        info = read_image_info(make_tif(tmp_path / "a.tif", mosaic()[:3], crs="EPSG:4326"))
         assert info.lonlat is None
         assert "says that it is in EPSG:4326, but its centre" in info.gsd_unknown_because
 
     def test_no_crs_but_a_place(self, tmp_path, make_tif):
-        info = describe(make_tif(tmp_path / "a.tif", mosaic()[:3], crs=None))
+        info = read_image_info(make_tif(tmp_path / "a.tif", mosaic()[:3], crs=None))
         assert (info.crs, info.gsd_cm, info.lonlat) == (None, None, None)
         assert info.extent.left == 500_000
         assert dict(format_info(info))["CRS"] == "none"
 
     def test_local_crs(self, tmp_path, make_tif):
-        info = describe(make_tif(tmp_path / "a.tif", mosaic()[:3], crs='LOCAL_CS["my field",UNIT["metre",1]]'))
+        info = read_image_info(make_tif(tmp_path / "a.tif", mosaic()[:3], crs='LOCAL_CS["my field",UNIT["metre",1]]'))
         assert (info.crs, info.lonlat) == ("my field", None)
         assert info.gsd_cm == pytest.approx(1)
 
     def test_nodata_that_json_has_no_number_for(self, tmp_path, make_tif):
         array = np.ones((1, 4, 5), np.float32)
         array[0, 0] = np.nan
-        info = describe(make_tif(tmp_path / "a.tif", array, nodata=np.nan))
+        info = read_image_info(make_tif(tmp_path / "a.tif", array, nodata=np.nan))
         assert as_json(info)["nodata"] == "nan"
         assert info.valid_share == 0.75
         assert dict(format_info(info))["nodata"] == "nan"
@@ -147,11 +147,11 @@ class TestOtherImages:
         mask = np.zeros((30, 40), bool)
         mask[:15] = True
         path = make_tif(tmp_path / "a.tif", mosaic()[:3], mask=mask)
-        assert (describe(path).validity, describe(path).valid_share) == ("internal mask", 0.5)
+        assert (read_image_info(path).validity, read_image_info(path).valid_share) == ("internal mask", 0.5)
         path = make_tif(tmp_path / "b.tif", mosaic()[:3])
         with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as file:
             file.write_mask(mask)
-        assert (describe(path).validity, describe(path).valid_share) == ("mask file", 0.5)
+        assert (read_image_info(path).validity, read_image_info(path).valid_share) == ("mask file", 0.5)
 
     def test_pieces_of_whole_blocks_cover_the_image_once(self, tmp_path, make_tif, monkeypatch):
         monkeypatch.setattr(
@@ -159,13 +159,13 @@ class TestOtherImages:
         )  # pieces of two tiles; the image is 2 x 2 of them
         tiles = {"tiled": True, "blockxsize": 32, "blockysize": 16}
         path = make_tif(tmp_path / "a.tif", mosaic(), colours=RGBA, **tiles)
-        assert describe(path).valid_px == 900
-        assert describe(make_tif(tmp_path / "b.tif", mosaic(), colours=RGBA)).valid_px == 900
+        assert read_image_info(path).valid_px == 900
+        assert read_image_info(make_tif(tmp_path / "b.tif", mosaic(), colours=RGBA)).valid_px == 900
 
     def test_progress_is_told_of_every_piece(self, tmp_path, make_tif, monkeypatch):
         monkeypatch.setattr("spurgekit.imagery.image_info.READ_PX", 40 * 10)
         told = Told()
-        describe(make_tif(tmp_path / "a.tif", mosaic()[:3], blockysize=10), progress=told)
+        read_image_info(make_tif(tmp_path / "a.tif", mosaic()[:3], blockysize=10), progress=told)
         assert (told.total, told.done) == (3, 3)
 
 
@@ -192,29 +192,29 @@ class Told:
 
 class TestNotes:
     def test_a_large_mosaic_in_strips_without_overviews(self, tmp_path, make_tif):
-        info = describe(make_tif(tmp_path / "a.tif", np.ones((1, 4, 5000), np.uint8)))
+        info = read_image_info(make_tif(tmp_path / "a.tif", np.ones((1, 4, 5000), np.uint8)))
         assert [note.partition(",")[0] for note in info.notes] == ["stored in strips", "no overviews"]
         assert format_info(info)[-1] == ("note", info.notes[1])
 
     def test_a_small_one_needs_neither(self, tmp_path, make_tif):
-        assert describe(make_tif(tmp_path / "a.tif", mosaic()[:3])).notes == ()
+        assert read_image_info(make_tif(tmp_path / "a.tif", mosaic()[:3])).notes == ()
 
     def test_alpha_by_guess(self, tmp_path, make_tif):
-        info = describe(make_tif(tmp_path / "a.tif", mosaic(), colours=(*RGBA[:3], "undefined"), photometric="RGB"))
+        info = read_image_info(make_tif(tmp_path / "a.tif", mosaic(), colours=(*RGBA[:3], "undefined"), photometric="RGB"))
         assert "read as alpha" in info.notes[0]
         assert not info.bands[3].is_read
 
     def test_nothing_valid(self, tmp_path, make_tif):
-        info = describe(make_tif(tmp_path / "a.tif", np.zeros((1, 3, 3), np.uint8), nodata=0))
+        info = read_image_info(make_tif(tmp_path / "a.tif", np.zeros((1, 3, 3), np.uint8), nodata=0))
         assert (info.valid_px, info.notes) == (0, ("no pixel is valid",))
 
     def test_palette(self, tmp_path):
         Image.new("P", (4, 3)).save(tmp_path / "a.png")
-        assert "palette indexes" in describe(tmp_path / "a.png").notes[0]
+        assert "palette indexes" in read_image_info(tmp_path / "a.png").notes[0]
 
     def test_mirrored(self, tmp_path, make_tif):
         path = make_tif(tmp_path / "a.tif", mosaic()[:3], transform=Affine(0.01, 0, 500_000, 0, 0.01, 5_000_000))
-        assert describe(path).notes == ("mirrored: rows run from south to north",)
+        assert read_image_info(path).notes == ("mirrored: rows run from south to north",)
 
 
 class TestPhotos:
@@ -229,7 +229,7 @@ class TestPhotos:
             "FNumber": IFDRational(56, 10),
             "ISOSpeedRatings": 100,
         }
-        info = describe(photo(tmp_path / name, base=base, camera=camera, gps=CAPE))
+        info = read_image_info(photo(tmp_path / name, base=base, camera=camera, gps=CAPE))
         exif = info.exif
         assert (exif.make, exif.model, exif.orientation) == ("DJI", "FC6310", 6)
         assert exif.taken == "2023-06-23T16:33:27-06:00"
@@ -250,12 +250,12 @@ class TestPhotos:
 
     def test_no_exif(self, tmp_path):
         Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg")
-        info = describe(tmp_path / "a.jpg")
+        info = read_image_info(tmp_path / "a.jpg")
         assert info.exif is None
         assert (info.crs, info.extent, info.pixel_size, info.compression) == (None, None, None, "jpeg")
 
     def test_a_camera_without_gps(self, tmp_path):
-        exif = describe(photo(tmp_path / "a.jpg", base={"Make": "Canon", "Model": "Canon EOS"})).exif
+        exif = read_image_info(photo(tmp_path / "a.jpg", base={"Make": "Canon", "Model": "Canon EOS"})).exif
         assert exif.model_dump(exclude_none=True) == {"make": "Canon", "model": "Canon EOS", "has_maker_note": False}
 
     @pytest.mark.parametrize(
@@ -285,18 +285,18 @@ class TestPhotos:
         start = raw.index(b"Exif\0\0") + 14
         raw[start : start + 40] = b"\xff" * 40
         path.write_bytes(raw)
-        assert describe(path).valid_share == 1
+        assert read_image_info(path).valid_share == 1
 
 
 class TestBadFiles:
     def test_missing(self, tmp_path):
         with pytest.raises(ImageryError, match=r"nowhere\.tif: no such file"):
-            describe(tmp_path / "nowhere.tif")
+            read_image_info(tmp_path / "nowhere.tif")
 
     def test_a_text(self, tmp_path):
         (tmp_path / "site.tif").write_text("hello")
         with pytest.raises(ImageryError, match=r"site\.tif is not an image that GDAL can read"):
-            describe(tmp_path / "site.tif")
+            read_image_info(tmp_path / "site.tif")
 
     @pytest.mark.parametrize("name", ["cut.tif", "cut.jpg", "cut.png"])
     def test_cut_off(self, tmp_path, make_tif, name):
@@ -308,7 +308,7 @@ class TestBadFiles:
             Image.fromarray(np.moveaxis(noise, 0, -1)).save(path)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         with pytest.raises(ImageryError) as caught:
-            describe(path)
+            read_image_info(path)
         message = str(caught.value)
         assert message.startswith(str(path))
         assert "cut off" in message
@@ -317,7 +317,7 @@ class TestBadFiles:
 
 class TestRealFiles:
     def test_a_dune_from_a_kite(self, data):
-        info = describe(data / "copr" / "site.tif")
+        info = read_image_info(data / "copr" / "site.tif")
         lines = dict(format_info(info))
         assert lines["size"] == "5400 x 5200 px (54.0 x 52.0 m)"
         assert lines["GSD"] == "1.00 cm"
@@ -335,7 +335,7 @@ class TestRealFiles:
         assert "a ground sample distance of -1.0 m cannot be" in refuse("info", photo, "--image-gsd", -1)
 
     def test_a_drone_frame(self, data):
-        info = describe(data / "brighton" / "DJI_0030.JPG")
+        info = read_image_info(data / "brighton" / "DJI_0030.JPG")
         assert (info.width, info.height, info.crs) == (4000, 2250, "EPSG:32615")
         assert info.gsd_cm == pytest.approx(1.71, abs=0.01)
         lines = dict(format_info(info))
@@ -355,13 +355,13 @@ class TestRealFiles:
         as_json(info)
 
     def test_a_kite_photo_without_gps(self, data):
-        info = describe(data / "copr" / "photos" / "IMG_0031.jpg")
+        info = read_image_info(data / "copr" / "photos" / "IMG_0031.jpg")
         assert info.exif.position is None
         assert dict(format_info(info))["camera"] == "Canon EOS DIGITAL REBEL XSi, 30 mm, f/11, 1/100 s, ISO 200"
 
     @pytest.mark.parametrize("name", ["615.tif", "rgb.tif", "rgb_uint16.tif", "gray.tif"])
     def test_every_kind_of_orthomosaic(self, data, name):
-        info = describe(data / "orthos" / "plantcv" / name)
+        info = read_image_info(data / "orthos" / "plantcv" / name)
         assert 0 < info.valid_share < 1
         assert (info.gsd_cm is None) == (name == "rgb_uint16.tif")
         as_json(info)
@@ -372,4 +372,4 @@ class TestRealFiles:
         with path.open("r+b") as file:
             file.truncate(2_000_000)
         with pytest.raises(ImageryError, match=r"DJI_0030\.JPG: rows \d+ to \d+ cannot be decoded"):
-            describe(path)
+            read_image_info(path)

@@ -13,7 +13,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from spurgekit.errors import ImageryError
 from spurgekit.imagery import Window, open_raster
-from spurgekit.imagery.image_info import describe, format_info
+from spurgekit.imagery.image_info import format_info, read_image_info
 from spurgekit.imagery.nadir_frame import FramePose, frame_grid, place_photo
 from tests.benchmarks.bench_frames import disagreement_m, load, match
 from tests.imagery.photos import DRONE, MERIDIAN, XMP, frame, insert, packet, photo
@@ -258,7 +258,7 @@ class TestGivenGsd:
 
     def test_not_for_an_image_that_is_georeferenced(self, tmp_path, make_tif):
         path = make_tif(tmp_path / "a.tif", np.zeros((1, 2, 2), np.uint8))
-        with pytest.raises(ImageryError, match=r"a\.tif is georeferenced, so --image-gsd cannot say"):
+        with pytest.raises(ImageryError, match=r"a\.tif is georeferenced, so `image_gsd_m` cannot say"):
             open_raster(path, image_gsd_m=0.5)
 
     def test_a_gsd_that_cannot_be(self, tmp_path):
@@ -318,7 +318,7 @@ class TestTurned:
         assert pixels[0, 12:].max() < 40
 
     def test_it_is_described_as_it_is_read(self, path):
-        info = describe(path)
+        info = read_image_info(path)
         assert (info.width, info.height, info.valid_px) == (30, 40, 1200)
         assert (info.blocks.width, info.blocks.height, info.blocks.tiled) == (40, 1, False)
         assert dict(format_info(info))["height"] == "40.0 m above the take-off point, by XMP"

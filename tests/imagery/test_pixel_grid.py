@@ -149,10 +149,10 @@ class TestGroundSampleDistance:
     @pytest.mark.parametrize(
         ("crs", "transform", "message"),
         [
-            (None, NORTH_UP, "has no CRS; pass --crs"),
-            (4326, Affine(1e-7, 0, -111, 0, -1e-7, 46), r"unit is the degree .* pass --crs EPSG:32612"),
-            (4326, Affine(1e-7, 0, 132.9, 0, -1e-7, -12.6), "pass --crs EPSG:32753"),  # south of the equator
-            (3857, Affine(0.01, 0, -12_356_463, 0, -0.01, 5_780_349), r"stretches lengths by 1\.4\d here; pass --crs EPSG:326"),
+            (None, NORTH_UP, "has no CRS; pass `crs`"),
+            (4326, Affine(1e-7, 0, -111, 0, -1e-7, 46), r"unit is the degree .* pass `crs=EPSG:32612`"),
+            (4326, Affine(1e-7, 0, 132.9, 0, -1e-7, -12.6), "pass `crs=EPSG:32753`"),  # south of the equator
+            (3857, Affine(0.01, 0, -12_356_463, 0, -0.01, 5_780_349), r"stretches lengths by 1\.4\d here; pass `crs=EPSG:326"),
             (4978, NORTH_UP, "earth's centre"),
             (4326, NORTH_UP, r"says that it is in EPSG:4326, but its centre \(500002, 4999998\.5\) cannot be in that"),
             (32612, Affine(0.01, 0, 1e12, 0, -0.01, 1e12), "says that it is in EPSG:32612, but its centre"),

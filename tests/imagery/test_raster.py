@@ -206,7 +206,7 @@ class TestKinds:
 
     @pytest.mark.parametrize("band", [0, 2, -1])
     def test_a_band_that_is_not_there(self, tmp_path, make_tif, band):
-        with pytest.raises(ImageryError, match=rf"a\.tif has bands 1 to 1, not {band}; change --bands"):
+        with pytest.raises(ImageryError, match=rf"a\.tif has bands 1 to 1, not {band}; change `bands`"):
             open_raster(make_tif(tmp_path / "a.tif", STEPS), bands=[band])
 
     def test_a_frame_has_no_place(self, tmp_path):
@@ -298,7 +298,7 @@ class TestResampling:
             open_raster(make_tif(tmp_path / "a.tif", STEPS), gsd_m=gsd_m)
 
     def test_metres_mean_nothing_without_a_crs(self, tmp_path, make_tif):
-        with pytest.raises(ImageryError, match=r"a\.tif has no CRS; pass --crs"):
+        with pytest.raises(ImageryError, match=r"a\.tif has no CRS; pass `crs`"):
             open_raster(make_tif(tmp_path / "a.tif", STEPS, crs=None), gsd_m=0.02)
 
 
@@ -369,7 +369,7 @@ class TestReferenceSystems:
     )
     def test_what_cannot_be_reprojected_says_so(self, tmp_path, make_tif, crs, corner, wanted):
         path = make_tif(tmp_path / "a.tif", STEPS, crs=crs, transform=Affine(0.01, 0, corner, 0, -0.01, corner))
-        with pytest.raises(ImageryError, match=r"a\.tif says that it is in .* cannot be brought to .* pass another --crs"):
+        with pytest.raises(ImageryError, match=r"a\.tif says that it is in .* cannot be brought to .* pass another `crs`"):
             open_raster(path, crs=wanted)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from spurgekit.classify import ModelInfo, TileClassifier
 from spurgekit.classify.model_info import HeldOut
 from spurgekit.classify.tile_reader import DType
+from spurgekit.dataset.split_info import SplitInfo
 
 SLOPE = 0.05
 
@@ -46,6 +47,6 @@ def brightness_model(
         mean=(0.0,) * bands,
         std=(1.0 if dtype == "uint8" else 255.0,) * bands,
         training_counts={"dark": 1, "bright": 1},
-        held_out=HeldOut(balanced_accuracy=1, confusion_matrix=confusion, split={}),
+        held_out=HeldOut(balanced_accuracy=1, confusion_matrix=confusion, split=SplitInfo(by="site")),
     )
     return TileClassifier(info, Brightness(), torch.device("cpu"))

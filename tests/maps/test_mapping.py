@@ -10,7 +10,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from spurgekit.errors import InputError, OutputExistsError
 from spurgekit.imagery import PixelGrid
-from spurgekit.maps import MapOptions, make_map
+from spurgekit.maps import MapOptions, map_site
 from tests.chain import CLASSES, COLUMNS, ROWS, TILE_PX, is_weed
 from tests.maps.brightness import brightness_model, p_bright
 
@@ -36,7 +36,7 @@ class TestFolder:
     def made(self, tmp_path, make_tif):
         site = make_tif(tmp_path / "site.tif", fields(), colours=RGBA)
         confusion = ((80, 20), (10, 90))
-        return make_map(site, brightness_model(4, bands=3, confusion=confusion), tmp_path / "map")
+        return map_site(site, brightness_model(4, bands=3, confusion=confusion), tmp_path / "map")
 
     def test_files(self, made):
         names = {"presence.tif", "presence.qml", "presence.gpkg", "presence.png", "summary.json", "provenance.json"}
@@ -89,7 +89,7 @@ class TestFolder:
 class TestGeometry:
     def test_a_cell_lies_where_its_tile_lay(self, chain, tmp_path):
         """The drawn site, mapped with the model that was trained on its tiles: two columns of sand, two of weed."""
-        made = make_map(chain.site, chain.model, tmp_path / "map")
+        made = map_site(chain.site, chain.model, tmp_path / "map")
         profile, bands, _ = read(made.folder / "presence.tif")
         tiles = gpd.read_parquet(chain.tiles / "tiles.parquet")
         cells = PixelGrid(profile["width"], profile["height"], profile["transform"], profile["crs"])
@@ -108,7 +108,7 @@ class TestGeometry:
     def test_a_turned_site_gives_a_turned_map(self, tmp_path, make_tif):
         turned = Affine.translation(500_000, 5_000_000) @ Affine.rotation(30) @ Affine.scale(0.01, -0.01)
         site = make_tif(tmp_path / "site.tif", fields(), transform=turned, colours=RGBA)
-        made = make_map(site, brightness_model(4, bands=3), tmp_path / "map")
+        made = map_site(site, brightness_model(4, bands=3), tmp_path / "map")
         profile, bands, _ = read(made.folder / "presence.tif")
         assert profile["transform"].almost_equals(turned @ Affine.scale(4), 1e-9)
         assert bands[1][MEANS > 0] == pytest.approx(p_bright(MEANS[MEANS > 0]), abs=1e-5)
@@ -121,14 +121,14 @@ class TestGeometry:
 
     def test_resampled_to_the_ground_size_that_the_model_knows(self, tmp_path, make_tif):
         site = make_tif(tmp_path / "site.tif", fields(), gsd=0.005, colours=RGBA)  # tiles of 2 px at 1 cm are fields of 4 px
-        made = make_map(site, brightness_model(2, bands=3), tmp_path / "map")
+        made = map_site(site, brightness_model(2, bands=3), tmp_path / "map")
         profile, bands, _ = read(made.folder / "presence.tif")
         assert profile["transform"].almost_equals(Affine(0.02, 0, 500_000, 0, -0.02, 5_000_000), 1e-9)
         assert bands[1][MEANS > 0] == pytest.approx(p_bright(MEANS[MEANS > 0]), abs=1e-3)
 
     def test_a_stride_makes_cells_smaller_than_tiles(self, tmp_path, make_tif):
         site = make_tif(tmp_path / "site.tif", np.full((3, 8, 12), 140, np.uint8))
-        made = make_map(site, brightness_model(4, bands=3), tmp_path / "map", MapOptions(stride_px=2))
+        made = map_site(site, brightness_model(4, bands=3), tmp_path / "map", MapOptions(stride_px=2))
         profile, bands, _ = read(made.folder / "presence.tif")
         assert bands[1] == pytest.approx(np.full((4, 6), p_bright(140)), abs=1e-5)
         assert made.cell_m == pytest.approx(0.02)
@@ -145,7 +145,7 @@ class TestOtherBands:
         # The bands differ, and their mean is that of the field.
         image = np.where(bright > 0, bright + np.array([-10, -5, 0, 5, 10])[:, None, None], nodata).astype(dtype)
         site = make_tif(tmp_path / "site.tif", image, nodata=nodata)
-        made = make_map(site, brightness_model(4, bands=5, dtype=dtype), tmp_path / "map")
+        made = map_site(site, brightness_model(4, bands=5, dtype=dtype), tmp_path / "map")
         profile, bands, _ = read(made.folder / "presence.tif")
         assert profile["transform"] == Affine(0.04, 0, 500_000, 0, -0.04, 5_000_000)
         seen = MEANS > 0
@@ -160,7 +160,7 @@ class TestOtherBands:
         image = np.full((2, 8, 8), 140, np.float32)
         image[:, :3, :3] = -10_000
         site = make_tif(tmp_path / "site.tif", image, gsd=0.005, nodata=-10_000)
-        made = make_map(site, brightness_model(2, bands=2, dtype="float32"), tmp_path / "map", MapOptions(min_valid=0.25))
+        made = map_site(site, brightness_model(2, bands=2, dtype="float32"), tmp_path / "map", MapOptions(min_valid=0.25))
         _, bands, _ = read(made.folder / "presence.tif")
         assert bands[1] == pytest.approx(np.full((2, 2), p_bright(140)), abs=1e-5)
 
@@ -170,14 +170,14 @@ class TestProvenance:
     def test_names_image_and_model(self, chain, tmp_path, loaded):
         from spurgekit.classify import load_model
 
-        made = make_map(chain.site, load_model(chain.model, "cpu") if loaded else chain.model, tmp_path / "map")
+        made = map_site(chain.site, load_model(chain.model, "cpu") if loaded else chain.model, tmp_path / "map")
         record = json.loads((made.folder / "provenance.json").read_text())
         assert list(record["inputs"]) == [str(chain.site), str(chain.model)]
         assert record["parameters"]["min_valid"] == 0.5
 
     def test_once_more_gives_the_same_raster(self, chain, tmp_path):
         for name in "ab":
-            make_map(chain.site, chain.model, tmp_path / name, MapOptions(batch_size=64))
+            map_site(chain.site, chain.model, tmp_path / name, MapOptions(batch_size=64))
         for name in ("presence.tif", "summary.json", "presence.png"):
             assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
@@ -185,7 +185,7 @@ class TestProvenance:
 class TestWhatCannotBeMapped:
     def refused(self, tmp_path, site, match, error=InputError, options=DEFAULT):
         with pytest.raises(error, match=match) as caught:
-            make_map(site, brightness_model(4, bands=3), tmp_path / "map", options)
+            map_site(site, brightness_model(4, bands=3), tmp_path / "map", options)
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "map").exists()
         assert not list(tmp_path.glob(".*"))
@@ -208,12 +208,12 @@ class TestWhatCannotBeMapped:
         with pytest.raises(
             InputError, match=rf"site\.tif has 3 bands of {dtype}, the model reads 3 of float32; choose them with"
         ):
-            make_map(site, brightness_model(4, bands=3, dtype="float32"), tmp_path / "map")
+            map_site(site, brightness_model(4, bands=3, dtype="float32"), tmp_path / "map")
 
     def test_but_bands_can_be_chosen(self, tmp_path, make_tif):
         pixels = np.stack([np.full((4, 4), value, np.uint8) for value in (1, 30, 90, 240, 7)])
         site = make_tif(tmp_path / "site.tif", pixels)
-        made = make_map(site, brightness_model(4, bands=3), tmp_path / "map", MapOptions(bands=(2, 3, 4)))
+        made = map_site(site, brightness_model(4, bands=3), tmp_path / "map", MapOptions(bands=(2, 3, 4)))
         assert read(made.folder / "presence.tif")[1][1, 0, 0] == pytest.approx(p_bright(120), abs=1e-5)
 
     def test_an_odd_stride(self, tmp_path, make_tif):
@@ -223,13 +223,13 @@ class TestWhatCannotBeMapped:
     def test_an_existing_folder(self, tmp_path, make_tif):
         site = make_tif(tmp_path / "site.tif", fields(), colours=RGBA)
         model = brightness_model(4, bands=3)
-        make_map(site, model, tmp_path / "map")
-        with pytest.raises(OutputExistsError, match="exists already; pass --overwrite"):
-            make_map(site, model, tmp_path / "map")
-        make_map(site, model, tmp_path / "map", overwrite=True)
+        map_site(site, model, tmp_path / "map")
+        with pytest.raises(OutputExistsError, match="exists already; pass `overwrite`"):
+            map_site(site, model, tmp_path / "map")
+        map_site(site, model, tmp_path / "map", overwrite=True)
 
     @pytest.mark.parametrize(
-        ("changed", "says"), [({"min_valid": 1.5}, "--min-valid 1.5"), ({"batch_size": 0}, "--batch-size 0")]
+        ("changed", "says"), [({"min_valid": 1.5}, "`min_valid=1.5`"), ({"batch_size": 0}, "`batch_size=0`")]
     )
     def test_options_that_cannot_be(self, changed, says):
         with pytest.raises(InputError, match=says):

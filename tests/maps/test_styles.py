@@ -41,7 +41,7 @@ def test_qgis_finds_the_style_in_the_geopackage(geopackage):
 
 
 def test_of_the_raster(tmp_path):
-    write_raster_style(tmp_path / "presence.qml")
+    write_raster_style(tmp_path / "presence.qml", band=2)
     renderer = ET.parse(tmp_path / "presence.qml").getroot().find("pipe/rasterrenderer")
     assert renderer.get("band") == "2"  # the first is the background's
     items = [(float(item.get("value")), int(item.get("alpha"))) for item in renderer.iter("item")]

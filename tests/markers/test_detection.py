@@ -8,7 +8,7 @@ import pytest
 from spurgekit.errors import ImageryError, InputError
 from spurgekit.imagery import open_raster
 from spurgekit.markers.detection import PIECE_PX, find_markers
-from spurgekit.markers.families import make_detector
+from spurgekit.markers.families import FAMILIES
 from spurgekit.markers.marker import Marker
 from tests.markers.test_target_detector import GSD_M, ground, paint
 
@@ -48,7 +48,7 @@ def test_every_type_of_image_is_searched(make_tif, tmp_path, kind):
     else:
         pixels = pixels[:1]
     with open_raster(make_tif(tmp_path / "s.tif", np.ascontiguousarray(pixels), gsd=GSD_M)) as raster:
-        (found,) = find_markers(raster, make_detector("cross", 24 * GSD_M))
+        (found,) = find_markers(raster, FAMILIES["cross"].detector(24 * GSD_M))
     assert np.hypot(found.col - 150.25, found.row - 140.5) < 0.3
 
 
@@ -64,7 +64,7 @@ def test_markers_too_small_to_tell_are_refused_in_one_line(make_tif, tmp_path):
         open_raster(make_tif(tmp_path / "s.tif", np.zeros((1, 50, 50), np.uint8), gsd=0.1)) as raster,
         pytest.raises(InputError, match=r"at 10\.00 cm a pixel, markers of 0\.45 m are 4\.5 px across, fewer than the 8"),
     ):
-        find_markers(raster, make_detector("cross", 0.45))
+        find_markers(raster, FAMILIES["cross"].detector(0.45))
 
 
 def test_an_image_that_does_not_measure_the_ground_is_refused(make_tif, tmp_path):
@@ -72,4 +72,4 @@ def test_an_image_that_does_not_measure_the_ground_is_refused(make_tif, tmp_path
         open_raster(make_tif(tmp_path / "s.tif", np.zeros((1, 50, 50), np.uint8), gsd=GSD_M, crs=None)) as raster,
         pytest.raises(ImageryError, match="has no CRS"),
     ):
-        find_markers(raster, make_detector("cross", 0.45))
+        find_markers(raster, FAMILIES["cross"].detector(0.45))

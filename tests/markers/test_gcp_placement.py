@@ -17,7 +17,6 @@ from spurgekit.markers import gcp_placement, marker_list
 from spurgekit.markers.detection import find_markers
 from spurgekit.markers.gcp_list import read_gcp_list
 from spurgekit.markers.gcp_placement import read_control
-from spurgekit.plots import PlotProtocol
 from spurgekit.simulate import SurveyOptions, simulate_survey
 from spurgekit.tiles import site_plots
 from tests.command import refuse, succeed
@@ -32,9 +31,7 @@ PLACES = [(60.5, 80.25), (330.0, 70.5), (200.25, 210.5), (90.0, 320.75), (340.5,
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory):
     """A frame of four plots of 5 m and nine crosses from 22 m up, which hardly tilts, so that an affine map serves it."""
-    options = SurveyOptions(
-        protocol=PlotProtocol(rows=2, columns=2, size_m=5), frame_px=1200, gsd_m=0.02, tilt_deg=0.3, warp_m=0, seed=3
-    )
+    options = SurveyOptions(rows=2, columns=2, size_m=5, frame_px=1200, gsd_m=0.02, tilt_deg=0.3, warp_m=0, seed=3)
     return simulate_survey(tmp_path_factory.mktemp("control") / "s", options)
 
 

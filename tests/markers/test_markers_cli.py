@@ -56,10 +56,10 @@ def test_lists_in_other_formats_say_the_same(site, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        (("--family", "star"), "no family of markers is called 'star'"),
+        (("--family", "star"), "there is no family of markers 'star'"),
         (("--out", "m.shp"), "a list of markers ends in .gpkg, .geojson, .csv, .json or .txt"),
         (("--marker-size", "0.05"), "are 5.0 px across, fewer than the 8"),
-        (("--marker-size", "-1"), "a marker of -1.0 m cannot be"),
+        (("--marker-size", "-1"), "--marker-size -1.0 is not a size"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(site, tmp_path, monkeypatch, changed, said):

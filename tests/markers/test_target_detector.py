@@ -9,12 +9,11 @@ import pytest
 from spurgekit.errors import InputError
 from spurgekit.imagery import open_raster
 from spurgekit.markers.detection import find_markers
-from spurgekit.markers.families import FAMILY_NAMES, make_detector
-from spurgekit.markers.template import TARGETS, TEMPLATES
+from spurgekit.markers.families import FAMILIES
 from spurgekit.simulate.painted_markers import PaintedMarker, paint_marker
 
 GSD_M = 0.01
-FAMILIES = (*TARGETS, "aruco-4x4-50", "apriltag-36h11")
+PAINTED = ("cross", "dark-cross", "checker", "bullseye", "panel", "disc", "aruco-4x4-50", "apriltag-36h11")
 
 
 def ground(side_px=240, seed=0):
@@ -30,10 +29,10 @@ def paint(rgb, family, col, row, size_px, angle_deg=0.0, **how):
 
 def detect(rgb, family, size_px, valid=None, **how):
     valid = np.ones(rgb.shape[:2], bool) if valid is None else valid
-    return make_detector(family, size_px * GSD_M, **how)(rgb, valid, GSD_M)
+    return FAMILIES[family].detector(size_px * GSD_M, **how)(rgb, valid, GSD_M)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", PAINTED)
 @pytest.mark.parametrize(("size_px", "angle_deg"), [(14, 10), (22, 37), (34, 80)])
 def test_a_marker_of_any_family_size_and_turn_is_found_where_it_is(family, size_px, angle_deg):
     rgb = ground()
@@ -45,7 +44,7 @@ def test_a_marker_of_any_family_size_and_turn_is_found_where_it_is(family, size_
     assert found[0].size_m == pytest.approx(size_px * GSD_M, rel=0.08)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", PAINTED)
 def test_ground_without_markers_holds_none(family):
     assert [marker for marker in detect(ground(600), family, 20) if marker.score > 0.5] == []
 
@@ -102,10 +101,10 @@ def test_codes_that_were_not_laid_out_are_dropped():
     assert [marker.id for marker in detect(rgb, "aruco-4x4-50", 36, ids=(4, 5))] == [4]
 
 
-@pytest.mark.parametrize("family", TEMPLATES)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_templates_share_every_place_between_their_levels(family):
     u, v = np.meshgrid(np.linspace(-1, 1, 41, dtype=np.float32), np.linspace(-1, 1, 41, dtype=np.float32))
-    cover = np.stack(TEMPLATES[family].cover(u, v, 0.1))
+    cover = np.stack(FAMILIES[family].template().cover(u, v, 0.1))
     assert cover.min() >= 0
     np.testing.assert_allclose(cover.sum(axis=0), 1, atol=1e-6)
 
@@ -113,21 +112,21 @@ def test_templates_share_every_place_between_their_levels(family):
 @pytest.mark.parametrize(
     ("family", "how", "said"),
     [
-        ("star", {}, "no family of markers is called 'star'"),
+        ("star", {}, "there is no family of markers 'star'"),
         ("cross", {"ids": (1, 2)}, "carry no codes"),
-        ("cross", {"color": (1, 2, 3)}, "--marker-color goes with panel and disc"),
+        ("cross", {"color": (1, 2, 3)}, "`marker_color` goes with panel and disc"),
         ("aruco-4x4-50", {"color": (1, 2, 3)}, "black and white"),
         ("disc", {"color": (1, 2, 300)}, "from 0 to 255"),
     ],
 )
 def test_what_a_family_has_no_use_for_is_refused(family, how, said):
     with pytest.raises(InputError, match=said):
-        make_detector(family, 0.45, **how)
+        FAMILIES[family].detector(0.45, **how)
 
 
 def test_every_family_has_a_detector():
-    assert {"cross", "checker", "bullseye", "panel", "disc", "aruco-4x4-50", "apriltag-36h11"} <= set(FAMILY_NAMES)
-    assert [make_detector(name, 0.5).family for name in FAMILY_NAMES] == list(FAMILY_NAMES)
+    assert {"cross", "checker", "bullseye", "panel", "disc", "aruco-4x4-50", "apriltag-36h11"} <= set(FAMILIES)
+    assert [FAMILIES[name].detector(0.5).family for name in FAMILIES] == list(FAMILIES)
 
 
 # -- real targets -----------------------------------------------------------------------------------------------------
@@ -136,7 +135,7 @@ def test_every_family_has_a_detector():
 def test_the_ten_targets_of_the_dune_are_found_and_nothing_else(data):
     truth = [f["properties"] for f in json.loads((data / "copr" / "markers.geojson").read_text())["features"]]
     with open_raster(data / "copr" / "site.tif") as raster:
-        markers = find_markers(raster, make_detector("cross", 0.45))
+        markers = find_markers(raster, FAMILIES["cross"].detector(0.45))
     assert len(markers) == len(truth) == 10
     assert min(marker.score for marker in markers) > 0.9
     errors = [min(np.hypot(m.col - t["col"], m.row - t["row"]) for m in markers) for t in truth]
@@ -150,7 +149,7 @@ def test_the_surveyed_targets_are_found_in_photos(data):
     rows = [line.split() for line in (data / "copr" / "gcp_list.txt").read_text().splitlines()[1:]]
     for name in ("IMG_0031.jpg", "IMG_0082.jpg"):
         with open_raster(data / "copr" / "photos" / name, image_gsd_m=0.0033) as raster:
-            markers = find_markers(raster, make_detector("cross", 0.45))
+            markers = find_markers(raster, FAMILIES["cross"].detector(0.45))
         truth = [(float(row[3]), float(row[4])) for row in rows if row[5] == name]
         assert len(markers) == len(truth) == 2
         assert all(min(np.hypot(m.col - col, m.row - row) for m in markers) < 6 for col, row in truth)
@@ -158,5 +157,5 @@ def test_the_surveyed_targets_are_found_in_photos(data):
 
 def test_the_checkerboard_of_the_savanna_is_found(data):
     with open_raster(data / "orthos" / "australia" / "australia.tif") as raster:
-        (marker,) = find_markers(raster, make_detector("checker", 0.5))
+        (marker,) = find_markers(raster, FAMILIES["checker"].detector(0.5))
     assert np.hypot(marker.col - 623.2, marker.row - 659.8) < 1  # by eye

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from affine import Affine
@@ -80,7 +82,7 @@ class TestPlots:
         assert found.plots[0].corners[0] == pytest.approx((2_000_030.0, 499_800 + 30 / 0.3048), abs=1e-4)
 
     def test_ids_of_markers_are_looked_at(self):
-        coded = SITE.model_copy(update={"marker_ids": tuple(range(16))})
+        coded = replace(SITE, marker_ids=tuple(range(16)))
         upside_down = SOUTH_WEST + 30 - SITE.nodes_m
         found = locate_plots(grid(), markers_at(grid(), upside_down, ids=range(16)), coded)
         assert found.plots[0].corners[0] == pytest.approx(tuple(at([30, 0])), abs=1e-6)

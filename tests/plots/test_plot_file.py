@@ -91,7 +91,7 @@ class TestCorners:
     def test_csv_with_easting_and_northing(self, tmp_path):
         path = tmp_path / "corners.csv"
         path.write_text("\n".join(["plot;easting;northing", *(f"1;{x};{y}" for x, y in SQUARE)]))
-        assert "pass --points-crs" in refusal(path)
+        assert "pass `declared_crs`" in refusal(path)
         (plot,) = read(path, declared_crs="EPSG:32612")
         assert plot.corners == tuple(SQUARE)
 

@@ -1,6 +1,6 @@
 import pytest
-from pydantic import ValidationError
 
+from spurgekit.errors import InputError
 from spurgekit.plots.plot import Plot
 from spurgekit.plots.protocol import PlotProtocol, plot_names
 
@@ -42,13 +42,17 @@ class TestPlotNodes:
 
 
 class TestWhatCannotBe:
-    @pytest.mark.parametrize("entry", [{"rows": 0}, {"columns": -1}, {"size_m": 0}, {"gaps_m": (-1, 0)}, {"plots": 9}])
+    @pytest.mark.parametrize("entry", [{"rows": 0}, {"columns": -1}, {"size_m": 0}, {"gaps_m": (-1, 0)}])
     def test_is_refused(self, entry):
-        with pytest.raises(ValidationError):
+        with pytest.raises(InputError):
             PlotProtocol(**entry)
 
+    def test_what_it_does_not_know_is_refused(self):
+        with pytest.raises(TypeError, match="plots"):
+            PlotProtocol(plots=9)
+
     def test_ids_for_other_than_all_nodes(self):
-        with pytest.raises(ValidationError, match="needs 4 numbers"):
+        with pytest.raises(InputError, match="needs 4 numbers"):
             PlotProtocol(rows=1, columns=1, marker_ids=(1, 2, 3))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from spurgekit.outputs import PROVENANCE
 from spurgekit.review import open_folder
-from spurgekit.tiles import TileOptions, make_tiles
+from spurgekit.tiles import TileOptions, tile_images
 from tests.dataset import add_columns
 from tests.review import COLUMNS, ROWS, SIDE_PX
 from tests.tiles import ramp
@@ -16,7 +16,7 @@ def drawn_dune(tmp_path_factory, make_tif):
     """A folder with ``dune.tif`` and ``tiles/`` of 5 x 6 tiles with labels, plots and confidences. To be read only."""
     folder = tmp_path_factory.mktemp("drawn")
     site = make_tif(folder / "dune.tif", ramp(3, ROWS * SIDE_PX, COLUMNS * SIDE_PX))
-    make_tiles([site], folder / "tiles", TileOptions(size_px=SIDE_PX, layout="grid"))
+    tile_images([site], folder / "tiles", TileOptions(size_px=SIDE_PX, layout="grid"))
     count = ROWS * COLUMNS
     add_columns(
         folder / "tiles",

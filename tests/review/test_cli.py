@@ -76,14 +76,14 @@ class TestRefused:
         assert line.endswith("); end what uses it, or pass another --port")
 
     def test_a_port_that_is_none(self):
-        assert "Invalid value for '--port'" in refuse("review", "tiles", "--port", 70_000)
+        assert "--port 70000 is none" in refuse("review", "tiles", "--port", 70_000)
 
     def test_a_folder_that_cannot_be_written_to(self, monkeypatch):
         monkeypatch.setattr("spurgekit.review.serve.os.access", lambda _, mode: mode != os.W_OK)
         assert "tiles cannot be written to, and decisions are kept in it; review a copy of it" in refuse("review", "tiles")
 
     def test_a_reviewer_without_a_name(self):
-        assert "a reviewer needs a name of up to 100 letters; pass --reviewer NAME" in refuse(
+        assert "a reviewer needs a name of up to 100 letters; pass it as --reviewer" in refuse(
             "review", "tiles", "--reviewer", " "
         )
 
@@ -125,7 +125,7 @@ class TestServer:
 
 
 def test_the_browser_is_opened(dune, monkeypatch):
-    from spurgekit.review import ServeOptions, open_folder, serve_review
+    from spurgekit.review import ReviewOptions, review_tiles
 
     class Ends:
         def __init__(self, _, started):
@@ -138,7 +138,7 @@ def test_the_browser_is_opened(dune, monkeypatch):
     opened, said = Queue(), []
     monkeypatch.setattr("spurgekit.review.serve.make_server", Ends)
     monkeypatch.setattr("spurgekit.review.serve.webbrowser.open", opened.put)
-    serve_review(open_folder(dune / "tiles"), ServeOptions(port=0), said.append)
+    review_tiles(dune / "tiles", ReviewOptions(port=0), say=said.append)
     assert opened.get(timeout=60) == said[-2]  # the link
     assert said[-1].startswith("0 decisions saved in ")
 

@@ -181,7 +181,7 @@ class TestRefused:
 
     def test_a_single_class(self, dune):
         add_columns(dune / "tiles", label="sand")
-        self.refused(dune / "tiles", "are all 'sand'; name the classes with --classes")
+        self.refused(dune / "tiles", "are all 'sand'; name the classes with `classes`")
 
     def test_a_class_named_twice(self, dune):
         self.refused(dune / "tiles", "name each class once", classes=["sand", "sand"])

@@ -8,7 +8,7 @@ from PIL import Image
 
 from spurgekit.review import open_folder
 from spurgekit.review.sitemap import draw_site_maps
-from spurgekit.tiles import TileOptions, make_tiles
+from spurgekit.tiles import TileOptions, tile_images
 from spurgekit.tiles.overview import WHOLE
 from tests.dataset import add_columns
 from tests.review import COLUMNS, ROWS, tile_id
@@ -55,7 +55,7 @@ def test_a_picture_that_does_not_serve(dune, spoiled):
 
 def test_each_site_has_its_own(tmp_path, make_tif):
     sites = [make_tif(tmp_path / f"{name}.tif", ramp(3, 40, 40)) for name in ("east", "west")]
-    make_tiles(sites, tmp_path / "tiles", TileOptions(size_px=20, layout="grid"))
+    tile_images(sites, tmp_path / "tiles", TileOptions(size_px=20, layout="grid"))
     folder = open_folder(tmp_path / "tiles")
     drawn = dict(zip(folder.sites, draw_site_maps(folder), strict=True))
     for name, of_site in drawn.items():

@@ -14,12 +14,11 @@ from shapely import affinity
 
 from spurgekit.dataset import DatasetOptions, build_dataset
 from spurgekit.errors import InputError
-from spurgekit.plots import PlotProtocol
 from spurgekit.review import open_folder
 from spurgekit.review.site_images import find_site_images
 from spurgekit.review.surroundings import PAPER, Surroundings
 from spurgekit.review.tile_pictures import TilePictures
-from spurgekit.tiles import PlotOptions, TileOptions, make_tiles
+from spurgekit.tiles import PlotOptions, TileOptions, tile_images
 from tests.conftest import CORNER
 from tests.dataset import add_columns
 from tests.review import COLUMNS
@@ -60,21 +59,21 @@ def close_to(found, expected):
 
 class TestFromTheImage:
     def test_three_sides_of_the_tile_with_the_tile_in_the_middle(self, tmp_path, smooth, look):
-        make_tiles([tmp_path / "dune.tif"], tmp_path / "tiles", TileOptions(size_px=64, layout="grid"))
+        tile_images([tmp_path / "dune.tif"], tmp_path / "tiles", TileOptions(size_px=64, layout="grid"))
         folder = open_folder(tmp_path / "tiles")
         found, origin = look(folder, folder.by_id["dune_r00001_c00002"])
         assert origin == "dune.tif"
         assert close_to(found, smooth[0:192, 64:256])
 
     def test_beyond_the_image_it_is_grey(self, tmp_path, smooth, look):
-        make_tiles([tmp_path / "dune.tif"], tmp_path / "tiles", TileOptions(size_px=64, layout="grid"))
+        tile_images([tmp_path / "dune.tif"], tmp_path / "tiles", TileOptions(size_px=64, layout="grid"))
         folder = open_folder(tmp_path / "tiles")
         found, _ = look(folder, folder.tiles[0])
         assert close_to(found[64:, 64:], smooth[:128, :128])
         assert (np.abs(found[:50, :50] - PAPER) <= 3).all()
 
     def test_the_same_way_up_as_a_tile_that_lies_aslant(self, tmp_path, smooth, look):
-        make_tiles([tmp_path / "dune.tif"], tmp_path / "tiles", TileOptions(size_px=64, layout="grid"))
+        tile_images([tmp_path / "dune.tif"], tmp_path / "tiles", TileOptions(size_px=64, layout="grid"))
         index = add_columns(tmp_path / "tiles")
         turned = affinity.rotate(index.geometry[6], -90)  # its upper left corner is the ground's upper right one
         index.loc[6, "geometry"] = turned
@@ -86,7 +85,7 @@ class TestFromTheImage:
     @pytest.mark.usefixtures("smooth")
     def test_of_a_tile_of_another_resolution_and_crs(self, tmp_path, look):
         options = TileOptions(size_px=32, layout="grid", gsd_m=0.02, crs="EPSG:32611")
-        make_tiles([tmp_path / "dune.tif"], tmp_path / "tiles", options)
+        tile_images([tmp_path / "dune.tif"], tmp_path / "tiles", options)
         folder = open_folder(tmp_path / "tiles")
         tile = next(tile for tile in folder.tiles if tile.id.endswith("r00001_c00001"))
         found, origin = look(folder, tile)
@@ -96,7 +95,7 @@ class TestFromTheImage:
 
     def test_large_tiles_are_shrunk(self, tmp_path, make_tif, look):
         site = make_tif(tmp_path / "dune.tif", np.full((3, 1000, 1000), 77, np.uint8))
-        make_tiles([site], tmp_path / "tiles", TileOptions(size_px=1000, layout="grid"))
+        tile_images([site], tmp_path / "tiles", TileOptions(size_px=1000, layout="grid"))
         folder = open_folder(tmp_path / "tiles")
         found, _ = look(folder, folder.tiles[0])
         assert found.shape == (900, 900, 3)
@@ -111,7 +110,7 @@ class TestFromOtherTiles:
         return open_folder(dune / "tiles")
 
     def test_side_by_side(self, tmp_path, smooth, look):
-        make_tiles([tmp_path / "dune.tif"], tmp_path / "tiles", TileOptions(size_px=64, layout="grid"))
+        tile_images([tmp_path / "dune.tif"], tmp_path / "tiles", TileOptions(size_px=64, layout="grid"))
         (tmp_path / "dune.tif").unlink()
         folder = open_folder(tmp_path / "tiles")
         found, origin = look(folder, folder.by_id["dune_r00001_c00002"])
@@ -128,7 +127,7 @@ class TestFromOtherTiles:
         x, y = CORNER[0] + 1.6, CORNER[1] - 1.6
         gpd.GeoDataFrame({"label": ["weed"]}, geometry=gpd.points_from_xy([x], [y]), crs=32612).to_file(tmp_path / "p.gpkg")
         options = TileOptions(size_px=64, points=tmp_path / "p.gpkg", context_px=256)
-        make_tiles([tmp_path / "dune.tif"], tmp_path / "tiles", options)
+        tile_images([tmp_path / "dune.tif"], tmp_path / "tiles", options)
         (tmp_path / "dune.tif").unlink()
         folder = open_folder(tmp_path / "tiles", classes=("sand", "weed"))
         found, _ = look(folder, folder.tiles[0])
@@ -136,11 +135,11 @@ class TestFromOtherTiles:
 
     @pytest.mark.usefixtures("smooth")
     def test_none_beside_it(self, tmp_path, look):
-        make_tiles([tmp_path / "dune.tif"], tmp_path / "tiles", TileOptions(size_px=320, layout="grid"))
+        tile_images([tmp_path / "dune.tif"], tmp_path / "tiles", TileOptions(size_px=320, layout="grid"))
         (tmp_path / "dune.tif").unlink()
         folder = open_folder(tmp_path / "tiles")
         with pytest.raises(
-            InputError, match=r"^dune\.tif was not found; --imagery FOLDER .* no other tile lies beside this one$"
+            InputError, match=r"^dune\.tif was not found; `imagery` says .* no other tile lies beside this one$"
         ):
             look(folder, folder.tiles[0])
 
@@ -222,9 +221,9 @@ def test_tiles_of_plots_are_upright_in_their_surroundings(tmp_path, make_tif, lo
     corners = np.array([(1.5, 1.2), (2.7, 1.5), (2.4, 2.7), (1.2, 2.4)]) * (1, -1) + CORNER
     rows = [f"1,{name},{x},{y}" for name, (x, y) in zip(("NW", "NE", "SE", "SW"), corners, strict=True)]
     (tmp_path / "plots.csv").write_text("\n".join(["plot,corner,easting,northing", *rows]))
-    plots = PlotOptions(file=tmp_path / "plots.csv", protocol=PlotProtocol(rows=1, columns=1))
+    plots = PlotOptions(file=tmp_path / "plots.csv", rows=1, columns=1)
     options = TileOptions(size_px=50, plots=plots, points_crs="EPSG:32612")
-    make_tiles([tmp_path / "dune.tif"], tmp_path / "tiles", options)
+    tile_images([tmp_path / "dune.tif"], tmp_path / "tiles", options)
     folder = open_folder(tmp_path / "tiles")
     for tile in folder.tiles:
         found, _ = look(folder, tile)

@@ -10,7 +10,7 @@ from PIL import Image
 from spurgekit.errors import InputError
 from spurgekit.review import open_folder
 from spurgekit.review.tile_pictures import TilePictures
-from spurgekit.tiles import TileOptions, make_tiles
+from spurgekit.tiles import TileOptions, tile_images
 from tests.review import SIDE_PX
 from tests.tiles import ramp
 
@@ -25,7 +25,7 @@ def decode(picture):
 
 
 def cut(tmp_path, site, **options):
-    make_tiles([site], tmp_path / "tiles", TileOptions(size_px=SIDE_PX, layout="grid", **options))
+    tile_images([site], tmp_path / "tiles", TileOptions(size_px=SIDE_PX, layout="grid", **options))
     folder = open_folder(tmp_path / "tiles")
     return folder, TilePictures(folder)
 
@@ -79,7 +79,7 @@ class TestPicture:
 class TestThumbnail:
     def test_is_no_larger_than_asked(self, tmp_path, make_tif):
         site = make_tif(tmp_path / "site.tif", np.full((3, 200, 200), 90, np.uint8))
-        make_tiles([site], tmp_path / "tiles", TileOptions(size_px=200, layout="grid"))
+        tile_images([site], tmp_path / "tiles", TileOptions(size_px=200, layout="grid"))
         folder = open_folder(tmp_path / "tiles")
         picture = TilePictures(folder).thumbnail(folder.tiles[0], 128)
         assert picture.media_type == "image/jpeg"

@@ -44,10 +44,10 @@ def test_overwriting() -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (("--plot-size", 0), "the layout of plots: size_m"),
-        (("--plot-size", "nan"), "the layout of plots: size_m"),
-        (("--marker-color", "1,2"), "pass red, green and blue"),
-        (("--family", "square"), "pass cross, dark-cross"),
+        (("--plot-size", 0), "--plot-size 0.0 is not a size of a plot"),
+        (("--plot-size", "nan"), "--plot-size nan is not a size of a plot"),
+        (("--marker-color", "1,2"), "--marker-color 1,2 has to be 3 values"),
+        (("--family", "square"), "known are cross, dark-cross"),
         (("--blur", -1), "pass 0 to 20"),
         (("--exposure", 9), "pass -4 to 4"),
         (("--missing", 2), "pass a number from 0 to 1"),

@@ -12,14 +12,13 @@ from scipy.ndimage import binary_dilation, binary_erosion
 
 from spurgekit.errors import InputError, OutputExistsError
 from spurgekit.imagery import open_raster
-from spurgekit.plots import PlotProtocol
 from spurgekit.simulate import SimulatedSurvey, SurveyOptions, simulate_survey
 from spurgekit.survey import read_survey
 
 GSD_M, SHARE = 0.0125, 0.12
-TWO_PLOTS = PlotProtocol(rows=1, columns=2, size_m=4)
-OPTIONS = SurveyOptions(protocol=TWO_PLOTS, rotation_deg=20, size_m=14, weed_share=SHARE, distractors=2, seed=4)
-PLAIN = SurveyOptions(family=None, size_m=4)
+TWO_PLOTS = {"rows": 1, "columns": 2, "size_m": 4}
+OPTIONS = SurveyOptions(**TWO_PLOTS, rotation_deg=20, site_size_m=14, weed_share=SHARE, distractors=2, seed=4)
+PLAIN = SurveyOptions(markers=False, site_size_m=4)
 SIZE_PX = 1120
 
 
@@ -35,7 +34,7 @@ def read(path: Path) -> np.ndarray:
 
 def test_it_is_a_survey_folder(site: SimulatedSurvey) -> None:
     survey = read_survey(site.folder)
-    assert [(name, path.resolve()) for name, path in survey.images] == [("site", site.image.resolve())]
+    assert {name: path.resolve() for name, path in survey.images.items()} == {"site": site.image.resolve()}
     assert survey.labels is not None
     assert survey.path(survey.labels).samefile(site.weed)
     assert (survey.plots.rows, survey.plots.columns, survey.plots.size_m) == (1, 2, 4)
@@ -82,7 +81,7 @@ def test_the_truth_knows_nothing_outside_the_mosaic(site: SimulatedSurvey) -> No
 
 @pytest.mark.parametrize("share", [0.05, 0.3])
 def test_the_weed_covers_about_the_share_asked_for(tmp_path: Path, share: float) -> None:
-    options = SurveyOptions(family=None, size_m=8, weed_share=share, seed=1)
+    options = SurveyOptions(markers=False, site_size_m=8, weed_share=share, seed=1)
     truth = read(simulate_survey(tmp_path / "out", options).truth)
     assert np.sum(truth == 1) / np.sum(truth != 255) == pytest.approx(share, rel=0.3)
 
@@ -149,7 +148,7 @@ def test_no_weed_grows_under_a_marker(site: SimulatedSurvey) -> None:
 
 
 def test_missing_and_covered_markers(tmp_path: Path) -> None:
-    options = SurveyOptions(protocol=TWO_PLOTS, family="aruco-4x4-50", gsd_m=0.025, missing=0.34, covered=0.5, seed=2)
+    options = SurveyOptions(**TWO_PLOTS, family="aruco-4x4-50", gsd_m=0.025, missing=0.34, covered=0.5, seed=2)
     survey = simulate_survey(tmp_path / "out", options)
     markers, plots = gpd.read_file(survey.markers), gpd.read_file(survey.plots)
     assert (survey.laid, survey.half_hidden) == (len(markers), (markers["visible"] < 0.9).sum()) == (4, 2)
@@ -160,7 +159,7 @@ def test_missing_and_covered_markers(tmp_path: Path) -> None:
 
 
 def test_where_the_tape_measure_is_perfect_plots_are_squares(tmp_path: Path) -> None:
-    options = SurveyOptions(protocol=TWO_PLOTS, gsd_m=0.05, marker_size_m=0.6, tape_sd_m=0, warp_m=0, missing=1, seed=3)
+    options = SurveyOptions(**TWO_PLOTS, gsd_m=0.05, marker_size_m=0.6, tape_sd_m=0, warp_m=0, missing=1, seed=3)
     plots = gpd.read_file(simulate_survey(tmp_path / "out", options).plots)
     assert plots["markers"].tolist() == [0, 0]
     assert plots.area.to_numpy() == pytest.approx(16)
@@ -175,7 +174,7 @@ def test_a_site_without_markers_has_no_plots(tmp_path: Path) -> None:
 
 
 def test_the_same_options_give_the_same_bytes(tmp_path: Path) -> None:
-    options = SurveyOptions(protocol=TWO_PLOTS, gsd_m=0.04, covered=0.5, distractors=3, seed=7)
+    options = SurveyOptions(**TWO_PLOTS, gsd_m=0.04, covered=0.5, distractors=3, seed=7)
     first, second = (simulate_survey(tmp_path / run, options) for run in ("first", "second"))
     for path in first.folder.iterdir():
         assert path.read_bytes() == (second.folder / path.name).read_bytes(), path.name
@@ -183,7 +182,9 @@ def test_the_same_options_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_another_seed_or_name_gives_another_site(tmp_path: Path) -> None:
     truths = [
-        read(simulate_survey(tmp_path / f"{name}{seed}", SurveyOptions(family=None, size_m=4, name=name, seed=seed)).truth)
+        read(
+            simulate_survey(tmp_path / f"{name}{seed}", SurveyOptions(markers=False, site_size_m=4, name=name, seed=seed)).truth
+        )
         for name, seed in (("a", 0), ("a", 1), ("b", 0))
     ]
     assert not np.array_equal(truths[0], truths[1])
@@ -191,7 +192,7 @@ def test_another_seed_or_name_gives_another_site(tmp_path: Path) -> None:
 
 
 def test_a_site_with_hardly_any_weed_has_an_empty_layer(tmp_path: Path) -> None:
-    survey = simulate_survey(tmp_path / "out", SurveyOptions(family=None, size_m=3.2, weed_share=0.0001))
+    survey = simulate_survey(tmp_path / "out", SurveyOptions(markers=False, site_size_m=3.2, weed_share=0.0001))
     assert gpd.read_file(survey.weed, layer="weed").empty
     assert not (read(survey.truth) == 1).any()
 
@@ -205,10 +206,10 @@ def test_what_others_made_is_not_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        ({"family": None, "size_m": 1.0}, "pass a size from 3.2 to 102.4 m"),
-        ({"family": None, "size_m": 1000.0}, "pass a size from 3.2 to 102.4 m"),
-        ({"family": None, "size_m": float("nan")}, "pass a size"),
-        ({"size_m": 25.0}, "do not fit into the picture; pass a larger --size"),
+        ({"markers": False, "site_size_m": 1.0}, "pass a size from 3.2 to 102.4 m"),
+        ({"markers": False, "site_size_m": 1000.0}, "pass a size from 3.2 to 102.4 m"),
+        ({"markers": False, "site_size_m": float("nan")}, "pass a size"),
+        ({"site_size_m": 25.0}, "do not fit into the picture; pass a larger `site_size_m`"),
         ({"gsd_m": 0.0}, "pass one up to 0.1 m"),
         ({"gsd_m": 0.5}, "pass one up to 0.1 m"),
         ({"weed_share": 0.0}, "pass one between 0 and 0.6"),
@@ -219,18 +220,18 @@ def test_what_others_made_is_not_replaced(tmp_path: Path) -> None:
         ({"crs": "EPSG:2256"}, "pass a projected CRS such as EPSG:32612"),  # Montana in feet
         ({"crs": "spurge"}, "pass a code such as EPSG:32612"),
         ({"origin": (float("inf"), 0.0)}, "pass the x and y of the upper left corner"),
-        ({"family": "square"}, "pass cross, dark-cross"),
-        ({"family": "apriltag-16h5", "protocol": PlotProtocol(rows=5, columns=5)}, "pass a larger dictionary"),
+        ({"family": "square"}, "known are cross, dark-cross"),
+        ({"family": "apriltag-16h5", "rows": 5, "columns": 5}, "pass a larger dictionary"),
         ({"marker_size_m": 5.0}, "pass less than 5 m"),
         ({"missing": 1.5}, "pass a number from 0 to 1"),
         ({"covered": -0.1}, "pass a number from 0 to 1"),
         ({"tape_sd_m": 2.0}, "pass 0 to a tenth of a plot, 1 m"),
         ({"warp_m": float("nan")}, "pass 0 to a tenth of a plot, 1 m"),
         ({"distractors": -1}, "pass 0 or more"),
-        ({"frame_px": 1000, "size_m": 40.0}, "--size does not go with --frame"),
+        ({"frame_px": 1000, "site_size_m": 40.0}, "`site_size_m` does not go with `frame_px`"),
         ({"frame_px": 100}, "pass 256 to 8192"),
         ({"frame_px": 1000, "tilt_deg": 45.0}, "pass 0 to 10"),
-        ({"frame_px": 400, "gsd_m": 0.0125}, "or a larger --frame-px"),
+        ({"frame_px": 400, "gsd_m": 0.0125}, "or a larger `frame_px`"),
     ],
 )
 def test_options_that_cannot_serve_are_refused_before_anything_is_written(

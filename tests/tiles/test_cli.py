@@ -195,14 +195,14 @@ def shelf(tmp_path_factory, make_tif):
         (["--bands", "0"], "change --bands"),
         (["--bands", "1,2", "--format", "png"], "2 bands of uint8 do not fit into PNG; pass --format tif"),
         (["--overlap", "250"], "an overlap of 250 px"),
-        (["--overlap", "-1"], "an overlap of -1 px"),
-        (["--size", "0"], "size of at least 1 px, not 0"),
-        (["--size", "-250"], "size of at least 1 px, not -250"),
+        (["--overlap", "-1"], "--overlap -1 is too small"),
+        (["--size", "0"], "--size 0 is too small"),
+        (["--size", "-250"], "--size -250 is too small"),
         (["--min-valid", "2"], "--min-valid 2.0"),
         (["--min-valid", "nan"], "--min-valid nan"),
-        (["--gsd", "0"], "ground sample distance of 0.0 m"),
-        (["--gsd", "-1"], "ground sample distance of -1.0 m"),
-        (["--gsd", "nan"], "ground sample distance of nan m"),
+        (["--gsd", "0"], "--gsd 0.0 is no ground sample distance"),
+        (["--gsd", "-1"], "--gsd -1.0 is no ground sample distance"),
+        (["--gsd", "nan"], "--gsd nan is no ground sample distance"),
         (["--crs", "utm twelve"], "'utm twelve' is no CRS"),
         (["--size", "big"], "Invalid value for '--size': 'big' is not a valid integer. See 'main tile --help'."),
         (["--bands", "red"], "Invalid value for '--bands': 'red' is not a list of whole numbers such as 1,2,3"),
@@ -227,8 +227,8 @@ def test_one_bad_image_of_two(site, folder):
 
 def test_a_size_of_0_is_not_taken_for_the_surveys(site, folder):
     (folder / "survey.toml").write_text('name = "s"\n[[sites]]\nname = "site"\nimage = "site.tif"\n')
-    assert "not 0" in refuse("tile", "--size", 0)
-    assert "distance of 0.0 m" in refuse("tile", "--gsd", 0)
+    assert "--size 0 is too small" in refuse("tile", "--size", 0)
+    assert "--gsd 0.0 is no ground sample distance" in refuse("tile", "--gsd", 0)
 
 
 class TestOutput:

@@ -15,9 +15,9 @@ from shapely import Polygon, box
 
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Window, open_raster
-from spurgekit.tiles import TileOptions, grid_layout, make_tiles, read_index
+from spurgekit.tiles import TileOptions, grid_layout, read_tiles, tile_images
 from spurgekit.tiles.cut import cut_tiles
-from spurgekit.tiles.encode import encoder
+from spurgekit.tiles.tile_formats import TILE_FORMATS
 from tests.conftest import CORNER
 from tests.tiles import cut_out, ramp, read_tile
 
@@ -31,8 +31,8 @@ def tile(tmp_path, make_tif):
 
     def make(array, options=TENS, **tif):
         image = make_tif(tmp_path / "site.tif", array, **tif)
-        report = make_tiles([image], tmp_path / "tiles", options)
-        return report, read_index(tmp_path / "tiles").set_index("tile_id")
+        report = tile_images([image], tmp_path / "tiles", options)
+        return report, read_tiles(tmp_path / "tiles").set_index("tile_id")
 
     return make
 
@@ -109,9 +109,8 @@ class TestPixels:
         array = ramp(3, 100, 150)
         layouts = {"strips": {}, "blocks": {"tiled": True, "blockxsize": 32, "blockysize": 16, "compress": "deflate"}}
         for name, layout in layouts.items():
-            make_tiles(
-                [("site", make_tif(tmp_path / f"{name}.tif", array, **layout))], tmp_path / name, TileOptions(size_px=35)
-            )
+            image = make_tif(tmp_path / f"{name}.tif", array, **layout)
+            tile_images({"site": image}, tmp_path / name, TileOptions(size_px=35))
         assert same_files(tmp_path / "strips", tmp_path / "blocks", "site_*.png")
 
 
@@ -144,8 +143,8 @@ class TestWhichTiles:
         four.to_file(tmp_path / "four.geojson")
         ids = {}
         for name, aoi in {"all": None, "one": "one.gpkg", "four": "four.geojson"}.items():
-            make_tiles([image], tmp_path / name, TileOptions(size_px=10, aoi=aoi and tmp_path / aoi))
-            ids[name] = read_index(tmp_path / name)["tile_id"].tolist()
+            tile_images([image], tmp_path / name, TileOptions(size_px=10, aoi=aoi and tmp_path / aoi))
+            ids[name] = read_tiles(tmp_path / name)["tile_id"].tolist()
         assert ids["one"] == ["site_r00001_c00001"]
         assert ids["four"] == [f"site_r0000{row}_c0000{col}" for row in (0, 1) for col in (2, 3)]
         assert set(ids["four"]) < set(ids["all"])
@@ -157,14 +156,14 @@ class TestWhichTiles:
         x, y = CORNER
         bow_ties = [Polygon([(x, y), (x + s, y - s), (x + s, y), (x, y - s)]) for s in (0.15, 0.08)]
         gpd.GeoSeries(bow_ties, crs="EPSG:32612").to_file(tmp_path / "aoi.gpkg")
-        make_tiles([image], tmp_path / "tiles", TileOptions(size_px=10, aoi=tmp_path / "aoi.gpkg"))
-        assert read_index(tmp_path / "tiles")["tile_id"].tolist() == [f"site_r0000{i}_c0000{j}" for i in (0, 1) for j in (0, 1)]
+        tile_images([image], tmp_path / "tiles", TileOptions(size_px=10, aoi=tmp_path / "aoi.gpkg"))
+        assert read_tiles(tmp_path / "tiles")["tile_id"].tolist() == [f"site_r0000{i}_c0000{j}" for i in (0, 1) for j in (0, 1)]
 
     def test_several_sites_share_one_folder(self, tmp_path, make_tif):
         arrays = {"north": ramp(3, 10, 20), "south field": ramp(3, 20, 10)}
         images = [make_tif(tmp_path / f"{name}.tif", array) for name, array in arrays.items()]
-        report = make_tiles(images, tmp_path / "tiles", TileOptions(size_px=10))
-        index = read_index(tmp_path / "tiles")
+        report = tile_images(images, tmp_path / "tiles", TileOptions(size_px=10))
+        index = read_tiles(tmp_path / "tiles")
         assert [site.written for site in report.sites] == [2, 2]
         assert index["site"].tolist() == ["north", "north", "south-field", "south-field"]
         assert index["source"].tolist() == ["north.tif", "north.tif", "south field.tif", "south field.tif"]
@@ -177,7 +176,7 @@ class TestWhichTiles:
     def test_two_sites_of_one_name_would_overwrite_each_other(self, tmp_path, make_tif):
         images = [make_tif(tmp_path / name, ramp(1, 10, 10)) for name in ("a b.tif", "a-b.tif")]
         with pytest.raises(InputError, match="same site name"):
-            make_tiles(images, tmp_path / "tiles")
+            tile_images(images, tmp_path / "tiles")
         assert not (tmp_path / "tiles").exists()
 
 
@@ -222,18 +221,18 @@ class TestIndex:
 
     def test_what_is_no_index(self, tmp_path):
         with pytest.raises(InputError, match="no such folder"):
-            read_index(tmp_path / "nowhere")
+            read_tiles(tmp_path / "nowhere")
         with pytest.raises(InputError, match=r"holds no tiles\.parquet"):
-            read_index(tmp_path)
+            read_tiles(tmp_path)
         (tmp_path / "tiles.parquet").write_text("hello")
         with pytest.raises(InputError, match=r"tiles\.parquet is not a GeoParquet file"):
-            read_index(tmp_path)
+            read_tiles(tmp_path)
         pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "tiles.parquet")
         with pytest.raises(InputError, match=r"tiles\.parquet is not a GeoParquet file"):
-            read_index(tmp_path)
+            read_tiles(tmp_path)
         gpd.GeoDataFrame({"tile_id": ["a"]}, geometry=[box(0, 0, 1, 1)], crs=32612).to_parquet(tmp_path / "tiles.parquet")
         with pytest.raises(InputError, match="lacks the column file_name"):
-            read_index(tmp_path)
+            read_tiles(tmp_path)
 
 
 class TestProvenance:
@@ -360,7 +359,7 @@ class TestFormats:
 
     @pytest.mark.parametrize("file_format", ["png", "jpg"])
     def test_four_bands_do_not_fit(self, tile, tmp_path, file_format):
-        with pytest.raises(InputError, match=rf"4 bands of uint8 do not fit into {file_format.upper()}; pass --format tif"):
+        with pytest.raises(InputError, match=f"4 bands of uint8 do not fit into {file_format.upper()}; pass `file_f"):
             tile(ramp(4, 10, 10), TileOptions(size_px=10, file_format=file_format), photometric="minisblack")
         assert sorted(path.name for path in tmp_path.iterdir()) == ["site.tif"]
 
@@ -378,7 +377,7 @@ class TestSameEveryTime:
         for name, threads in (("one", 1), ("two", 5)):
             monkeypatch.setattr("spurgekit.tiles.cut.cores", lambda threads=threads: threads)
             monkeypatch.setattr("spurgekit.tiles.tiling.cores", lambda threads=threads: threads)
-            make_tiles([image], tmp_path / name, TileOptions(size_px=20, overlap_px=4, gsd_m=0.013))
+            tile_images([image], tmp_path / name, TileOptions(size_px=20, overlap_px=4, gsd_m=0.013))
         assert same_files(tmp_path / "one", tmp_path / "two", "*.png")
         assert same_files(tmp_path / "one", tmp_path / "two", "*.parquet")
 
@@ -388,7 +387,7 @@ class TestSameEveryTime:
         array = ramp(3, 40, 40)
         with open_raster(make_tif(tmp_path / "site.tif", array)) as raster, ThreadPoolExecutor(3) as executor:
             tiles = list(grid_layout(raster.grid, "site", size_px=10))
-            cut = cut_tiles(raster, tiles, tmp_path, encode=encoder("png"), suffix=".png", executor=executor)
+            cut = cut_tiles(raster, tiles, tmp_path, encode=TILE_FORMATS["png"].encoder(), suffix=".png", executor=executor)
             assert executor.submit(int).result() == 0  # it is left open
         assert [c.tile for c in cut] == tiles
         assert all((read_tile(tmp_path / c.file_name) == cut_out(array, c.tile.window)).all() for c in cut)
@@ -398,7 +397,7 @@ class TestSameEveryTime:
         with open_raster(make_tif(tmp_path / "site.tif", array)) as raster:
             tiles = list(grid_layout(raster.grid, "site", size_px=10))
             np.random.default_rng(0).shuffle(tiles)
-            cut = cut_tiles(raster, tiles, tmp_path, encode=encoder("png"), suffix=".png")
+            cut = cut_tiles(raster, tiles, tmp_path, encode=TILE_FORMATS["png"].encoder(), suffix=".png")
         assert [c.tile for c in cut] == tiles
         assert all((read_tile(tmp_path / c.file_name) == cut_out(array, c.tile.window)).all() for c in cut)
 
@@ -421,13 +420,13 @@ def test_layouts_that_cannot_be(size, overlap, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layout": "points"}, "--layout points needs --points"),
-        ({"layout": "grid", "points": "p.gpkg"}, "--layout grid does not go with --points"),
-        ({"layout": "plots", "overlap_px": 5}, "--overlap and --aoi go with --layout grid only"),
-        ({"points": "p.gpkg", "overlap_px": 5}, "--overlap and --aoi go with --layout grid only"),
-        ({"points": "p.gpkg", "aoi": "a.gpkg"}, "--overlap and --aoi go with --layout grid only"),
-        ({"min_valid": 1.01}, r"--min-valid 1\.01 is not a share"),
-        ({"min_valid": float("nan")}, "--min-valid nan is not a share"),
+        ({"layout": "points"}, "`layout=points` needs `points`"),
+        ({"layout": "grid", "points": "p.gpkg"}, "`layout=grid` does not go with `points`"),
+        ({"layout": "plots", "overlap_px": 5}, "`overlap_px` and `aoi` go with `layout=grid` only"),
+        ({"points": "p.gpkg", "overlap_px": 5}, "`overlap_px` and `aoi` go with `layout=grid` only"),
+        ({"points": "p.gpkg", "aoi": "a.gpkg"}, "`overlap_px` and `aoi` go with `layout=grid` only"),
+        ({"min_valid": 1.01}, r"`min_valid=1\.01` is not a share"),
+        ({"min_valid": float("nan")}, "`min_valid=nan` is not a share"),
     ],
 )
 def test_options_that_do_not_go_together(options, message):

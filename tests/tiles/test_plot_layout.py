@@ -88,7 +88,7 @@ class TestCrops:
             lay_out(size_px=466, gsd_m=0.01, inset_m=0.35)
         assert str(caught.value) == (
             "four tiles do not fit into plot 7 of 10 m less an inset of 0.35 m, at 466 px of 1.00 cm = 4.66 m each; "
-            "pass --size 465 or --gsd 0.00997 or less, or --quarters full"
+            "pass `size_px=465` or `gsd_m=0.00997` or less, or `quarters=full`"
         )
 
 
@@ -112,7 +112,7 @@ class TestGrid:
         assert is_same(tiles[15].footprint(GRID), box(X + 11, Y - 13, X + 13, Y - 11))
 
     def test_not_even_one(self):
-        with pytest.raises(InputError, match=r"^a tile does not fit into plot 7 of 10 m .* pass --size 714"):
+        with pytest.raises(InputError, match=r"^a tile does not fit into plot 7 of 10 m .* pass `size_px=714`"):
             lay_out(quarters="grid", size_px=800)
 
 
@@ -148,7 +148,7 @@ class TestOtherGrids:
         ({"inset_m": -1}, "an inset of -1 m cannot be"),
         ({"inset_m": float("nan")}, "an inset of nan m cannot be"),
         ({"size_px": 0}, "size of at least 1 px, not 0"),
-        ({"plot_size_m": 3}, "plot 7 is 10.0 x 10.0 m, not 3 m; pass --plot-size 10"),
+        ({"plot_size_m": 3}, "plot 7 is 10.0 x 10.0 m, not 3 m; pass `size_m=10`"),
     ],
 )
 def test_what_cannot_be(options, message):

@@ -14,7 +14,7 @@ from shapely import LineString, MultiPoint, Point, box
 
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Window
-from spurgekit.tiles import TileOptions, make_tiles, points_layout, read_index
+from spurgekit.tiles import TileOptions, points_layout, read_tiles, tile_images
 from tests.conftest import CORNER
 from tests.tiles import cut_out, ramp, read_tile
 
@@ -118,7 +118,7 @@ class TestRefused:
         [(box(500_000, 4_999_999, 500_001, 5_000_000), "Polygon"), (LineString([(0, 0), (1, 1)]), "LineString")],
     )
     def test_other_shapes_are_no_points(self, shape, name):
-        with pytest.raises(InputError, match=rf"points\.gpkg holds {name}s, not points; pass polygons with --aoi"):
+        with pytest.raises(InputError, match=rf"points\.gpkg holds {name}s, not points; pass polygons as `aoi`"):
             lay_out(gpd.GeoDataFrame(geometry=[shape], crs=32612))
 
     def test_nor_are_several_points_in_one(self):
@@ -141,8 +141,8 @@ def site(tmp_path, make_tif):
 
 def tile(site, points, **options):
     folder = site.with_name("tiles")
-    report = make_tiles([site], folder, TileOptions(points=points, size_px=10, **options))
-    return report, read_index(folder)
+    report = tile_images([site], folder, TileOptions(points=points, size_px=10, **options))
+    return report, read_tiles(folder)
 
 
 class TestFiles:
@@ -189,7 +189,7 @@ class TestFiles:
     def test_a_file_that_does_not_say_its_crs(self, site, tmp_path, points):
         points.to_file(tmp_path / "p.shp")
         (tmp_path / "p.prj").unlink()
-        with pytest.raises(InputError, match=r"p\.shp does not say its CRS; pass --points-crs"):
+        with pytest.raises(InputError, match=r"p\.shp does not say its CRS; pass `points_crs`"):
             tile(site, tmp_path / "p.shp")
         assert not (tmp_path / "tiles").exists()
         self.check(*tile(site, tmp_path / "p.shp", points_crs="EPSG:32612"), site)
@@ -253,12 +253,12 @@ class TestViews:
         image = make_tif(tmp_path / "site.tif", ramp(3, 30, 40))
         at([(20, 15), (12, 8)]).to_file(tmp_path / "points.gpkg")
         options = TileOptions(points=tmp_path / "points.gpkg", size_px=4, context_px=12, unlabelled_px=8)
-        report = make_tiles([image], tmp_path / "tiles", options)
+        report = tile_images([image], tmp_path / "tiles", options)
         assert {name: config.written for name, config in report.configs.items()} == {"context": 2, "unlabelled": 3 * 5}
         return tmp_path / "tiles"
 
     def test_the_context_lies_around_the_same_point_under_the_same_id(self, tiles):
-        crop, context = read_index(tiles), read_index(tiles / "context")
+        crop, context = read_tiles(tiles), read_tiles(tiles / "context")
         assert crop["tile_id"].tolist() == context["tile_id"].tolist()
         assert set(context["size_px"]) == {12}
         assert context.geometry.centroid.geom_equals_exact(crop.geometry.centroid, 1e-6).all()
@@ -266,14 +266,14 @@ class TestViews:
             assert (read_tile(tiles / "context" / name)[:, 4:8, 4:8] == read_tile(tiles / name)).all()
 
     def test_unlabelled_tiles_are_a_grid_without_gaps(self, tiles):
-        unlabelled = read_index(tiles / "unlabelled")  # of 4 x 5 squares of 8 px the last row reaches outside
+        unlabelled = read_tiles(tiles / "unlabelled")  # of 4 x 5 squares of 8 px the last row reaches outside
         assert (unlabelled["valid_fraction"] == 1).all()
         assert set(unlabelled["layout"]) == {"grid"}
 
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ({"context_px": 20}, "needs --points"),
+            ({"context_px": 20}, "needs `points`"),
             ({"points": Path("p.gpkg"), "size_px": 20, "context_px": 20}, "shows no more than a tile of 20"),
             ({"layout": "grid", "unlabelled_px": 20}, "covers the whole site already"),
         ],

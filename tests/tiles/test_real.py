@@ -6,7 +6,7 @@ import pytest
 import rasterio
 
 from spurgekit.imagery import Window
-from spurgekit.tiles import TileOptions, make_tiles, read_index
+from spurgekit.tiles import TileOptions, read_tiles, tile_images
 from tests.command import refuse, succeed
 from tests.tiles import read_tile
 
@@ -17,7 +17,7 @@ SIZE = 250
 def dune(data, tmp_path_factory):
     """The kite's orthomosaic on a grid: its folder, its report, and the file's own pixels."""
     folder = tmp_path_factory.mktemp("dune") / "tiles"
-    report = make_tiles([data / "copr" / "site.tif"], folder, TileOptions(layout="grid"))
+    report = tile_images([data / "copr" / "site.tif"], folder, TileOptions(layout="grid"))
     with rasterio.open(data / "copr" / "site.tif") as file:
         return folder, report, file.read()
 
@@ -27,7 +27,7 @@ class TestDune:
         folder, _, pixels = dune
         valid = pixels[3] > 0
         counts = np.zeros((5400 + SIZE, 5400 + SIZE), np.uint8)
-        index = read_index(folder)
+        index = read_tiles(folder)
         for col, row in zip(index["col_off"], index["row_off"], strict=True):
             counts[Window(col, row, SIZE, SIZE).slices] += 1
         counts = counts[: valid.shape[0], : valid.shape[1]]
@@ -37,14 +37,14 @@ class TestDune:
 
     def test_footprints_add_up_to_the_ground(self, dune):
         folder, _, _ = dune
-        index = read_index(folder)
+        index = read_tiles(folder)
         assert index.geometry.area.sum() == pytest.approx(222 * (SIZE * 0.01) ** 2)
         assert index.union_all().area == pytest.approx(222 * (SIZE * 0.01) ** 2, rel=1e-6)  # so none overlap
 
     def test_every_tile_is_the_files_pixels_where_valid_and_black_elsewhere(self, dune):
         folder, report, pixels = dune
         padded = np.pad(np.where(pixels[3] > 0, pixels[:3], 0), ((0, 0), (0, SIZE), (0, SIZE)))
-        index = read_index(folder)
+        index = read_tiles(folder)
         for name, col, row in zip(index["file_name"], index["col_off"], index["row_off"], strict=True):
             assert (read_tile(folder / name) == padded[:, row : row + SIZE, col : col + SIZE]).all()
         assert len(index) == report.written == len(list(folder.glob("site_*.png"))) == 222
@@ -65,7 +65,7 @@ class TestDune:
             "tile", data / "copr" / "site.tif", "--layout", "points", "--points", data / "copr" / "plant_points.gpkg",
             "--size", 50, "--out", tmp_path / "tiles",
         )  # fmt: skip
-        index = read_index(tmp_path / "tiles")
+        index = read_tiles(tmp_path / "tiles")
         assert "294 png tiles" in out
         assert len(index) == 294
         assert index["idx"].tolist() == points["idx"].tolist()
@@ -84,7 +84,7 @@ class TestDune:
 )
 def test_other_orthomosaics(data, tmp_path, name, size, tiles, suffix, epsg):
     succeed("tile", data / "orthos" / name, "--size", size, "--out", tmp_path / "tiles")
-    index = read_index(tmp_path / "tiles")
+    index = read_tiles(tmp_path / "tiles")
     assert tiles is None or len(index) == tiles
     assert epsg is None or index.crs.to_epsg() == epsg
     assert {path.suffix for path in map(tmp_path.joinpath, index["file_name"])} == {suffix}

@@ -18,7 +18,7 @@ from spurgekit.errors import LeakageError
 from spurgekit.imagery import open_raster
 from spurgekit.markers import Marker
 from spurgekit.plots import Plot
-from spurgekit.tiles import PlotOptions, TileOptions, make_tiles, read_index
+from spurgekit.tiles import PlotOptions, TileOptions, read_tiles, tile_images
 from spurgekit.tiles.overview import FILLED_IN, MARKER, STRAY, WHOLE, draw_plots
 from spurgekit.tiles.site_plots import SitePlots, markers_table
 from tests.command import refuse, succeed
@@ -59,8 +59,8 @@ def tile(folder, make_tif):
         gpd.GeoDataFrame(columns or {}, geometry=list(plots), crs=32612).to_file(folder / "drawn.gpkg")
         given = {key: options.pop(key) for key in ("quarters", "inset_m", "field_sheet") if key in options}
         chosen = TileOptions(size_px=options.pop("size_px", 20), plots=PlotOptions(file=Path("drawn.gpkg"), **given), **options)
-        report = make_tiles([image], folder / "tiles", chosen, overwrite=True)
-        return report, read_index(folder / "tiles")
+        report = tile_images([image], folder / "tiles", chosen, overwrite=True)
+        return report, read_tiles(folder / "tiles")
 
     return make
 
@@ -119,8 +119,8 @@ class TestPixels:
         make_tif(folder / "site.tif", fine, crs="EPSG:4326", transform=transform)
         gpd.GeoSeries([square(150, 150)], crs=32612).to_file(folder / "drawn.gpkg")
         plots = PlotOptions(file=Path("drawn.gpkg"))
-        make_tiles([Path("site.tif")], folder / "tiles", TileOptions(size_px=40, gsd_m=GSD, crs="EPSG:32612", plots=plots))
-        index = read_index(folder / "tiles")
+        tile_images([Path("site.tif")], folder / "tiles", TileOptions(size_px=40, gsd_m=GSD, crs="EPSG:32612", plots=plots))
+        index = read_tiles(folder / "tiles")
         assert index.crs == "EPSG:32612"
         assert index.geometry.iloc[0].area == pytest.approx(16)
         nw, ne, _, sw = np.array(index.geometry.iloc[0].exterior.coords)[:4]
@@ -195,9 +195,9 @@ class TestPlotsFile:
     def test_corrected_in_qgis_it_can_be_read_again(self, tile, folder):
         tile(ramp(3, SIDE, SIDE), [square(70, 70), square(200, 200)])
         shutil.copy(folder / "tiles" / "plots.gpkg", folder / "corrected.gpkg")
-        before = read_index(folder / "tiles")
+        before = read_tiles(folder / "tiles")
         succeed("tile", "site.tif", "--plots", "corrected.gpkg", "--size", 20, "--out", "again")
-        pd.testing.assert_frame_equal(read_index(folder / "again"), before)
+        pd.testing.assert_frame_equal(read_tiles(folder / "again"), before)
 
     def test_where_markers_stand(self, make_tif, folder):
         make_tif(folder / "site.tif", ramp(3, SIDE, SIDE), gsd=GSD)
@@ -282,7 +282,7 @@ class TestDatasets:
 
     def test_full_quarters_of_neighbours_touch_and_that_is_said(self, nine, folder):
         tiles = nine(quarters="full")  # up to the edges, since nothing says that markers stand there
-        with pytest.raises(LeakageError, match="pass --buffer 0 to leave such training tiles out"):
+        with pytest.raises(LeakageError, match="pass `buffer_m=0` to leave such training tiles out"):
             build_dataset(tiles, folder / "data", DatasetOptions(group_column="plot", seed=1))
         nine(quarters="full", inset_m=0.1)
         build_dataset(tiles, folder / "data", DatasetOptions(group_column="plot", seed=1))
@@ -302,7 +302,7 @@ class TestSeveralSites:
             "tiles: tiles, tiles.parquet, tiles.gpkg, plots.gpkg, overviews",
         ]
         assert gpd.read_file("tiles/plots.gpkg", layer="plots")["site"].tolist() == ["north", "south", "south"]
-        assert read_index(Path("tiles"))["plot"].unique().tolist() == ["a", "b", "c"]
+        assert read_tiles(Path("tiles"))["plot"].unique().tolist() == ["a", "b", "c"]
 
 
 class TestRefused:
@@ -331,18 +331,18 @@ class TestRefused:
             (["--plots", "good.gpkg", "--inset", 6], "an inset of 6 m leaves nothing of plot 1 of 10 m"),
             (["--plots", "good.gpkg", "--inset", 4], "four tiles do not fit into plot 1 of 10 m less an inset of 4 m"),
             (["--plots", "good.gpkg", "--plot-size", 5], "plot 1 is 10.0 x 10.0 m, not 5 m; pass --plot-size 10"),
-            (["--plots", "good.gpkg", "--plot-size", 0], "the layout of plots: size_m: Input should be greater than 0"),
+            (["--plots", "good.gpkg", "--plot-size", 0], "--plot-size 0.0 is not a size of a plot"),
             (["--plots", "good.gpkg", "--gap", "1,2,3"], "Invalid value for '--gap': '1,2,3' is more than two lengths"),
-            (["--plots", "good.gpkg", "--gap", "-1"], "the layout of plots: a gap between plots cannot be negative"),
+            (["--plots", "good.gpkg", "--gap", "-1"], "a gap between plots cannot be negative"),
             (["--plots", "good.gpkg", "--quarters", "full", "--gsd", 0.2], "drop --gsd"),
             (["--plots", "good.gpkg", "--snap", -1], "--snap -1.0 is not a distance"),
             (["--plots", "good.gpkg", "--snap", 1], "at 10.00 cm a pixel, markers of 0.45 m are 4.5 px across"),
-            (["--plots", "good.gpkg", "--snap", 1, "--family", "flag"], "no family of markers is called 'flag'"),
+            (["--plots", "good.gpkg", "--snap", 1, "--family", "flag"], "there is no family of markers 'flag'"),
             (["--plots", "good.gpkg", "--field-sheet", "sheet.csv"], "sheet.csv names plots 5, and none of them is here"),
             (["--plots", "good.gpkg", "--layout", "grid"], "--plots goes with --layout plots, not with grid"),
             (["--plots", "good.gpkg", "--points", "good.gpkg"], "--plots goes with --layout plots, not with points"),
             (["--plots", "good.gpkg", "--overlap", 2], "--overlap and --aoi go with --layout grid only"),
-            (["--snap", 1], "--snap moves corners that a file gives to markers; it needs --plots FILE"),
+            (["--snap", 1], "--snap moves corners that a file gives to markers; it needs --plots"),
             (["--layout", "plots"], "at 10.00 cm a pixel, markers of 0.45 m are 4.5 px across"),
         ],
     )
@@ -380,7 +380,7 @@ def test_polygons_on_a_real_site(data, folder):
     out = succeed("tile", site, "--plots", "p.gpkg", "--inset", 0.5, "--gsd", 0.014)
     assert "site  8 png tiles of 2 plots at 1.40 cm a pixel" in out
     with rasterio.open(site) as file:
-        assert read_index(Path("tiles")).crs == file.crs
+        assert read_tiles(Path("tiles")).crs == file.crs
     assert {read_tile(path).shape for path in Path("tiles").glob("site_*.png")} == {(3, 250, 250)}
 
 
@@ -418,7 +418,7 @@ class TestMarkers:
             out.splitlines()[2],
         ]
         assert out.splitlines()[2].startswith("site  note: 8 of 9 corners have a marker, the others were filled in; ")
-        index = read_index(Path("tiles"))
+        index = read_tiles(Path("tiles"))
         assert index["tile_id"].tolist()[:5] == ["site_1_NW", "site_1_NE", "site_1_SE", "site_1_SW", "site_2_NW"]
         assert index.groupby("plot")["filled_in"].first().to_dict() == {"1": False, "2": False, "3": False, "4": True}
         assert index["residual_cm"].max() < 2
@@ -434,7 +434,7 @@ class TestMarkers:
     def test_tiles_stay_clear_of_markers(self):
         succeed("tile", "site.tif", *self.PROTOCOL, "--quarters", "full", "--out", "full")
         markers = gpd.read_file("full/plots.gpkg", layer="markers").geometry.buffer(0.45 * np.sqrt(0.5))
-        assert not read_index(Path("full")).geometry.intersects(markers.union_all()).any()
+        assert not read_tiles(Path("full")).geometry.intersects(markers.union_all()).any()
         line = refuse("tile", "site.tif", *self.PROTOCOL, "--size", 70)
         assert "four tiles do not fit into plot 1 of 4 m less an inset of 0.338 m" in line
         assert "pass --size 66 or --gsd 0.02375 or less" in line
@@ -460,7 +460,7 @@ class TestMarkers:
     def test_the_field_sheet_names_them_by_row_and_column(self):
         Path("sheet.csv").write_text("row,column,plot,present\n1,1,N1,1\n1,2,N2,0\n2,1,S1,0\n2,2,S2,1\n")
         succeed("tile", "site.tif", "--size", 60, *self.PROTOCOL, "--field-sheet", "sheet.csv")
-        index = read_index(Path("tiles"))
+        index = read_tiles(Path("tiles"))
         assert index.groupby("plot")["present"].first().to_dict() == {"N1": 1, "N2": 0, "S1": 0, "S2": 1}
         assert index["tile_id"][12] == "site_S2_NW"
 
@@ -477,7 +477,7 @@ class TestMarkers:
         out = succeed("tile", "site.tif", "sparse.tif", "--size", 60, *self.PROTOCOL)
         assert "site  layout plots (auto: 8 markers" in out
         assert "sparse  layout grid (auto: 1 marker" in out
-        assert read_index(Path("tiles")).groupby("site")["layout"].first().to_dict() == {"site": "plots", "sparse": "grid"}
+        assert read_tiles(Path("tiles")).groupby("site")["layout"].first().to_dict() == {"site": "plots", "sparse": "grid"}
 
 
 def draw_cross(ground, col, row, half=9):

@@ -62,7 +62,7 @@ def adapted(network: Network, *, rank: int, alpha: int, dropout: float, seed: in
     if not layers:
         raise ModelError(
             f"a {type(network.model).__name__} has neither linear layers nor 1 x 1 convolutions for LoRA to adapt; "
-            "train it with --arm finetune, or pass another --backbone"
+            "train it with `arm=finetune`, or pass another `backbone`"
         )
     from peft import LoraConfig, LoraModel  # takes seconds
 

@@ -136,7 +136,7 @@ def finetune(
 @contextmanager
 def _learning(network: Network, options: FinetuneOptions) -> Iterator[dict[str, nn.Parameter]]:
     """Yield what learns by a recipe, by name; afterwards the network is plain again."""
-    if options.recipe == "finetune":
+    if options.learning == "all":
         network.requires_grad_(True)
         yield dict(network.named_parameters())
         return

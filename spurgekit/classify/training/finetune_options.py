@@ -5,48 +5,57 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from spurgekit.augment import Augmentation, parse_augmentation
-from spurgekit.classify.training.precision import Precision
+from spurgekit.augment.augmentation import Augmentation, parse_augmentation
 from spurgekit.errors import InputError
+from spurgekit.options import Options
 
-LEARNING_RATES = {"lora": 1e-3, "finetune": 1e-4}
+Precision = Literal["auto", "float32", "bfloat16"]
+
+LEARNING_RATES = {"adapters": 1e-3, "all": 1e-4}
 """The Leafy Spurge Dataset's own LoRA took 1e-4, and many more steps."""
 
 HEAD_LEARNING_RATE = 1e-3
 
 
-@dataclass(frozen=True, slots=True)
-class FinetuneOptions:
-    """How to train on a backbone.
+@dataclass(frozen=True, kw_only=True)
+class FinetuneOptions(Options):
+    """How to train on a backbone in steps; what learns, augmentation, precision and seed are those of the arm.
 
     Attributes
     ----------
-    recipe : {"lora", "finetune"}
+    learning : {"adapters", "all"}
         Whether adapters of low rank learn (Hu et al. 2021), or all weights.
     steps : int
-        Batches. The same for every arm that is compared, so that none wins by more updates.
+        Batches of lora and finetune, as many for every arm that is compared, so that none wins by more updates.
     batch_size : int
+        Tiles in a batch.
     learning_rate : float, optional
-        The highest one of the adapters or of the backbone. Default: 1e-3 for ``lora``, 1e-4 for ``finetune``.
+        Highest learning rate of lora and finetune. Default: the recipe's.
+
+        It is 1e-3 for adapters, 1e-4 for all weights.
     head_learning_rate : float
-        The highest one of the classifier, which starts from random weights.
+        Highest learning rate of the classifier, which starts from random weights.
     weight_decay : float
         Of AdamW, on weights; biases and the scales of norms do not decay.
     warmup : float
         Share of the steps in which the learning rate rises; then it falls by half a cosine.
-    rank, alpha : int
-        Of the adapters; what they add is scaled by ``alpha / rank``.
+    rank : int
+        Of the adapters.
+    alpha : int
+        What the adapters add is scaled by ``alpha / rank``.
     dropout : float
         Share of the adapters' inputs that are dropped.
     augment : Augmentation
     precision : {"auto", "float32", "bfloat16"}
         See :func:`spurgekit.classify.training.precision.pick_precision`.
     early_stopping : bool
-        Keep the weights of the least loss on validation tiles, where there are some and each class has more than 4 tiles.
+        Whether lora and finetune stop early, by training places that are held out; never with 4 tiles a class or fewer.
+
+        The weights of the least loss on validation tiles are kept.
     seed : int
     """
 
-    recipe: Literal["lora", "finetune"] = "lora"
+    learning: Literal["adapters", "all"] = "adapters"
     steps: int = 200
     batch_size: int = 32
     learning_rate: float | None = None
@@ -62,11 +71,10 @@ class FinetuneOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.recipe not in LEARNING_RATES:
-            raise InputError(f"there is no recipe {self.recipe!r} for training in steps; pass lora or finetune")
-        for name, least in (("steps", 1), ("batch_size", 1), ("rank", 1), ("alpha", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} {getattr(self, name)} is too small; pass {least} or more")
+        Options.__post_init__(self)
+        for name in ("steps", "batch_size", "rank", "alpha"):
+            if getattr(self, name) < 1:
+                raise InputError(f"`{name}={getattr(self, name)}` is too small; pass 1 or more")
         if not self.full_rate > 0 or not self.head_learning_rate > 0:
             raise InputError(f"learning rates of {self.full_rate:g} and {self.head_learning_rate:g} are not both above 0")
         if not self.weight_decay >= 0:
@@ -77,7 +85,7 @@ class FinetuneOptions:
     @property
     def full_rate(self) -> float:
         """The highest learning rate."""
-        return LEARNING_RATES[self.recipe] if self.learning_rate is None else self.learning_rate
+        return LEARNING_RATES[self.learning] if self.learning_rate is None else self.learning_rate
 
 
 @dataclass(frozen=True, slots=True)

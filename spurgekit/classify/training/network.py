@@ -39,7 +39,7 @@ class Network(nn.Module):
         """The linear layer from features to logits."""
         found = self.model.get_classifier()  # type: ignore[operator]
         if not isinstance(found, nn.Linear):
-            raise ModelError(f"a {type(self.model).__name__} has no single linear classifier; pass another --backbone")
+            raise ModelError(f"a {type(self.model).__name__} has no single linear classifier; pass another `backbone`")
         return found
 
     def forward(self, images: Tensor) -> Tensor:
@@ -48,6 +48,16 @@ class Network(nn.Module):
             return cast(Tensor, self.model(images))
         return cast(Tensor, self.classifier(self.features(images)))
 
-    def averaged(self, images: Tensor, views: int) -> Tensor:
-        """Return logits averaged over the first ``views`` views of images, [n, classes]."""
-        return torch.stack([self(view).float() for view in views_of(images, range(views))]).mean(dim=0)
+    def averaged(self, images: Tensor, views: int, *, features: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Return logits averaged over the first ``views`` views of images, [n, classes].
+
+        And, where they are asked for, the features of images, averaged likewise: [n, features].
+        """
+        logits, seen = [], []
+        for view in views_of(images, range(views)):
+            if features:
+                seen.append(self.features(view).float())
+                logits.append(self.classifier(seen[-1]).float())
+            else:
+                logits.append(self(view).float())
+        return torch.stack(logits).mean(dim=0), torch.stack(seen).mean(dim=0) if seen else None

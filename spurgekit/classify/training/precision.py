@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import nn
 
+from spurgekit.classify.training.finetune_options import Precision
 from spurgekit.memory import keep_freed_memory
 
 Module = TypeVar("Module", bound=nn.Module)
-
-Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def pick_precision(device: torch.device, precision: Precision = "auto") -> torch.dtype | None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from spurgekit.devices import choose_device
+from spurgekit.diffusion.checkpoint_options import ModelPrecision
 from spurgekit.diffusion.latent_model import Backbone
-from spurgekit.diffusion.load import ModelPrecision
 
 
 def learning_precision(device: str, precision: ModelPrecision = "auto") -> ModelPrecision:

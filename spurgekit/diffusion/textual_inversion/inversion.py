@@ -24,7 +24,7 @@ from spurgekit.diffusion.latent_model import Backbone
 from spurgekit.diffusion.oom_batching import Chunks
 from spurgekit.diffusion.textual_inversion.denoising_loss import DenoisingLoss
 from spurgekit.diffusion.textual_inversion.frozen_model import check_unchanged, name_of, sums_of, trainable
-from spurgekit.diffusion.textual_inversion.inversion_options import PRESETS, InversionOptions, make_options
+from spurgekit.diffusion.textual_inversion.inversion_options import PRESETS, InversionOptions
 from spurgekit.diffusion.textual_inversion.inversion_state import History, load_state, made_from, save_state
 from spurgekit.diffusion.textual_inversion.placeholder_tokens import PlaceholderTokens
 from spurgekit.diffusion.textual_inversion.training_samples import (
@@ -50,7 +50,6 @@ __all__ = [
     "Learned",
     "check_inversion",
     "invert",
-    "make_options",
 ]
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -267,7 +266,7 @@ def _added(history: History, recent: Sequence[Tensor], keys: Sequence[str], mode
 
 def _not_finite(key: str, step: int, model: Backbone) -> ModelError:
     counts_exactly = model.dtype == torch.float32
-    hint = "pass a smaller --learning-rate, or another --backbone" if counts_exactly else "pass --precision float32"
+    hint = "pass a smaller `learning_rate`, or another `backbone`" if counts_exactly else "pass `precision=float32`"
     return ModelError(f"the loss of {key} is not a number at step {step} in {name_of(model.dtype)}; {hint}")
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from spurgekit.diffusion.concepts import TOKEN
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
+from spurgekit.diffusion.tokens import TOKEN
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
 

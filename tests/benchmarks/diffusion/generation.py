@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from spurgekit.diffusion import render
+from spurgekit.diffusion.edits import steps_of
 from spurgekit.diffusion.latent_model import Backbone
 from spurgekit.diffusion.load import load_backbone
 from spurgekit.diffusion.render import Edit, EditUnit, Renderer, RenderOptions
-from spurgekit.diffusion.sampler import steps_of
 from spurgekit.outputs import output_file
 from spurgekit.seeds import seed_of
 from spurgekit.tiles.png import encode_png

@@ -14,7 +14,7 @@ import torch
 from spurgekit.diffusion.latent_model import Backbone
 from spurgekit.diffusion.load import load_backbone
 from spurgekit.diffusion.textual_inversion.inversion import invert
-from spurgekit.diffusion.textual_inversion.inversion_options import make_options
+from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.diffusion.textual_inversion.training_samples import InversionTask
 from tests.benchmarks.diffusion.clock import Budget, forget, peak_gib, seconds_of
 from tests.benchmarks.diffusion.reference import EXAMPLE_SETTINGS, ExampleSettings, ExampleTraining
@@ -103,7 +103,7 @@ def inversion_seconds(
     ]
 
     def trained(steps: int) -> float:
-        options = make_options(steps=steps, batch=batch, size_px=size_px, validate_every=0, save_every=STEPS)
+        options = InversionOptions(steps=steps, batch=batch, size_px=size_px, validate_every=0, save_every=STEPS)
         with TemporaryDirectory() as temporary:
             return seconds_of(lambda: invert(backbone, tasks, options, Path(temporary) / "words"), backbone.device)
 

@@ -39,12 +39,12 @@ def accuracy(network, tiles):
 
 class TestLearning:
     @pytest.mark.parametrize(
-        ("name", "recipe", "steps"), [("test_vit", "lora", 20), ("test_vit", "finetune", 10), ("resnet10t", "finetune", 6)]
+        ("name", "learning", "steps"), [("test_vit", "adapters", 20), ("test_vit", "all", 10), ("resnet10t", "all", 6)]
     )
-    def test_textures_are_told_apart(self, name, recipe, steps):
+    def test_textures_are_told_apart(self, name, learning, steps):
         network = make(name)
         options = FinetuneOptions(
-            recipe, steps=steps, batch_size=16, learning_rate=3e-3, precision="float32", head_learning_rate=3e-3
+            learning=learning, steps=steps, batch_size=16, learning_rate=3e-3, precision="float32", head_learning_rate=3e-3
         )
         report = finetune(network, preprocess(), textures(8), options)
         assert accuracy(network, textures(20, seed=9)) == 1.0
@@ -57,7 +57,7 @@ class TestLearning:
             FinetuneTiles(noise(rng, n), np.eye(2)[np.arange(n) % 2], [f"{n}/{i}" for i in range(n)]) for n in (16, 200)
         )
         network = make()
-        options = FinetuneOptions("finetune", **{**QUICK, "steps": 15, "batch_size": 16})
+        options = FinetuneOptions(learning="all", **{**QUICK, "steps": 15, "batch_size": 16})
         finetune(network, preprocess(), train, options)
         assert 0.4 < accuracy(network, held_out) < 0.6  # 2.8 standard deviations of fair coins
 
@@ -65,14 +65,15 @@ class TestLearning:
         tiles = textures(1)
         shared = FinetuneTiles(tiles.pixels, np.array([[0.8, 0.2], [0.3, 0.7]]), tiles.tile_ids)
         network = make()
-        finetune(network, preprocess(), shared, FinetuneOptions("finetune", **{**QUICK, "steps": 60, "weight_decay": 0.0}))
+        finetune(network, preprocess(), shared, FinetuneOptions(learning="all", **{**QUICK, "steps": 60, "weight_decay": 0.0}))
         with torch.inference_mode():
             found = network(preprocess()(tiles.pixels)).softmax(dim=1)
         assert found.numpy() == pytest.approx(shared.targets, abs=0.05)
 
     def test_mixing_and_altering(self):
         network = make()
-        options = FinetuneOptions("finetune", **{**QUICK, "augment": parse_augmentation("dihedral+randaugment+cutmix+mixup")})
+        augment = parse_augmentation("dihedral+randaugment+cutmix+mixup")
+        options = FinetuneOptions(learning="all", **{**QUICK, "augment": augment})
         report = finetune(network, preprocess(), textures(4, classes=2), options)
         assert np.isfinite(report.losses).all()
 
@@ -89,21 +90,21 @@ class TestLearning:
 
 
 class TestNetwork:
-    @pytest.mark.parametrize("recipe", ["lora", "finetune"])
-    def test_is_plain_afterwards_and_ready(self, recipe):
+    @pytest.mark.parametrize("learning", ["adapters", "all"])
+    def test_is_plain_afterwards_and_ready(self, learning):
         network = make()
         keys = list(network.state_dict())
-        report = finetune(network, preprocess(), textures(2), FinetuneOptions(recipe, **QUICK))
+        report = finetune(network, preprocess(), textures(2), FinetuneOptions(learning=learning, **QUICK))
         assert list(network.state_dict()) == keys
         assert not any(module.training for module in network.modules())
-        assert (report.learned == sum(parameter.numel() for parameter in network.parameters())) == (recipe == "finetune")
+        assert (report.learned == sum(parameter.numel() for parameter in network.parameters())) == (learning == "all")
         make_backbone("test_vit", num_classes=2, image_size_px=SIDE).load_state_dict(network.model.state_dict())
 
-    @pytest.mark.parametrize("recipe", ["lora", "finetune"])
-    def test_running_statistics_stay(self, recipe):
+    @pytest.mark.parametrize("learning", ["adapters", "all"])
+    def test_running_statistics_stay(self, learning):
         network = make("resnet10t")
         before = state(network)
-        finetune(network, preprocess(), textures(2), FinetuneOptions(recipe, **QUICK))
+        finetune(network, preprocess(), textures(2), FinetuneOptions(learning=learning, **QUICK))
         frozen = [name for name in before if "running_" in name or "num_batches" in name]
         assert len(frozen) > 20
         assert all(torch.equal(before[name], network.state_dict()[name]) for name in frozen)
@@ -127,17 +128,18 @@ class TestNetwork:
         ready = preprocess()
         with torch.inference_mode():
             ready(textures(4).pixels)
-        assert finetune(make("resnet10t"), ready, textures(2), FinetuneOptions("finetune", **QUICK)).steps == 4
+        assert finetune(make("resnet10t"), ready, textures(2), FinetuneOptions(learning="all", **QUICK)).steps == 4
 
 
 class TestDeterminism:
-    @pytest.mark.parametrize(("name", "recipe"), [("test_vit", "lora"), ("resnet10t", "finetune")])
-    def test_to_the_bit(self, name, recipe):
+    @pytest.mark.parametrize(("name", "learning"), [("test_vit", "adapters"), ("resnet10t", "all")])
+    def test_to_the_bit(self, name, learning):
         found = []
         for _ in range(2):
             network = make(name, drop_path_rate=0.2)
             torch.rand(5)
-            options = FinetuneOptions(recipe, **{**QUICK, "augment": parse_augmentation("dihedral+randaugment+mixup")})
+            augment = parse_augmentation("dihedral+randaugment+mixup")
+            options = FinetuneOptions(learning=learning, **{**QUICK, "augment": augment})
             found.append((finetune(network, preprocess(), textures(3), options), state(network)))
         (first, one), (second, other) = found
         assert first == second
@@ -168,7 +170,7 @@ class TestEarlyStopping:
         validation = textures(6, seed=5, name="held")
         wrong = FinetuneTiles(validation.pixels, validation.targets[:, ::-1], validation.tile_ids)
         network = make()
-        report = finetune(network, preprocess(), textures(5), FinetuneOptions("finetune", **STOPPING), validation=wrong)
+        report = finetune(network, preprocess(), textures(5), FinetuneOptions(learning="all", **STOPPING), validation=wrong)
         losses = [loss for _, loss in report.validation]
         assert report.best_step == report.validation[int(np.argmin(losses))][0]
         assert [step for step, _ in report.validation] == list(range(2, report.steps + 1, 2))
@@ -226,7 +228,7 @@ class TestBadInput:
 
     def test_a_learning_rate_that_is_far_too_high(self):
         with pytest.raises(ModelError) as caught:
-            finetune(make(), preprocess(), textures(2), FinetuneOptions("finetune", **{**QUICK, "learning_rate": 1e30}))
+            finetune(make(), preprocess(), textures(2), FinetuneOptions(learning="all", **{**QUICK, "learning_rate": 1e30}))
         assert str(caught.value).startswith("the loss at step ")
         assert str(caught.value).endswith(" is no number, in float32 with the learning rate 1e+30; pass a lower learning rate")
 
@@ -244,9 +246,9 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"recipe": "probe"}, "no recipe 'probe' for training in steps; pass lora or finetune"),
-            ({"steps": 0}, "steps 0 is too small; pass 1 or more"),
-            ({"rank": 0}, "rank 0 is too small"),
+            ({"learning": "probe"}, "`learning='probe'` cannot be; known are adapters, all"),
+            ({"steps": 0}, "`steps=0` is too small; pass 1 or more"),
+            ({"rank": 0}, "`rank=0` is too small"),
             ({"learning_rate": 0.0}, "learning rates of 0 and 0.001 are not both above 0"),
             ({"learning_rate": float("nan")}, "learning rates of nan and 0.001 are not both"),
             ({"weight_decay": -1.0}, "a weight decay of -1 cannot be"),

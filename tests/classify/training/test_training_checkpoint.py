@@ -56,11 +56,13 @@ def preprocess(mean=0.5):
     return Preprocess(SIDE, (mean,) * 3, (0.25,) * 3, torch.device("cpu"))
 
 
-def run(checkpoint, *, network=None, tiles=None, validation=None, ready=None, every=2, cut=None, recipe="lora", **options):
+def run(
+    checkpoint, *, network=None, tiles=None, validation=None, ready=None, every=2, cut=None, learning="adapters", **options
+):
     """Train, and return the network and the report; None for the report where it was cut."""
     network = network or make()
     more = {} if cut is None else {"progress": Cut(cut)}
-    options = FinetuneOptions(recipe, **{**QUICK, **options})
+    options = FinetuneOptions(learning=learning, **{**QUICK, **options})
     try:
         report = finetune(
             network,
@@ -84,11 +86,11 @@ def assert_same(one, other):
 
 
 class TestResume:
-    @pytest.mark.parametrize(("name", "recipe"), [("test_vit", "lora"), ("test_resnet", "finetune")])
+    @pytest.mark.parametrize(("name", "learning"), [("test_vit", "adapters"), ("test_resnet", "all")])
     @pytest.mark.parametrize("cut", [1, 2, 5])
-    def test_gives_the_same_bytes(self, tmp_path, name, recipe, cut):
+    def test_gives_the_same_bytes(self, tmp_path, name, learning, cut):
         whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
-        options = {"recipe": recipe, "dropout": 0.1 if recipe == "lora" else 0.0}
+        options = {"learning": learning, "dropout": 0.1 if learning == "adapters" else 0.0}
         through, expected = run(whole, network=make(name, drop_path_rate=0.2), **options)
         assert run(parts, network=make(name, drop_path_rate=0.2), cut=cut, **options)[1] is None
         assert parts.exists() == (cut > 1)
@@ -111,7 +113,7 @@ class TestResume:
     def test_with_early_stopping(self, tmp_path):
         held = textures(4, seed=5, name="held")
         wrong = FinetuneTiles(held.pixels, held.targets[:, ::-1], held.tile_ids)
-        options = {"steps": 60, "validation": wrong, "recipe": "finetune", "every": 4}
+        options = {"steps": 60, "validation": wrong, "learning": "all", "every": 4}
         through, expected = run(tmp_path / "whole.safetensors", **options)
         assert expected.best_step < expected.steps < 60
         run(tmp_path / "parts.safetensors", cut=expected.steps - 2, **options)

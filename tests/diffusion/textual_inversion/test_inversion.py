@@ -11,7 +11,8 @@ from spurgekit.diffusion.concepts import load_concept
 from spurgekit.diffusion.load import load_backbone
 from spurgekit.diffusion.prompts import Conditioning, PromptReader
 from spurgekit.diffusion.textual_inversion.denoising_loss import DenoisingLoss
-from spurgekit.diffusion.textual_inversion.inversion import CHECKPOINT, InversionTask, invert, make_options
+from spurgekit.diffusion.textual_inversion.inversion import CHECKPOINT, InversionTask, invert
+from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.errors import InputError, ModelError
 
 TEMPLATES = ("a drone photo of {}", "an aerial photo of {}")
@@ -53,7 +54,7 @@ def tasks(tiles):
 
 
 def quick(**given):
-    return make_options(**{"steps": 6, "batch": 2, "validate_every": 0, "templates": TEMPLATES, **given})
+    return InversionOptions(**{"steps": 6, "batch": 2, "validate_every": 0, "templates": TEMPLATES, **given})
 
 
 def contents(folder):
@@ -249,7 +250,7 @@ def test_a_model_of_float16_learns_as_a_copy(backbone, tasks, tmp_path):
 
 @pytest.mark.parametrize(
     ("dtype", "hint"),
-    [(torch.float32, "pass a smaller --learning-rate, or another --backbone"), (torch.bfloat16, "pass --precision float32")],
+    [(torch.float32, "pass a smaller `learning_rate`, or another `backbone`"), (torch.bfloat16, "pass `precision=float32`")],
 )
 def test_a_loss_that_is_no_number_is_said(backbone, tasks, tmp_path, dtype, hint):
     model = backbone.in_dtype(dtype)
@@ -285,7 +286,7 @@ def test_out_of_memory_takes_fewer_at_once(attentive, tasks, tmp_path):
     for key, one in roomy.items():
         torch.testing.assert_close(one.concept.vectors[0], cramped[key].concept.vectors[0], rtol=0, atol=2e-5)
     model.unet.most = 0
-    with pytest.raises(ModelError, match="too little memory for one of the samples; pass a smaller --size"):
+    with pytest.raises(ModelError, match="too little memory for one of the samples; pass a smaller `size_px`"):
         invert(model, tasks, options, tmp_path / "none")
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from spurgekit.diffusion.textual_inversion.inversion_options import PRESETS, InversionOptions, make_options
+from spurgekit.diffusion.textual_inversion.inversion_options import PRESETS, InversionOptions
 from spurgekit.diffusion.textual_inversion.placeholder_tokens import initial_vectors
 from spurgekit.diffusion.textual_inversion.prompt_templates import PUBLISHED, TEMPLATES, TOP_DOWN, read_templates
 from spurgekit.diffusion.textual_inversion.training_samples import EVALUATED, InversionTask, draw_samples, shown_images
@@ -27,7 +27,7 @@ class TestOptions:
         options = PRESETS["published"]
         assert (options.steps, options.batch, options.size_px, options.vectors) == (1000, 4, 512, 1)
         assert (options.learning_rate, options.schedule, options.weight_decay) == (4 * 5e-4, "constant", 1e-2)
-        assert (options.init, options.views, options.timesteps) == ("the", (0, 4), "uniform")
+        assert (options.init_word, options.views, options.timesteps) == ("the", (0, 4), "uniform")
         assert options.templates == PUBLISHED
 
     def test_ours_takes_as_many_steps_and_samples(self):
@@ -35,14 +35,14 @@ class TestOptions:
         assert PRESETS["spurgekit"] == ours
         for name in ("steps", "batch", "learning_rate", "weight_decay", "vectors"):
             assert getattr(ours, name) == getattr(published, name)
-        assert (ours.init, ours.views, ours.templates) == (None, tuple(range(8)), TOP_DOWN)
+        assert (ours.init_word, ours.views, ours.templates) == (None, tuple(range(8)), TOP_DOWN)
 
     def test_what_is_given_counts_more_than_the_preset(self):
-        options = make_options("published", steps=10, vectors=None, init="plant")
-        assert (options.steps, options.vectors, options.init, options.schedule) == (10, 1, "plant", "constant")
+        options = InversionOptions.of("published", steps=10, init_word="plant")
+        assert (options.steps, options.vectors, options.init_word, options.schedule) == (10, 1, "plant", "constant")
 
     def test_learning_rates(self):
-        falling, level = make_options(steps=4), make_options("published", steps=4)
+        falling, level = InversionOptions(steps=4), InversionOptions.of("published", steps=4)
         np.testing.assert_allclose(
             [falling.rate_at(step) for step in range(5)], [0.002, 0.001 + 0.001 * 0.5**0.5, 0.001, 0.001 - 0.001 * 0.5**0.5, 0],
             atol=1e-12,
@@ -52,15 +52,15 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("given", "said"),
         [
-            ({"vectors": 0}, "vectors 0 is too small; pass 1 or more"),
-            ({"steps": 0}, "steps 0 is too small"),
-            ({"save_every": 0}, "save every 0 is too small"),
-            ({"size_px": 0}, "size px 0 is too small"),
+            ({"vectors": 0}, "`vectors=0` is too small; pass 1 or more"),
+            ({"steps": 0}, "`steps=0` is too small"),
+            ({"save_every": 0}, "`save_every=0` is too small"),
+            ({"size_px": 0}, "`size_px=0` is too small"),
             ({"learning_rate": 0.0}, "a learning rate of 0 cannot be"),
             ({"learning_rate": float("nan")}, "a learning rate of nan cannot be"),
             ({"weight_decay": -1.0}, "a weight decay of -1 cannot be"),
-            ({"augmentation": "flips"}, "augmentation cannot be 'flips', did you mean hflip"),
-            ({"init": " "}, "the init word is empty"),
+            ({"augmentation": "flips"}, "`augmentation='flips'` cannot be, did you mean hflip"),
+            ({"init_word": " "}, "`init_word` is empty"),
             ({"templates": ()}, "there are no templates"),
             ({"templates": ("a photo",)}, "the template 'a photo' has 0 gaps {} for the word; each takes one"),
             ({"templates": ("{} and {}",)}, "has 2 gaps"),
@@ -68,11 +68,11 @@ class TestOptions:
     )
     def test_what_cannot_be(self, given, said):
         with pytest.raises(InputError, match=said):
-            make_options(**given)
+            InversionOptions(**given)
 
     def test_an_unknown_preset(self):
         with pytest.raises(InputError, match="there is no preset 'publisht', did you mean published"):
-            make_options("publisht")
+            InversionOptions.of("publisht")
 
 
 class TestTemplates:
@@ -99,7 +99,7 @@ class TestTemplates:
 
 class TestSamples:
     def test_do_not_depend_on_other_tasks_or_parts(self):
-        options = make_options(batch=3)
+        options = InversionOptions(batch=3)
         both, alone = draw([SAND, WEED], options, 7), draw([WEED], options, 7)
         assert both.images[3:] == alone.images
         assert both.views[3:] == alone.views
@@ -112,7 +112,7 @@ class TestSamples:
         assert torch.equal(both.part(slice(2, 5)).noise, part.noise)
 
     def test_all_images_come_before_one_comes_again(self):
-        options = make_options(batch=2, steps=10)
+        options = InversionOptions(batch=2, steps=10)
         shown = [image for step in range(10) for image in draw([WEED], options, step).images]
         for start in range(0, 20, 5):
             assert sorted(shown[start : start + 5]) == list(TILES)
@@ -120,7 +120,7 @@ class TestSamples:
 
     def test_of_many_images_and_few_steps_only_those_that_are_shown_are_named(self):
         many = InversionTask("all/weed", "<weed>", tuple(Path(f"{number}.png") for number in range(100)), "weed")
-        options = make_options(batch=4, steps=6)
+        options = InversionOptions(batch=4, steps=6)
         shown = {image for step in (None, *range(6)) for image in draw([many], options, step).images}
         assert set(shown_images(many, options)) == shown
         assert len(shown) == 24
@@ -128,7 +128,7 @@ class TestSamples:
 
     @pytest.mark.parametrize(("preset", "views"), [("spurgekit", range(8)), ("published", range(2))])
     def test_views_and_templates_are_drawn_evenly(self, preset, views):
-        options = make_options(preset, batch=4)
+        options = InversionOptions.of(preset, batch=4)
         samples = [draw([WEED], options, step) for step in range(200)]
         counts = Counter(view for one in samples for view in one.views)
         assert set(counts) == set(views)
@@ -137,7 +137,7 @@ class TestSamples:
 
     def test_timesteps_are_uniform_and_with_ours_spread_over_each_step(self):
         for preset in PRESETS:
-            options = make_options(preset, batch=4)
+            options = InversionOptions.of(preset, batch=4)
             times = torch.stack([draw([WEED], options, step).timesteps for step in range(300)])
             assert 0 <= int(times.min()) < 10
             assert 990 < int(times.max()) < 1000
@@ -146,14 +146,14 @@ class TestSamples:
             assert (quarters == torch.arange(4)).all() == (preset == "spurgekit")
 
     def test_noise_is_normal_and_differs(self):
-        samples = draw([WEED, SAND], make_options(batch=200), 0)
+        samples = draw([WEED, SAND], InversionOptions(batch=200), 0)
         for noise in (samples.noise, samples.encoder_noise):
             assert float(noise.mean()) == pytest.approx(0, abs=0.05)
             assert float(noise.std()) == pytest.approx(1, abs=0.05)
         assert len({tuple(row.flatten().tolist()) for row in torch.cat([samples.noise, samples.encoder_noise])}) == 800
 
     def test_another_seed_draws_otherwise(self):
-        one, other = (draw([WEED], make_options(seed=seed), 0) for seed in (0, 1))
+        one, other = (draw([WEED], InversionOptions(seed=seed), 0) for seed in (0, 1))
         assert not torch.equal(one.noise, other.noise)
 
     @pytest.mark.parametrize(

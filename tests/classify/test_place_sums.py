@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
-from spurgekit.classify.scores import ece as plain_ece
+from spurgekit.classify.metrics import METRICS
+from spurgekit.classify.place_sums import PlaceSums
 from spurgekit.classify.scores import score
 from spurgekit.evaluate.by_place import by_place
+from spurgekit.evaluate.cell_metrics import tidy
 from spurgekit.evaluate.predictions import pair_predictions
-from spurgekit.evaluate.resampled_metrics import METRICS, PlaceSums, tidy
 from tests.evaluate.drawn import CLASSES, table
 
 BY_HAND = [("a", 1, 0.9), ("a", 0, 0.2), ("b", 1, 0.4), ("b", 0, 0.6)]
@@ -19,6 +20,16 @@ BY_HAND = [("a", 1, 0.9), ("a", 0, 0.2), ("b", 1, 0.4), ("b", 0, 0.6)]
 def values(sums, *weights):
     """All metrics for some weights of places."""
     return {name: metric.value(sums, np.array(weights, float)).tolist() for name, metric in METRICS.items()}
+
+
+def plain_ece(probabilities, target):
+    """The calibration error as Guo et al. write it down: a sum over 15 bins."""
+    confidence, right = probabilities.astype(float).max(axis=1), probabilities.argmax(axis=1) == target
+    bins = pd.cut(confidence, np.linspace(0, 1, 16), include_lowest=True)
+    return sum(
+        len(of) / len(target) * abs(of["right"].mean() - of["confidence"].mean())
+        for _, of in pd.DataFrame({"confidence": confidence, "right": right}).groupby(bins, observed=True)
+    )
 
 
 def drawn(seed, classes, tiles=40, places=5):

@@ -1,16 +1,16 @@
-"""Options of :mod:`spurgekit.classify.synthetic_weights`, apart from it: they can be read without torch."""
+"""What the confidence of a classifier does to the weight of a synthetic tile."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from spurgekit.errors import InputError
+from spurgekit.options import Options
 
-from spurgekit.errors import InputError, known_names
-
-Keep = Literal["confident", "weighted", "all"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MIN_CONFIDENCE = 0.5
 """Of DIAGen (Lingenberg et al. 2024, arXiv:2408.14584): tiles with more are trusted in full."""
@@ -18,27 +18,25 @@ MIN_CONFIDENCE = 0.5
 ROUNDING = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class ConfidenceOptions:
+@dataclass(frozen=True, kw_only=True)
+class WeighOptions(Options):
     """What confidence does to the weight of a synthetic tile.
 
     Attributes
     ----------
     keep : {"confident", "weighted", "all"}
-        Those alone of which the classifier is confident enough; or all, the less weighty the less it is; or all as they are,
-        with confidence as a record.
+        Those alone that the classifier is confident of; all, the others less weighty; or all as they are.
     min_confidence : float
-        From which a tile has its full weight: more than 0, at most 1.
+        Confidence from which a tile has its full weight: more than 0, at most 1.
     """
 
-    keep: Keep = "confident"
+    keep: Literal["confident", "weighted", "all"] = "confident"
     min_confidence: float = MIN_CONFIDENCE
 
     def __post_init__(self) -> None:
-        if self.keep not in get_args(Keep):
-            raise InputError(f"--keep {self.keep!r} is unknown{known_names(str(self.keep), get_args(Keep))}")
+        Options.__post_init__(self)
         if not 0 < self.min_confidence <= 1:
-            raise InputError(f"--min-confidence {self.min_confidence:g} cannot be; pass a number above 0, at most 1")
+            raise InputError(f"`min_confidence={self.min_confidence:g}` cannot be; pass a number above 0, at most 1")
 
     def factors(self, confidence: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what weights are multiplied by, shape (n,).
@@ -48,11 +46,14 @@ class ConfidenceOptions:
 
         Examples
         --------
-        >>> ConfidenceOptions("weighted").factors(np.array([0.1, 0.5, 0.9])).tolist()
+        >>> import numpy as np
+        >>> WeighOptions(keep="weighted").factors(np.array([0.1, 0.5, 0.9])).tolist()
         [0.2, 1.0, 1.0]
-        >>> ConfidenceOptions("confident").factors(np.array([0.1, 0.5, 0.9])).tolist()
+        >>> WeighOptions(keep="confident").factors(np.array([0.1, 0.5, 0.9])).tolist()
         [0.0, 1.0, 1.0]
         """
+        import numpy as np
+
         if self.keep == "all":
             return np.ones(len(confidence))
         if self.keep == "weighted":

@@ -1,24 +1,22 @@
-"""Metrics of predictions, from sums over the tiles of each place: reweighting places costs no second look at the tiles.
+"""Metrics from sums over the tiles of each place: reweighting places costs no second look at the tiles.
 
 The bootstrap draws places with replacement, which gives each of them a weight. Every metric here is a function of sums over
-places and those weights, for many sets of weights at a time. With a weight of 1 for each place they are those of
-:mod:`spurgekit.classify.scores`. A draw that lacks a class which the tiles have gives NaN: what it says of
-the others is not the same metric.
+places and those weights, for many sets of weights at a time. A weight of 1 for each place gives the metric of all tiles. A draw
+that lacks a class which the tiles have gives NaN: what it says of the others is not the same metric.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from spurgekit.classify.scores import BINS
-from spurgekit.evaluate.predictions import Predictions
-
 Floats = NDArray[np.float64]
+
+BINS = 15
+"""Bins of confidence, as in Guo et al. 2017."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class PlaceSums:
         and a tile of the rest in another, how many give the first the higher probability; ties count half.
     squares : numpy.ndarray, shape (places,)
         Sum of half the squared differences between probabilities and truth.
-    gaps : numpy.ndarray, shape (places, BINS)
+    gaps : numpy.ndarray, shape (places, bins)
         Sum of confidence less correctness, of the tiles in each bin of confidence.
     """
 
@@ -45,7 +43,13 @@ class PlaceSums:
 
     @classmethod
     def of(
-        cls, place: NDArray[np.intp], target: NDArray[np.intp], probabilities: NDArray[np.float32], places: int
+        cls,
+        place: NDArray[np.intp],
+        target: NDArray[np.intp],
+        probabilities: NDArray[np.floating[Any]],
+        places: int,
+        *,
+        bins: int = BINS,
     ) -> PlaceSums:
         """Sum predictions of tiles over places.
 
@@ -55,6 +59,8 @@ class PlaceSums:
         probabilities : numpy.ndarray, shape (tiles, classes)
         places : int
             How many there are; some may have no tile here.
+        bins : int
+            Of confidence.
         """
         classes = probabilities.shape[1]
         predicted = probabilities.argmax(axis=1)
@@ -63,14 +69,14 @@ class PlaceSums:
         squares = 0.5 * ((exact - np.eye(classes)[target]) ** 2).sum(axis=1)
         confidence = exact.max(axis=1)
         # A confidence on the edge of two bins belongs to the lower, as in Guo et al.: bin m is ((m - 1) / M, m / M].
-        bins = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidence, side="left")
-        gaps = np.bincount(place * BINS + bins, confidence - (predicted == target), places * BINS)
+        number = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence, side="left")
+        gaps = np.bincount(place * bins + number, confidence - (predicted == target), places * bins)
         against_rest = (1,) if classes == 2 else range(classes)
         return cls(
             confusion.reshape(places, classes, classes).astype(np.float64),
             np.stack([_pair_wins(place, target == number, probabilities[:, number], places) for number in against_rest]),
             np.bincount(place, squares, places).astype(np.float64),
-            gaps.reshape(places, BINS).astype(np.float64),
+            gaps.reshape(places, bins).astype(np.float64),
         )
 
     @property
@@ -118,69 +124,11 @@ def brier(sums: PlaceSums, weights: Floats) -> Floats:
 
 
 def ece(sums: PlaceSums, weights: Floats) -> Floats:
-    """Return the expected calibration error of the predicted class, in 15 equal bins (Guo et al., ICML 2017, eq. 3)."""
+    """Return the expected calibration error of the predicted class, in equal bins (Guo et al., ICML 2017, eq. 3)."""
     return _ratio(np.abs(weights @ sums.gaps).sum(axis=1), _tiles(sums, weights))
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric as the report needs it.
-
-    Attributes
-    ----------
-    title, words : str
-        Its name at the head of a line and within a sentence.
-    higher_is_better : bool
-    by_class : bool
-        Whether it needs tiles of each class.
-    value : callable
-        From sums over places and weights of places, shape (draws, places), to values, shape (draws,).
-    """
-
-    title: str
-    words: str
-    higher_is_better: bool
-    by_class: bool
-    value: Callable[[PlaceSums, Floats], Floats]
-
-
-METRICS: Mapping[str, Metric] = {
-    "balanced_accuracy": Metric("Balanced accuracy", "balanced accuracy", True, True, balanced_accuracy),
-    "auroc": Metric("AUROC", "AUROC", True, True, auroc),
-    "f1": Metric("F1", "F1", True, True, f1),
-    "brier": Metric("Brier score", "the Brier score", False, False, brier),
-    "ece": Metric("Calibration error (ECE)", "calibration error (ECE)", False, False, ece),
-}
-
-
-def tidy(predictions: Predictions) -> pd.DataFrame:
-    """Return the metrics of each cell.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns arm, n, trial, fold, metric and value, a row for each cell and metric; NaN where a metric is not defined, as
-        AUROC on a fold that holds one class only. Where there are several folds, fold "all" has the metrics of a whole trial,
-        over the tiles of all its folds together.
-    """
-    cells = [*predictions.cells, *(predictions.whole_trials() if len(predictions.folds) > 1 else ())]
-    rows = []
-    for cell in cells:
-        target, probabilities = predictions.target[cell.rows], predictions.probabilities[cell.rows]
-        sums = PlaceSums.of(np.zeros(len(target), np.intp), target, probabilities, 1)
-        for name, metric in METRICS.items():
-            rows.append((cell.arm, cell.n, cell.trial, cell.fold, name, float(metric.value(sums, np.ones((1, 1)))[0])))
-    table = pd.DataFrame(rows, columns=["arm", "n", "trial", "fold", "metric", "value"])
-    order = {arm: number for number, arm in enumerate(predictions.arms)}, {n: i for i, n in enumerate(predictions.shots)}
-    return table.sort_values(
-        ["arm", "n", "trial"],
-        key=lambda column: {"arm": column.map(order[0]), "n": column.map(order[1])}.get(str(column.name), column),
-        kind="stable",  # folds stay in their order, all of them together last
-        ignore_index=True,
-    )
-
-
-def _pair_wins(place: NDArray[np.intp], positive: NDArray[np.bool_], score: NDArray[np.float32], places: int) -> Floats:
+def _pair_wins(place: NDArray[np.intp], positive: NDArray[np.bool_], score: NDArray[np.floating[Any]], places: int) -> Floats:
     """Count pairs of a positive of one place above a negative of another, shape (places, places)."""
     order = np.argsort(score[~positive], kind="stable")
     negatives = score[~positive][order]

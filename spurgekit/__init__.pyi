@@ -1,0 +1,86 @@
+from .augment import AugmentOptions, InvertOptions, augment_dataset, invert_classes
+from .classify import (
+    ModelInfo,
+    TileClassifier,
+    TrainOptions,
+    WeighOptions,
+    export_model,
+    load_model,
+    read_model_info,
+    train_model,
+    weigh_synthetic,
+)
+from .dataset import (
+    Dataset,
+    DatasetOptions,
+    build_dataset,
+    fetch_dataset,
+    open_dataset,
+    preview_tiles,
+    push_dataset,
+    validate_dataset,
+)
+from .demo import compare_with_truth, run_demo
+from .errors import SpurgekitError
+from .evaluate import EvaluateOptions, evaluate_arms
+from .imagery import PixelGrid, Raster, open_raster, read_image_info
+from .maps import MapOptions, map_site
+from .markers import MarkerOptions, list_markers
+from .plots import PlotProtocol, locate_plots
+from .review import ReviewOptions, review_report, review_tiles
+from .simulate import SurveyOptions, simulate_survey
+from .survey import Survey, init_survey, read_survey
+from .tiles import PlotOptions, TileOptions, read_tiles, tile_images
+
+__version__: str
+
+__all__ = [
+    "AugmentOptions",
+    "Dataset",
+    "DatasetOptions",
+    "EvaluateOptions",
+    "InvertOptions",
+    "MapOptions",
+    "MarkerOptions",
+    "ModelInfo",
+    "PixelGrid",
+    "PlotOptions",
+    "PlotProtocol",
+    "Raster",
+    "ReviewOptions",
+    "SpurgekitError",
+    "Survey",
+    "SurveyOptions",
+    "TileClassifier",
+    "TileOptions",
+    "TrainOptions",
+    "WeighOptions",
+    "augment_dataset",
+    "build_dataset",
+    "compare_with_truth",
+    "evaluate_arms",
+    "export_model",
+    "fetch_dataset",
+    "init_survey",
+    "invert_classes",
+    "list_markers",
+    "load_model",
+    "locate_plots",
+    "map_site",
+    "open_dataset",
+    "open_raster",
+    "preview_tiles",
+    "push_dataset",
+    "read_image_info",
+    "read_model_info",
+    "read_survey",
+    "read_tiles",
+    "review_report",
+    "review_tiles",
+    "run_demo",
+    "simulate_survey",
+    "tile_images",
+    "train_model",
+    "validate_dataset",
+    "weigh_synthetic",
+]

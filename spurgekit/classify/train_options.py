@@ -1,0 +1,77 @@
+"""How to train a classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from spurgekit.classify.arms import DEFAULT_ARM, parse_arm
+from spurgekit.classify.backbone_options import BackboneOptions
+from spurgekit.classify.training.finetune_options import FinetuneOptions
+from spurgekit.dataset.shots import ALL_SHOTS
+from spurgekit.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmOptions(BackboneOptions):
+    """What arms need beside a backbone.
+
+    Attributes
+    ----------
+    synthetic : pathlib.Path or mapping of str to pathlib.Path, optional
+        An augmented/ folder, for +synthetic; of several each with a name, for +synthetic:NAME.
+    mixing : float, optional
+        Share of synthetic or retrieved tiles in each class. Default: by the shots.
+    finetuning : FinetuneOptions
+        Of ``lora`` and ``finetune``; what learns, augmentation, precision and seed are those of the arm.
+    """
+
+    synthetic: Path | Mapping[str, Path] | None = None
+    mixing: float | None = None
+    finetuning: FinetuneOptions = field(default_factory=FinetuneOptions)
+
+    def __post_init__(self) -> None:
+        BackboneOptions.__post_init__(self)
+        if self.mixing is not None and not 0 <= self.mixing <= 1:
+            raise InputError(f"`mixing={self.mixing}` is not a probability; pass a number from 0 to 1")
+
+    def inputs(self, dataset: Path) -> list[Path]:
+        """Return the files and folders that it is made from."""
+        return [path for path in (dataset, self.weights, *self.folders.values()) if path is not None]
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Folders of synthetic tiles by name; the name of one that has none is empty."""
+        if isinstance(self.synthetic, Mapping):
+            return {name: Path(path) for name, path in self.synthetic.items()}
+        return {} if self.synthetic is None else {"": Path(self.synthetic)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(ArmOptions):
+    """How to train a model.
+
+    Attributes
+    ----------
+    arm : str
+        What to train: a recipe, with augmentations and controls joined by '+'.
+
+        ``probe``, ``lora+dihedral+cutmix``, ...; see :mod:`spurgekit.classify.arms`.
+    shots : int
+        Tiles a class of the few-shot support set to train on. Default: all tiles.
+    trial : int
+        Which support set.
+    calibration : {"temperature", "vector", "none"}
+        How probabilities are made to mean what they say, on training places that are held out in turn.
+    """
+
+    arm: str = DEFAULT_ARM
+    shots: int = ALL_SHOTS
+    trial: int = 0
+    calibration: Literal["temperature", "vector", "none"] = "temperature"
+
+    def __post_init__(self) -> None:
+        ArmOptions.__post_init__(self)
+        parse_arm(self.arm)

@@ -1,0 +1,26 @@
+from .build import build_dataset
+from .dataset_options import DatasetOptions
+from .leafy_spurge import fetch_dataset
+from .preview import preview_tiles
+from .publish import push_dataset
+from .reader import Dataset, DatasetInfo, open_dataset
+from .splits import check_leakage
+from .splitters import LeaveClustersOut, NewSites, SpatialBlocks, fold_balance
+from .validate import validate_dataset
+
+__all__ = [
+    "Dataset",
+    "DatasetInfo",
+    "DatasetOptions",
+    "LeaveClustersOut",
+    "NewSites",
+    "SpatialBlocks",
+    "build_dataset",
+    "check_leakage",
+    "fetch_dataset",
+    "fold_balance",
+    "open_dataset",
+    "preview_tiles",
+    "push_dataset",
+    "validate_dataset",
+]

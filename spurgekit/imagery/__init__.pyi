@@ -1,0 +1,17 @@
+from .crs import name_crs, parse_crs
+from .image_info import ImageInfo, format_info, read_image_info
+from .pixel_grid import PixelGrid, Window
+from .raster import Raster, open_raster, slug
+
+__all__ = [
+    "ImageInfo",
+    "PixelGrid",
+    "Raster",
+    "Window",
+    "format_info",
+    "name_crs",
+    "open_raster",
+    "parse_crs",
+    "read_image_info",
+    "slug",
+]

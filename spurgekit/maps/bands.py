@@ -1,0 +1,122 @@
+"""Bands of a map: what each says of a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spurgekit.registry import Registry
+
+if TYPE_CHECKING:
+    from spurgekit.classify.classifier import TilePredictions
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapBand:
+    """A band of ``presence.tif``, or several that belong together, one for each class.
+
+    Attributes
+    ----------
+    name : str
+    titles : callable
+        ``titles(classes)`` gives the description of each of its channels.
+    value : callable
+        ``value(predictions)`` gives the channels, shape (n, channels), of what a classifier says of n tiles
+        (:class:`~spurgekit.classify.classifier.TilePredictions`).
+    needs_features : bool
+        Whether it wants the features of tiles, beside their probabilities.
+    style : callable, optional
+        ``style(path, band, classes)`` writes how QGIS shows it; ``band`` is the number of its first channel, counted from 1.
+    summary : callable, optional
+        ``summary(values)`` gives entries for ``summary.json`` from its channels, shape (channels, rows, columns), NaN where
+        there is no data.
+    """
+
+    name: str
+    titles: Callable[[Sequence[str]], Sequence[str]]
+    value: Callable[[TilePredictions], Floats]
+    needs_features: bool = False
+    style: Callable[[Path, int, Sequence[str]], None] | None = None
+    summary: Callable[[Floats], Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BandLayout:
+    """The bands of a map in their order, and which channels are whose.
+
+    Attributes
+    ----------
+    bands : tuple of MapBand
+    classes : tuple of str
+    """
+
+    bands: tuple[MapBand, ...]
+    classes: tuple[str, ...]
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The description of each channel."""
+        return tuple(title for band in self.bands for title in band.titles(self.classes))
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether a band wants the features of tiles."""
+        return any(band.needs_features for band in self.bands)
+
+    def channels(self, name: str) -> slice:
+        """Return which channels are a band's."""
+        start = 0
+        for band in self.bands:
+            stop = start + len(band.titles(self.classes))
+            if band.name == name:
+                return slice(start, stop)
+            start = stop
+        raise KeyError(name)
+
+    def values(self, predictions: TilePredictions) -> Floats:
+        """Return all channels of n tiles, shape (n, channels)."""
+        return np.concatenate([band.value(predictions) for band in self.bands], axis=1)
+
+
+def entropy(probabilities: NDArray[np.floating[Any]]) -> Floats:
+    """Return Shannon's entropy over the last axis, as a share of its maximum.
+
+    >>> entropy(np.array([[0.5, 0.5], [1.0, 0.0]])).round(3).tolist()
+    [1.0, 0.0]
+    """
+    p = np.clip(probabilities, 1e-12, 1)
+    return np.asarray(-(p * np.log(p)).sum(axis=-1) / np.log(p.shape[-1]), dtype=np.float32)
+
+
+def _style_probability(path: Path, band: int, classes: Sequence[str]) -> None:  # noqa: ARG001
+    from spurgekit.maps.styles import write_raster_style
+
+    write_raster_style(path, band=band + 1)  # that of the second class
+
+
+PROBABILITY = MapBand(
+    name="probability",
+    titles=lambda classes: [f"probability of {name}" for name in classes],
+    value=lambda predictions: predictions.probabilities,
+    style=_style_probability,
+)
+
+BANDS = Registry(
+    "band of maps",
+    [
+        PROBABILITY,
+        MapBand(
+            name="uncertainty",
+            titles=lambda classes: ["uncertainty (entropy, 0 to 1)"],  # noqa: ARG005
+            value=lambda predictions: entropy(predictions.probabilities)[:, None],
+        ),
+    ],
+)
+"""All bands in their order; yours comes last: ``BANDS.register(MapBand(...))``."""

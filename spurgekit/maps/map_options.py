@@ -1,0 +1,44 @@
+"""How to map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spurgekit.errors import InputError
+from spurgekit.options import Options
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapOptions(Options):
+    """How to map a site; what the model does to a tile is said when it is loaded.
+
+    Attributes
+    ----------
+    stride_px : int, optional
+        Side of a map cell in pixels, at the model's ground sample distance. Default: a tile.
+    min_valid : float
+        Least share of valid pixels of a cell to map.
+    bands : tuple of int, optional
+        Bands to show the model, counted from 1. Default: all but alpha.
+    crs : str, optional
+        Work in this CRS (e.g. EPSG:32612): assigned to an image that has none, else reprojected to.
+
+        See :func:`spurgekit.imagery.open_raster`.
+    batch_size : int
+        Tiles at once; a GPU likes hundreds.
+
+        On a CPU more than 8 cost memory and gain nothing.
+    """
+
+    stride_px: int | None = None
+    min_valid: float = 0.5
+    bands: tuple[int, ...] | None = None
+    crs: str | None = None
+    batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        Options.__post_init__(self)
+        if not 0 <= self.min_valid <= 1:
+            raise InputError(f"`min_valid={self.min_valid}` is not a share; pass a number from 0 to 1")
+        if self.batch_size < 1:
+            raise InputError(f"`batch_size={self.batch_size}` is too small; pass 1 or more")

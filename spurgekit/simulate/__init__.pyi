@@ -1,0 +1,16 @@
+from .painted_markers import PaintedMarker, paint_marker
+from .site import DrawnSite, LaidMarker, draw_site
+from .survey_folder import SimulatedSurvey, simulate_survey
+from .survey_options import Camera, SurveyOptions
+
+__all__ = [
+    "Camera",
+    "DrawnSite",
+    "LaidMarker",
+    "PaintedMarker",
+    "SimulatedSurvey",
+    "SurveyOptions",
+    "draw_site",
+    "paint_marker",
+    "simulate_survey",
+]
