@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from safetensors import SafetensorError, safe_open
 
 from spurgekit.errors import ModelError
-from spurgekit.outputs import output_file
+from spurgekit.outputs import save_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,12 +43,9 @@ def save_checkpoint(
     about : mapping, optional
         What else there is to keep, as JSON.
     """
-    from safetensors.torch import save_file
-
     # All that is said goes under one key: safetensors writes several in a random order.
     said = json.dumps({"version": VERSION, "made_from": dict(made_from), **(about or {})})
-    with output_file(path) as partial:
-        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, partial, {KEY: said})
+    save_tensors(path, tensors, {KEY: said})
 
 
 def load_checkpoint(

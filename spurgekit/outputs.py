@@ -11,10 +11,13 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import spurgekit
 from spurgekit.errors import InputError, OutputExistsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PROVENANCE = "provenance.json"
 SETTINGS = "settings.json"
@@ -190,6 +193,20 @@ def output_file(path: str | Path) -> Iterator[Path]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors as safetensors, whole or not at all, that all may read who may read the user's other files.
+
+    safetensors itself makes files for their owner alone.
+    """
+    from safetensors.torch import save_file
+
+    with output_file(path) as partial:
+        partial.touch()
+        mode = partial.stat().st_mode
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, partial, dict(metadata))
+        partial.chmod(mode)
 
 
 def check_free(path: str | Path, *, overwrite: bool) -> None:

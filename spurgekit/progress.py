@@ -36,7 +36,10 @@ def bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
             return Text("" if task.speed is None else f"{task.speed:.3g}/s")
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda count: None  # noqa: ARG005
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    with RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal) as rich:
+    with RichProgress(*columns, console=console, transient=True) as rich:
         task = rich.add_task(description, total=total)
         yield lambda count: rich.advance(task, count)

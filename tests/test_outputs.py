@@ -1,11 +1,14 @@
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 import spurgekit
 from spurgekit.errors import InputError, OutputExistsError
@@ -18,6 +21,7 @@ from spurgekit.outputs import (
     note_settings,
     output_folder,
     resumable_folder,
+    save_tensors,
     write_provenance,
 )
 
@@ -63,6 +67,21 @@ class TestWholeOrNotAtAll:
         monkeypatch.chdir(tmp_path / "here")
         make(".")
         assert names(tmp_path) == ["here", "here/a.txt", f"here/{PROVENANCE}"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files have no permissions for others")
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
+def test_tensors_are_for_all_who_may_read_the_other_files(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        save_tensors(tmp_path / "a.safetensors", {"weight": torch.arange(3).float()}, {"format": "pt"})
+        (tmp_path / "other.txt").write_text("")
+    finally:
+        os.umask(before)
+    tensors, other = (path.stat().st_mode for path in (tmp_path / "a.safetensors", tmp_path / "other.txt"))
+    assert tensors == other
+    assert load_file(tmp_path / "a.safetensors")["weight"].tolist() == [0, 1, 2]
+    assert names(tmp_path) == ["a.safetensors", "other.txt"]
 
 
 class TestOverwrite:

@@ -34,11 +34,14 @@ class WordInfo(BaseModel):
     set : str
         Support set, or ``all``.
     class_name : str
+        That it stands for.
     token : str
+        What prompts call it.
     tiles : tuple of str
         Ids of those that it was learned from.
     loss_before, loss_after : float
-        See :class:`spurgekit.diffusion.textual_inversion.inversion.Learned`.
+        Of the model, with the vector that it began with and with what became of it; see
+        :class:`spurgekit.diffusion.textual_inversion.inversion.Learned`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,7 +55,23 @@ class WordInfo(BaseModel):
 
 
 class EmbeddingsInfo(BaseModel):
-    """What ``embeddings.json`` says: which words were learned, with which model and how."""
+    """What ``embeddings.json`` says: which words were learned, with which model and how.
+
+    Attributes
+    ----------
+    schema_version : int
+        Version of the file's layout.
+    backbone, revision : str
+        The diffusion model: repository and commit, or folder.
+    licence : str or None
+        Of the model.
+    lora : str or None
+        That was merged into it.
+    words : tuple of WordInfo
+        That were learned.
+    options : dict
+        How they were.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

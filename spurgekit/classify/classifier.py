@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from spurgekit.classify.model_info import DESCRIPTION, HeldOut, ModelInfo, read_model_info
@@ -23,6 +23,7 @@ from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.precision import put_on
 from spurgekit.devices import choose_device
 from spurgekit.errors import InputError, ModelError
+from spurgekit.outputs import save_tensors
 
 WEIGHTS = "model.safetensors"
 PREDICTIONS = "test_predictions.csv"
@@ -110,8 +111,7 @@ class TileClassifier:
 
 def save_model(folder: Path, info: ModelInfo, network: nn.Module) -> None:
     """Write ``model.safetensors`` and ``model.json`` into a folder."""
-    tensors = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    save_tensors(folder / WEIGHTS, network.state_dict(), {"format": "pt"})
     (folder / DESCRIPTION).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 

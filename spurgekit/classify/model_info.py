@@ -42,6 +42,7 @@ class Calibration(BaseModel):
     Attributes
     ----------
     method : {"temperature", "vector"}
+        Whether logits are divided by one number, or scaled and shifted by class.
     tiles : int
         Predictions that it was fitted to.
     groups : int
@@ -64,6 +65,8 @@ class ModelInfo(BaseModel):
 
     Attributes
     ----------
+    schema_version : int
+        Version of the file's layout.
     arm : str
         How it was trained.
     backbone : str
@@ -71,6 +74,7 @@ class ModelInfo(BaseModel):
     backbone_options : dict
         Further arguments of ``timm.create_model``.
     classes : tuple of str
+        Names in the order of their numbers.
     image_size_px : int
         Side of what the backbone is shown; tiles are resized to it.
     tile_size_px : int
@@ -92,6 +96,7 @@ class ModelInfo(BaseModel):
     training_counts : dict
         Tiles per class; the probabilities hold for ground where the classes have these shares.
     held_out : HeldOut
+        How it did on places that it had not seen.
     notes : tuple of str
         What is to be said of the tiles and of the training.
     """

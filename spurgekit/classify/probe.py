@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -81,7 +81,7 @@ class Probe:
     weight : ndarray, shape (classes, d)
     bias : ndarray, shape (classes,)
     c : float or None
-        The C that was chosen; None for the nearest mean.
+        The C that was chosen; None of what is no logistic regression.
     left_out : ndarray, shape (tiles, classes)
         Logits of each training tile by a classifier that had not seen it; NaN where that cannot be had.
     by_group : bool
@@ -159,6 +159,38 @@ def fit_probe(
     _, c, logits = next(entry for entry in found if entry[0] <= best + 1e-9)
     weight, bias = _regress(turned, c)
     return Probe(weight @ basis.T, bias, c, logits, by_group)
+
+
+def fit_linear(
+    samples: ProbeSamples,
+    tiles: NDArray[np.floating],
+    targets: NDArray[np.integer],
+    fit: Callable[[ProbeSamples], tuple[Array, Array]],
+    *,
+    groups: Sequence[object] | NDArray[np.generic] | None = None,
+    seed: int = 0,
+) -> Probe:
+    """Fit any linear classifier, and again without each fold of tiles in turn, for logits of tiles that it has not seen.
+
+    Parameters
+    ----------
+    samples, tiles, targets, groups, seed
+        See :func:`fit_probe`.
+    fit : callable
+        ``fit(samples)`` returns weights, shape (classes, d), and biases, shape (classes,).
+
+    Returns
+    -------
+    Probe
+    """
+    folds, by_group = left_out_folds(targets, groups, seed)
+    left_out = np.full((len(tiles), samples.targets.shape[1]), np.nan)
+    for fold in folds:
+        others = samples.without(fold)
+        if others.has_all_classes:
+            weight, bias = fit(others)
+            left_out[fold] = tiles[fold] @ weight.T + bias
+    return Probe(*fit(samples), None, left_out, by_group)
 
 
 def left_out_folds(targets: NDArray[np.integer], groups: object, seed: int = 0) -> tuple[list[Rows], bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spurgekit.augment.manifest import labels
 from spurgekit.classify.arms import Arm, Recipe
 from spurgekit.classify.features import FeatureStore, unit
-from spurgekit.classify.probe import Array, Probe, ProbeSamples, fit_probe
+from spurgekit.classify.probe import Array, Probe, ProbeSamples, fit_linear, fit_probe
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
 
@@ -92,6 +92,10 @@ class ProbeUnit:
     def solve(self, *, c_values: Sequence[float]) -> Probe:
         """Fit a logistic regression; of several values of C, that which predicts best what is left out."""
         return fit_probe(self.samples, self.tiles, self.targets, groups=self.groups, c_values=c_values, seed=self.seed)
+
+    def fit_by(self, fit: Callable[[ProbeSamples], tuple[Array, Array]]) -> Probe:
+        """Fit another linear classifier; see :func:`spurgekit.classify.probe.fit_linear`."""
+        return fit_linear(self.samples, self.tiles, self.targets, fit, groups=self.groups, seed=self.seed)
 
 
 def probe_unit(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeUnit:

@@ -56,11 +56,14 @@ def as_options(message: str, command: click.Command | None, group: click.Group |
 
 def find_parameter(name: str, command: click.Command | None, group: click.Group | None) -> click.Parameter | None:
     """Return the parameter of a command that is called so in the library, or an option of another command of its group."""
-    name = name.replace(".", "_")  # of an option that holds options
-    for parameter in _parameters(command):
-        if parameter.name == name:
-            return parameter
-    return next((one for one in _parameters(group) if one.name == name and isinstance(one, click.Option)), None)
+    for known in dict.fromkeys((name.replace(".", "_"), name.rpartition(".")[2])):  # of an option that holds options
+        for parameter in _parameters(command):
+            if parameter.name == known:
+                return parameter
+        for parameter in _parameters(group):
+            if parameter.name == known and isinstance(parameter, click.Option):
+                return parameter
+    return None
 
 
 def _parameters(command: click.Command | None) -> Iterator[click.Parameter]:

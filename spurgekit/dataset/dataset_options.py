@@ -81,7 +81,7 @@ class DatasetOptions(Options):
         Of the dataset, as the Hugging Face Hub names it, e.g. cc-by-4.0.
     splitter : Splitter, optional
         A splitter of scikit-learn's kind, whose first fold is the split: of centres in metres, classes, and groups of
-        ``group_column``; those of :mod:`spurgekit.dataset.splitters` are such.
+        ``group_column``; those of ``spurgekit.dataset.splitters`` are such.
     seed : int
         Of what is drawn.
     """

@@ -20,9 +20,12 @@ from spurgekit.dataset.dataset_options import GROUP
 from spurgekit.errors import InputError
 from spurgekit.imagery import parse_crs, slug
 from spurgekit.imagery.crs import utm_code
+from spurgekit.tiles.tile_formats import TILE_FORMATS
 from spurgekit.vectors import DEGREE_COLUMNS, MAP_COLUMNS, read_table
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+OTHER_SPELLINGS = {"jpg": (".jpeg",), "tif": (".tiff",)}
+"""Suffixes of formats of tiles beside their own."""
+
 SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
 TABLE = "metadata.csv"
 
@@ -55,13 +58,14 @@ def read_imagefolder(
     InputError
         If there are no images, one cannot be read or is no square, or the table does not fit them.
     """
+    suffixes = [suffix for name in TILE_FORMATS for suffix in (f".{name}", *OTHER_SPELLINGS.get(name, ()))]
     files = sorted(
         path.relative_to(folder)
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in suffixes and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not files:
-        raise InputError(f"{folder} holds neither {', '.join(SUFFIXES)} images nor tiles.parquet; pass a folder of tiles")
+        raise InputError(f"{folder} holds neither {', '.join(suffixes)} images nor tiles.parquet; pass a folder of tiles")
     index = pd.DataFrame(
         {
             "tile_id": _ids(files),

@@ -32,7 +32,17 @@ TEXTS = dict.fromkeys(("class", *PLACES, "quarter", "tile_id", "survey", "source
 
 
 class SurveyInfo(BaseModel):
-    """A survey that tiles of a dataset are from."""
+    """A survey that tiles of a dataset are from.
+
+    Attributes
+    ----------
+    name : str
+        Of the survey.
+    date : str or None
+        Day of the flight.
+    tiles : int
+        How many are from it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,7 +59,9 @@ class Unlabelled(BaseModel):
     folder : str
         Relative to the dataset's.
     tiles : int
+        How many there are.
     size_px : int
+        Side of one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +76,10 @@ class DatasetInfo(BaseModel):
 
     Attributes
     ----------
+    schema_version : int
+        Version of the file's layout.
+    name : str
+        Of the dataset.
     classes : tuple of str
         Names in the order of their numbers.
     size_px : int
@@ -81,14 +97,17 @@ class DatasetInfo(BaseModel):
     label_from : dict
         Tiles by where their label came from.
     surveys : tuple of SurveyInfo
+        That the tiles are from.
     shots : tuple of int
         Numbers of shots that there are support sets of.
     trials : int
         Support sets of each.
     unlabelled : Unlabelled or None
+        Tiles without labels beside them.
     context : bool
         Whether the tiles are the context of points, of which the label is that of the middle alone.
     licence : str or None
+        As the Hugging Face Hub names it.
     notes : tuple of str
         What is to be said of the labels and of the split.
     """

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from spurgekit.diffusion.tokens import TOKEN
 from spurgekit.errors import ModelError
-from spurgekit.outputs import output_file
+from spurgekit.outputs import save_tensors
 
 _SDXL_KEYS = ("clip_l", "clip_g")
 
@@ -49,9 +48,8 @@ def save_concept(concept: Concept, path: Path) -> None:
     encoder. The token is in the metadata too.
     """
     names = (concept.token,) if len(concept.vectors) == 1 else _SDXL_KEYS
-    tensors = {name: rows.detach().float().cpu().contiguous() for name, rows in zip(names, concept.vectors, strict=True)}
-    with output_file(path) as partial:
-        save_file(tensors, partial, metadata={"token": concept.token})
+    tensors = {name: rows.float() for name, rows in zip(names, concept.vectors, strict=True)}
+    save_tensors(path, tensors, {"token": concept.token})
 
 
 def load_concept(path: Path) -> Concept:

@@ -54,7 +54,7 @@ class Predictions:
     arms : tuple of str
         In the order of the table.
     shots : tuple of int
-        Ascending, :data:`~spurgekit.dataset.few_shot.ALL_SHOTS` last.
+        Ascending, :data:`~spurgekit.dataset.shots.ALL_SHOTS` last.
     folds, places : tuple of str
         Sorted.
     cells : tuple of Cell

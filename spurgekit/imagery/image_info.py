@@ -37,7 +37,7 @@ class Band(_Value):
 
     index: int = Field(description="1-based")
     colour: str = Field(description="colour interpretation: red, alpha, undefined, ...")
-    description: str | None
+    description: str | None = Field(description="as the file has it")
     is_read: bool = Field(description="whether it is among the pixels, and not only says which are valid")
 
 
@@ -61,34 +61,34 @@ class Blocks(_Value):
 class ImageInfo(_Value):
     """What :func:`read_image_info` finds out about an image."""
 
-    path: Path
+    path: Path = Field(description="as it was passed")
     format: str = Field(description="GDAL driver")
-    size_bytes: int
+    size_bytes: int = Field(description="of the file")
     width: int = Field(description="pixels")
     height: int = Field(description="pixels")
-    dtype: str
-    bands: tuple[Band, ...]
+    dtype: str = Field(description="of the pixels, such as uint8")
+    bands: tuple[Band, ...] = Field(description="each with what the file says of it")
     crs: str | None = Field(description="code, such as EPSG:32611, where there is one")
-    crs_name: str | None
-    gsd_cm: float | None
-    gsd_unknown_because: str | None
+    crs_name: str | None = Field(description="in words")
+    gsd_cm: float | None = Field(description="ground sample distance in centimetres")
+    gsd_unknown_because: str | None = Field(description="where it is null")
     pixel_size: tuple[float, float] | None = Field(description="one step along a row and a column, in the CRS's unit")
-    pixel_size_m: tuple[float, float] | None
+    pixel_size_m: tuple[float, float] | None = Field(description="the same in metres")
     rotation_deg: float | None = Field(description="of the rows from the x axis, counter-clockwise; null if not rotated")
     extent: Bounds | None = Field(description="in the CRS")
     lonlat: Bounds | None = Field(description="degrees, WGS 84")
-    blocks: Blocks
-    compression: str | None
-    interleaving: str | None
+    blocks: Blocks = Field(description="pieces in which the file is stored")
+    compression: str | None = Field(description="as GDAL names it")
+    interleaving: str | None = Field(description="by pixel or by band")
     overviews: tuple[int, ...] = Field(description="reduction factors")
     nodata: float | str | None = Field(description="a number, or 'nan', 'inf', '-inf', which JSON has no numbers for")
     validity: str = Field(description="alpha band, internal mask, mask file, nodata, NaN or none")
-    valid_px: int
+    valid_px: int = Field(description="pixels that have data")
     valid_share: float = Field(description="of all pixels, 0 to 1")
-    valid_area_m2: float | None
-    exif: Exif | None
+    valid_area_m2: float | None = Field(description="ground that they cover")
+    exif: Exif | None = Field(description="what the camera wrote, of a photo")
     pose: FramePose | None = Field(description="of the camera, if the image is a frame that was placed by it")
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = Field(description="what a user should know")
 
 
 def read_image_info(
@@ -98,7 +98,7 @@ def read_image_info(
 
     Parameters
     ----------
-    path : path-like
+    path : str or os.PathLike
         An orthomosaic or a frame; it needs no CRS.
     image_gsd_m : float, optional
         What a pixel of a photo measures on the ground that does not say where it was taken, in metres.

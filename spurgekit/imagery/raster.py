@@ -209,7 +209,7 @@ def open_raster(
 
     Parameters
     ----------
-    path : path-like
+    path : str or os.PathLike
         Anything that GDAL reads.
     crs : str, optional
         Work in this CRS: an image that has none is taken to be in it, an image in another one is reprojected as it is read.

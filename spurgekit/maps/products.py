@@ -85,11 +85,10 @@ def _summarise(strips: Path, layout: BandLayout) -> dict[str, dict[str, Any]]:
 
 def _write_styles(folder: Path, layout: BandLayout) -> None:
     """Write the style of each band that has one; QGIS takes the first when it opens the map, the others are there to choose."""
-    name = "presence.qml"
-    for band in layout.bands:
-        if band.style is not None:
-            band.style(folder / name, layout.channels(band.name).start + 1, layout.classes)
-            name = f"presence_{band.name}.qml"
+    styles = [(band.name, band.style) for band in layout.bands if band.style is not None]
+    for number, (name, write) in enumerate(styles):
+        file = "presence.qml" if number == 0 else f"presence_{name}.qml"
+        write(folder / file, layout.channels(name).start + 1, layout.classes)
 
 
 def _write_summary(

@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-from spurgekit.maps.colours import class_colour
+from spurgekit.imagery.site_picture import Colour
+from spurgekit.maps.colours import COLOURS, class_colour
 from spurgekit.vectors import FIXED_DATE
 
 RASTER_STYLE = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
@@ -59,10 +60,19 @@ SYMBOL = """      <symbol name="{number}" type="fill" alpha="1" clip_to_extent="
       </symbol>"""
 
 
-def write_raster_style(path: Path, *, band: int) -> None:
-    """Write a style of ``presence.tif``: a band of the second class's probability, transparent where it is unlikely."""
-    colour = "#{:02x}{:02x}{:02x}".format(*class_colour(1))
-    path.write_text(RASTER_STYLE.format(band=band, colour=colour), encoding="utf-8")
+def write_raster_style(path: Path, *, band: int, colour: Colour = COLOURS[0]) -> None:
+    """Write a style of ``presence.tif``: a band from 0 to 1 in a colour, by default of the second class; where 0, transparent.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    band : int
+        Number of the band, counted from 1.
+    colour : tuple of int
+        Red, green and blue.
+    """
+    hexadecimal = "#{:02x}{:02x}{:02x}".format(*colour)
+    path.write_text(RASTER_STYLE.format(band=band, colour=hexadecimal), encoding="utf-8")
 
 
 def store_vector_style(geopackage: Path, layer: str, classes: Sequence[str]) -> None:

@@ -36,8 +36,8 @@ class MarkerFamily:
     description : str
         What it looks like.
     template : callable
-        ``template()`` returns the :class:`~spurgekit.markers.template.Template` that is looked for. It is a function, so that
-        the families can be listed without a library of arrays.
+        ``template()`` returns the :class:`~spurgekit.markers.template.Template` that is looked for, each time the same one, as
+        what is drawn of it is kept. It is a function, so that the families can be listed without a library of arrays.
     weights : ScoreWeights
         What makes a detection likely to be one; ``python -m tests.benchmarks.fit_marker_scores`` fits them.
     dictionary : str, optional

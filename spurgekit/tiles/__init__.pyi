@@ -1,5 +1,5 @@
-from .grid_layout import Tile, grid_layout, points_layout
 from .index import read_tiles
+from .layouts import Tile, grid_layout, points_layout
 from .tile_formats import TILE_FORMATS, TileFormat
 from .tile_options import PlotOptions, TileOptions
 from .tiling import TiledSite, TilesReport, tile_images

@@ -20,7 +20,7 @@ from spurgekit.imagery import PixelGrid, Raster, Window
 from spurgekit.imagery.quicklook import Watcher
 from spurgekit.parallel import cores, stream_map
 from spurgekit.progress import Progress, silent
-from spurgekit.tiles.grid_layout import Tile
+from spurgekit.tiles.layouts import Tile
 from spurgekit.tiles.plot_layout import PlotTile
 
 if TYPE_CHECKING:

@@ -38,6 +38,7 @@ class Opinion(BaseModel):
     label : str or None
         The class that the tile shows, of an accepted tile.
     note : str
+        In the reviewer's words.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -117,7 +117,7 @@ class TileOptions(Options):
         Polygons; grid tiles that do not touch them are left out.
     bands : tuple of int, optional
         Bands to read, counted from 1. Default: all but alpha.
-    file_format : {"auto", "png", "jpg", "tif"}
+    file_format : str
         auto: PNG where the pixels fit into it, else GeoTIFF.
     crs : str, optional
         Work in this CRS (e.g. EPSG:32612): assigned to an image that has none, else reprojected to.
@@ -158,7 +158,7 @@ class TileOptions(Options):
         if self.layout == "grid" and self.points is not None:
             raise InputError("`layout=grid` does not go with `points`; drop one of them")
         if self.plots.file is not None and self.chosen_layout != "plots":
-            raise InputError(f"`file` goes with `layout=plots`, not with {self.chosen_layout}; drop one of them")
+            raise InputError(f"`plots.file` goes with `layout=plots`, not with {self.chosen_layout}; drop one of them")
         if self.chosen_layout in ("points", "plots") and (self.overlap_px or self.aoi):
             raise InputError("`overlap_px` and `aoi` go with `layout=grid` only")
         if self.context_px is not None and self.chosen_layout != "points":

@@ -23,8 +23,8 @@ from spurgekit.outputs import output_folder, write_provenance
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.cut import CutTile, cut_tiles
-from spurgekit.tiles.grid_layout import Tile, grid_layout, points_layout
 from spurgekit.tiles.index import index_tiles, write_index
+from spurgekit.tiles.layouts import Tile, grid_layout, points_layout
 from spurgekit.tiles.overview import draw_overview, draw_plots
 from spurgekit.tiles.plot_layout import plots_layout
 from spurgekit.tiles.site_plots import (

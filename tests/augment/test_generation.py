@@ -15,6 +15,7 @@ from PIL import Image
 from spurgekit.augment import read_manifest
 from spurgekit.augment.augment_options import AugmentOptions
 from spurgekit.augment.generation import augment_dataset
+from spurgekit.augment.methods import METHODS, AugmentMethod
 from spurgekit.augment.plan import make_plan
 from spurgekit.augment.workers import pick_devices, render_here
 from spurgekit.dataset import open_dataset
@@ -78,6 +79,12 @@ def interrupt(monkeypatch, after):
 
 def forbidden(*_, **__):
     raise AssertionError("the model is not needed")
+
+
+def render_negative(renderer, unit):
+    """The round trip, and its negative."""
+    made = renderer.render(unit)
+    return replace(made, images=tuple(255 - picture for picture in made.images))
 
 
 def stopped(*_, **__):
@@ -246,6 +253,21 @@ class TestMethods:
         augment(inputs, options("text-to-image", images=1), tmp_path / "augmented")
         rows = pd.read_parquet(tmp_path / "augmented" / "manifest.parquet")
         assert set(rows["strength"]) == {1}
+
+    @pytest.mark.parametrize(("shares", "images"), [(False, 2 + 4), (True, 4)])
+    def test_one_of_somebody_elses(self, inputs, tmp_path, monkeypatch, shares, images):
+        method = AugmentMethod(
+            name="negative", description="", mode="roundtrip", images=1, shares_images=shares, render=render_negative
+        )
+        monkeypatch.setitem(METHODS._records, "negative", method)
+        report = augment(inputs, options("negative"), tmp_path / "augmented")
+        # The tile of the set of one shot is among those of two: what a method may have learned of one set is not the other's.
+        assert (report.rows, report.images) == (2 + 4, images)
+        augment(inputs, options("roundtrip"), tmp_path / "coded")
+        for row, other in zip(
+            *(read_manifest(tmp_path / name, CLASSES)["path"] for name in ("augmented", "coded")), strict=True
+        ):
+            assert (np.asarray(Image.open(row)) == 255 - np.asarray(Image.open(other))).all()
 
     def test_of_the_whole_split(self, inputs, tmp_path, chain):
         report = augment(inputs.having(shots=(0,)), options("roundtrip"), tmp_path / "augmented")

@@ -76,8 +76,8 @@ def main() -> None:
         for what, values in times.items():
             print(f"{what:17s} {np.median(values):6.2f} s   (rounds: {', '.join(f'{v:.2f}' for v in values)})")
         print(f"build-dataset / copy  {np.median(times['build-dataset']) / np.median(times['copy the images']):.2f}")
-        for made in (folder / "few", folder / "site.tif"):
-            shutil.rmtree(made) if made.is_dir() else made.unlink()
+        shutil.rmtree(folder / "few")
+        (folder / "site.tif").unlink()
         few = make_many_tiles(folder, options.tiles // 5)
         for source, count in ((few, options.tiles // 5), (tiles, options.tiles)):
             resident, private = peaks_mb("build-dataset", source, "--group-column", "site", "--out", folder / f"out{count}")

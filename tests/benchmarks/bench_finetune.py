@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -38,9 +38,14 @@ class Clock:
         self.times: list[float] = []
 
     @contextmanager
-    def __call__(self, *_: object) -> Iterator[object]:
+    def __call__(self, description: str, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
         self.times.append(time.perf_counter())
-        yield lambda count: self.times.append(time.perf_counter()) if count else None
+
+        def advance(count: int) -> None:
+            if count:
+                self.times.append(time.perf_counter())
+
+        yield advance
 
     def rate(self, batch: int) -> float:
         """Return images/s of the median step, the first aside."""
@@ -103,7 +108,11 @@ def main() -> None:
     for name in options.backbones:
         for recipe in options.recipes:
             tuned = FinetuneOptions(
-                recipe, steps=steps + 1, batch_size=batch, augment=parse_augmentation(options.augment), precision="bfloat16"
+                learning="adapters" if recipe == "lora" else "all",
+                steps=steps + 1,
+                batch_size=batch,
+                augment=parse_augmentation(options.augment),
+                precision="bfloat16",
             )
             plain, bare, loop = [], [bare_rate(name, recipe, batch, steps, *fast)], []
             for _ in range(options.rounds):

@@ -59,9 +59,9 @@ def load(path: Path) -> Frame:
     xmp = read_xmp(path)
     assert pose is not None, f"{path} was not placed"
     assert xmp is not None
-    grey = cv2.cvtColor(np.moveaxis(pixels, 0, -1), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(np.moveaxis(pixels, 0, -1).astype(np.uint8), cv2.COLOR_RGB2GRAY)
     half = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    keypoints, descriptors = cv2.SIFT_create(FEATURES).detectAndCompute(half, None)
+    keypoints, descriptors = cv2.SIFT.create(FEATURES).detectAndCompute(half, None)
     # OpenCV counts from the centre of the first pixel.
     points = (np.array([keypoint.pt for keypoint in keypoints]) + 0.5) * 2
     return Frame(path.stem, pose, xmp, size, points, np.sqrt(descriptors / descriptors.sum(axis=1, keepdims=True)))

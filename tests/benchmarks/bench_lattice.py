@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spurgekit.plots.lattice import AmbiguousLatticeError, fit_lattices
-from spurgekit.plots.lattice_placement import Model
+from spurgekit.plots.lattice import AmbiguousLatticeError, LatticeModel, fit_lattices
 from spurgekit.plots.protocol import PlotProtocol
 from tests.plots.fields import draw_clutter, draw_field, matches
 
@@ -33,7 +32,9 @@ class Tally:
     filled_m2: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
-    def add(self, rng: np.random.Generator, missing: float, false: int, bend_m: float, tilt: float, model: Model) -> None:
+    def add(
+        self, rng: np.random.Generator, missing: float, false: int, bend_m: float, tilt: float, model: LatticeModel
+    ) -> None:
         """Draw a site, look for it and note what came of it."""
         drawn = draw_field(rng, missing=missing, false=false, bend_m=bend_m, tilt=tilt)
         half = bool(drawn.seen.sum() >= len(drawn.seen) / 2)
@@ -85,8 +86,8 @@ def main() -> None:
     print("those where an outer row has no visible marker, so that two placements fit the same")
     print("missing   false  bend m  model       recall  undecidable  false  ambiguous  unsupported  found cm  filled cm     ms")
     ranges = itertools.product([(0.0, 0.15), (0.15, 0.3), (0.3, 0.5)], [(0, 20)], [(0.0, 0.15), (0.15, 0.3)])
-    rows: list[tuple[tuple[float, float], tuple[int, int], tuple[float, float], Model]]
-    rows = [((0, 0.3), (0, 20), (0, 0.3), "similarity"), *((*row, "similarity") for row in ranges)]  # type: ignore[list-item]
+    rows: list[tuple[tuple[float, float], tuple[int, int], tuple[float, float], LatticeModel]]
+    rows = [((0, 0.3), (0, 20), (0, 0.3), "similarity"), *((*row, "similarity") for row in ranges)]
     rows.append(((0, 0.3), (0, 20), (0, 0.05), "projective"))
     for (few, many), (least, most), (flat, bent), model in rows:
         rng, tally = np.random.default_rng(20), Tally()

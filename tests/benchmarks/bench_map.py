@@ -71,11 +71,11 @@ def main() -> None:
         site = make_orthomosaic(folder / "site.tif", options.size)
         model = load_model(make_model(folder / "model", options.tile), "cpu")
         tiles = (-(-options.size // options.tile)) ** 2
-        map_site(site, model, folder / "first", MapOptions(batch_size=BATCH, device="cpu"))  # imports, and a warm machine
+        map_site(site, model, folder / "first", MapOptions(batch_size=BATCH))  # imports, and a warm machine
         bare, mapped = [bare_rate()], []
         for i in range(options.rounds):
             start = time.perf_counter()
-            map_site(site, model, folder / f"map{i}", MapOptions(batch_size=BATCH, device="cpu"))
+            map_site(site, model, folder / f"map{i}", MapOptions(batch_size=BATCH))
             mapped.append(tiles / (time.perf_counter() - start))
             bare.append(bare_rate())
     ratios = [rate / np.mean(bare[i : i + 2]) for i, rate in enumerate(mapped)]

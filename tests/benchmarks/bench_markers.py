@@ -108,7 +108,9 @@ def run(number: int, marked: bool, exact: bool = False) -> dict[str, Any]:
 
 def compare(found: Sequence[Plot], true: Sequence[Plot], gsd_m: float) -> dict[str, Any]:
     """Return how many plots were found and how many that are not there, and the errors of their corners in pixels."""
-    matched, false, detected, filled = 0, 0, [], []
+    matched, false = 0, 0
+    detected: list[float] = []
+    filled: list[float] = []
     for plot in found:
         shares = [shapely.area(plot.polygon & other.polygon) / shapely.area(plot.polygon | other.polygon) for other in true]
         if max(shares, default=0) < SAME_PLOT:

@@ -80,7 +80,7 @@ def make_tiles_folder(folder: Path, count: int) -> Path:
         path = folder / f"{name}.png"
         if i < DIFFERENT:
             top, left = rng.integers(0, len(ground) - TILE_PX, 2)
-            path.write_bytes(encode_png(ground[top : top + TILE_PX, left : left + TILE_PX]))
+            path.write_bytes(encode_png(ground.astype(np.uint8)[top : top + TILE_PX, left : left + TILE_PX]))
         else:
             os.link(folder / f"{names[i % DIFFERENT]}.png", path)
     metres = TILE_PX * 0.0125

@@ -23,7 +23,7 @@ from rasterio.windows import Window as RasterioWindow
 from spurgekit.imagery import PixelGrid, Window, open_raster
 from spurgekit.parallel import cores
 from spurgekit.tiles import TileOptions, tile_images
-from spurgekit.tiles.encode import Encoder, encoder
+from spurgekit.tiles.tile_formats import TILE_FORMATS, Encoder
 from tests.benchmarks.sites import make_orthomosaic
 
 TILE_PX = 250
@@ -107,7 +107,7 @@ def main() -> None:
         }
         for i in range(options.rounds):
             rates["bare encoder, OpenCV"].append(encode_bare(site, folder, encode_with_opencv))
-            rates["bare encoder, ours"].append(encode_bare(site, folder, encoder("png")))
+            rates["bare encoder, ours"].append(encode_bare(site, folder, TILE_FORMATS["png"].encoder()))
             out = folder / f"tiles{i}"
             start = time.perf_counter()
             written = tile_images([site], out, TileOptions(layout="grid")).written

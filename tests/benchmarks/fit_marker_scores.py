@@ -1,6 +1,6 @@
 """Fit the weights of markers' scores (``spurgekit.markers.marker_score``) to markers painted on simulated and real ground.
 
-``python -m tests.benchmarks.fit_marker_scores [--data ../shared/data]``
+``python -m tests.benchmarks.fit_marker_scores [--family NAME] [--data ../shared/data]``
 
 Of every place that passes the detector's gates it is known whether a marker was painted there. Half of the ground is held out;
 for it the scores are compared with the share of markers among the places that have them.
@@ -33,6 +33,8 @@ GSD_M = 0.0125
 SIZES_PX = (8, 9, 10, 12, 15, 20, 28, 40)
 SPACING_PX = 200
 CODES = {"aruco-4x4-50": 50, "apriltag-36h11": 587}
+CODED = "coded"
+"""What all coded families, fitted together, are called here."""
 
 
 def grounds(data: Path) -> Iterator[NDArray[np.uint8]]:
@@ -41,7 +43,8 @@ def grounds(data: Path) -> Iterator[NDArray[np.uint8]]:
         yield draw_scene(SIDE_PX, GSD_M, 0.1, np.random.default_rng(seed)).rgb
     photos = [*sorted(data.glob("copr/photos/*.jpg")), *sorted(data.glob("brighton/*.JPG"))]
     for number, path in enumerate(photos):
-        image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        assert image is not None, f"{path} cannot be read"
         small = cv2.resize(image, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
         col = (0, small.shape[1] - SIDE_PX)[number % 2]
         yield np.ascontiguousarray(np.asarray(small, np.uint8)[:SIDE_PX, max(0, col) :][:, :SIDE_PX])
@@ -98,13 +101,17 @@ def fits_of(family: str, rgb: NDArray[np.uint8], size_px: float) -> list[Fit]:
 
 def main() -> None:
     """Print the weights of each family, and how their scores hold on the ground that was held out."""
+    targets = [name for name, family in FAMILIES.items() if family.dictionary is None]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SPURGEKIT_DATA", "../shared/data")))
+    parser.add_argument("--family", choices=[*targets, CODED], help="fit this one alone")
     options = parser.parse_args()
     all_ground = list(grounds(options.data))
     print(f"{len(all_ground)} grounds of up to {SIDE_PX} px; markers of {SIZES_PX[0]} to {SIZES_PX[-1]} px")
-    targets = [name for name, family in FAMILIES.items() if family.dictionary is None]
-    for families in (*((name,) for name in targets), tuple(CODES)):
+    groups = {**{name: (name,) for name in targets}, CODED: tuple(CODES)}
+    for name, families in groups.items():
+        if options.family not in (None, name):
+            continue
         rows, labels, held_out = [], [], []
         for family in families:
             plain = FAMILIES[family].template().plain
@@ -122,10 +129,9 @@ def main() -> None:
         likely = half.predict_proba(x[test])[:, 1]
         whole = LogisticRegression(C=1.0, max_iter=1000).fit(x, y)
         weights = ", ".join(f"{value:.1f}" for value in (*whole.coef_[0], *whole.intercept_))
-        name = families[0] if len(families) == 1 else "coded"
         missed, false = int((likely[y[test]] < 0.5).sum()), int((likely[~y[test]] > 0.5).sum())
         print(
-            f'    "{name}": Weights({weights}),  # held out: {missed} of {y[test].sum()} missed, {false} false at 0.5',
+            f"{name}: weights=ScoreWeights({weights}),  # held out: {missed} of {y[test].sum()} missed, {false} false at 0.5",
             flush=True,
         )
         for low, high in ((0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 0.95), (0.95, 1.01)):

@@ -48,4 +48,5 @@ def _texture(rng: np.random.Generator) -> NDArray[np.uint8]:
         )
         ground += cv2.resize(coarse.astype(np.float32), shape, interpolation=cv2.INTER_CUBIC)
     ground += rng.normal(0, 2.0, (*shape, 1)).astype(np.float32)
-    return np.clip(ground + np.array([125, 118, 96]), 0, 255).astype(np.uint8).transpose(2, 0, 1)
+    ground += np.array([125, 118, 96], np.float32)
+    return np.asarray(np.clip(ground, 0, 255).transpose(2, 0, 1), np.uint8)

@@ -142,6 +142,15 @@ class TestSplitters:
             build(field, splitter=PredefinedSplit([-1] * (ROWS * COLUMNS)))
 
 
+class TestOptionsForImages:
+    @pytest.mark.parametrize("option", [{"gsd_m": 0.02}, {"crs": "EPSG:32612"}, {"group_pattern": "(c.)"}])
+    def test_are_refused_where_tiles_say_it_themselves(self, field, option):
+        (name,) = option
+        with pytest.raises(InputError, match=rf"`{name}` is for folders of images, and .*tiles says it itself; leave it out"):
+            build(field, **option)
+        assert not (field / "dataset").exists()
+
+
 class TestLabelled:
     def test_by_polygons(self, field):
         info = build(field, labels=field / "weed.gpkg", classes=("sand", "weed"), **HALVES)

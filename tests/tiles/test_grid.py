@@ -173,6 +173,12 @@ class TestWhichTiles:
         }
         assert (read_tile(tmp_path / "tiles" / "south-field_r00001_c00000.png") == arrays["south field"][:, 10:]).all()
 
+    @pytest.mark.parametrize("passed", [lambda path: path, str, lambda path: [str(path)], lambda path: {"site": str(path)}])
+    def test_images_are_passed_as_people_have_them(self, tmp_path, make_tif, passed):
+        image = make_tif(tmp_path / "site.tif", ramp(3, 10, 20))
+        tile_images(passed(image), str(tmp_path / "tiles"), TileOptions(size_px=10))
+        assert read_tiles(str(tmp_path / "tiles"))["tile_id"].tolist() == ["site_r00000_c00000", "site_r00000_c00001"]
+
     def test_two_sites_of_one_name_would_overwrite_each_other(self, tmp_path, make_tif):
         images = [make_tif(tmp_path / name, ramp(1, 10, 10)) for name in ("a b.tif", "a-b.tif")]
         with pytest.raises(InputError, match="same site name"):

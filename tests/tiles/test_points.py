@@ -247,7 +247,7 @@ def test_at_another_gsd_the_point_stays_the_centre(tmp_path, make_tif):
     assert (read_tile(tmp_path / "tiles" / "site_p00000.png") == cut_out(ARRAY, Window(15, 10, 10, 10))).all()
 
 
-class TestViews:
+class TestConfigs:
     @pytest.fixture
     def tiles(self, make_tif, tmp_path):
         image = make_tif(tmp_path / "site.tif", ramp(3, 30, 40))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -162,11 +163,13 @@ def reference_rate(scene: Scene, reference: OneAtATime, should_take: float) -> R
 def reference_parts(scene: Scene, reference: OneAtATime) -> tuple[Stopwatch, float]:
     """Return where the time of plain diffusers goes."""
     watch = Stopwatch(scene.device)
+
+    def work() -> None:
+        for tile, strength in itertools.product(scene.tiles[:4], scene.strengths):
+            reference.make(tile, PROMPT, strength, scene.out / "p.png")
+
     with watch.watching(*parts_of(reference)):
-        total = seconds_of(
-            lambda: [reference.make(tile, PROMPT, s, scene.out / "p.png") for tile in scene.tiles[:4] for s in scene.strengths],
-            scene.device,
-        )
+        total = seconds_of(work, scene.device)
     return watch, total
 
 
@@ -228,7 +231,7 @@ def _measure_batch(scene: Scene, backbone: Backbone, batch: int, one: Rate, *, c
 def unet_seconds(scene: Scene, backbone: Backbone, batch: int, unet: Any) -> float:
     """Return how long the UNet alone takes for a step of a batch: twice as many latents, with and without the prompt."""
     side = scene.size_px // backbone.latent_px
-    given = {"device": scene.device, "dtype": backbone.dtype}
+    given: dict[str, Any] = {"device": scene.device, "dtype": backbone.dtype}
     latents = torch.randn(2 * batch, 4, side, side, **given).contiguous(memory_format=torch.channels_last)
     length = backbone.text_encoders[0].config.max_position_embeddings
     states = torch.randn(2 * batch, length, backbone.unet.config.cross_attention_dim, **given)

@@ -82,7 +82,7 @@ def example_rate(
         training.step()  # warm
         once = seconds_of(training.step, device)
         count = max(2, int(should_take / len(shares) / once))
-        seconds += seconds_of(lambda training=training, count=count: [training.step() for _ in range(count)], device)
+        seconds += seconds_of(partial(_take_steps, training, count), device)
         samples += count * settings.batch * settings.accumulate
         peaks.append(peak_gib(device))
         del training
@@ -129,3 +129,8 @@ def _tried(
 
 def _memory(peak: float | None) -> str:
     return "" if peak is None else f", {peak:.1f} GiB"
+
+
+def _take_steps(training: ExampleTraining, count: int) -> None:
+    for _ in range(count):
+        training.step()

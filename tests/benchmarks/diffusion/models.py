@@ -67,8 +67,8 @@ def make_sd15(folder: Path, weights: Path, device: torch.device) -> Path:
             )
         )
     pipeline = StableDiffusionPipeline(
-        vae=vae.half(),
-        unet=unet.half(),
+        vae=vae.half(),  # type: ignore[attr-defined]
+        unet=unet.half(),  # type: ignore[attr-defined]
         text_encoder=text_encoder.half(),
         tokenizer=tokenizer,
         scheduler=PNDMScheduler(**NOISE, skip_prk_steps=True, steps_offset=1, set_alpha_to_one=False),
@@ -76,7 +76,7 @@ def make_sd15(folder: Path, weights: Path, device: torch.device) -> Path:
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipeline.save_pretrained(folder, safe_serialization=True)
+    pipeline.save_pretrained(folder, safe_serialization=True)  # type: ignore[attr-defined]
     return folder
 
 

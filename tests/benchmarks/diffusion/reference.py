@@ -123,7 +123,7 @@ class ExampleTraining:
         tokenizer.add_tokens([token])
         self.unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", dtype=self.dtype).to(device)
         self.vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", dtype=self.dtype).to(device)
-        self.text_encoder = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", dtype=torch.float32).to(device)
+        self.text_encoder = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", dtype=torch.float32).to(device)  # type: ignore[arg-type]
         self.text_encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
         for module in (self.unet, self.vae, self.text_encoder):
             module.requires_grad_(False)

@@ -121,12 +121,13 @@ def points_layout(grid: PixelGrid, site: str, points: gpd.GeoDataFrame, *, size_
             "check the CRS and the order of coordinates"
         )
     left, top = np.floor(cols - size_px / 2 + 0.5), np.floor(rows - size_px / 2 + 0.5)
-    table = pd.DataFrame(points.drop(columns=points.geometry.name)).to_dict("records")  # row by row ints would become floats
+    table = pd.DataFrame(points.drop(columns=points.geometry.name)).assign(idx=numbers)
+    records = table.to_dict("records")  # row by row ints would become floats
     return [
         Tile(
             f"{site}_p{numbers[i]:05d}",
             Window(int(left[i]), int(top[i]), size_px, size_px),
-            {**{str(k): v for k, v in table[i].items()}, "idx": numbers[i]},
+            {str(name): value for name, value in records[i].items()},
         )
         for i in np.flatnonzero(inside)
     ]
