@@ -1,20 +1,21 @@
 # Everything runs in .venv, which the first target that needs it makes.
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := $(VENV)/.ready
+VERSIONS := --constraint constraints.txt
 
-.PHONY: help venv demo test check bench clean
+.PHONY: help venv demo test test-lowest check docs bench clean
 
 help: ## Show what there is to make
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 venv: $(READY) ## Make .venv with the pinned versions of constraints.txt
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(VERSIONS) --editable '.[dev]'
 	touch $(READY)
 
 demo: $(READY) ## Run everything on a simulated site, offline (a few minutes)
@@ -23,12 +24,19 @@ demo: $(READY) ## Run everything on a simulated site, offline (a few minutes)
 test: $(READY) ## Run the tests, on up to four cores (a process on each takes up to 2.5 GB)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
-check: $(READY) ## Lint, check formatting, types, floors and docstrings
+test-lowest: ## Run the tests with the lowest versions that pyproject.toml allows, in .venv-lowest
+	$(MAKE) VENV=.venv-lowest VERSIONS='--resolution lowest-direct' test
+
+check: $(READY) ## Lint, check formatting, types, floors and docstrings; build the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.docstrings
+	$(MAKE) --no-print-directory docs
+
+docs: $(READY) ## Build the documentation into site/; what is missing or broken is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(READY) ## Measure speed and memory, as ratios, and how well plots are found (about an hour)
 	$(BIN)/python -m tests.benchmarks.bench_tile
@@ -44,5 +52,5 @@ bench: $(READY) ## Measure speed and memory, as ratios, and how well plots are f
 	$(BIN)/python -m tests.benchmarks.bench_finetune
 	$(BIN)/python -m tests.benchmarks.bench_diffusion --tiny --minutes 1
 
-clean: ## Remove .venv and what the demo made
-	rm -rf $(VENV) spurgekit-demo
+clean: ## Remove the environments, the documentation and what the demo made
+	rm -rf .venv .venv-lowest site spurgekit-demo
