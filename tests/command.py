@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from click.testing import CliRunner, Result
 
 from spurgekit.cli.main import main
+
+ROOT = Path(__file__).parents[1]
 
 
 def run(*arguments: object) -> Result:
@@ -24,11 +29,14 @@ def succeed(*arguments: object) -> str:
 def refuse(*arguments: object, code: int = 2) -> str:
     """Run a command that fails and return the one line in which it says so.
 
-    Checked are the line, the exit code, and that the working folder (one of the test's own) is left as it was.
+    Checked are the line, the exit code, and that the working folder is left as it was: the test's own, or an empty one where
+    the test works in that of all tests.
     """
-    before = sorted(Path().rglob("*"))
-    result = run(*arguments)
-    assert sorted(Path().rglob("*")) == before
+    own = nullcontext() if Path.cwd() != ROOT else _in_an_empty_folder()
+    with own:
+        before = sorted(Path().rglob("*"))
+        result = run(*arguments)
+        assert sorted(Path().rglob("*")) == before
     assert isinstance(result.exception, SystemExit), repr(result.exception)  # else the user sees a traceback
     assert result.exit_code == code, result.stderr
     assert result.stdout == ""
@@ -36,3 +44,9 @@ def refuse(*arguments: object, code: int = 2) -> str:
     assert result.stderr.endswith("\n")
     assert result.stderr.count("\n") == 1, result.stderr
     return result.stderr.rstrip("\n")
+
+
+@contextmanager
+def _in_an_empty_folder() -> Iterator[None]:
+    with TemporaryDirectory() as folder, chdir(folder):
+        yield

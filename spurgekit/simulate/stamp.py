@@ -28,15 +28,19 @@ class Stamp:
     left, top : int
         Pixel coordinates of its upper left corner.
     side_px : int
+    centre : tuple of float
+        Where the point lies in it, in pixels from that corner.
     samples : int
         Samples along a pixel's side.
-    x, y : ndarray of float32
-        Distance of each column's (row's) samples from the point, in pixels; shapes (1, n) and (n, 1), n = side_px * samples.
+    x, y : ndarray of float32, shape (side_px * samples, side_px * samples)
+        Distance of the samples from the point, in pixels. Each lies anywhere in its square: at its middle, all samples along a
+        straight edge would err to the same side.
     """
 
     left: int
     top: int
     side_px: int
+    centre: tuple[float, float]
     samples: int
     x: Field
     y: Field
@@ -46,10 +50,16 @@ class Stamp:
         """Return the stamp that holds all that is within ``reach_px`` of a point."""
         left, top = math.floor(col - reach_px), math.floor(row - reach_px)
         side = math.ceil(2 * reach_px) + 2
-        samples = min(16, max(4, round(SAMPLES_ACROSS / side)))
-        steps = (np.arange(side * samples) + 0.5) / samples
-        x, y = ((start + steps - centre).astype(np.float32) for start, centre in ((left, col), (top, row)))
-        return cls(left, top, side, samples, x[None, :], y[:, None])
+        samples = min(16, max(5, round(SAMPLES_ACROSS / side)))
+        count = side * samples
+        x, y = np.random.default_rng(0).random((2, count, count), np.float32)
+        x += np.arange(count, dtype=np.float32)
+        y += np.arange(count, dtype=np.float32)[:, None]
+        centre = col - left, row - top
+        for distances, middle in ((x, centre[0]), (y, centre[1])):
+            distances /= samples
+            distances -= np.float32(middle)
+        return cls(left, top, side, centre, samples, x, y)
 
     def turned(self, angle_deg: float, size_px: float) -> tuple[Field, Field]:
         """Return the samples' coordinates (u, v) on a thing that is turned clockwise in the image, in units of its size."""

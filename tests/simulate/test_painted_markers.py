@@ -3,7 +3,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spurgekit.errors import InputError
@@ -40,6 +40,8 @@ def test_every_family_that_is_looked_for_can_be_painted(family: str) -> None:
     family=st.sampled_from(["cross", "dark-cross", "checker", "bullseye", "panel", "disc"]),
     col=PLACES, row=PLACES, size_px=SIZES, angle=ANGLES, blur_px=st.sampled_from([0.0, 1.0]),
 )  # fmt: skip
+@example("panel", 80.127, 80.866, 64.0, 90.0, 0.0)  # edges along the rows of pixels
+@example("cross", 80.0, 80.625, 36.0, 0.0, 0.0)
 def test_the_centre_is_where_it_is_said_to_be(
     family: str, col: float, row: float, size_px: float, angle: float, blur_px: float
 ) -> None:
