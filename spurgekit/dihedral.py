@@ -53,7 +53,7 @@ def view_of(images: Tensor, view: int) -> Tensor:
     is_transposed, flipped = _AS_FLIPS[view]
     if is_transposed:
         images = images.transpose(-2, -1)
-    return images.flip(flipped) if flipped else images
+    return _flip(images, flipped) if flipped else images
 
 
 def views_of(images: Tensor, views: Iterable[int]) -> Iterator[Tensor]:
@@ -78,4 +78,13 @@ def views_of(images: Tensor, views: Iterable[int]) -> Iterator[Tensor]:
             if transposed is None:
                 transposed = images.transpose(-2, -1).contiguous(memory_format=order)
             source = transposed
-        yield (source.flip(flipped) if flipped else source).contiguous(memory_format=order)
+        yield (_flip(source, flipped) if flipped else source).contiguous(memory_format=order)
+
+
+def _flip(images: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Flip images; of uint16 too, which PyTorch 2.10 and earlier cannot on a CPU."""
+    import torch
+
+    if images.dtype == torch.uint16:
+        return images.view(torch.int16).flip(axes).view(torch.uint16)
+    return images.flip(axes)
