@@ -1,5 +1,6 @@
 """What is said of the project beside its code says the same everywhere."""
 
+import importlib
 import re
 import tomllib
 from pathlib import Path
@@ -59,6 +60,11 @@ def test_workflows_run_what_there_is(workflow):
             assert {word for word in words[1:] if "=" not in word} <= targets
         else:
             assert (ROOT / words[0]).stat().st_mode & 0o100
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "tests" / "benchmarks").glob("*.py")))
+def test_benchmarks_find_what_they_measure(name):
+    importlib.import_module(f"tests.benchmarks.{name}")
 
 
 def test_workflows_try_every_python_that_is_promised():

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -23,8 +24,11 @@ from rasterio.windows import Window as RasterioWindow
 from spurgekit.imagery import PixelGrid, Window, open_raster
 from spurgekit.parallel import cores
 from spurgekit.tiles import TileOptions, tile_images
-from spurgekit.tiles.tile_formats import TILE_FORMATS, Encoder
+from spurgekit.tiles.tile_formats import TILE_FORMATS
 from tests.benchmarks.sites import make_orthomosaic
+
+if TYPE_CHECKING:
+    from spurgekit.tiles.tile_formats import Encoder
 
 TILE_PX = 250
 SAMPLE = 480
