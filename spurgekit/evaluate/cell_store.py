@@ -61,7 +61,7 @@ class CellStore:
         done: dict[Key, pd.DataFrame] = {}
         for place in () if overwrite else (self.out, self.folder):
             if check_begun(place, self.settings, self.out):
-                for file in [place / PREDICTIONS] if place == self.out else sorted(place.glob("*.parquet")):
+                for file in [place / PREDICTIONS] if place == self.out else sorted(place.glob("[!.]*.parquet")):
                     done.update(_cells(file))
         note_settings(self.folder, self.settings)
         return done

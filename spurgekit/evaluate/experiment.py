@@ -191,7 +191,8 @@ def _settings(data: Dataset, setup: Setup, options: EvaluateOptions) -> Mapping[
         files[f"synthetic tiles {name}".rstrip()] = folder / "manifest.parquet"
     resolved = {"backbone": setup.name, "image_size_px": setup.size_px, "mean": setup.mean, "std": setup.std}
     kept = {name: value for name, value in options.parameters().items() if name not in NOT_OF_CELLS}
-    return {**kept, **{name: fingerprint(path) for name, path in files.items()}, **resolved}
+    there = {name: path for name, path in files.items() if name != "dataset" or path.is_file()}
+    return {**kept, **{name: fingerprint(path) for name, path in there.items()}, **resolved}
 
 
 class _Runner:

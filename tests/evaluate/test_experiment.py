@@ -127,6 +127,24 @@ class TestCells:
         assert digests(out) == digests(evaluated.folder)
         assert [path.name for path in tmp_path.iterdir()] == ["evaluation"]
 
+    def test_a_cell_that_was_being_written_is_not_in_the_way(self, easy, tmp_path, monkeypatch):
+        def put_half(self, key, predictions):
+            (self.folder / ".0123.partial.parquet").write_bytes(b"PAR1")
+            raise KeyboardInterrupt
+
+        put = CellStore.put
+        monkeypatch.setattr(CellStore, "put", put_half)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_arms(easy, tmp_path / "e", OPTIONS)
+        monkeypatch.setattr(CellStore, "put", put)
+        assert evaluate_arms(easy, tmp_path / "e", OPTIONS).resumed == 0
+
+    def test_a_dataset_need_not_say_how_it_was_made(self, easy, tmp_path):
+        dataset = shutil.copytree(easy, tmp_path / "dataset")
+        (dataset / "provenance.json").unlink()
+        once = evaluate_arms(dataset, tmp_path / "e", replace(OPTIONS, arms=("probe",)))
+        assert evaluate_arms(dataset, tmp_path / "e", replace(OPTIONS, arms=("probe",))).resumed == once.cells
+
     def test_one_that_is_done_is_extended(self, evaluated, easy, tmp_path):
         out = shutil.copytree(evaluated.folder, tmp_path / "e")
         more = evaluate_arms(easy, out, replace(OPTIONS, arms=(*OPTIONS.arms, "probe+flip")))
