@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -14,7 +14,15 @@ from rasterio.crs import CRS
 from spurgekit.dataset.columns import WITHIN_SITE
 from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.dataset.field_record import labels_from_record
-from spurgekit.dataset.labels import DEFAULT_CLASSES, Labels, as_classes, labels_from_column, labels_from_vector, order_classes
+from spurgekit.dataset.labels import (
+    DEFAULT_CLASSES,
+    LabelFile,
+    Labels,
+    as_classes,
+    labels_from_column,
+    labels_from_vector,
+    order_classes,
+)
 from spurgekit.dataset.sources import IMAGE, TileSource, merged_classes
 from spurgekit.errors import InputError, renamed
 from spurgekit.imagery import slug
@@ -59,7 +67,10 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
     """
     classes = options.classes or merged_classes(sources)
     prefixes = _prefixes(sources)
-    frames = [_labelled(source, options, classes, prefix) for source, prefix in zip(sources, prefixes, strict=True)]
+    labels = [_labels(source, options, classes) for source in sources]
+    frames = [
+        _labelled(source, found, options, prefix) for source, found, prefix in zip(sources, labels, prefixes, strict=True)
+    ]
     index = _stack(frames)
     names = order_classes(index["class"].where(index["why"].isna()), classes)
     left_out = {str(why): int(count) for why, count in index["why"].value_counts(sort=False).items()}
@@ -75,16 +86,23 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
         for name in sorted({name for source in sources for name in source.configs})
     }
     index = gpd.GeoDataFrame(index[index["why"].isna()].drop(columns="why").reset_index(drop=True), crs=index.crs)
-    return Gathered(index, configs, names, left_out, _notes(index, names))
+    notes = dict.fromkeys(
+        [
+            *(note for one in sources for note in one.notes),
+            *(note for one in labels for note in one.notes),
+            *_unused(labels),
+            *_notes(index, names),
+        ]
+    )
+    return Gathered(index, configs, names, left_out, tuple(notes))
 
 
 # -- one source -------------------------------------------------------------------------------------------------------
 
 
-def _labelled(source: TileSource, options: DatasetOptions, classes: tuple[str, ...] | None, prefix: str) -> gpd.GeoDataFrame:
+def _labelled(source: TileSource, labels: Labels, options: DatasetOptions, prefix: str) -> gpd.GeoDataFrame:
     """Return a source's tiles with their labels, and in the column ``why`` why some of them are left out."""
     index = source.index
-    labels = _labels(source, options, classes)
     names, why = labels.names.copy(), pd.Series(None, index.index, dtype=object)
     why[names.isna()] = "without a label"
     why[labels.disputed] = "with labels that disagree"
@@ -132,7 +150,7 @@ def _labels(source: TileSource, options: DatasetOptions, classes: tuple[str, ...
     found = labels_from_column(source.index.drop(columns=IMAGE), options.label_column, where)
     names = as_classes(found.names, classes) if classes else found.names
     of_points = "layout" in source.index and (source.index["layout"] == "points").all()
-    return Labels.of(names, "points" if of_points else source.label_from, found.disputed)
+    return Labels.of(names, "points" if of_points else source.label_from, found.disputed, notes=found.notes)
 
 
 def _from_file(source: TileSource, path: Path, options: DatasetOptions, classes: tuple[str, ...] | None) -> Labels:
@@ -214,6 +232,20 @@ def _told_apart(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         if column in frame
     }
     return frame.assign(**named)
+
+
+def _unused(labels: Sequence[Labels]) -> Iterator[str]:
+    """Yield what is to be said of points, polygons and records that are of no tile of any source."""
+    files: dict[Path, LabelFile] = {}
+    for source in [one.source for one in labels if one.source is not None]:
+        before = files.get(source.file)
+        files[source.file] = source if before is None else replace(source, used=before.used | source.used)
+    for file in files.values():
+        if len(unused := np.flatnonzero(~file.used)):
+            yield (
+                f"{len(unused):,} of {len(file.used):,} {file.rows} of {file.file.name} are of no tile, "
+                f"the first of them {file.place_of(int(unused[0]))}"
+            )
 
 
 def _notes(index: gpd.GeoDataFrame, classes: Sequence[str]) -> tuple[str, ...]:

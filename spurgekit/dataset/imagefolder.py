@@ -1,13 +1,16 @@
 """Folders of images that spurgekit did not make: a folder for each class, or a table beside the images, or both.
 
-``metadata.csv`` beside the images (as Hugging Face's imagefolder has it, with a column ``file_name``) adds columns, a label
-among them; else the class of an image is the name of its folder. Folders called train and test on the way to it say its split.
+``metadata.csv`` or ``metadata.jsonl`` beside the images (as Hugging Face's imagefolder has them, with a column ``file_name``)
+adds columns, a label among them; else the class of an image is the name of its folder. Folders called train and test on the way
+to it say its split.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import geopandas as gpd
@@ -27,7 +30,7 @@ OTHER_SPELLINGS = {"jpg": (".jpeg",), "tif": (".tiff",)}
 """Suffixes of formats of tiles beside their own."""
 
 SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
-TABLE = "metadata.csv"
+TABLES = ("metadata.csv", "metadata.jsonl")
 
 
 def read_imagefolder(
@@ -58,12 +61,8 @@ def read_imagefolder(
     InputError
         If there are no images, one cannot be read or is no square, or the table does not fit them.
     """
-    suffixes = [suffix for name in TILE_FORMATS for suffix in (f".{name}", *OTHER_SPELLINGS.get(name, ()))]
-    files = sorted(
-        path.relative_to(folder)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    suffixes = _suffixes()
+    files = _files(folder, suffixes)
     if not files:
         raise InputError(f"{folder} holds neither {', '.join(suffixes)} images nor tiles.parquet; pass a folder of tiles")
     index = pd.DataFrame(
@@ -80,6 +79,22 @@ def read_imagefolder(
     if group_pattern is not None:
         index[GROUP] = [_match(group_pattern, path.stem) for path in files]
     return _placed(index, folder, gsd_m, crs)
+
+
+def other_images(folder: Path) -> list[Path]:
+    """Return the images in a folder that :func:`read_imagefolder` passes over, of kinds that are no formats of tiles."""
+    Image.init()
+    return _files(folder, {suffix for suffix, kind in Image.EXTENSION.items() if kind in Image.OPEN} - set(_suffixes()))
+
+
+def _suffixes() -> list[str]:
+    return [suffix for name in TILE_FORMATS for suffix in (f".{name}", *OTHER_SPELLINGS.get(name, ()))]
+
+
+def _files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Return the files of some suffixes in a folder, relative to it; none that is hidden."""
+    inside = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in suffixes]
+    return sorted(path for path in inside if not any(part.startswith(".") for part in path.parts))
 
 
 def _class_of(path: Path) -> str | None:
@@ -120,8 +135,8 @@ def _match(pattern: str, stem: str) -> str:
 def _with_table(index: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """Add the columns of the tables beside the images."""
     tables = []
-    for path in sorted(folder.rglob(TABLE)):
-        table = read_table(path)
+    for path in sorted(path for name in TABLES for path in folder.rglob(name)):
+        table = read_table(path) if path.suffix == ".csv" else _read_lines(path)
         if "file_name" not in table:
             raise InputError(f"{path} has no column file_name, which says which image a row is of; add it")
         inside = path.parent.relative_to(folder)
@@ -131,14 +146,28 @@ def _with_table(index: pd.DataFrame, folder: Path) -> pd.DataFrame:
         return index
     known = pd.concat(tables, ignore_index=True)
     if (twice := known["file_name"].duplicated()).any():
-        raise InputError(f"{folder}: {TABLE} names {known['file_name'][twice].iloc[0]} twice; take one of them out")
+        raise InputError(f"{folder}: its metadata names {known['file_name'][twice].iloc[0]} twice; take one of them out")
     if absent := sorted(set(known["file_name"]) - set(index["file_name"])):
-        raise InputError(f"{folder}: {TABLE} names {absent[0]}, which is not there; {len(absent)} such rows, take them out")
+        raise InputError(
+            f"{folder}: its metadata names {absent[0]}, which is not there; {len(absent)} such rows, take them out"
+        )
     own = [name for name in index.columns if name not in ("file_name", "label")]
     joined = index.merge(known.drop(columns=own, errors="ignore"), on="file_name", how="left", suffixes=("_of_folder", ""))
     if "label_of_folder" in joined:
         joined["label"] = joined["label"].where(joined["label"].notna(), joined["label_of_folder"])
     return joined.drop(columns="label_of_folder", errors="ignore")
+
+
+def _read_lines(path: Path) -> pd.DataFrame:
+    """Read a table whose rows are lines of JSON."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines if line.strip()]
+    except ValueError as error:  # of JSON or of UTF-8
+        raise InputError(f"{path} is not JSON in each line: {error}") from error
+    if not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"{path} is not a JSON object in each line; write one, with its file_name, for each image")
+    return pd.DataFrame(rows)
 
 
 def _placed(index: pd.DataFrame, folder: Path, gsd_m: float | None, crs: str | None) -> gpd.GeoDataFrame:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import geopandas as gpd
 
-from spurgekit.dataset.imagefolder import read_imagefolder
+from spurgekit.dataset.imagefolder import other_images, read_imagefolder
 from spurgekit.dataset.reader import DATASET, open_dataset
 from spurgekit.errors import InputError
 from spurgekit.survey import Survey, find_survey
+from spurgekit.text import counted
 from spurgekit.tiles.index import PARQUET, read_tiles
 from spurgekit.tiles.review_log import LOG, Outcome, read_outcomes
 from spurgekit.tiles.tile_options import CONTEXT, UNLABELLED
@@ -50,6 +51,8 @@ class TileSource:
         Files that were read.
     of_images : bool
         Whether it is a folder of images, of which options say what the files do not.
+    notes : tuple of str
+        What is to be said of it.
     """
 
     path: Path
@@ -64,6 +67,7 @@ class TileSource:
     configs: Mapping[str, gpd.GeoDataFrame] = field(default_factory=dict)
     inputs: tuple[Path, ...] = ()
     of_images: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def read_source(
@@ -97,7 +101,17 @@ def read_source(
     index = read_imagefolder(path, gsd_m=gsd_m, crs=crs, group_pattern=group_pattern)
     name = path.resolve().name
     index = _with_images(index, path).assign(site=index.get("site", name))
-    return TileSource(path, name, index, label_from="folder", of_images=True)
+    return TileSource(path, name, index, label_from="folder", of_images=True, notes=_passed_over(path))
+
+
+def _passed_over(folder: Path) -> tuple[str, ...]:
+    """Return what is to be said of images that are not read."""
+    others = other_images(folder)
+    if not others:
+        return ()
+    kinds = ", ".join(sorted({path.suffix.lower() for path in others}))
+    what = f"{counted(len(others), 'image')} of other kinds ({kinds}) in {folder.name}"
+    return (f"{what} left out, such as {others[0]}; make them PNG",)
 
 
 def merged_classes(sources: Sequence[TileSource]) -> tuple[str, ...] | None:

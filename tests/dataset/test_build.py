@@ -142,6 +142,35 @@ class TestSplitters:
             build(field, splitter=PredefinedSplit([-1] * (ROWS * COLUMNS)))
 
 
+class TestLabelsBesideTheTiles:
+    @pytest.fixture
+    def points(self, field):
+        """Two points on tiles of the west, two on tiles of the east, one elsewhere."""
+        xs = [X + SIDE * col + SIDE / 2 for col in (0, 1, 5, 7)] + [X - 1000]
+        ys = [Y - SIDE / 2] * 4 + [Y - 1000]
+        names = ["sand", "weed", "weed", "sand", "weed"]
+        gpd.GeoDataFrame({"Class": names}, geometry=gpd.points_from_xy(xs, ys), crs="EPSG:32612").to_file(field / "p.gpkg")
+        return field / "p.gpkg"
+
+    def test_are_counted_with_the_first_of_them(self, field, points):
+        info = build(field, labels=points, **HALVES)
+        assert info.notes == (
+            "classes are taken from the column 'Class' of p.gpkg",
+            f"1 of 5 points of p.gpkg are of no tile, the first of them at {X - 1000:.1f}, {Y - 1000:.1f}",
+        )
+
+    def test_but_not_those_on_tiles_of_another_folder(self, field, points, tmp_path):
+        index = gpd.read_parquet(field / "tiles" / "tiles.parquet")
+        for half in ("west", "east"):
+            shutil.copytree(field / "tiles", field / half)
+            part = index[index["half"] == half].drop(columns="label")
+            part.to_parquet(field / half / "tiles.parquet")
+        info = build_dataset([field / "west", field / "east"], tmp_path / "d", DatasetOptions(labels=points, **HALVES))
+        assert [note for note in info.notes if "of no tile" in note] == [
+            f"1 of 5 points of p.gpkg are of no tile, the first of them at {X - 1000:.1f}, {Y - 1000:.1f}"
+        ]
+
+
 class TestOptionsForImages:
     @pytest.mark.parametrize("option", [{"gsd_m": 0.02}, {"crs": "EPSG:32612"}, {"group_pattern": "(c.)"}])
     def test_are_refused_where_tiles_say_it_themselves(self, field, option):

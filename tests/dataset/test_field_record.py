@@ -96,3 +96,9 @@ def test_tiles_that_are_of_no_plot():
 
 def test_said_twice_the_same_is_said_once():
     assert label({"plot": [1, 1], "label": ["yes", "present"]}).names.tolist()[:4] == ["leafy spurge"] * 4
+
+
+def test_records_of_no_tile_are_known():
+    found = label({"plot": [1, 7, 2], "quarter": ["NW", "", ""], "label": ["leafy spurge", "no spurge", "no spurge"]})
+    assert found.source.used.tolist() == [True, False, True]
+    assert (found.source.rows, found.source.place_of(1)) == ("records", "of plot 7")

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
-from spurgekit.dataset.imagefolder import read_imagefolder
+from spurgekit.dataset.imagefolder import other_images, read_imagefolder
 from spurgekit.errors import InputError, LeakageError
 
 
@@ -94,6 +94,33 @@ class TestRead:
         with pytest.raises(InputError, match=said):
             read_imagefolder(weeds)
 
+    @pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl"])
+    def test_a_table_in_either_form(self, weeds, name):
+        files = sorted(path.relative_to(weeds).as_posix() for path in weeds.rglob("*.png"))
+        table = pd.DataFrame({"file_name": files, "label": ["a", "b"] * 8, "plot": "01"})
+        if name.endswith("csv"):
+            table.to_csv(weeds / name, index=False)
+        else:
+            (weeds / name).write_text(table.to_json(orient="records", lines=True) + "\n")
+        index = read_imagefolder(weeds)
+        assert index.set_index("file_name")["label"].to_dict() == dict(zip(files, ["a", "b"] * 8, strict=True))
+
+    @pytest.mark.parametrize(
+        ("line", "said"), [('{"file_name": ', "is not JSON in each line"), ("[1]", "is not a JSON object in each line")]
+    )
+    def test_lines_that_are_no_json(self, weeds, line, said):
+        (weeds / "metadata.jsonl").write_text(line)
+        with pytest.raises(InputError, match=said):
+            read_imagefolder(weeds)
+
+    def test_images_of_other_kinds_are_passed_over(self, weeds):
+        for path in (weeds / "spurge" / "a.webp", weeds / "b.bmp", weeds / ".hidden.webp"):
+            Image.new("RGB", (12, 12)).save(path)
+        (weeds / "notes.pdf").write_text("")
+        (weeds / "read me.txt").write_text("")
+        assert len(read_imagefolder(weeds)) == 16
+        assert [path.as_posix() for path in other_images(weeds)] == ["b.bmp", "spurge/a.webp"]
+
     def test_an_empty_folder(self, tmp_path):
         with pytest.raises(InputError, match=r"holds neither \.png, \.jpg, \.jpeg, \.tif, \.tiff images nor tiles\.parquet"):
             read_imagefolder(tmp_path)
@@ -118,6 +145,12 @@ class TestBuilt:
         card = (tmp_path / "dataset" / "README.md").read_text()
         assert "no image is in both splits, byte for byte" in card
         assert "| IMG_3 | 2 | 2 | test |" in card
+
+    def test_images_of_other_kinds_are_counted_and_named(self, weeds, tmp_path):
+        for name in ("a", "b"):
+            Image.new("RGB", (12, 12)).save(weeds / "spurge" / f"{name}.webp")
+        info = build_dataset(weeds, tmp_path / "dataset", self.OPTIONS)
+        assert info.notes == ("2 images of other kinds (.webp) in weeds left out, such as spurge/a.webp; make them PNG",)
 
     def test_an_image_on_both_sides_is_leakage(self, weeds, tmp_path):
         (weeds / "spurge" / "IMG_3_again.png").write_bytes((weeds / "spurge" / "IMG_0_s0.png").read_bytes())

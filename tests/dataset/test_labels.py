@@ -6,7 +6,9 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
-from shapely import LineString, MultiPolygon, Point, Polygon, box
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shapely import LineString, MultiPolygon, Point, Polygon, box, union_all
 
 from spurgekit.dataset.labels import labels_from_column, labels_from_vector, order_classes
 from spurgekit.errors import InputError
@@ -15,11 +17,14 @@ WHERE = Path("labels.gpkg")
 TILES = gpd.GeoDataFrame(geometry=[box(x, 0, x + 10, 10) for x in (0, 10, 20)], crs="EPSG:32612")
 
 
-def label(shapes, names=None, *, column=None, classes=("sand", "weed"), min_cover=0.05, called="label"):
+def labels(shapes, names=None, *, column=None, classes=("sand", "weed"), min_cover=0.05, called="label", **more):
     columns = {} if names is None else {called: names}
-    shapes = gpd.GeoDataFrame(columns, geometry=shapes, crs="EPSG:32612")
-    found = labels_from_vector(TILES, shapes, column=column, classes=classes, min_cover=min_cover, where=WHERE)
-    return [None if pd.isna(name) else name for name in found.names]
+    shapes = gpd.GeoDataFrame({**columns, **more}, geometry=shapes, crs="EPSG:32612")
+    return labels_from_vector(TILES, shapes, column=column, classes=classes, min_cover=min_cover, where=WHERE)
+
+
+def label(*arguments, **options):
+    return [None if pd.isna(name) else name for name in labels(*arguments, **options).names]
 
 
 class TestColumn:
@@ -39,6 +44,8 @@ class TestColumn:
             ([0.5, 1.5, 0.5], ["0.5", "1.5", "0.5"]),
             ([" weed", "weed ", "  "], ["weed", "weed", None]),
             ([True, False, True], ["True", "False", "True"]),
+            (np.array([0.0, 1.0, None], object), ["0", "1", None]),
+            (np.array(["a", 1.0, 2.5], object), ["a", "1.0", "2.5"]),
         ],
     )
     def test_as_text(self, values, expected):
@@ -123,6 +130,91 @@ class TestPolygons:
     def test_a_column_that_is_empty(self):
         with pytest.raises(InputError, match=r"labels\.gpkg: none of its 2 polygons has a class; fill the column"):
             label([box(0, 0, 1, 1), box(2, 2, 3, 3)], [None, " "])
+
+
+class TestColumnOfClasses:
+    """Points and polygons go by one rule."""
+
+    SHAPES = ([Point(5, 5), Point(15, 5)], [box(0, 0, 10, 10), box(10, 0, 20, 10)])
+
+    @pytest.mark.parametrize("shapes", SHAPES)
+    @pytest.mark.parametrize("called", ["Label", "LABEL", "class", "Class_Name", "presence", "species"])
+    def test_one_that_is_called_as_such_columns_are_is_taken_and_said(self, shapes, called):
+        found = labels(shapes, ["weed", "sand"], called=called, name=["a", "b"])
+        assert found.names.tolist()[:2] == ["weed", "sand"]
+        assert found.notes == (f"classes are taken from the column {called!r} of labels.gpkg",)
+
+    @pytest.mark.parametrize("shapes", SHAPES)
+    def test_label_comes_first_and_nothing_is_said(self, shapes):
+        found = labels(shapes, ["weed", "sand"], species=["x", "y"])
+        assert (found.names.tolist()[:2], found.notes) == (["weed", "sand"], ())
+
+    @pytest.mark.parametrize("shapes", SHAPES)
+    def test_of_several_none_is_guessed(self, shapes):
+        with pytest.raises(InputError, match="no column 'label' but Class and species; name one by `label_column`"):
+            labels(shapes, ["weed", "sand"], called="Class", species=["x", "y"])
+        assert label(shapes, ["weed", "sand"], called="Class", species=["x", "y"], column="Class")[:2] == ["weed", "sand"]
+
+    def test_polygons_without_one_say_what_they_are_taken_for(self):
+        found = labels([box(0, 0, 10, 10)], name=["north"])
+        assert found.notes == ("labels.gpkg has no column of classes (name): all ground that is drawn is taken for weed",)
+
+    def test_of_tiles_too(self):
+        found = labels_from_column(TILES.assign(Category=["a", "b", "a"]), None, WHERE)
+        assert found.names.tolist() == ["a", "b", "a"]
+        assert found.notes == ("classes are taken from the column 'Category' of labels.gpkg",)
+
+
+class TestGroundOfNoClass:
+    def test_is_not_background(self):
+        found = labels([box(0, 0, 10, 10), box(10, 0, 20, 4)], ["weed", None])
+        assert [None if pd.isna(name) else name for name in found.names] == ["weed", None, "sand"]
+        assert found.notes == (
+            "1 polygon of labels.gpkg has no class: tiles with more of such ground than of any class have no label",
+        )
+
+    @pytest.mark.parametrize(("width", "expected"), [(4.9, "weed"), (5.1, None)])
+    def test_beside_a_class_the_larger_part_decides(self, width, expected):
+        assert label([box(0, 0, 10 - width, 10), box(10 - width, 0, 10, 10)], ["weed", " "])[0] == expected
+
+    def test_points_of_none_are_counted(self):
+        found = labels([Point(5, 5), Point(15, 5), Point(16, 5)], ["weed", None, ""])
+        assert found.notes == ("2 points of labels.gpkg have no class, and say nothing",)
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("said", "expected"),
+        [
+            (["1", "0"], ["weed", "sand"]),
+            ([1.0, 0.0], ["weed", "sand"]),
+            (["Yes", "no"], ["weed", "sand"]),
+            (["weed", "-"], ["weed", "sand"]),
+            ([1, 2], ["1", "2"]),  # codes stay codes
+            (["yes", "thistle"], ["yes", "thistle"]),
+        ],
+    )
+    def test_stand_for_two_classes_where_all_are_such_words(self, said, expected):
+        assert label([Point(5, 5), Point(15, 5)], said)[:2] == expected
+
+
+def test_which_shapes_lie_on_tiles():
+    assert labels([Point(5, 5), Point(500, 5), Point(15, 5)], ["weed"] * 3).source.used.tolist() == [True, False, True]
+    assert labels([box(500, 0, 510, 9), box(5, 0, 9, 9)], ["weed", "sand"]).source.used.tolist() == [False, True]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(*(st.floats(-3, 33),) * 4, st.sampled_from(["sand", "weed", "shrub"])), min_size=1, max_size=8))
+def test_cover_is_that_of_the_union_of_a_class(drawn):
+    shapes = [box(min(x, u), min(y, v), max(x, u) + 0.1, max(y, v) + 0.1) for x, y, u, v, _ in drawn]
+    names = np.array([name for *_, name in drawn])
+    found = labels(shapes, names, classes=("sand", "weed", "shrub"))
+    for tile, name in zip(TILES.geometry, found.names, strict=True):
+        cover = {c: union_all([s for s, n in zip(shapes, names, strict=True) if n == c]).intersection(tile).area for c in names}
+        best = max(cover.values())
+        if best < 1e-3 or abs(best - 5) < 1e-3 or sum(abs(best - area) < 1e-3 for area in cover.values()) > 1:
+            continue  # slivers, the least cover, and a draw
+        assert (None if pd.isna(name) else name) == (max(cover, key=cover.get) if best > 5 else None)
 
 
 @pytest.mark.parametrize("shapes", [[Point(5, 5), box(0, 0, 1, 1)], [LineString([(0, 0), (1, 1)])]])
