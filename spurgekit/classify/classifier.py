@@ -174,7 +174,7 @@ def _tested_at(folder: Path, info: ModelInfo, shares: tuple[float, ...]) -> Mode
 
     file = folder / PREDICTIONS
     try:
-        table = pd.read_csv(file)
+        table = pd.read_csv(file, keep_default_na=False)  # a class may be called None
         probabilities = table[[f"p({name})" for name in info.classes]].to_numpy(np.float64)
         targets = table["class"].map({name: i for i, name in enumerate(info.classes)}).to_numpy(np.int64)
     except (OSError, ValueError, KeyError) as error:

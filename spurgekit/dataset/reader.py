@@ -200,7 +200,7 @@ def read_metadata(folder: Path) -> pd.DataFrame:
     """
     path = folder / METADATA
     try:
-        rows = pd.read_csv(path, dtype=TEXTS)
+        rows = pd.read_csv(path, dtype=TEXTS, keep_default_na=False, na_values=[""])  # a class may be called None
         rows["path"] = [folder / file_name for file_name in rows["file_name"]]
     except (OSError, ValueError, KeyError) as error:  # pandas' own are ValueErrors
         raise InputError(f"{path} is missing or damaged; build the dataset again") from error

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
+from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset, validate_dataset
 from spurgekit.dataset.imagefolder import other_images, read_imagefolder
 from spurgekit.errors import InputError, LeakageError
 
@@ -151,6 +151,14 @@ class TestBuilt:
             Image.new("RGB", (12, 12)).save(weeds / "spurge" / f"{name}.webp")
         info = build_dataset(weeds, tmp_path / "dataset", self.OPTIONS)
         assert info.notes == ("2 images of other kinds (.webp) in weeds left out, such as spurge/a.webp; make them PNG",)
+
+    @pytest.mark.parametrize("name", ["None", "NA", "null", "nan"])
+    def test_a_class_may_be_called_so(self, weeds, tmp_path, name):
+        (weeds / "thistle").rename(weeds / name)
+        build_dataset(weeds, tmp_path / "dataset", self.OPTIONS)
+        dataset = open_dataset(tmp_path / "dataset")
+        assert dataset.split("train")["class"].value_counts().to_dict() == {name: 6, "spurge": 6}
+        assert validate_dataset(tmp_path / "dataset") == []
 
     def test_an_image_on_both_sides_is_leakage(self, weeds, tmp_path):
         (weeds / "spurge" / "IMG_3_again.png").write_bytes((weeds / "spurge" / "IMG_0_s0.png").read_bytes())
