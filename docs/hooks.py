@@ -30,7 +30,7 @@ from mkdocs.structure.pages import Page
 
 import spurgekit
 from spurgekit.cli.main import COMMANDS, main
-from spurgekit.options import Options, choices_of, described, kinds_of, without_none
+from spurgekit.options import Options, choices_of, described, kinds_of, parted, without_none
 
 LOG = logging.getLogger("mkdocs.hooks.spurgekit")
 ROOT = Path(__file__).parents[1]
@@ -253,9 +253,9 @@ def _entries(cls: type[Options]) -> Iterator[tuple[str, str, str]]:
 
 def _told(text: str, field: dataclasses.Field[Any]) -> tuple[str, str]:
     """Return what is said of an option, and its default."""
-    told = re.search(r"\s*Default: (.+)\.$", text)
-    if told:
-        return text[: told.start()], _cell(told[1])
+    text, told = parted(text)
+    if told is not None:
+        return text, _cell(told)
     if field.default is dataclasses.MISSING:
         return text, "<em>required</em>" if field.default_factory is dataclasses.MISSING else ""
     return text, "" if field.default in (None, (), "") else f"<code>{_cell(_toml_value(field.default))}</code>"

@@ -104,6 +104,16 @@ def described(cls: type) -> dict[str, str]:
     return found
 
 
+def parted(text: str) -> tuple[str, str | None]:
+    """Return what is said of an option without the default that it ends with, and that default.
+
+    >>> parted("Side of a block. Default: 4 tiles."), parted("Least cover.")
+    (('Side of a block.', '4 tiles'), ('Least cover.', None))
+    """
+    told = re.search(r"\s*Default: (.+)\.$", text)
+    return (text, None) if told is None else (text[: told.start()], told[1])
+
+
 def _entries(doc: str) -> dict[str, str]:
     """Return the entries of the section "Attributes" of a docstring as numpydoc has them."""
     lines = [line.rstrip() for line in doc.expandtabs().splitlines()]

@@ -12,7 +12,7 @@ import click
 
 from spurgekit.cli.types import PATH, Choice, NameList, NumberList, NumberPair
 from spurgekit.errors import renamed
-from spurgekit.options import Options, choices_of, described, kinds_of, without_none
+from spurgekit.options import Options, choices_of, described, kinds_of, parted, without_none
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Declared = TypeVar("Declared", bound=Options)
@@ -129,10 +129,9 @@ def _help(text: str, default: object, *, shown: bool) -> str:
     >>> _help("Share of tiles to hold out.", 0.3, shown=True)
     'Share of tiles to hold out.  [default: 0.3]'
     """
-    text = text.replace("``", "'")
-    told = re.search(r"\s*Default: (.+)\.$", text)
-    if told:
-        return f"{text[: told.start()]}  [default: {told[1]}]"
+    text, told = parted(text.replace("``", "'"))
+    if told is not None:
+        return f"{text}  [default: {told}]"
     if not shown or default in (None, (), "", dataclasses.MISSING):
         return text
     value = ",".join(map(str, default)) if isinstance(default, tuple) else default

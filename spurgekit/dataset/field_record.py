@@ -9,7 +9,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from spurgekit.dataset.labels import DEFAULT_COLUMN, LabelFile, Labels, as_classes, as_text, class_column, said_of_column
+from spurgekit.dataset.labels import LabelFile, Labels, as_classes, as_text, needed_class_column, said_of_column
 from spurgekit.errors import InputError
 from spurgekit.plots.plot_file import as_id, lower_columns
 
@@ -47,12 +47,10 @@ def labels_from_record(
         raise InputError(f"{where} has no column plot ({', '.join(map(str, record.columns))}); name the plots in it")
     if "plot" not in index:
         raise InputError(f"{where} is a record of plots, and these tiles are of none; tile with `layout=plots`")
-    name = class_column(record, column and column.strip().lower(), where)
-    if name is None:
-        raise InputError(
-            f"{where} has no column {DEFAULT_COLUMN!r} ({', '.join(map(str, record.columns))}); pass `label_column`"
-        )
-    said = _read(record, as_classes(as_text(record[name]), classes), classes, where)
+    column = column and column.strip().lower()
+    name = needed_class_column(record, column, where)
+    told = list(zip(*(_ids(record, key) for key in ("site", "plot", "quarter")), strict=True))
+    said = _read(told, as_classes(as_text(record[name]), classes), classes, where)
     sites = _ids(index, "site") if "site" in record else [""] * len(index)
     places = list(zip(sites, _ids(index, "plot"), _ids(index, "quarter"), strict=True))
     found = [
@@ -64,17 +62,16 @@ def labels_from_record(
         raise InputError(f"{where} tells of plots {', '.join(plots[:6]) or '(none)'}, and no tile is of one of them")
     labels, origins = (pd.Series([pair and pair[i] for pair in found], index.index, dtype=object) for i in (0, 1))
     tiles = {*places, *((site, plot, "") for site, plot, _ in places)}
-    told = _places(record)
     source = LabelFile(
         where, np.array([place in tiles for place in told], np.bool_), "records", lambda number: f"of {_in_words(told[number])}"
     )
     return Labels.of(labels, origins, notes=said_of_column(name, column, where), source=source)
 
 
-def _read(record: pd.DataFrame, labels: pd.Series, classes: Sequence[str], where: Path) -> dict[Place, str]:
-    """Return what a record says of each place that it names."""
+def _read(places: Sequence[Place], labels: pd.Series, classes: Sequence[str], where: Path) -> dict[Place, str]:
+    """Return what the rows of a record say of each place that they name."""
     said: dict[Place, str] = {}
-    for place, label in zip(_places(record), labels, strict=True):
+    for place, label in zip(places, labels, strict=True):
         if label is not None and said.setdefault(place, label) != label:
             raise InputError(f"{where} says both {said[place]!r} and {label!r} of {_in_words(place)}; correct it")
     for (site, plot, quarter), label in said.items():
@@ -84,11 +81,6 @@ def _read(record: pd.DataFrame, labels: pd.Series, classes: Sequence[str], where
                 f"{where} says {classes[0]!r} of {_in_words(whole)}, and {label!r} of its quarter {quarter}; correct it"
             )
     return said
-
-
-def _places(record: pd.DataFrame) -> list[Place]:
-    """Return site, plot and quarter of each row of a record; empty where it does not say them."""
-    return list(zip(*(_ids(record, name) for name in ("site", "plot", "quarter")), strict=True))
 
 
 def _ids(table: pd.DataFrame, column: str) -> list[str]:

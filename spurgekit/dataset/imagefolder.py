@@ -135,7 +135,7 @@ def _match(pattern: str, stem: str) -> str:
 def _with_table(index: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """Add the columns of the tables beside the images."""
     tables = []
-    for path in sorted(path for name in TABLES for path in folder.rglob(name)):
+    for path in sorted(path for path in folder.rglob("metadata.*") if path.name in TABLES):
         table = read_table(path) if path.suffix == ".csv" else _read_lines(path)
         if "file_name" not in table:
             raise InputError(f"{path} has no column file_name, which says which image a row is of; add it")

@@ -170,9 +170,7 @@ def labels_from_vector(
 def _from_points(
     index: gpd.GeoDataFrame, points: gpd.GeoDataFrame, column: str | None, classes: Sequence[str], where: Path
 ) -> Labels:
-    called = class_column(points, column, where)
-    if called is None:
-        raise InputError(f"{where} has no column {DEFAULT_COLUMN!r} ({_columns(points)}); pass `label_column`")
+    called = needed_class_column(points, column, where)
     names = as_classes(as_text(points[called]), classes)
     tile, point = points.sindex.query(index.geometry, predicate="contains")
     pairs = pd.DataFrame({"tile": tile, "name": names.to_numpy()[point]}).dropna()
@@ -275,6 +273,14 @@ def class_column(table: pd.DataFrame, column: str | None, where: Path) -> str | 
     if len(likely) > 1:
         raise InputError(f"{where} has no column {DEFAULT_COLUMN!r} but {' and '.join(likely)}; name one by `label_column`")
     return likely[0] if likely else None
+
+
+def needed_class_column(table: pd.DataFrame, column: str | None, where: Path) -> str:
+    """Return the name of the column that holds classes, of a table that has to have one; see :func:`class_column`."""
+    called = class_column(table, column, where)
+    if called is None:
+        raise InputError(f"{where} has no column {DEFAULT_COLUMN!r} ({_columns(table)}); pass `label_column`")
+    return called
 
 
 def said_of_column(called: str, column: str | None, where: Path) -> tuple[str, ...]:

@@ -182,8 +182,10 @@ def _plan(arms: Sequence[Arm], options: EvaluateOptions, folds: Sequence[Fold]) 
 
 def _settings(data: Dataset, setup: Setup, options: EvaluateOptions) -> Mapping[str, Any]:
     """Return what a cell's predictions depend on, beside arm, shots, trial and fold."""
-    files = {"dataset": data.path / PROVENANCE, "train": data.path / "train" / "metadata.csv"}
-    files |= {"test": data.path / "test" / "metadata.csv", "support sets": data.path / "few_shot.parquet"}
+    files = {name: data.path / name / "metadata.csv" for name in ("train", "test")}
+    files["support sets"] = data.path / "few_shot.parquet"
+    if (data.path / PROVENANCE).is_file():
+        files["dataset"] = data.path / PROVENANCE
     if options.weights is not None:
         weights = options.weights
         files["weights"] = weights / "model.safetensors" if weights.is_dir() else weights
@@ -191,8 +193,7 @@ def _settings(data: Dataset, setup: Setup, options: EvaluateOptions) -> Mapping[
         files[f"synthetic tiles {name}".rstrip()] = folder / "manifest.parquet"
     resolved = {"backbone": setup.name, "image_size_px": setup.size_px, "mean": setup.mean, "std": setup.std}
     kept = {name: value for name, value in options.parameters().items() if name not in NOT_OF_CELLS}
-    there = {name: path for name, path in files.items() if name != "dataset" or path.is_file()}
-    return {**kept, **{name: fingerprint(path) for name, path in there.items()}, **resolved}
+    return {**kept, **{name: fingerprint(path) for name, path in files.items()}, **resolved}
 
 
 class _Runner:

@@ -102,3 +102,9 @@ def test_records_of_no_tile_are_known():
     found = label({"plot": [1, 7, 2], "quarter": ["NW", "", ""], "label": ["leafy spurge", "no spurge", "no spurge"]})
     assert found.source.used.tolist() == [True, False, True]
     assert (found.source.rows, found.source.place_of(1)) == ("records", "of plot 7")
+
+
+def test_a_column_that_was_asked_for_needs_no_words():
+    record = {"plot": [1, 2], "Presence": ["yes", "no"]}
+    assert label(record, column="Presence").notes == ()
+    assert label(record).notes == ("classes are taken from the column 'presence' of record.csv",)
