@@ -17,7 +17,7 @@ from spurgekit.classify import ModelInfo, TrainOptions, load_model, train_model
 from spurgekit.dataset import DatasetInfo, DatasetOptions, build_dataset, open_dataset
 from spurgekit.maps import MapOptions, MapReport, map_site
 from spurgekit.maps.bands import BANDS, PROBABILITY, BandLayout
-from spurgekit.outputs import output_folder, write_provenance
+from spurgekit.outputs import output_folder
 from spurgekit.progress import Progress, silent
 from spurgekit.simulate import SimulatedSurvey, SurveyOptions, draw_site
 from spurgekit.simulate.survey_folder import plot_entries, write_survey
@@ -134,7 +134,8 @@ def run_demo(
     DemoReport
     """
     options = replace(site, seed=seed)
-    with output_folder(folder, overwrite=overwrite) as work:
+    parameters = {"site": site.name, "seed": seed}
+    with output_folder(folder, "demo", parameters=parameters, overwrite=overwrite) as work:
         say("simulating a site with plots, ground markers and weed")
         simulated = write_survey(draw_site(options, progress=progress), work, options)
         entries = SURVEY.format(name=site.name) + plot_entries(options) + 'quarters = "grid"\n'
@@ -154,7 +155,6 @@ def run_demo(
         loaded = load_model(work / "models" / "probe", views=1)  # of the 8 that it was tested with, for the sake of time
         report = map_site(simulated.image, loaded, maps, MapOptions(stride_px=STRIDE_PX), progress=progress)
         quality = compare_with_truth(maps / "presence.tif", simulated, work / "dataset")
-        write_provenance(work, parameters={"site": site.name, "seed": seed}, inputs=[])
     return DemoReport(Path(folder), simulated.laid, tiles, dataset, model, report, quality)
 
 

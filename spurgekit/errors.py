@@ -44,6 +44,10 @@ class OutputExistsError(InputError, FileExistsError):
     """The output folder is already there and was not asked to be replaced."""
 
 
+class OutputInUseError(SpurgekitError, BlockingIOError):
+    """Another process is writing the output."""
+
+
 class LeakageError(InputError):
     """Test tiles share ground with training tiles."""
 

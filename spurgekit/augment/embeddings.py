@@ -17,7 +17,7 @@ from spurgekit.diffusion.textual_inversion.training_samples import InversionTask
 from spurgekit.diffusion.tokens import token_of
 from spurgekit.errors import InputError, LeakageError, ModelError
 from spurgekit.imagery import slug
-from spurgekit.outputs import output_file, resumable_folder, write_provenance
+from spurgekit.outputs import output_file, resumable_folder
 from spurgekit.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -189,7 +189,9 @@ def learn_embeddings(
         "precision": name_of(backbone.dtype),
         "options": asdict(options),
     }
-    with resumable_folder(out, settings, overwrite=overwrite, inputs=[dataset.path]) as folder:
+    with resumable_folder(
+        out, "embeddings", settings, inputs=[dataset.path], overwrite=overwrite, scratch=[CHECKPOINT]
+    ) as folder:
         learned = invert(backbone, tasks, options, folder, progress=progress, warn=warn)
         words = tuple(
             WordInfo(
@@ -213,8 +215,6 @@ def learn_embeddings(
         )
         with output_file(folder / EMBEDDINGS) as file:
             file.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        write_provenance(folder, parameters=settings, inputs=[dataset.path])
-        (folder / CHECKPOINT).unlink()
     return info
 
 

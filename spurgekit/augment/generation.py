@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,11 +22,11 @@ from spurgekit.augment.duplicates import near_duplicates, perceptual_hashes
 from spurgekit.augment.embeddings import check_embeddings, embedding_path, learn_embeddings
 from spurgekit.augment.estimate import NOTHING, CostEstimate, measure
 from spurgekit.augment.manifest import MANIFEST
-from spurgekit.augment.mask_sources import MaskSource, write_masks
+from spurgekit.augment.mask_sources import MaskSource, encode_masks
 from spurgekit.augment.methods import METHODS
 from spurgekit.augment.plan import SUFFIX, Plan, make_plan
 from spurgekit.augment.progress_sheet import write_contact_sheet
-from spurgekit.augment.run_log import RunLog
+from spurgekit.augment.run_log import FILE_NAME, RunLog
 from spurgekit.augment.support_sets import SupportSetKey, choose_sets, tiles_of
 from spurgekit.augment.workers import pick_devices, process_pool, render_here, render_on
 from spurgekit.dataset import Dataset, open_dataset
@@ -37,13 +36,14 @@ from spurgekit.diffusion.textual_inversion.inversion_options import InversionOpt
 from spurgekit.errors import InputError, SpurgekitError
 from spurgekit.options import within
 from spurgekit.outputs import (
-    check_free,
+    check_output,
     check_resumable,
     fingerprint,
     output_file,
+    output_lock,
     partial_folder,
+    resolved,
     resumable_folder,
-    write_provenance,
 )
 from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
@@ -111,13 +111,13 @@ def augment_dataset(
     320
     """
     options, out = options or AugmentOptions(), Path(out)
-    check_free(out, overwrite=overwrite)
+    check_output(out, "synthetic tiles", overwrite=overwrite)
     opened = open_dataset(dataset)
     sets = choose_sets(opened, options.shots, options.trials)
     devices = pick_devices(options.device)
-    with TemporaryDirectory() as scratch:
+    with output_lock(resolved(out)):
         # What is wrong with masks, options and settings is said before a model is loaded, let alone learns.
-        masks = None if options.mask is None else _masks(opened, sets, options.mask, options, Path(scratch))
+        masks = None if options.mask is None else _masks(opened, sets, options.mask, options)
         plan = _plan(opened, sets, options, masks, partial_folder(out) / MASKS)
         info = options.look_up(devices[0])
         options = options.at_commit(info)
@@ -126,12 +126,15 @@ def augment_dataset(
             _learn(opened, sets, options, info, load, warn, progress)
         files = _files(opened, options)
         settings = _settings(options, sets, info, files, masks)
-        check_resumable(out, settings, overwrite=overwrite, inputs=[opened.path])
+        check_resumable(out, "synthetic tiles", settings, inputs=files, overwrite=overwrite)
         done: Set[str] = set() if overwrite else RunLog.open(partial_folder(out)).done
         renderer = load() if plan.left(done) else None
-        with resumable_folder(out, settings, overwrite=overwrite, inputs=[opened.path]) as folder:
-            if masks is not None:
-                shutil.copytree(scratch, folder / MASKS, dirs_exist_ok=True)
+        with resumable_folder(
+            out, "synthetic tiles", settings, inputs=files, overwrite=overwrite, scratch=[FILE_NAME]
+        ) as folder:
+            for tile, mask in (masks or {}).items():
+                with output_file(folder / MASKS / f"{tile}.png") as partial_file:
+                    partial_file.write_bytes(mask)
             log = RunLog.open(folder)
             units, resumed = plan.left(log.done), len(log.done)
             estimate = NOTHING if renderer is None else measure(renderer, units, options, devices=len(devices))
@@ -145,8 +148,6 @@ def augment_dataset(
             with output_file(folder / MANIFEST) as partial_file:
                 rows.to_parquet(partial_file, index=False)
             _draw(folder, rows, plan.sources)
-            write_provenance(folder, parameters=settings, inputs=files)
-            log.close()
     return AugmentReport(
         folder=out,
         images=plan.images - len(log.blanked),
@@ -163,22 +164,20 @@ def _plan(
     dataset: Dataset,
     sets: Sequence[SupportSetKey],
     options: AugmentOptions,
-    masks: Mapping[str, Path] | None,
+    masks: Mapping[str, bytes] | None,
     folder: Path,
 ) -> Plan:
     """Decide on all images, with masks where they will lie."""
     embedding = partial(embedding_path, options.embeddings) if options.learns else None
-    placed = None if masks is None else {tile: folder / path.name for tile, path in masks.items()}
+    placed = None if masks is None else {tile: folder / f"{tile}.png" for tile in masks}
     return make_plan(dataset, sets, options, embedding=embedding, masks=placed)
 
 
-def _masks(
-    dataset: Dataset, sets: Sequence[SupportSetKey], mask: Path, options: AugmentOptions, folder: Path
-) -> Mapping[str, Path]:
-    """Write the masks of the tiles of support sets."""
+def _masks(dataset: Dataset, sets: Sequence[SupportSetKey], mask: Path, options: AugmentOptions) -> Mapping[str, bytes]:
+    """Return the masks of the tiles of support sets."""
     source = MaskSource.open(mask, dataset, crs=options.mask_crs)
     rows = pd.concat([tiles for _, tiles in tiles_of(dataset, sets)])
-    return write_masks(source, rows, options, folder)
+    return encode_masks(source, rows, options)
 
 
 def _learn(
@@ -292,7 +291,7 @@ def _settings(
     sets: Sequence[SupportSetKey],
     backbone: BackboneInfo,
     files: Sequence[Path],
-    masks: Mapping[str, Path] | None,
+    masks: Mapping[str, bytes] | None,
 ) -> dict[str, Any]:
     """Return all that images depend on."""
     return {
@@ -310,9 +309,9 @@ def _files(dataset: Dataset, options: AugmentOptions) -> list[Path]:
     return [path for path in (dataset.path, embeddings, options.mask) if path is not None]
 
 
-def _digest(masks: Mapping[str, Path]) -> str:
+def _digest(masks: Mapping[str, bytes]) -> str:
     """Return what stands for all masks."""
     digest = hashlib.sha256()
-    for tile, path in sorted(masks.items()):
-        digest.update(tile.encode() + b"\0" + path.read_bytes())
+    for tile, mask in sorted(masks.items()):
+        digest.update(tile.encode() + b"\0" + mask)
     return digest.hexdigest()

@@ -11,7 +11,7 @@ from spurgekit.augment.embeddings import EmbeddingsInfo, learn_embeddings, plan_
 from spurgekit.augment.invert_options import InvertOptions
 from spurgekit.augment.support_sets import choose_sets
 from spurgekit.dataset import open_dataset
-from spurgekit.outputs import check_free
+from spurgekit.outputs import check_output
 from spurgekit.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def invert_classes(
     opened = open_dataset(dataset)
     sets = choose_sets(opened, options.shots, options.trials)
     planned = plan_inversions(opened, sets, options)
-    check_free(out, overwrite=overwrite)
+    check_output(out, "embeddings", overwrite=overwrite)
     backbone = replace(options, precision=learning_precision(options.device, options.precision)).load()
     check_inversion(backbone, [one.task for one in planned], options)
     announce(InversionPlan(len(planned), len(sets), backbone.info, str(backbone.device)))

@@ -20,7 +20,6 @@ from spurgekit.augment.tile_ground import Ground
 from spurgekit.dataset.reader import SPLITS, Dataset
 from spurgekit.errors import InputError, renamed
 from spurgekit.imagery import Window, open_raster, parse_crs
-from spurgekit.outputs import output_file
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.png import encode_png
 from spurgekit.tiles.rectify import apply_homography, homography_of_square
@@ -104,24 +103,23 @@ class MaskSource(ABC):
         return np.zeros((self.size_px, self.size_px), np.bool_)
 
 
-def write_masks(
-    source: MaskSource, rows: pd.DataFrame, options: MaskOptions, folder: Path, *, progress: Progress = silent
-) -> Mapping[str, Path]:
-    """Write what may change of each tile as ``{tile_id}.png``: 8 bit, 255 where it may, 0 where it stays.
+def encode_masks(
+    source: MaskSource, rows: pd.DataFrame, options: MaskOptions, *, progress: Progress = silent
+) -> Mapping[str, bytes]:
+    """Return what may change of each tile as a PNG of 8 bit: 255 where it may, 0 where it stays.
 
     Parameters
     ----------
     source : MaskSource
     rows : pandas.DataFrame
-        Of :meth:`spurgekit.dataset.reader.Dataset.split`; tiles that are there several times are written once.
+        Of :meth:`spurgekit.dataset.reader.Dataset.split`; tiles may be there several times.
     options : MaskOptions
-    folder : pathlib.Path
-        Is made if it is not there.
+    progress : Progress
 
     Returns
     -------
-    mapping of str to pathlib.Path
-        The files by tile id, without tiles that were skipped.
+    mapping of str to bytes
+        By tile id, without tiles that were skipped.
 
     Raises
     ------
@@ -130,7 +128,7 @@ def write_masks(
     """
     tiles = rows.drop_duplicates("tile_id")
     grow_px = published_growth_px(source.size_px) if options.dilate_px is None else options.dilate_px
-    written: dict[str, Path] = {}
+    encoded: dict[str, bytes] = {}
     missed: list[str] = []
     spent: list[str] = []
     with progress("masking tiles", len(tiles)) as advance:
@@ -138,18 +136,16 @@ def write_masks(
             tile, mask = str(row["tile_id"]), source.mask(row)
             edit = edit_mask(mask, where=options.where, grow_px=grow_px, feather_px=options.feather_px)
             if mask.any() and edit.any():
-                written[tile] = folder / f"{tile}.png"
-                with output_file(written[tile]) as file:
-                    file.write_bytes(encode_png(edit))
+                encoded[tile] = encode_png(edit)
             else:
                 (spent if mask.any() else missed).append(tile)
             advance(1)
     if len(missed) == len(tiles):
         raise InputError(f"the mask {source.path} misses all {len(tiles)} tiles; check {source.doubt}")
-    if not written or not options.skip_unmasked:
+    if not encoded or not options.skip_unmasked:
         _refuse(source.path, "misses", missed)
         _refuse(source.path, f"leaves nothing to change {options.where} of it, dilated by {grow_px} px, in", spent)
-    return written
+    return encoded
 
 
 def _refuse(path: Path, what: str, tiles: Sequence[str]) -> None:

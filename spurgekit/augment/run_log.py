@@ -8,6 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spurgekit.augment.plan import SUFFIX
+from spurgekit.outputs import output_file
+from spurgekit.tiles.png import is_whole_png
+
 FILE_NAME = "run_log.jsonl"
 
 
@@ -15,8 +19,8 @@ FILE_NAME = "run_log.jsonl"
 class RunLog:
     """Units that are done, in the order in which they were.
 
-    A line is written when all images of a unit are on disk, so what a line names is whole; a last line that was cut off by a
-    kill is not counted, and its unit is made again.
+    A line is written when all images of a unit are on disk. What was lost nevertheless is made again: the unit of a last line
+    that was cut off by a kill, and those of which an image is not whole.
 
     Attributes
     ----------
@@ -39,30 +43,36 @@ class RunLog:
         """Read the log of a folder, where there is one."""
         log = cls(folder / FILE_NAME)
         if log.path.is_file():
-            whole = []
-            for line in log.path.read_text(encoding="utf-8").splitlines(keepends=True):
-                if not line.endswith("\n"):
-                    break
+            lines = log.path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n") and _is_kept(line, folder)]
+            for line in kept:
                 log._count(json.loads(line))
-                whole.append(line)
-            log.path.write_text("".join(whole), encoding="utf-8")
+            if kept != lines:
+                with output_file(log.path) as file:
+                    file.write_text("".join(kept), encoding="utf-8", newline="\n")
         return log
 
     def add(self, ids: Iterable[str], blanked: Iterable[str], in_float32: int) -> None:
         """Note a unit whose images are on disk."""
         entry = {"done": list(ids), "blanked": list(blanked), "in_float32": in_float32}
-        with self.path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(entry) + "\n")
             file.flush()
             os.fsync(file.fileno())
         self._count(entry)
-
-    def close(self) -> None:
-        """Remove it, once all is done."""
-        self.path.unlink(missing_ok=True)
 
     def _count(self, entry: dict[str, object]) -> None:
         done, blanked, in_float32 = (entry[name] for name in ("done", "blanked", "in_float32"))
         self.done.update(done)  # type: ignore[arg-type]
         self.blanked.update(blanked)  # type: ignore[arg-type]
         self.in_float32 += int(in_float32)  # type: ignore[call-overload]
+
+
+def _is_kept(line: str, folder: Path) -> bool:
+    """Return whether the images that a line says are done are there, whole."""
+    try:
+        entry = json.loads(line)
+        made = set(entry["done"]) - set(entry["blanked"])
+        return "in_float32" in entry and all(is_whole_png(folder / f"{name}{SUFFIX}") for name in made)
+    except (ValueError, KeyError, TypeError):
+        return False

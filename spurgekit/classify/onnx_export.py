@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from spurgekit.classify.classifier import load_model
 from spurgekit.classify.model_info import ModelInfo
 from spurgekit.dihedral import view_of
-from spurgekit.errors import ModelError, OutputExistsError, first_line
+from spurgekit.errors import InputError, ModelError, first_line
 from spurgekit.imagery.gdal_warnings import without_warnings
-from spurgekit.outputs import output_file
+from spurgekit.outputs import add_checksums, check_files, output_file
 
 if TYPE_CHECKING:
     import onnx
@@ -110,10 +110,9 @@ def export_model(
         If the file is there already.
     """
     out = Path(out)
-    if out.is_dir():
-        raise OutputExistsError(f"{out} is a folder; pass a file with `out`")
-    if out.exists() and not overwrite:
-        raise OutputExistsError(f"{out} exists already; pass `overwrite` to replace it, or another `out`")
+    if out.suffix.lower() != ".onnx":
+        raise InputError(f"{out}: an ONNX file ends in .onnx")
+    check_files(out, overwrite=overwrite)
     _check_packages()
     classifier = load_model(model, "cpu")
     info = classifier.info
@@ -126,6 +125,8 @@ def export_model(
     with output_file(out) as file:
         _write(whole, info, file, opset)
         _check_equal(whole, info, file)
+    if out.resolve().parent == Path(model).resolve():
+        add_checksums(out.parent, [out.name])
     return out
 
 

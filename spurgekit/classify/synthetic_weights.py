@@ -37,7 +37,7 @@ from spurgekit.classify.weigh_options import WeighOptions
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.dataset.places import places
 from spurgekit.errors import InputError
-from spurgekit.outputs import output_file, write_provenance
+from spurgekit.outputs import add_checksums, add_provenance, output_file, output_lock, resolved
 from spurgekit.parallel import cores, stream_map
 from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
@@ -178,14 +178,13 @@ def weigh_synthetic(
     confidence, temperatures = _judge(setup, rows, sets, support, progress)
     table = _weighed(augmented, confidence, options)
     found = tuple(_count(table, sets, temperatures))
-    with output_file(augmented / MANIFEST) as partial:
-        table.to_parquet(partial, index=False)
-    write_provenance(
-        augmented,
-        parameters={**options.parameters(), "arm": str(JUDGE), **backbone.parameters(), "backbone": setup.name},
-        inputs=[path for path in (Path(dataset), backbone.weights) if path is not None],
-        step="confidence",
-    )
+    parameters = {**options.parameters(), "arm": str(JUDGE), **backbone.parameters(), "backbone": setup.name}
+    inputs = [path for path in (Path(dataset), backbone.weights) if path is not None]
+    with output_lock(resolved(augmented)):
+        with output_file(augmented / MANIFEST) as partial:
+            table.to_parquet(partial, index=False)
+        add_checksums(augmented, [MANIFEST])
+        add_provenance(augmented, "confidence", parameters, inputs)
     return WeighReport(Path(augmented), found, tuple(_warnings(found, options)))
 
 

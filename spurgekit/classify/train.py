@@ -26,7 +26,7 @@ from spurgekit.dataset.few_shot import support_rows
 from spurgekit.dataset.places import places
 from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
-from spurgekit.outputs import output_folder, write_provenance
+from spurgekit.outputs import output_folder
 from spurgekit.progress import Progress, silent
 
 
@@ -85,7 +85,8 @@ def train_model(
     setup = set_up(options, train, progress)
     tiles = train if options.shots == ALL_SHOTS else _few(data, train, options.shots, options.trial)
     inputs = options.inputs(dataset)
-    with output_folder(out, overwrite=overwrite, inputs=inputs) as folder:
+    parameters = {**options.parameters(), "backbone": setup.name}
+    with output_folder(out, "model", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
         store = setup.store(progress)
         support = extra_tiles.gather(store, tiles, arm, n=options.shots, trial=options.trial, seed=options.seed)
         checkpoint = out.resolve().with_name(f".{out.resolve().name}.checkpoint.safetensors")
@@ -99,7 +100,6 @@ def train_model(
         predictions.to_csv(folder / PREDICTIONS, index=False)
         write_reliability(folder / "reliability.png", probabilities, test["target"].to_numpy(), info.classes)
         write_card(folder, info, predictions, weights=setup.options.described())
-        write_provenance(folder, parameters={**options.parameters(), "backbone": setup.name}, inputs=inputs)
     checkpoint.unlink(missing_ok=True)
     return info
 

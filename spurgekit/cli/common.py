@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from spurgekit.survey import Survey
 
-overwrite = click.option("--overwrite", is_flag=True, help="Replace an output folder that spurgekit made before.")
+overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that spurgekit made before.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 

@@ -40,7 +40,7 @@ def command(image: Path | None, model: Path, out: Path | None, overwrite: bool, 
     Inside a survey's folder, all its sites are mapped. The image is resampled to the ground sample distance that the model was
     trained at, and a map cell lies where its tile lay.
     """
-    from spurgekit.outputs import check_free
+    from spurgekit.outputs import check_output
 
     loading = {name: chosen.pop(name) for name in ("device", "views", "prevalence")}
     if image is not None:
@@ -51,7 +51,7 @@ def command(image: Path | None, model: Path, out: Path | None, overwrite: bool, 
         sites = [((out or Path("maps")) / name, path) for name, path in survey.images.items()]
     mapping = given(MapOptions, chosen)
     for folder, _ in sites:
-        check_free(folder, overwrite=overwrite)
+        check_output(folder, "map", overwrite=overwrite)
     loaded = spurgekit.load_model(model, **loading)
     for folder, path in sites:
         _print(spurgekit.map_site(path, loaded, folder, mapping, overwrite=overwrite, progress=bar))

@@ -20,7 +20,7 @@ from spurgekit.dataset.sources import IMAGE, TileSource, read_source
 from spurgekit.dataset.splits import TOO_CLOSE, Split, choose_split, close_pairs
 from spurgekit.dataset.write import check_duplicates, copy_images, metadata_rows, unlabelled_rows, write_tables
 from spurgekit.errors import InputError
-from spurgekit.outputs import output_folder, write_provenance
+from spurgekit.outputs import output_folder
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.index import PARQUET
 from spurgekit.tiles.tile_options import CONTEXT, UNLABELLED
@@ -93,8 +93,8 @@ def build_dataset(
     split = choose_split(gathered.index, reach, options, float((shown["size_px"] * shown["gsd_m"]).max()))
     plan = _plan(gathered, split, Path(out).resolve().name)
     unlabelled = _free(gathered.configs.get(UNLABELLED), (gathered.index.geometry, reach[split.is_test]))
-    inputs = _inputs(sources, options)
-    with output_folder(out, overwrite=overwrite, inputs=[*folders, *inputs]) as folder:
+    inputs = [*folders, *_inputs(sources, options)]
+    with output_folder(out, "dataset", parameters=options.parameters(), inputs=inputs, overwrite=overwrite) as folder:
         total = len(plan.index) * (1 if context is None else 2) + (0 if unlabelled is None else len(unlabelled))
         with progress("copying tiles", total) as advance:
             if unlabelled is not None:
@@ -110,7 +110,6 @@ def build_dataset(
                     _made(folder / CONTEXT), _of_the_same_places(plan.index, context), above="../", is_context=True
                 )
                 write_cards_together(folder, plan.name, {CROP: info, CONTEXT: around})
-        write_provenance(folder, parameters=options.parameters(), inputs=inputs)
     return info
 
 

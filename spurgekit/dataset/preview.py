@@ -9,7 +9,7 @@ from spurgekit.dataset.labels import as_text
 from spurgekit.dataset.reader import SPLITS, class_folder, datasets_in, open_dataset
 from spurgekit.dataset.sources import IMAGE, read_source
 from spurgekit.imagery import slug
-from spurgekit.outputs import output_folder, write_provenance
+from spurgekit.outputs import output_folder
 
 
 def preview_tiles(
@@ -40,7 +40,8 @@ def preview_tiles(
         If the folder to make is there already.
     """
     folder, drawn = Path(folder), []
-    with output_folder(out, overwrite=overwrite, inputs=[folder]) as made:
+    parameters = {"rows": rows, "columns": columns}
+    with output_folder(out, "previews", parameters=parameters, inputs=[folder], overwrite=overwrite) as made:
         for name, title, paths in _sheets(folder):
             shown = choose_shown(paths, rows * columns)
             draw_contact_sheet(
@@ -51,7 +52,6 @@ def preview_tiles(
                 named=True,
             )
             drawn.append((Path(out) / f"{name}.png", len(shown), len(paths)))
-        write_provenance(made, parameters={"rows": rows, "columns": columns}, inputs=[folder])
     return drawn
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from spurgekit.errors import InputError
-from spurgekit.outputs import check_begun, note_settings, output_file
+from spurgekit.outputs import MARK, SETTINGS, check_begun, clear, note_settings, output_file, resolved
 
 PREDICTIONS = "predictions.parquet"
 
@@ -44,7 +43,8 @@ class CellStore:
     @property
     def folder(self) -> Path:
         """Where the cells are until all are done."""
-        return self.out.parent / f".{self.out.name}.cells"
+        out = resolved(self.out)
+        return out.parent / f".{out.name}.cells"
 
     def open(self, *, overwrite: bool) -> dict[Key, pd.DataFrame]:
         """Return the cells that are done.
@@ -56,14 +56,16 @@ class CellStore:
         InputError
             If cells are damaged.
         """
-        if overwrite:
-            self.close()
         done: dict[Key, pd.DataFrame] = {}
-        for place in () if overwrite else (self.out, self.folder):
-            if check_begun(place, self.settings, self.out):
-                for file in [place / PREDICTIONS] if place == self.out else sorted(place.glob("[!.]*.parquet")):
+        if not overwrite:
+            if check_begun(self.out / SETTINGS, self.settings, self.out):
+                done.update(_cells(self.out / PREDICTIONS))
+            if check_begun(self.folder / MARK, self.settings, self.out):
+                for file in sorted(self.folder.glob("[!.]*.parquet")):
                     done.update(_cells(file))
-        note_settings(self.folder, self.settings)
+        if overwrite or not (self.folder / MARK).is_file():
+            self.close()
+            note_settings(self.folder / MARK, self.settings)
         return done
 
     def put(self, key: Key, predictions: pd.DataFrame) -> pd.DataFrame:
@@ -77,7 +79,7 @@ class CellStore:
 
     def close(self) -> None:
         """Remove the cells, once all are in the folder that was made."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        clear(self.folder)
 
 
 def _cells(file: Path) -> dict[Key, pd.DataFrame]:

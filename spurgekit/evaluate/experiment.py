@@ -26,7 +26,16 @@ from spurgekit.evaluate.cell_store import PREDICTIONS, CellStore, Key
 from spurgekit.evaluate.evaluate_options import EvaluateOptions
 from spurgekit.evaluate.folds import Fold, check_classes, held_out_split, leave_out
 from spurgekit.evaluate.report import write_report
-from spurgekit.outputs import PROVENANCE, SETTINGS, check_free, fingerprint, output_folder, write_provenance
+from spurgekit.outputs import (
+    PROVENANCE,
+    SETTINGS,
+    check_output,
+    fingerprint,
+    note_settings,
+    output_folder,
+    output_lock,
+    resolved,
+)
 from spurgekit.parallel import cores, stream_map
 from spurgekit.progress import Progress, silent
 
@@ -104,7 +113,7 @@ def evaluate_arms(
         Folder to make: ``report.md``, ``curves.png``, ``results.parquet``, ``predictions.parquet`` and more.
     options : EvaluateOptions, optional
     overwrite : bool
-        Begin anew, and replace a folder that spurgekit made before.
+        Begin anew, and replace the evaluation that is in the folder. Files of others in it stay.
     executor : concurrent.futures.Executor, optional
         Fits the classifiers of frozen backbones; by default as many threads as there are cores.
     progress : Progress
@@ -144,27 +153,27 @@ def evaluate_arms(
         folds = leave_out(data, options.leave_out, options.shots, options.trials)
     check_classes(folds, data.info.classes)
     setup = set_up(options, data.split("train"), progress)
-    if not (out / SETTINGS).is_file():
-        check_free(out, overwrite=overwrite)
-    cells = CellStore(out, _settings(data, setup, options))
-    done = cells.open(overwrite=overwrite)
-    plan = _plan(arms, options, folds)
-    resumed = sum(key in done for key in plan)
-    runner = _Runner(setup, extra_tiles, {fold.name: fold for fold in folds}, options, cells, executor, progress)
-    done.update(runner.run([key for key in plan if key not in done]))
-    predictions = pd.concat([done[key] for key in plan], ignore_index=True)
-    inputs = options.inputs(dataset)
-    with output_folder(out, overwrite=True, inputs=inputs) as folder:
-        predictions.to_parquet(folder / PREDICTIONS, index=False)
-        (folder / SETTINGS).write_bytes((cells.folder / SETTINGS).read_bytes())
-        found = analyse(
-            predictions, data.info.classes,
-            baseline=str(parse_arm(options.baseline or options.arms[0])),
-            metric=options.metric, resolve=options.resolve, confidence=options.confidence,
-        )  # fmt: skip
-        write_report(folder, found)
-        write_provenance(folder, parameters={**options.parameters(), "backbone": setup.name}, inputs=inputs)
-    cells.close()
+    inputs, parameters = options.inputs(dataset), {**options.parameters(), "backbone": setup.name}
+    with output_lock(resolved(out)):
+        goes_on = (out / SETTINGS).is_file()
+        check_output(out, "evaluation", inputs=inputs, overwrite=overwrite or goes_on, keep=True)
+        cells = CellStore(out, _settings(data, setup, options))
+        done = cells.open(overwrite=overwrite)
+        plan = _plan(arms, options, folds)
+        resumed = sum(key in done for key in plan)
+        runner = _Runner(setup, extra_tiles, {fold.name: fold for fold in folds}, options, cells, executor, progress)
+        done.update(runner.run([key for key in plan if key not in done]))
+        predictions = pd.concat([done[key] for key in plan], ignore_index=True)
+        with output_folder(out, "evaluation", parameters=parameters, inputs=inputs, overwrite=True, keep=True) as folder:
+            predictions.to_parquet(folder / PREDICTIONS, index=False)
+            note_settings(folder / SETTINGS, cells.settings)
+            found = analyse(
+                predictions, data.info.classes,
+                baseline=str(parse_arm(options.baseline or options.arms[0])),
+                metric=options.metric, resolve=options.resolve, confidence=options.confidence,
+            )  # fmt: skip
+            write_report(folder, found)
+        cells.close()
     return EvaluateReport(Path(out), len(plan), resumed, found.summary, found.differences, tuple(found.warnings))
 
 

@@ -15,6 +15,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.crs import name_crs
@@ -244,6 +245,15 @@ class SitePicture:
         )
 
 
+def is_site_picture(path: Path) -> bool:
+    """Return whether a file is a picture of a site that spurgekit saved."""
+    try:
+        picture_grid(path)
+    except ImageryError:
+        return False
+    return True
+
+
 def picture_grid(path: Path) -> PixelGrid:
     """Return where the pixels of a saved picture lie, its margins included.
 
@@ -256,7 +266,7 @@ def picture_grid(path: Path) -> PixelGrid:
         with Image.open(path) as picture:
             said = json.loads(picture.info[GRID_KEY])
             return PixelGrid(*picture.size, Affine(*said["transform"]), CRS.from_wkt(said["crs"]) if said["crs"] else None)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError, CRSError) as error:
         raise ImageryError(f"{path} does not say where its pixels lie; make it again") from error
 
 

@@ -18,7 +18,7 @@ from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.maps.bands import BANDS, PROBABILITY, BandLayout
 from spurgekit.maps.map_options import MapOptions
 from spurgekit.maps.sliding_window import NO_CLASS, Cells, Sliding, slide
-from spurgekit.outputs import output_folder, write_provenance
+from spurgekit.outputs import output_folder
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
 
@@ -111,7 +111,8 @@ def map_site(
         sliding = Sliding(raster.grid, info.tile_size_px, options.stride_px or info.tile_size_px)
         look = QuickLook(raster)
         inputs = [image, *([classifier.folder] if classifier.folder else [])]
-        with output_folder(out, overwrite=overwrite, inputs=inputs) as folder:
+        parameters = {**options.parameters(), **classifier.parameters()}
+        with output_folder(out, "map", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
             strips = folder / "strips.tif"
             cells = Cells.empty(image.name, sliding.cells)
             with _create(strips, cells.grid, layout) as file:
@@ -135,8 +136,6 @@ def map_site(
             from spurgekit.maps.products import write_products  # 150 MB of libraries that the model's run has no need of
 
             areas, polygons = write_products(folder, cells, strips, look, layout, classifier)
-            parameters = {**options.parameters(), **classifier.parameters()}
-            write_provenance(folder, parameters=parameters, inputs=inputs)
     return MapReport(out, cells.grid.gsd_m, cells.mapped_m2, areas, polygons)
 
 

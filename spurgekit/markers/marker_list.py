@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,17 +15,18 @@ from rasterio.crs import CRS
 from spurgekit.errors import InputError, OutputExistsError, renamed
 from spurgekit.imagery import PixelGrid, open_raster
 from spurgekit.imagery.quicklook import QuickLook, quick_look
-from spurgekit.imagery.site_picture import Colour, SitePicture
+from spurgekit.imagery.site_picture import Colour, SitePicture, is_site_picture
 from spurgekit.markers.detection import find_markers, size_hint
 from spurgekit.markers.families import FAMILIES
 from spurgekit.markers.gcp_placement import place_by_markers
 from spurgekit.markers.gcp_transform import Pair
 from spurgekit.markers.marker import Marker
 from spurgekit.markers.marker_options import MarkerOptions
-from spurgekit.outputs import output_file
+from spurgekit.outputs import check_files, output_file
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
 from spurgekit.vector_formats import VECTOR_FORMATS
+from spurgekit.vectors import split_layer
 
 LAYER = "markers"
 GCP_LIST = ".txt"
@@ -111,7 +112,7 @@ def list_markers(
     """
     options, file = options or MarkerOptions(), None if out is None else Path(out)
     if file is not None:
-        check_list(file, overwrite=overwrite)
+        check_list(file, [Path(image), *([options.gcp] if options.gcp else [])], overwrite=overwrite)
     family, size_m = options.marker_family, options.marker_side_m
     detector = FAMILIES[family].detector(size_m, ids=options.marker_ids, color=options.marker_color)
     opened = partial(open_raster, Path(image), image_gsd_m=options.image_gsd_m, threads=cores())
@@ -198,8 +199,8 @@ def with_known_points(table: gpd.GeoDataFrame, pairs: Sequence[Pair], gsd_m: flo
     return table
 
 
-def check_list(path: Path, *, overwrite: bool) -> None:
-    """Refuse a file name that says no format, or a file that is there.
+def check_list(path: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
+    """Refuse a file name that says no format, or of which the list or its picture would replace what they must not.
 
     Raises
     ------
@@ -207,8 +208,12 @@ def check_list(path: Path, *, overwrite: bool) -> None:
     """
     if path.suffix.lower() not in (*VECTOR_FORMATS, GCP_LIST):
         raise InputError(f"{path}: a list of markers ends in {', '.join(VECTOR_FORMATS)} or {GCP_LIST} (ODM's control points)")
-    if path.exists() and not overwrite:
-        raise OutputExistsError(f"{path} exists; pass `overwrite` to replace it, or another `out`")
+    picture = path.with_suffix(".png")
+    inputs = [split_layer(file)[0] for file in inputs]
+    check_files(path, inputs=inputs, overwrite=overwrite)
+    check_files(picture, inputs=inputs, overwrite=True)
+    if picture.exists() and not is_site_picture(picture):
+        raise OutputExistsError(f"{picture}, where the picture goes, was not drawn by spurgekit; pass another `out`")
 
 
 def write_list(table: gpd.GeoDataFrame, path: Path, *, image: str, crs: CRS | None) -> None:

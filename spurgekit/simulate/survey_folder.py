@@ -17,7 +17,7 @@ from shapely.geometry import shape
 
 from spurgekit.imagery import PixelGrid
 from spurgekit.options import kinds_of
-from spurgekit.outputs import output_folder, write_provenance
+from spurgekit.outputs import output_folder
 from spurgekit.plots.protocol import PlotProtocol
 from spurgekit.progress import Progress, silent
 from spurgekit.simulate.camera import encode_jpeg
@@ -118,9 +118,8 @@ def simulate_survey(
         If the site cannot be drawn as asked for, or the folder may not be written; the message says what to pass.
     """
     options = options or SurveyOptions()
-    with output_folder(folder, overwrite=overwrite) as partial:
+    with output_folder(folder, "survey", parameters=options.parameters(), overwrite=overwrite) as partial:
         survey = write_survey(draw_site(options, progress=progress), partial, options)
-        write_provenance(partial, parameters=options.parameters(), inputs=[])
     return survey.moved(Path(folder))
 
 

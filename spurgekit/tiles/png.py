@@ -6,7 +6,9 @@ than zlib's; what is left to do is the filter, which NumPy does for a whole tile
 
 from __future__ import annotations
 
+import os
 import struct
+from pathlib import Path
 
 import numpy as np
 from isal import isal_zlib
@@ -43,6 +45,18 @@ def encode_png(image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     filtered = _filter_up(rows)
     data = isal_zlib.compress(filtered.tobytes(), LEVEL)
     return b"".join([SIGNATURE, *_chunk(b"IHDR", header), *_chunk(b"IDAT", data), *_chunk(b"IEND", b"")])
+
+
+def is_whole_png(path: Path) -> bool:
+    """Return whether a file is a PNG that ends as one does, and so was not cut off."""
+    end = b"".join(_chunk(b"IEND", b""))
+    try:
+        with path.open("rb") as file:
+            starts_well = file.read(len(SIGNATURE)) == SIGNATURE
+            file.seek(-len(end), os.SEEK_END)
+            return starts_well and file.read() == end
+    except OSError:  # it is not there, or shorter than its end
+        return False
 
 
 def _filter_up(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -19,7 +19,7 @@ from spurgekit.markers import Marker
 from spurgekit.markers.detection import size_hint
 from spurgekit.markers.families import FAMILIES
 from spurgekit.markers.gcp_placement import place_by_markers
-from spurgekit.outputs import output_folder, write_provenance
+from spurgekit.outputs import output_folder
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.cut import CutTile, cut_tiles
@@ -182,7 +182,7 @@ def tile_images(
         raise InputError("two images would have the same site name; rename one, or tile them into folders of their own")
     files = [split_layer(p)[0] for p in (options.points, options.aoi, *options.plots.inputs) if p is not None]
     inputs = [*(path for _, path in named), *files]
-    with output_folder(out, overwrite=overwrite, inputs=inputs) as folder:
+    with output_folder(out, "tiles", parameters=options.parameters(), inputs=inputs, overwrite=overwrite) as folder:
         done = [_tile_site(_SiteJob(site, path, folder, options, len(named) > 1, progress)) for site, path in named]
         reports = tuple(report for report, _ in done)
         if not sum(report.written for report in reports):
@@ -194,7 +194,6 @@ def tile_images(
         configs = {
             name: tile_images(dict(named), folder / name, config, progress=progress) for name, config in options.configs.items()
         }
-        write_provenance(folder, parameters=options.parameters(), inputs=inputs)
     return TilesReport(Path(out), reports, configs)
 
 

@@ -71,7 +71,8 @@ class TestPlan:
 class TestLearn:
     def test_what_is_in_the_folder(self, backbone, embeddings):
         assert sorted(path.relative_to(embeddings).as_posix() for path in embeddings.rglob("*") if path.is_file()) == [
-            "all/sand.safetensors", "all/weed.safetensors", "embeddings.json", "losses.parquet", "provenance.json",
+            "SHA256SUMS", "all/sand.safetensors", "all/weed.safetensors", "embeddings.json", "losses.parquet",
+            "provenance.json",
             "t00-n02/sand.safetensors", "t00-n02/weed.safetensors", "t01-n02/sand.safetensors", "t01-n02/weed.safetensors",
             "validation/step-00003.png",
         ]  # fmt: skip

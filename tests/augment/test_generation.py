@@ -21,6 +21,7 @@ from spurgekit.augment.workers import pick_devices, render_here
 from spurgekit.dataset import open_dataset
 from spurgekit.errors import InputError, LeakageError, OutputExistsError
 from tests.chain import CLASSES, TILE_PX
+from tests.outputs.listing import RECORDS
 
 
 class Inputs(NamedTuple):
@@ -129,7 +130,7 @@ class TestFolder:
 
     def test_leaves_nothing_else(self, made):
         out, _, _ = made
-        assert {path.name for path in out.iterdir()} == {"tiles", "manifest.parquet", "contact_sheet.png", "provenance.json"}
+        assert {path.name for path in out.iterdir()} == {"tiles", "manifest.parquet", "contact_sheet.png", *RECORDS}
         assert [path.name for path in out.parent.iterdir()] == ["augmented"]
         record = json.loads((out / "provenance.json").read_text())
         assert record["parameters"]["sets"] == ["t00-n01", "t00-n02"]
@@ -185,7 +186,7 @@ class TestResume:
     def test_nor_where_all_images_are_there(self, made, inputs, tmp_path, monkeypatch):
         out, report, _ = made
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr("spurgekit.augment.generation.write_provenance", stopped)
+            patch.setattr("spurgekit.augment.generation._draw", stopped)
             augment(inputs, options(), tmp_path / "augmented")
         monkeypatch.setattr(AugmentOptions, "load", forbidden)
         said = []

@@ -1,6 +1,7 @@
 """Masks from images, polygons and rasters, laid over tiles as these lie on the ground."""
 
 import shutil
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ from shapely.affinity import affine_transform, rotate
 
 from spurgekit.augment.edit_masks import grow
 from spurgekit.augment.mask_options import MaskOptions
-from spurgekit.augment.mask_sources import MaskSource, write_masks
+from spurgekit.augment.mask_sources import MaskSource, encode_masks
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
 from spurgekit.dataset.reader import Dataset
 from spurgekit.errors import InputError
@@ -343,63 +344,63 @@ class TestWriting:
         rows = rows_of(dataset)
         return MaskSource.open(folder / "weed.gpkg", dataset), rows.set_index("tile_id", drop=False)
 
-    def read(self, path):
-        with Image.open(path) as image:
+    def read(self, encoded):
+        with Image.open(BytesIO(encoded)) as image:
             assert image.mode == "L"
             return np.asarray(image)
 
-    def test_what_may_change(self, folder, drawn):
+    def test_what_may_change(self, drawn):
         source, rows = drawn
         row = rows.loc["site_r00001_c00001"]
-        made = write_masks(source, rows.loc[[row["tile_id"]]], MaskOptions(dilate_px=3, feather_px=2), folder / "out")
-        assert made == {row["tile_id"]: folder / "out" / "site_r00001_c00001.png"}
+        made = encode_masks(source, rows.loc[[row["tile_id"]]], MaskOptions(dilate_px=3, feather_px=2))
+        assert list(made) == ["site_r00001_c00001"]
         written = self.read(made[row["tile_id"]])
         assert ((written > 0) == grow(bright(row), 3)).all()
         assert set(np.unique(written)) >= {0, 85, 255}
 
-    def test_grown_as_published(self, folder, drawn):
+    def test_grown_as_published(self, drawn):
         source, rows = drawn
         options = MaskOptions(where="outside", dilate_px=None)
-        made = write_masks(source, rows.loc[["site_r00001_c00001"]], options, folder / "out")
+        made = encode_masks(source, rows.loc[["site_r00001_c00001"]], options)
         weed = bright(rows.loc["site_r00001_c00001"])
         assert (self.read(made["site_r00001_c00001"]) == 255 * ~grow(weed, 1)).all()  # 16 px of 512 are 1.25 of 40
 
-    def test_of_support_sets_that_share_tiles_once(self, folder, drawn):
+    def test_of_support_sets_that_share_tiles_once(self, drawn):
         source, rows = drawn
         twice = rows.loc[["site_r00001_c00001"] * 3]
-        assert len(write_masks(source, twice, MaskOptions(), folder / "out")) == 1
+        assert len(encode_masks(source, twice, MaskOptions())) == 1
 
     def test_tiles_that_it_misses(self, folder, drawn):
         source, rows = drawn
         asked = rows.loc[["site_r00001_c00001", "site_r00000_c00002", "site_r00002_c00002"]]
         with pytest.raises(InputError) as error:
-            write_masks(source, asked, MaskOptions(), folder / "out")
+            encode_masks(source, asked, MaskOptions())
         assert str(error.value) == (
             f"the mask {folder / 'weed.gpkg'} misses tile site_r00000_c00002 and 1 more; "
             "change it, or leave such tiles out by `skip_unmasked`"
         )
-        assert list(write_masks(source, asked, MaskOptions(skip_unmasked=True), folder / "out")) == ["site_r00001_c00001"]
+        assert list(encode_masks(source, asked, MaskOptions(skip_unmasked=True))) == ["site_r00001_c00001"]
 
-    def test_tiles_of_which_nothing_is_left(self, folder, drawn):
+    def test_tiles_of_which_nothing_is_left(self, drawn):
         source, rows = drawn
         asked = rows.loc[["site_r00001_c00001", "site_r00000_c00000"]]
         with pytest.raises(
             InputError, match=r"leaves nothing to change outside of it, dilated by 2 px, in tile site_r00000_c00000;"
         ):
-            write_masks(source, asked, MaskOptions(where="outside", dilate_px=2), folder / "out")
+            encode_masks(source, asked, MaskOptions(where="outside", dilate_px=2))
         with pytest.raises(
             InputError, match=r"leaves nothing to change inside of it, dilated by -30 px, in tile site_r00001_c00001;"
         ):
-            write_masks(source, asked, MaskOptions(dilate_px=-30), folder / "out")
+            encode_masks(source, asked, MaskOptions(dilate_px=-30))
         skipping = MaskOptions(where="outside", dilate_px=2, skip_unmasked=True)
-        assert list(write_masks(source, asked, skipping, folder / "out")) == ["site_r00001_c00001"]
+        assert list(encode_masks(source, asked, skipping)) == ["site_r00001_c00001"]
 
     @pytest.mark.parametrize("skip", [False, True])
-    def test_all_tiles_that_it_misses(self, folder, drawn, skip):
+    def test_all_tiles_that_it_misses(self, drawn, skip):
         source, rows = drawn
         asked = rows.loc[["site_r00000_c00002", "site_r00002_c00002"]]
         with pytest.raises(InputError, match=r"misses all 2 tiles; check its CRS, and whether it is of that site"):
-            write_masks(source, asked, MaskOptions(skip_unmasked=skip), folder / "out")
+            encode_masks(source, asked, MaskOptions(skip_unmasked=skip))
 
     def test_options_that_cannot_be(self):
         with pytest.raises(InputError, match="a rim of -2 px cannot be"):

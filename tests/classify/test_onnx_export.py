@@ -12,7 +12,7 @@ from spurgekit.classify.model_info import HeldOut, ModelInfo
 from spurgekit.classify.onnx_export import WholeModel, _check_equal, export_model
 from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.dataset.split_info import SplitInfo
-from spurgekit.errors import ModelError, OutputExistsError
+from spurgekit.errors import InputError, ModelError, OutputExistsError
 from tests.rounding import assert_close, terms_of
 
 SIDE = 64
@@ -124,8 +124,11 @@ class TestFile:
         there.write_text("mine")
         with pytest.raises(OutputExistsError, match="exists already; pass `overwrite` to replace it, or another `out`"):
             export_model(small, there)
+        (tmp_path / "folder.onnx").mkdir()
         with pytest.raises(OutputExistsError, match="is a folder; pass a file with `out`"):
-            export_model(small, tmp_path)
+            export_model(small, tmp_path / "folder.onnx")
+        with pytest.raises(InputError, match=r"model\.json: an ONNX file ends in \.onnx"):
+            export_model(small, small / "model.json", overwrite=True)
         assert there.read_text() == "mine"
 
     def test_has_the_same_bytes_again_and_the_terminal_stays_quiet(self, small, tmp_path, capfd):

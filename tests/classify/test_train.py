@@ -45,6 +45,7 @@ class TestModelFolder:
         names = sorted(path.name for path in chain.model.iterdir())
         assert names == [
             "README.md",
+            "SHA256SUMS",
             "model.json",
             "model.safetensors",
             "provenance.json",

@@ -166,9 +166,10 @@ class TestMap:
         assert (out / "presence.tif").stat().st_mtime_ns > before
 
     def test_a_folder_of_something_else_is_never_replaced(self, chain, tmp_path):
-        (tmp_path / "thesis.txt").write_text("")
-        line = refuse("map", chain.site, "--model", chain.model, "--out", tmp_path, "--overwrite")
-        assert "was not made by spurgekit, so it is not replaced" in line
+        (tmp_path / "home").mkdir()
+        (tmp_path / "home" / "thesis.txt").write_text("")
+        line = refuse("map", chain.site, "--model", chain.model, "--out", tmp_path / "home", "--overwrite")
+        assert "was not made by spurgekit, as it holds no SHA256SUMS, so it is not replaced" in line
 
     def test_an_image_in_degrees(self, chain, tmp_path, make_tif):
         site = make_tif(tmp_path / "site.tif", draw_site(), **DEGREES)

@@ -13,6 +13,7 @@ from spurgekit.imagery import PixelGrid
 from spurgekit.maps import MapOptions, map_site
 from tests.chain import CLASSES, COLUMNS, ROWS, TILE_PX, is_weed
 from tests.maps.brightness import brightness_model, p_bright
+from tests.outputs.listing import RECORDS
 
 DEFAULT = MapOptions()
 RGBA = ("red", "green", "blue", "alpha")
@@ -39,7 +40,7 @@ class TestFolder:
         return map_site(site, brightness_model(4, bands=3, confusion=confusion), tmp_path / "map")
 
     def test_files(self, made):
-        names = {"presence.tif", "presence.qml", "presence.gpkg", "presence.png", "summary.json", "provenance.json"}
+        names = {"presence.tif", "presence.qml", "presence.gpkg", "presence.png", "summary.json", *RECORDS}
         assert {path.name for path in made.folder.iterdir()} == names
 
     def test_raster(self, made):

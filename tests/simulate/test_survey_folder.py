@@ -39,7 +39,7 @@ def test_it_is_a_survey_folder(site: SimulatedSurvey) -> None:
     assert survey.path(survey.labels).samefile(site.weed)
     assert (survey.plots.rows, survey.plots.columns, survey.plots.size_m) == (1, 2, 4)
     assert (survey.plots.family, survey.plots.marker_size_m, survey.plots.marker_ids) == ("cross", 0.45, ())
-    names = {"site.tif", "weed.tif", "weed.gpkg", "plots.gpkg", "markers.gpkg", "survey.toml", "provenance.json"}
+    names = {"site.tif", "weed.tif", "weed.gpkg", "plots.gpkg", "markers.gpkg", "survey.toml", "provenance.json", "SHA256SUMS"}
     assert {path.name for path in site.folder.iterdir()} == names
 
 
