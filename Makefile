@@ -5,7 +5,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := $(VENV)/.ready
 VERSIONS := --constraint constraints.txt
 
-.PHONY: help venv demo test test-lowest check docs bench clean
+.PHONY: help venv demo test test-lowest torture check docs bench clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,9 @@ test: $(READY) ## Run the tests, on up to four cores (a process on each takes up
 
 test-lowest: ## Run the tests with the lowest versions that pyproject.toml allows, in .venv-lowest
 	$(MAKE) VENV=.venv-lowest VERSIONS='--resolution lowest-direct' test
+
+torture: $(READY) ## Give every reader forty times as many damaged files as the tests do (about an hour)
+	SPURGEKIT_TORTURE=40 $(BIN)/python -m pytest tests/torture
 
 check: $(READY) ## Lint, check formatting, types, floors and docstrings; build the documentation
 	$(BIN)/ruff check .

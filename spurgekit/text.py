@@ -1,6 +1,8 @@
-"""Numbers of things in words."""
+"""Texts for people: numbers of things in words, and values that come from anywhere."""
 
 from __future__ import annotations
+
+import re
 
 
 def counted(number: int, thing: str) -> str:
@@ -10,3 +12,49 @@ def counted(number: int, thing: str) -> str:
     ('1 tile', '0 tiles', '1,234 synthetic tiles')
     """
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+LONGEST = 60
+"""Characters of a value that a message shows."""
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, separators of lines, marks that turn the direction of text, halves of characters."""
+
+
+def shown(value: object, *, quotes: bool = True) -> str:
+    r"""Return a value as a message shows it: short, on one line, without codes that a terminal would obey.
+
+    Parameters
+    ----------
+    value : object
+    quotes : bool
+        Whether a text stands between quotes.
+
+    Examples
+    --------
+    >>> shown("a\x1b[2J"), shown([1, None]), shown("x" * 100)
+    ("'a\\x1b[2J'", '[1, None]', "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...")
+    >>> shown("line 2\n", quotes=False)
+    'line 2\\n'
+    """
+    try:
+        text = repr(value) if quotes or not isinstance(value, str) else printable(value)
+    except ValueError:  # whole numbers of more digits than Python writes
+        return "a number of thousands of digits"
+    return text if len(text) <= LONGEST or not quotes else f"{text[: LONGEST - 3]}..."
+
+
+def printable(text: str) -> str:
+    r"""Return a text that does nothing to a terminal: control characters and halves of characters are written out.
+
+    Examples
+    --------
+    >>> printable("red\x1b[31m and \udcff, but é")
+    'red\\x1b[31m and \\udcff, but é'
+    """
+    return CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def is_line(text: str) -> bool:
+    """Whether a text says something, and on one line, without codes that a terminal would obey."""
+    return bool(text.strip()) and CONTROL.search(text) is None

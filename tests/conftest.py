@@ -26,6 +26,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from tests.chain import Chain
 from tests.chain import build as build_chain
+from tests.fuzz import TIMES, table_of_tallies
 
 # The same examples on every run, however busy the machine is.
 settings.register_profile(
@@ -47,6 +48,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the notebooks first: each takes as long as hundreds of tests, and others would wait for it in the end."""
     items.sort(key=lambda item: item.path.stem != "test_notebooks")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what readers were given, where that is what the run is for."""
+    if TIMES > 1:
+        terminalreporter.write_sep("-", "damaged files")
+        terminalreporter.write_line("\n".join(table_of_tallies()))
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,9 @@ class BackboneOptions(Options):
     pretrained : bool
         Fetch timm's weights, or take random ones.
     backbone_options : mapping
-        Further arguments of ``timm.create_model``.
+        Further arguments of ``timm.create_model``, such as ``pad_type``; one that is known to be harmless.
+
+        See :data:`spurgekit.classify.backbone_arguments.ARGUMENTS`.
     image_size_px : int, optional
         Side that tiles are resized to. Default: the backbone's.
     mean : tuple of float, optional
@@ -60,6 +62,13 @@ class BackboneOptions(Options):
 
     def __post_init__(self) -> None:
         Options.__post_init__(self)
+        if self.backbone_options:
+            from spurgekit.classify.backbone_arguments import check_arguments  # help does without pydantic
+
+            try:
+                check_arguments(self.backbone_options)
+            except InputError as error:
+                raise InputError(f"`backbone_options`: {error}") from error
         if self.batch_size < 1:
             raise InputError(f"`batch_size={self.batch_size}` is too small; pass 1 or more")
         if self.image_size_px is not None and self.image_size_px < 32:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -10,15 +11,14 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from spurgekit.classify.model_info import DESCRIPTION, HeldOut, ModelInfo, read_model_info
+from spurgekit.classify.model_info import DESCRIPTION, REMEDY, HeldOut, ModelInfo, read_model_info
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.prevalence import parse_prevalence, shift_prevalence
 from spurgekit.classify.tile_reader import Pixels
-from spurgekit.classify.timm_backbone import make_backbone
+from spurgekit.classify.timm_backbone import make_backbone, misfit, read_weights
 from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.precision import put_on
 from spurgekit.devices import choose_device
@@ -152,7 +152,18 @@ def load_model(
         if views not in (1, 8):
             raise InputError(f"`views={views!r}` cannot be; pass 1 or 8")
         info = info.model_copy(update={"views": views})
-    network = make_backbone(
+    return TileClassifier(info, _load_network(folder, info), choose_device(device), folder, shares)
+
+
+def _load_network(folder: Path, info: ModelInfo) -> nn.Module:
+    """Return the network of a model folder.
+
+    It is made without its numbers first, to be compared with the file of weights: what a description asks for may be of any
+    size.
+    """
+    file = folder / WEIGHTS
+    make = partial(
+        make_backbone,
         info.backbone,
         options=info.backbone_options,
         image_size_px=info.image_size_px,
@@ -160,12 +171,17 @@ def load_model(
         bands=info.bands,
     )
     try:
-        network.load_state_dict(load_file(folder / WEIGHTS))
-    except (SafetensorError, FileNotFoundError, RuntimeError) as error:
-        raise ModelError(
-            f"{folder / WEIGHTS} is missing, damaged, or does not fit {DESCRIPTION}; train the model again"
-        ) from error
-    return TileClassifier(info, network, choose_device(device), folder, shares)
+        with safe_open(file, framework="pt") as tensors:
+            given = {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{file} is missing or damaged; {REMEDY}") from error
+    with torch.device("meta"):
+        problem = misfit(make().state_dict(), given)
+    if problem:
+        raise ModelError(f"{file} does not fit {DESCRIPTION}: it {problem}; {REMEDY}")
+    network = make()
+    network.load_state_dict(read_weights(file))
+    return network
 
 
 def _tested_at(folder: Path, info: ModelInfo, shares: tuple[float, ...]) -> ModelInfo:

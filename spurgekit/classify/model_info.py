@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, model_validator
 
+from spurgekit.classify.backbone_arguments import BackboneArguments
 from spurgekit.dataset.split_info import SplitInfo
 from spurgekit.errors import ModelError
+from spurgekit.reading import (
+    ClassNames,
+    Count,
+    Described,
+    Finite,
+    Gsd,
+    Line,
+    NumberOrNone,
+    Positive,
+    Share,
+    Side,
+    known_version,
+    read_described,
+)
+from spurgekit.text import shown
 
 DESCRIPTION = "model.json"
+REMEDY = "get the model folder again, or train the model again"
 
 
-class HeldOut(BaseModel):
+class HeldOut(Described):
     """How a model did on places that it had not seen.
 
     Attributes
@@ -21,22 +38,20 @@ class HeldOut(BaseModel):
     balanced_accuracy : float
         Mean over the classes of the share of their tiles that were recognised.
     confusion_matrix : tuple of tuples of int
-        Row: true class, column: predicted class, in the order of the classes.
+        Row: true class, column: predicted class, in the order of the classes; empty where nothing was tested yet.
     metrics : dict
         Further ones by name: auroc, f1, brier, ece.
     split : SplitInfo
         How the places were held out.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    balanced_accuracy: float
-    confusion_matrix: tuple[tuple[int, ...], ...]
-    metrics: dict[str, float] = {}
+    balanced_accuracy: Share
+    confusion_matrix: tuple[tuple[Count, ...], ...]
+    metrics: dict[Line, NumberOrNone] = Field(default_factory=dict)
     split: SplitInfo
 
 
-class Calibration(BaseModel):
+class Calibration(Described):
     """How the probabilities were made to mean what they say, on groups of the training side that were held out in turn.
 
     Attributes
@@ -51,16 +66,14 @@ class Calibration(BaseModel):
         Expected calibration error of those predictions, from 0 to 1.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     method: Literal["temperature", "vector"]
-    tiles: int
-    groups: int
-    ece_before: float
-    ece_after: float
+    tiles: Count
+    groups: Count
+    ece_before: Share
+    ece_after: Share
 
 
-class ModelInfo(BaseModel):
+class ModelInfo(Described):
     """What ``model.json`` says.
 
     Attributes
@@ -101,26 +114,37 @@ class ModelInfo(BaseModel):
         What is to be said of the tiles and of the training.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-    schema_version: int = 1
-    arm: str = "probe"
-    backbone: str
-    backbone_options: dict[str, Any] = Field(default_factory=dict)
-    classes: tuple[str, ...]
-    image_size_px: int
-    tile_size_px: int
-    gsd_m: float | None
+    schema_version: known_version(1) = 1  # type: ignore[valid-type]
+    arm: Line = "probe"
+    backbone: Annotated[str, Field(pattern=r"^\w+(\.\w+)?$")]
+    backbone_options: BackboneArguments = Field(default_factory=dict)
+    classes: ClassNames
+    image_size_px: Side
+    tile_size_px: Side
+    gsd_m: Gsd | None
     dtype: Literal["uint8", "uint16", "float32"] = "uint8"
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: Annotated[tuple[Finite, ...], Field(min_length=1, max_length=1024)]
+    std: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=1024)]
     unit_features: bool = False
     views: Literal[1, 8] = 1
-    temperature: float = 1.0
+    temperature: Positive = 1.0
     calibration: Calibration | None = None
-    training_counts: dict[str, int]
+    training_counts: dict[str, Count]
     held_out: HeldOut
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> ModelInfo:
+        if len(self.std) != len(self.mean):
+            raise ValueError(f"mean is of {len(self.mean)} bands, std of {len(self.std)}")
+        if tuple(self.training_counts) != self.classes:
+            raise ValueError("training_counts are not of the classes, in their order")
+        if not all(self.training_counts.values()):
+            raise ValueError("training_counts says of a class that it was not in training")
+        matrix = self.held_out.confusion_matrix
+        if matrix and {len(matrix), *map(len, matrix)} != {len(self.classes)}:
+            raise ValueError(f"held_out.confusion_matrix is not of {len(self.classes)} classes")
+        return self
 
     @property
     def bands(self) -> int:
@@ -148,8 +172,8 @@ def read_model_info(folder: str | Path) -> ModelInfo:
     if not file.is_file():
         what = "holds no model.json" if Path(folder).is_dir() else "does not exist"
         raise ModelError(f"{folder} {what}; make a model with 'spurgekit train'")
-    try:
-        return ModelInfo.model_validate_json(file.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ModelError(f"{file}: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from error
+    info = read_described(file, ModelInfo, REMEDY, error=ModelError)
+    tested = dict(zip(info.classes, map(sum, info.held_out.confusion_matrix), strict=False))
+    if untested := [name for name in info.classes if not tested.get(name)]:
+        raise ModelError(f"{file}: held_out.confusion_matrix has no tested tile of {shown(untested[0])}; {REMEDY}")
+    return info

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from spurgekit.errors import ModelError, first_line
 from spurgekit.hub import quick_offline
 from spurgekit.seeds import seeded
+from spurgekit.text import shown
 
 SHOWN_KEYS = 4
 
@@ -83,16 +85,16 @@ def make_backbone(
                     raise
                 with seeded(seed):
                     model = create()
-    except (TypeError, ValueError, AssertionError) as error:
+    except Exception as error:  # whatever an argument makes a network of timm stumble over
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+            raise
+        if pretrained and isinstance(error, (OSError, RuntimeError)):  # of the Hub; of timm, about missing weights
+            raise ModelError(
+                f"the pretrained weights of {name!r} can be neither downloaded nor found in the Hub's cache; "
+                "pass a local file as `weights`, or `pretrained=False` for random ones"
+            ) from error
         raise ModelError(
             f"timm cannot make {name!r} so: {first_line(error)}; change `backbone_options` or `image_size_px`"
-        ) from error
-    except (OSError, RuntimeError) as error:  # the Hub's errors are OSErrors, timm's about missing weights RuntimeErrors
-        if not pretrained:
-            raise
-        raise ModelError(
-            f"the pretrained weights of {name!r} can be neither downloaded nor found in the Hub's cache; "
-            "pass a local file as `weights`, or `pretrained=False` for random ones"
         ) from error
     if image_size_px is not None:
         _check_patches(name, model, image_size_px)
@@ -128,24 +130,47 @@ def load_backbone_weights(model: nn.Module, path: Path, *, bands: int = RGB) -> 
     file = path / "model.safetensors" if path.is_dir() else path
     if not file.is_file():
         raise ModelError(f"{file}: no such file; pass a .safetensors file as `weights`")
-    try:
-        tensors = load_file(file)
-    except SafetensorError as error:
-        raise ModelError(
-            f"{file} is not a safetensors file ({first_line(error)}); pickled weights must be converted first"
-        ) from error
+    tensors = read_weights(file)
     own = model.state_dict()
     _adapt_first_layer(model, tensors, bands, file)
     classifier = model.pretrained_cfg.get("classifier") or "classifier"  # type: ignore[union-attr,operator]
     heads = tuple(f"{name}." for name in ((classifier,) if isinstance(classifier, str) else classifier))
-    unknown = [key for key in tensors if key not in own and not key.startswith(heads)]
-    missing = [key for key in own if key not in tensors]
-    shaped = [key for key in own if key in tensors and tensors[key].shape != own[key].shape]
-    for what, keys in (("lacks", missing), ("has the unknown", unknown), ("has other shapes for", shaped)):
-        if keys:
-            listed = ", ".join(keys[:SHOWN_KEYS]) + (f" and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else "")
-            raise ModelError(f"{file} does not fit the backbone: it {what} {listed}; pass the `backbone` that it was made for")
+    given = {key: tuple(rows.shape) for key, rows in tensors.items() if key in own or not key.startswith(heads)}
+    if problem := misfit(own, given):
+        raise ModelError(f"{file} does not fit the backbone: it {problem}; pass the `backbone` that it was made for")
     model.load_state_dict({key: tensors[key] for key in own})
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """Read a safetensors file of weights, which are numbers all of them.
+
+    Raises
+    ------
+    ModelError
+        If it is missing or no such file.
+    """
+    try:
+        tensors = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"{file} is not a safetensors file ({first_line(error)}); pickled weights must be converted first"
+        ) from error
+    if odd := [key for key, rows in tensors.items() if not rows.isfinite().all()]:
+        raise ModelError(f"{file} has weights that are not numbers, in {shown(odd[0])}; get the file again")
+    return tensors
+
+
+def misfit(own: Mapping[str, Tensor], given: Mapping[str, tuple[int, ...]]) -> str:
+    """Return how the tensors of a file, by their shapes, differ from those of a network; nothing where they do not."""
+    for what, keys in (
+        ("lacks", [key for key in own if key not in given]),
+        ("has the unknown", [key for key in given if key not in own]),
+        ("has other shapes for", [key for key in own if key in given and given[key] != tuple(own[key].shape)]),
+    ):
+        if keys:
+            more = f" and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else ""
+            return f"{what} {', '.join(shown(key, quotes=False) for key in keys[:SHOWN_KEYS])}{more}"
+    return ""
 
 
 def _adapt_first_layer(model: nn.Module, tensors: dict[str, Tensor], bands: int, file: Path) -> None:

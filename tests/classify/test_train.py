@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import timm
 import torch
 from huggingface_hub import ModelCard
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from spurgekit.classify import TrainOptions, load_model, read_model_info, train_model
@@ -248,35 +249,92 @@ class TestModelsThatDoNotServe:
     def test_another_folder(self, tmp_path):
         self.refused(tmp_path, "holds no model.json; make a model with 'spurgekit train'")
 
+    def with_entries(self, model, **entries):
+        described = json.loads((model / "model.json").read_text())
+        (model / "model.json").write_text(json.dumps(described | entries))
+        return model
+
     @pytest.mark.parametrize(
-        ("text", "says"), [("", "the file"), ("{]", "the file"), ("[]", "the file"), ("{}", "backbone: Field required")]
+        ("text", "says"),
+        [
+            ("", "it is not JSON"),
+            ("{]", "it is not JSON"),
+            ("[]", "it should be an object"),
+            ("{}", "backbone is missing"),
+            ("[" * 100_000, "it is not JSON"),
+        ],
     )
     def test_a_damaged_description(self, model, text, says):
         (model / "model.json").write_text(text)
-        self.refused(model, rf"model\.json: {says}")
+        self.refused(model, rf"model\.json: {says}.*; get the model folder again, or train the model again$")
 
-    def test_an_entry_that_cannot_be(self, model):
-        entries = json.loads((model / "model.json").read_text()) | {"gsd_m": "far"}
-        (model / "model.json").write_text(json.dumps(entries))
-        self.refused(model, r"model\.json: gsd_m: Input should be a valid number")
+    def test_a_description_that_is_not_text(self, model):
+        (model / "model.json").write_bytes(b'{"backbone": "\xff"}')
+        self.refused(model, r"model\.json is not text in UTF-8 \(byte 14\)")
+
+    @pytest.mark.parametrize(
+        ("entries", "says"),
+        [
+            ({"gsd_m": "far"}, "gsd_m is 'far': it should be a valid number"),
+            ({"gsd_m": -1}, "gsd_m is -1: it should be greater than 0"),
+            ({"gsd_m": math.nan}, "gsd_m is nan: it should be a finite number"),
+            ({"temperature": -1}, "temperature is -1: it should be greater than 0"),
+            ({"temperature": 0}, "temperature is 0: it should be greater than 0"),
+            ({"schema_version": 99}, "schema_version is 99: it is of another spurgekit, and this one knows 1"),
+            ({"classes": ["weed", "weed"]}, "the class 'weed' is named twice; name each once"),
+            ({"classes": ["sand", "weed\n"]}, r"the class 'weed\\n' is no line of text"),
+            ({"image_size_px": 10**9}, "image_size_px is 1000000000: it should be less than or equal to 16384"),
+            ({"std": [0.1, 0.0, 0.1]}, r"std\.1 is 0\.0: it should be greater than 0"),
+            ({"std": [0.1]}, "mean is of 3 bands, std of 1"),
+            ({"training_counts": {"sand": 3, "weed": 0}}, "training_counts says of a class that it was not in training"),
+            ({"training_counts": {"weed": 3, "sand": 3}}, "training_counts are not of the classes, in their order"),
+            ({"backbone": "hf-hub:somebody/net"}, "backbone is 'hf-hub:somebody/net': it should match pattern"),
+            ({"backbone_options": {"checkpoint_path": "x.pth"}}, "'checkpoint_path' is not passed on to timm"),
+            ({"backbone_options": {"pretrained_cfg": {"file": "x"}}}, "'pretrained_cfg' is not passed on to timm"),
+            ({"backbone_options": {"act_layer": "../x"}}, "act_layer='../x' cannot be: it should match pattern"),
+            ({"backbone_options": {"patch_size": 10**6}}, "patch_size=1000000 cannot be"),
+            ({"no_such_entry": 1}, "there is no entry no_such_entry"),
+        ],
+    )
+    def test_an_entry_that_cannot_be(self, model, entries, says):
+        self.refused(self.with_entries(model, **entries), rf"model\.json: .*{says}")
+
+    def test_test_tiles_that_nobody_counted(self, model):
+        held_out = json.loads((model / "model.json").read_text())["held_out"] | {"confusion_matrix": [[3, 1], [0, 0]]}
+        refused = r"model\.json: held_out\.confusion_matrix has no tested tile of 'weed'"
+        self.refused(self.with_entries(model, held_out=held_out), refused)
+
+    def test_a_pickle_beside_the_model_is_not_opened(self, model, monkeypatch):
+        monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("a pickle was opened"))
+        (model / "x.pth").write_bytes(b"\x80\x04.")
+        self.refused(self.with_entries(model, backbone_options={"checkpoint_path": str(model / "x.pth")}), "checkpoint_path")
 
     def test_an_unknown_backbone(self, model):
-        entries = json.loads((model / "model.json").read_text()) | {"backbone": "spurgenet"}
-        (model / "model.json").write_text(json.dumps(entries))
-        self.refused(model, "timm has no backbone 'spurgenet'")
+        self.refused(self.with_entries(model, backbone="spurgenet"), "timm has no backbone 'spurgenet'")
+
+    def test_a_backbone_that_needs_more_memory_than_its_file_holds(self, model):
+        huge = {"backbone": "vit_giant_patch14_dinov2", "image_size_px": 14_000}
+        self.refused(self.with_entries(model, **huge), r"model\.safetensors does not fit model\.json: it lacks ")
+
+    def test_weights_that_are_not_numbers(self, model):
+        tensors = load_file(model / "model.safetensors")
+        tensors["conv1.0.weight"][0, 0, 0, 0] = math.nan
+        save_file(tensors, model / "model.safetensors")
+        self.refused(model, r"model\.safetensors has weights that are not numbers, in 'conv1\.0\.weight'; get the file again")
 
     def test_missing_weights(self, model):
         (model / "model.safetensors").unlink()
-        self.refused(model, r"model\.safetensors is missing, damaged, or does not fit model\.json; train the model again")
+        self.refused(model, r"model\.safetensors is missing or damaged; get the model folder again, or train the model again")
 
     def test_damaged_weights(self, model):
         (model / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:1000])
-        self.refused(model, r"model\.safetensors is missing, damaged, or does not fit")
+        self.refused(model, r"model\.safetensors is missing or damaged")
 
     def test_weights_of_another_number_of_classes(self, model):
-        entries = json.loads((model / "model.json").read_text()) | {"classes": ["a", "b", "c"]}
-        (model / "model.json").write_text(json.dumps(entries))
-        self.refused(model, r"model\.safetensors is missing, damaged, or does not fit")
+        held_out = json.loads((model / "model.json").read_text())["held_out"] | {"confusion_matrix": [[1, 0, 0]] * 3}
+        counts = {"a": 1, "b": 1, "c": 1}
+        self.with_entries(model, classes=list(counts), training_counts=counts, held_out=held_out)
+        self.refused(model, r"model\.safetensors does not fit model\.json: it has other shapes for fc\.weight, fc\.bias; ")
 
 
 class TestReadingTiles:
