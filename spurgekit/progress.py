@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from spurgekit.text import printable
+
 
 class Progress(Protocol):
     """Opens one stretch of work: ``with progress("cutting tiles", total) as advance: advance(1)``."""
@@ -39,7 +41,7 @@ def bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
     if not console.is_terminal:
         yield lambda count: None  # noqa: ARG005
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     with RichProgress(*columns, console=console, transient=True) as rich:
-        task = rich.add_task(description, total=total)
+        task = rich.add_task(printable(description), total=total)
         yield lambda count: rich.advance(task, count)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from spurgekit.errors import InputError, first_line
-from spurgekit.text import CONTROL, is_line, shown
+from spurgekit.text import CONTROL, is_line, printable, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,7 +140,7 @@ def read_text(path: Path, remedy: str, *, error: type[InputError] = InputError) 
     except OSError as problem:
         raise error(f"{path} cannot be read ({problem.strerror or first_line(problem)}); {remedy}") from problem
     except ValueError as problem:  # a name that cannot be
-        raise error(f"{shown(str(path))} is no name of a file; {remedy}") from problem
+        raise error(f"{printable(str(path))} is no name of a file; {remedy}") from problem
     if len(data) > MOST_BYTES:
         raise error(f"{path} is larger than {MOST_BYTES >> 20} MiB; {remedy}")
     try:

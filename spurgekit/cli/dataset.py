@@ -8,7 +8,7 @@ import click
 
 import spurgekit
 from spurgekit.cli import common
-from spurgekit.cli.spelling import echo
+from spurgekit.cli.spelling import echo, show
 from spurgekit.cli.types import PATH, NameList
 from spurgekit.progress import bar
 
@@ -28,7 +28,7 @@ def info(folder: Path, as_json: bool) -> None:
 
     for one in datasets_in(folder) or [folder]:
         dataset = open_dataset(one)
-        click.echo(dataset.info.model_dump_json(indent=2) if as_json else "\n".join(describe_dataset(dataset)))
+        show(dataset.info.model_dump_json(indent=2) if as_json else "\n".join(describe_dataset(dataset)))
 
 
 @command.command("validate")

@@ -9,7 +9,7 @@ import click
 import spurgekit
 from spurgekit import imagery
 from spurgekit.cli import common
-from spurgekit.cli.spelling import echo
+from spurgekit.cli.spelling import echo, show
 from spurgekit.cli.types import PATH
 from spurgekit.progress import bar
 
@@ -25,7 +25,7 @@ def command(file: Path, image_gsd_m: float | None, as_json: bool) -> None:
     """
     info = spurgekit.read_image_info(file, image_gsd_m=image_gsd_m, progress=bar)
     if as_json:
-        click.echo(info.model_dump_json(indent=2))
+        show(info.model_dump_json(indent=2))
         return
     rows = imagery.format_info(info)
     width = max(len(label) for label, _ in rows)

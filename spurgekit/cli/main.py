@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import importlib
+import traceback
 from typing import Any
 
 import click
 
 import spurgekit
-from spurgekit.errors import SpurgekitError
+from spurgekit.text import printable
 
 COMMANDS = {
     "init": "Start a survey: a folder with a commented survey.toml.",
@@ -53,25 +54,29 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; print one line for what a user can mend, a traceback only with ``--debug``."""
+        """Run a command; of whatever ends it print one line, and the traceback too with ``--debug``."""
+        from spurgekit.cli.failures import ended_in_order, failure_of, show_anything
+
+        show_anything()
         try:
-            return super().invoke(ctx)
-        except click.UsageError as error:
+            with ended_in_order():
+                return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort):
+            raise
+        except click.ClickException as error:
             text = _one_line(error.format_message())
-            hint = f" See '{error.ctx.command_path} --help'." if error.ctx else ""
+            asked = error.ctx if isinstance(error, click.UsageError) else None
+            hint = f" See '{asked.command_path} --help'." if asked else ""
             click.echo(f"spurgekit: {text}{'' if text.endswith(('.', '?')) else '.'}{hint}", err=True)
             ctx.exit(error.exit_code)
-        except SpurgekitError as error:
-            if ctx.params.get("debug"):
+        except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:  # such as of 'spurgekit info | head'
                 raise
-            click.echo(f"spurgekit: {_one_line(self._as_options(ctx, str(error)))}", err=True)
-            ctx.exit(error.exit_code)
-        except OSError as error:
             if ctx.params.get("debug"):
-                raise
-            what = "the disk is full; free some space and run it again" if error.errno == errno.ENOSPC else _one_line(error)
-            click.echo(f"spurgekit: {what}", err=True)
-            ctx.exit(1)
+                traceback.print_exc()
+            failure = failure_of(error)
+            click.echo(f"spurgekit: {_one_line(self._as_options(ctx, failure.says))}", err=True)
+            ctx.exit(failure.code)
 
     def _as_options(self, ctx: click.Context, message: str) -> str:
         """Return a message of the library in the words of the command that was called."""
@@ -81,12 +86,12 @@ class LazyGroup(click.Group):
         return as_options(message, self.get_command(ctx, called) if called else None, self)
 
 
-def _one_line(error: Exception | str) -> str:
-    return " ".join(str(error).split())
+def _one_line(text: str) -> str:
+    return printable(" ".join(text.split()))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(spurgekit.__version__, prog_name="spurgekit")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error, for reports: spurgekit --debug COMMAND ...")
 def main(debug: bool) -> None:
     """From drone imagery and scarce labels to fine-scale maps of a weed."""

@@ -10,7 +10,7 @@ import click
 
 import spurgekit
 from spurgekit.cli import common
-from spurgekit.cli.spelling import echo
+from spurgekit.cli.spelling import echo, show
 from spurgekit.cli.types import PATH
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def command() -> None:
 def info(folder: Path, as_json: bool) -> None:
     """Say what a model FOLDER holds: arm, classes, tiles, calibration, and how it did on held-out places."""
     found = spurgekit.read_model_info(folder)
-    click.echo(found.model_dump_json(indent=2) if as_json else "\n".join(describe_model(folder, found)))
+    show(found.model_dump_json(indent=2) if as_json else "\n".join(describe_model(folder, found)))
 
 
 @command.command("export")

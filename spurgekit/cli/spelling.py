@@ -7,16 +7,22 @@ from collections.abc import Iterator
 import click
 
 from spurgekit.errors import spelled
+from spurgekit.text import printable
 
 
 def echo(message: str = "") -> None:
-    """Print a line for the user of the command that runs."""
-    click.echo(_here(message))
+    """Print a message for the user of the command that runs."""
+    show(_here(message))
 
 
 def warn(message: str) -> None:
     """Say what a user should know while a run goes on."""
-    click.echo(f"spurgekit: {_here(message)}", err=True)
+    show(f"spurgekit: {_here(message)}", err=True)
+
+
+def show(text: str, *, err: bool = False) -> None:
+    """Print lines as they are, but for codes that a terminal would obey: texts of files are among them."""
+    click.echo("\n".join(map(printable, text.split("\n"))), err=err)
 
 
 def _here(message: str) -> str:

@@ -8,8 +8,26 @@ from typing import Any
 import click
 
 from spurgekit.errors import known_names
+from spurgekit.text import printable
 
-PATH = click.Path(path_type=Path)
+
+class FilePath(click.Path):
+    """A path whose name other programs can read, too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        found = Path(str(super().convert(value, param, ctx)))
+        try:
+            str(found).encode()
+            found.resolve()
+        except UnicodeEncodeError:
+            self.fail(f"the name {printable(str(found))} is not UTF-8; rename it", param, ctx)
+        except (RuntimeError, OSError, ValueError):  # RuntimeError: of a loop before Python 3.13
+            self.fail(f"{printable(str(found))} is no path, or a loop of links; pass another", param, ctx)
+        return found
+
+
+PATH = FilePath(path_type=Path)
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]

@@ -57,7 +57,7 @@ class TestErrors:
             [sys.executable, "-m", "spurgekit", "--debug", "info", tmp_path / "nowhere.tif"],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert done.stderr.startswith("Traceback (most recent call last)")
         assert "ImageryError" in done.stderr
         assert "nowhere.tif: no such file" in done.stderr
