@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 
 def counted(number: int, thing: str) -> str:
@@ -58,3 +59,12 @@ def printable(text: str) -> str:
 def is_line(text: str) -> bool:
     """Whether a text says something, and on one line, without codes that a terminal would obey."""
     return bool(text.strip()) and CONTROL.search(text) is None
+
+
+def some(names: Sequence[str], most: int = 6) -> str:
+    """Return the first of some names.
+
+    >>> some("abc"), some("abcdefgh", most=2)
+    ('a, b, c', 'a, b, ...')
+    """
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyogrio
-from pyogrio.errors import DataSourceError
+import shapely
+from pyarrow.lib import ArrowException
 from rasterio.crs import CRS
+from shapely.errors import ShapelyError
 
-from spurgekit.errors import InputError
+from spurgekit.errors import InputError, first_line
 from spurgekit.imagery import name_crs, parse_crs
+from spurgekit.tables import degrees, metres, read_table
+from spurgekit.text import counted
 
 DEGREE_COLUMNS = (("longitude", "latitude"), ("lon", "lat"), ("long", "lat"), ("lng", "lat"))
 FIXED_DATE = "2000-01-01T00:00:00.000Z"
-SEPARATORS = (",", ";", "\t", "|")
-"""What may part the columns of a table, the first of those that its header has most of."""
 MAP_COLUMNS = (("easting", "northing"), ("x", "y"))
+TABLES = (".csv", ".tsv", ".txt")
+GEOPARQUET = (".parquet", ".geoparquet")
+
+DAMAGED = (RuntimeError, ValueError, OSError, ShapelyError, ArrowException, LookupError, TypeError, AttributeError, NameError)
+"""What pyogrio, GEOS, PROJ, Arrow and geopandas raise over files that are not what they seem."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shapes:
+    """Rows that have a place, and what is to be said of where they are from.
+
+    Attributes
+    ----------
+    rows : geopandas.GeoDataFrame
+    notes : tuple of str
+        What was assumed of the file, and what is left out.
+    """
+
+    rows: gpd.GeoDataFrame
+    notes: tuple[str, ...] = ()
 
 
 def read_vector(
@@ -28,14 +52,14 @@ def read_vector(
     *,
     declared_crs: str | None = None,
     usual_layer: str | None = None,
-) -> gpd.GeoDataFrame:
+) -> Shapes:
     """Read a vector file or a table with coordinates, and bring it into a CRS.
 
     Parameters
     ----------
     path : pathlib.Path
-        Anything that OGR reads; of a file with several layers, ``FILE|layername=NAME`` names one, as QGIS writes it. A CSV
-        needs columns longitude and latitude (taken as WGS 84), or easting and northing (with ``declared_crs``).
+        Anything that OGR reads, or GeoParquet; of a file with several layers, ``FILE|layername=NAME`` names one, as QGIS writes
+        it. A CSV needs columns longitude and latitude (taken as WGS 84), or easting and northing (with ``declared_crs``).
     crs : rasterio.crs.CRS
         The CRS to return.
     declared_crs : str, optional
@@ -45,58 +69,48 @@ def read_vector(
 
     Returns
     -------
-    geopandas.GeoDataFrame
-        Its rows in the file's order, without those that have no geometry.
+    Shapes
+        The file's rows in its order, without those that have no place, which are counted; a MultiPoint of one point is a point.
 
     Raises
     ------
     InputError
-        If the file cannot be read, is empty, has no CRS, or has coordinates that its CRS cannot have.
+        If the file cannot be read, is empty, has no CRS, has MultiPoints of several points, or has coordinates that its CRS
+        cannot have.
     """
     file, layer = split_layer(path)
     if not file.exists():
         raise InputError(f"{file}: no such file")
-    is_table = file.suffix.lower() in (".csv", ".tsv", ".txt")
-    frame = _read_places(file, declared_crs) if is_table else _read_layer(file, layer, usual_layer)
+    suffix = file.suffix.lower()
+    if suffix in TABLES:
+        found = _read_places(file, declared_crs)
+    else:
+        found = Shapes(_read_geoparquet(file) if suffix in GEOPARQUET else _read_layer(file, layer, usual_layer))
+    frame, notes = found.rows, found.notes
     if declared_crs:
         frame = frame.set_crs(parse_crs(declared_crs).to_wkt(), allow_override=True)
     if frame.crs is None:
         raise InputError(f"{file} does not say its CRS; pass `declared_crs`, e.g. `declared_crs=EPSG:4326`")
-    frame = frame[frame.bounds.notna().all(axis=1)].reset_index(drop=True)  # neither missing nor empty nor of NaN
-    if frame.empty:
+    nowhere = ~frame.bounds.notna().all(axis=1).to_numpy()  # missing, empty or of NaN
+    if nowhere.all():
         raise InputError(f"{file} holds no geometries")
+    if nowhere.any():
+        rows = counted(int(nowhere.sum()), "row")
+        notes = (*notes, f"{rows} of {file.name} without a place left out, the first of them row {int(nowhere.argmax()) + 1}")
+    frame = _single_points(frame[~nowhere], file).reset_index(drop=True)
     _check_degrees(file, frame)
     target = crs.to_wkt()
     if not frame.crs.equals(target):
         frame = frame.to_crs(target)
     if not np.isfinite(frame.total_bounds).all():
         raise InputError(f"{file} has coordinates that cannot be brought into {name_crs(crs)}; check its CRS")
-    return frame
+    return Shapes(frame, notes)
 
 
 def split_layer(path: Path) -> tuple[Path, str | None]:
     """Return the file and the layer that ``FILE|layername=NAME`` names; the layer is None where it names a file alone."""
     name, _, layer = str(path).partition("|layername=")
     return Path(name), layer or None
-
-
-def read_table(file: Path) -> pd.DataFrame:
-    """Read a table of text: columns parted by commas, semicolons or tabs, under their names.
-
-    Raises
-    ------
-    InputError
-        If it is missing or not such a table.
-    """
-    if not file.is_file():
-        raise InputError(f"{file}: no such file")
-    try:
-        with file.open(encoding="utf-8-sig") as text:  # Excel puts a mark first
-            header = text.readline()
-            separator = max(SEPARATORS, key=header.count)
-            return pd.read_csv(io.StringIO(header + text.read()), sep=separator, skipinitialspace=True)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise InputError(f"{file} is not a table that can be read: {str(error).splitlines()[0]}") from error
 
 
 def write_geopackage(
@@ -134,40 +148,78 @@ def write_geopackage(
 
 
 def _read_layer(file: Path, layer: str | None, usual: str | None) -> gpd.GeoDataFrame:
-    try:
+    with _intact(file, "a vector file"):
         layers = [str(row[0]) for row in pyogrio.list_layers(file) if row[1] is not None]
-        if layer is None and usual in layers:
-            layer = usual
-        if layer is None and len(layers) > 1:
-            raise InputError(
-                f"{file} has several layers ({', '.join(layers)}); name one as '{file.name}|layername={layers[0]}'"
-            )
-        if layer is not None and layer not in layers:
-            raise InputError(f"{file} has no layer {layer!r} with geometries; it has {', '.join(layers) or 'none'}")
+    if layer is None and usual in layers:
+        layer = usual
+    if layer is None and len(layers) > 1:
+        raise InputError(f"{file} has several layers ({', '.join(layers)}); name one as '{file.name}|layername={layers[0]}'")
+    if layer is not None and layer not in layers:
+        raise InputError(f"{file} has no layer {layer!r} with geometries; it has {', '.join(layers) or 'none'}")
+    with _intact(file, "a vector file"):
         frame = gpd.read_file(file, layer=layer or next(iter(layers), None))
-    except DataSourceError as error:
-        raise InputError(f"{file} is not a vector file that can be read: {str(error).splitlines()[0]}") from error
     if not isinstance(frame, gpd.GeoDataFrame):
         raise InputError(f"{file} has no geometries; pass a file of points or polygons")
     return frame
 
 
-def _read_places(file: Path, declared_crs: str | None) -> gpd.GeoDataFrame:
+def _read_geoparquet(file: Path) -> gpd.GeoDataFrame:
+    with _intact(file, "GeoParquet"):
+        return gpd.read_parquet(file)
+
+
+@contextmanager
+def _intact(file: Path, what: str) -> Iterator[None]:
+    """Say in one line that a file is not what it seems to be."""
+    try:
+        yield
+    except DAMAGED as error:
+        raise InputError(f"{file} is not {what} that can be read: {first_line(error)}") from error
+
+
+def _read_places(file: Path, declared_crs: str | None) -> Shapes:
     table = read_table(file)
-    columns = {str(name).strip().lower(): name for name in table.columns}
+    rows = table.rows
+    columns = {str(name).lower(): name for name in rows.columns}
     pairs = (*MAP_COLUMNS, *DEGREE_COLUMNS) if declared_crs else DEGREE_COLUMNS
     pair = next((p for p in pairs if p[0] in columns and p[1] in columns), None)
     if pair is None:
         hint = (
             "pass `declared_crs` for its easting and northing" if any(p[0] in columns for p in MAP_COLUMNS) else "name them so"
         )
-        raise InputError(f"{file} has no columns longitude and latitude ({', '.join(map(str, table.columns))}); {hint}")
-    try:
-        x, y = (pd.to_numeric(table[columns[c]]) for c in pair)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{file}: columns {pair[0]} and {pair[1]} are not all numbers: {error}") from error
+        raise InputError(f"{file} has no columns longitude and latitude ({', '.join(map(str, rows.columns))}); {hint}")
+    x, y = coordinates(rows, [columns[name] for name in pair], file, in_degrees=pair in DEGREE_COLUMNS)
     crs = parse_crs(declared_crs or "EPSG:4326").to_wkt()
-    return gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(x, y), crs=crs)
+    return Shapes(gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(x, y), crs=crs), table.notes)
+
+
+def coordinates(table: pd.DataFrame, pair: Sequence[str], file: Path, *, in_degrees: bool) -> tuple[pd.Series, pd.Series]:
+    """Return the numbers in two columns of coordinates, x and y, NaN where a row has none.
+
+    Raises
+    ------
+    InputError
+        If one is no number, or no angle where they are degrees.
+    """
+    x, y = (f"{file}: {name}" for name in pair)
+    if in_degrees:
+        return degrees(table[pair[0]], "longitude", x), degrees(table[pair[1]], "latitude", y)
+    return metres(table[pair[0]], x), metres(table[pair[1]], y)
+
+
+def _single_points(frame: gpd.GeoDataFrame, file: Path) -> gpd.GeoDataFrame:
+    """Return a table with a point for each MultiPoint of one, as many a GIS stores points."""
+    shapes = frame.geometry.to_numpy()
+    multi = np.flatnonzero(shapely.get_type_id(shapes) == shapely.GeometryType.MULTIPOINT)
+    several = multi[shapely.get_num_geometries(shapes[multi]) > 1]
+    if len(several):
+        raise InputError(
+            f"{file} holds {counted(len(several), 'MultiPoint')} of several points, the first of them in row "
+            f"{frame.index[several[0]] + 1}; part them ('Multipart to singleparts' in QGIS)"
+        )
+    shapes = shapes.copy()
+    shapes[multi] = shapely.get_geometry(shapes[multi], 0)
+    return frame.set_geometry(gpd.GeoSeries(shapes, frame.index, crs=frame.crs))
 
 
 def _check_degrees(file: Path, frame: gpd.GeoDataFrame) -> None:

@@ -489,7 +489,7 @@ class TestFormats:
         for name in CLASSES:
             (tmp_path / name).mkdir()
             Image.new("RGB", (8, 8)).save(tmp_path / name / f"{name}.{webp}")
-        assert read_imagefolder(tmp_path)["label"].tolist() == list(CLASSES)
+        assert read_imagefolder(tmp_path).rows["label"].tolist() == list(CLASSES)
 
     def test_a_list_of_markers_in_another_format_is_read_again(self, flatgeobuf, survey, tmp_path):
         options = spurgekit.MarkerOptions(family=FAMILY, marker_size_m=MARKER_M)

@@ -23,13 +23,13 @@ def xy(frame):
 class TestLayers:
     def test_the_only_one(self, tmp_path):
         POINTS.to_file(tmp_path / "a.gpkg", layer="anything")
-        assert read_vector(tmp_path / "a.gpkg", UTM)["label"].tolist() == ["a", "b"]
+        assert read_vector(tmp_path / "a.gpkg", UTM).rows["label"].tolist() == ["a", "b"]
 
     def test_one_of_several_named_as_qgis_does(self, tmp_path):
         POINTS.to_file(tmp_path / "a.gpkg", layer="weeds")
         POINTS.iloc[:1].to_file(tmp_path / "a.gpkg", layer="gates")
-        assert len(read_vector(Path(f"{tmp_path / 'a.gpkg'}|layername=weeds"), UTM)) == 2
-        assert len(read_vector(Path(f"{tmp_path / 'a.gpkg'}|layername=gates"), UTM)) == 1
+        assert len(read_vector(Path(f"{tmp_path / 'a.gpkg'}|layername=weeds"), UTM).rows) == 2
+        assert len(read_vector(Path(f"{tmp_path / 'a.gpkg'}|layername=gates"), UTM).rows) == 1
         with pytest.raises(InputError, match=r"name one as 'a\.gpkg\|layername=weeds'"):
             read_vector(tmp_path / "a.gpkg", UTM)
 
@@ -41,7 +41,7 @@ class TestLayers:
     def test_tables_without_geometries_are_no_layers(self, tmp_path):
         POINTS.to_file(tmp_path / "a.gpkg", layer="weeds")
         pyogrio.write_dataframe(pd.DataFrame({"note": ["x"]}), tmp_path / "a.gpkg", layer="notes", append=True)
-        assert len(read_vector(tmp_path / "a.gpkg", UTM)) == 2
+        assert len(read_vector(tmp_path / "a.gpkg", UTM).rows) == 2
         with pytest.raises(InputError, match="has no layer 'notes' with geometries"):
             read_vector(Path(f"{tmp_path / 'a.gpkg'}|layername=notes"), UTM)
 
@@ -60,25 +60,27 @@ class TestLayers:
 class TestPlace:
     def test_comes_in_the_crs_asked_for(self, tmp_path):
         POINTS.to_crs("EPSG:4326").to_file(tmp_path / "a.geojson")
-        frame = read_vector(tmp_path / "a.geojson", UTM)
+        frame = read_vector(tmp_path / "a.geojson", UTM).rows
         assert frame.crs.to_epsg() == 32612
         assert xy(frame) == [pytest.approx(place, abs=1e-5) for place in xy(POINTS)]
 
     def test_a_declared_crs_wins_over_a_wrong_one(self, tmp_path):
         POINTS.set_crs("EPSG:32613", allow_override=True).to_file(tmp_path / "a.gpkg")
-        assert xy(read_vector(tmp_path / "a.gpkg", UTM, declared_crs="EPSG:32612")) == [pytest.approx(p) for p in xy(POINTS)]
+        assert xy(read_vector(tmp_path / "a.gpkg", UTM, declared_crs="EPSG:32612").rows) == [
+            pytest.approx(p) for p in xy(POINTS)
+        ]
 
     def test_a_real_file_that_declares_the_wrong_crs(self, data):
         path = data / "orthos" / "plantcv" / "plot_points.geojson"
         frame = gpd.read_file(path)
-        found = read_vector(path, CRS.from_epsg(32615))
+        found = read_vector(path, CRS.from_epsg(32615)).rows
         assert len(found) == len(frame) == 4
 
     def test_rows_without_a_geometry_are_left_out(self, tmp_path):
         gpd.GeoDataFrame({"label": ["a", "b", "c"]}, geometry=[POINTS.geometry[0], None, Point()], crs=32612).to_file(
             tmp_path / "a.gpkg"
         )
-        assert read_vector(tmp_path / "a.gpkg", UTM)["label"].tolist() == ["a"]
+        assert read_vector(tmp_path / "a.gpkg", UTM).rows["label"].tolist() == ["a"]
 
 
 class TestTables:
@@ -89,28 +91,28 @@ class TestTables:
     @pytest.mark.parametrize("separator", [",", ";", "\t"])
     def test_any_separator(self, tmp_path, separator):
         lines = [["longitude", "latitude", "label"], ["-111.0", "45.1", "weed"], ["-111.1", "45.2", "sand"]]
-        frame = read_vector(self.write(tmp_path, "\n".join(separator.join(line) for line in lines)), UTM)
+        frame = read_vector(self.write(tmp_path, "\n".join(separator.join(line) for line in lines)), UTM).rows
         assert frame["label"].tolist() == ["weed", "sand"]
         assert frame.geometry.x[0] == pytest.approx(500_000)  # on the central meridian
 
     def test_as_a_spreadsheet_saves_it(self, tmp_path):
-        frame = read_vector(self.write(tmp_path, "longitude,latitude\n-111,45\n-111,45.1\n", encoding="utf-8-sig"), UTM)
+        frame = read_vector(self.write(tmp_path, "longitude,latitude\n-111,45\n-111,45.1\n", encoding="utf-8-sig"), UTM).rows
         assert len(frame) == 2
 
     def test_a_row_without_coordinates_is_left_out(self, tmp_path):
-        frame = read_vector(self.write(tmp_path, "longitude,latitude,label\n-111,45,weed\n,,sand\n"), UTM)
+        frame = read_vector(self.write(tmp_path, "longitude,latitude,label\n-111,45,weed\n,,sand\n"), UTM).rows
         assert frame["label"].tolist() == ["weed"]
 
     def test_metres_win_where_their_crs_is_declared(self, tmp_path):
         table = "longitude,latitude,easting,northing\n0,0,500000,4999999\n"
-        frame = read_vector(self.write(tmp_path, table), UTM, declared_crs="EPSG:32612")
+        frame = read_vector(self.write(tmp_path, table), UTM, declared_crs="EPSG:32612").rows
         assert xy(frame) == [(500_000, 4_999_999)]
 
     def test_x_and_y_need_a_crs(self, tmp_path):
         path = self.write(tmp_path, "x,y\n500000,4999999\n")
         with pytest.raises(InputError, match="pass `declared_crs` for its easting and northing"):
             read_vector(path, UTM)
-        assert len(read_vector(path, UTM, declared_crs="EPSG:32612")) == 1
+        assert len(read_vector(path, UTM, declared_crs="EPSG:32612").rows) == 1
 
     def test_coordinates_that_have_no_place_in_the_crs(self, tmp_path):
         path = self.write(tmp_path, "x,y\n1e12,1e12\n")
@@ -119,6 +121,6 @@ class TestTables:
 
 
 def test_real_points(data):
-    frame = read_vector(data / "copr" / "plant_points.gpkg", CRS.from_epsg(32611))
+    frame = read_vector(data / "copr" / "plant_points.gpkg", CRS.from_epsg(32611)).rows
     assert len(frame) == 294
     assert pd.Series(frame["cluster"]).nunique() == 8

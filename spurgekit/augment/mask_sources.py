@@ -197,7 +197,7 @@ class _Polygons(MaskSource):
         super().__init__(path, dataset.info.size_px)
         self._ground = Ground(dataset)
         with renamed(declared_crs="mask_crs"):
-            frame = read_vector(path, self._ground.crs, declared_crs=crs)
+            frame = read_vector(path, self._ground.crs, declared_crs=crs).rows  # those without a place mask nothing
         if (other := ~frame.geom_type.isin(["Polygon", "MultiPolygon"])).any():
             kind = frame.geom_type[other].iloc[0]
             raise InputError(f"{path} holds {kind}s, and a mask is of polygons; draw polygons, or buffer them, e.g. in QGIS")

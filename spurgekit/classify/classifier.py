@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
@@ -24,6 +23,7 @@ from spurgekit.classify.training.precision import put_on
 from spurgekit.devices import choose_device
 from spurgekit.errors import InputError, ModelError
 from spurgekit.outputs import save_tensors
+from spurgekit.tables import numbers, read_table
 
 WEIGHTS = "model.safetensors"
 PREDICTIONS = "test_predictions.csv"
@@ -190,10 +190,10 @@ def _tested_at(folder: Path, info: ModelInfo, shares: tuple[float, ...]) -> Mode
 
     file = folder / PREDICTIONS
     try:
-        table = pd.read_csv(file, keep_default_na=False)  # a class may be called None
-        probabilities = table[[f"p({name})" for name in info.classes]].to_numpy(np.float64)
+        table = read_table(file).rows
+        probabilities = np.column_stack([numbers(table[f"p({name})"], f"p({name})") for name in info.classes])
         targets = table["class"].map({name: i for i, name in enumerate(info.classes)}).to_numpy(np.int64)
-    except (OSError, ValueError, KeyError) as error:
+    except (ValueError, KeyError) as error:
         raise ModelError(f"{file} is missing or damaged, and `prevalence` needs it; train the model again") from error
     probabilities /= probabilities.sum(axis=1, keepdims=True)  # they were rounded
     shifted = shift_prevalence(probabilities, info.training_counts, shares)

@@ -9,16 +9,23 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from spurgekit.dataset.labels import LabelFile, Labels, as_classes, as_text, needed_class_column, said_of_column
+from spurgekit.dataset.labels import LabelFile, Labels, classes_in, needed_class_column
 from spurgekit.errors import InputError
 from spurgekit.plots.plot_file import as_id, lower_columns
+from spurgekit.text import some
 
 Place = tuple[str, str, str]
 """Site, plot and quarter; empty where a record does not tell them."""
 
 
 def labels_from_record(
-    index: gpd.GeoDataFrame, record: pd.DataFrame, *, column: str | None, classes: Sequence[str], where: Path
+    index: gpd.GeoDataFrame,
+    record: pd.DataFrame,
+    *,
+    column: str | None,
+    classes: Sequence[str],
+    where: Path,
+    min_cover: float = 0.05,
 ) -> Labels:
     """Return the labels that a record of plots gives to their tiles.
 
@@ -36,11 +43,13 @@ def labels_from_record(
         Of two, the first is also what ``no``, ``0`` or ``absent`` mean, the second ``yes``, ``1`` or ``present``.
     where : pathlib.Path
         The record's file, for messages.
+    min_cover : float
+        Least share of cover where the column has it in per cent.
 
     Raises
     ------
     InputError
-        If the record contradicts itself, or is of none of the tiles.
+        If the record contradicts itself, is of none of the tiles, or names a quarter that they do not have.
     """
     record = record.rename(columns=lower_columns(record))
     if "plot" not in record:
@@ -50,7 +59,18 @@ def labels_from_record(
     column = column and column.strip().lower()
     name = needed_class_column(record, column, where)
     told = list(zip(*(_ids(record, key) for key in ("site", "plot", "quarter")), strict=True))
-    said = _read(told, as_classes(as_text(record[name]), classes), classes, where)
+    names, notes = classes_in(
+        record,
+        name,
+        column,
+        classes,
+        min_cover=min_cover,
+        where=where,
+        rows="record",
+        place_of=lambda number: f"of {_in_words(told[number])}",
+    )
+    _check_quarters(told, index, where)
+    said = _read(told, names, classes, where)
     sites = _ids(index, "site") if "site" in record else [""] * len(index)
     places = list(zip(sites, _ids(index, "plot"), _ids(index, "quarter"), strict=True))
     found = [
@@ -58,14 +78,24 @@ def labels_from_record(
         for s, p, q in places
     ]
     if not any(found):
-        plots = sorted({plot for _, plot, _ in said})
-        raise InputError(f"{where} tells of plots {', '.join(plots[:6]) or '(none)'}, and no tile is of one of them")
+        plots, here = (sorted(set(names)) for names in ([plot for _, plot, _ in said], _ids(index, "plot")))
+        raise InputError(
+            f"{where} tells of plots {some(plots) or '(none)'}, and no tile is of one of them; tiles are of plots {some(here)}"
+        )
     labels, origins = (pd.Series([pair and pair[i] for pair in found], index.index, dtype=object) for i in (0, 1))
     tiles = {*places, *((site, plot, "") for site, plot, _ in places)}
     source = LabelFile(
         where, np.array([place in tiles for place in told], np.bool_), "records", lambda number: f"of {_in_words(told[number])}"
     )
-    return Labels.of(labels, origins, notes=said_of_column(name, column, where), source=source)
+    return Labels.of(labels, origins, notes=notes, source=source)
+
+
+def _check_quarters(told: Sequence[Place], index: gpd.GeoDataFrame, where: Path) -> None:
+    """Refuse quarters that tiles do not have."""
+    here = set(_ids(index, "quarter")) - {""}
+    if unknown := [place for place in told if place[2] and place[2] not in here]:
+        known = f"quarters are {some(sorted(here))}" if here else "these tiles are of none"
+        raise InputError(f"{where} tells of {_in_words(unknown[0])}; {known}")
 
 
 def _read(places: Sequence[Place], labels: pd.Series, classes: Sequence[str], where: Path) -> dict[Place, str]:

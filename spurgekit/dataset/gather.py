@@ -18,7 +18,7 @@ from spurgekit.dataset.labels import (
     DEFAULT_CLASSES,
     LabelFile,
     Labels,
-    as_classes,
+    as_text,
     labels_from_column,
     labels_from_vector,
     order_classes,
@@ -26,8 +26,9 @@ from spurgekit.dataset.labels import (
 from spurgekit.dataset.sources import IMAGE, TileSource, merged_classes
 from spurgekit.errors import InputError, renamed
 from spurgekit.imagery import slug
+from spurgekit.tables import numbers, read_table
 from spurgekit.tiles.review_log import Outcome
-from spurgekit.vectors import read_table, read_vector
+from spurgekit.vectors import read_vector
 
 ACCURACY_COLUMNS = ("accuracy_m", "accuracy", "horizontal_accuracy", "h_accuracy", "hrms", "position_error")
 """Columns of points that may hold how well GNSS knew their position, in metres; the first that is there."""
@@ -141,16 +142,25 @@ def _labels(source: TileSource, options: DatasetOptions, classes: tuple[str, ...
     record = options.record or (None if options.labels else source.record)
     shapes = options.labels or (None if record or options.label_column in source.index else source.labels)
     if record is not None:
-        return labels_from_record(
-            source.index, read_table(record), column=options.label_column, classes=classes or DEFAULT_CLASSES, where=record
+        table = read_table(record)
+        found = labels_from_record(
+            source.index,
+            table.rows,
+            column=options.label_column,
+            classes=classes or DEFAULT_CLASSES,
+            min_cover=options.min_cover,
+            where=record,
         )
+        return replace(found, notes=(*table.notes, *found.notes))
     if shapes is not None:
         return _from_file(source, shapes, options, classes)
     where = source.inputs[0] if source.inputs else source.path
-    found = labels_from_column(source.index.drop(columns=IMAGE), options.label_column, where)
-    names = as_classes(found.names, classes) if classes else found.names
+    index = source.index.drop(columns=IMAGE)
+    if source.of_images and classes is None and options.label_column is None:
+        classes = tuple(as_text(index["label"]).dropna().unique()) if "label" in index else None
+    found = labels_from_column(index, options.label_column, classes, min_cover=options.min_cover, where=where)
     of_points = "layout" in source.index and (source.index["layout"] == "points").all()
-    return Labels.of(names, "points" if of_points else source.label_from, found.disputed, notes=found.notes)
+    return Labels.of(found.names, "points" if of_points else source.label_from, found.disputed, notes=found.notes)
 
 
 def _from_file(source: TileSource, path: Path, options: DatasetOptions, classes: tuple[str, ...] | None) -> Labels:
@@ -158,18 +168,18 @@ def _from_file(source: TileSource, path: Path, options: DatasetOptions, classes:
     if index.crs is None or index.geometry.isna().any():
         raise InputError(f"{source.path} does not say where its tiles lie, so that {path} cannot label them")
     with renamed(declared_crs="labels_crs"):
-        shapes = read_vector(path, CRS.from_wkt(index.crs.to_wkt()), declared_crs=options.labels_crs)
+        found = read_vector(path, CRS.from_wkt(index.crs.to_wkt()), declared_crs=options.labels_crs)
     labels = labels_from_vector(
         index,
-        shapes,
+        found.rows,
         column=options.label_column,
         classes=classes or DEFAULT_CLASSES,
         min_cover=options.min_cover,
         where=path,
     )
     if not (labels.names.notna() | labels.disputed).any():
-        raise InputError(f"{path}: none of its {len(shapes)} shapes lies on a tile; check its CRS")
-    return labels
+        raise InputError(f"{path}: none of its {len(found.rows)} shapes lies on a tile; check its CRS")
+    return replace(labels, notes=(*found.notes, *labels.notes))
 
 
 def _reviewed(said: Outcome) -> tuple[str | None, str | None]:
@@ -184,7 +194,7 @@ def _accuracy(index: gpd.GeoDataFrame) -> pd.Series:
     column = next((names[name] for name in ACCURACY_COLUMNS if name in names), None)
     if column is None:
         return pd.Series(np.nan, index.index)
-    return pd.to_numeric(index[column], errors="coerce")
+    return numbers(index[column])
 
 
 # -- all together -----------------------------------------------------------------------------------------------------

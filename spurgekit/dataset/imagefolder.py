@@ -20,11 +20,13 @@ import shapely
 from PIL import Image
 
 from spurgekit.dataset.dataset_options import GROUP
-from spurgekit.errors import InputError
+from spurgekit.errors import InputError, first_line
 from spurgekit.imagery import parse_crs, slug
 from spurgekit.imagery.crs import utm_code
+from spurgekit.tables import Table, read_table, read_text
+from spurgekit.text import counted
 from spurgekit.tiles.tile_formats import TILE_FORMATS
-from spurgekit.vectors import DEGREE_COLUMNS, MAP_COLUMNS, read_table
+from spurgekit.vectors import DEGREE_COLUMNS, MAP_COLUMNS, Shapes, coordinates
 
 OTHER_SPELLINGS = {"jpg": (".jpeg",), "tif": (".tiff",)}
 """Suffixes of formats of tiles beside their own."""
@@ -35,7 +37,7 @@ TABLES = ("metadata.csv", "metadata.jsonl")
 
 def read_imagefolder(
     folder: Path, *, gsd_m: float | None = None, crs: str | None = None, group_pattern: str | None = None
-) -> gpd.GeoDataFrame:
+) -> Shapes:
     """Return an index of the images in a folder, like that of a tiles folder.
 
     Parameters
@@ -52,7 +54,7 @@ def read_imagefolder(
 
     Returns
     -------
-    geopandas.GeoDataFrame
+    Shapes
         Columns tile_id, file_name (relative to the folder), label, split (missing where a folder does not say it), size_px,
         gsd_m, the table's own; the geometry is missing where nothing says where an image lies.
 
@@ -75,10 +77,10 @@ def read_imagefolder(
             "gsd_m": gsd_m,
         }
     )
-    index = _with_table(index, folder)
+    index, notes = _with_table(index, folder)
     if group_pattern is not None:
         index[GROUP] = [_match(group_pattern, path.stem) for path in files]
-    return _placed(index, folder, gsd_m, crs)
+    return Shapes(_placed(index, folder, gsd_m, crs), notes)
 
 
 def other_images(folder: Path) -> list[Path]:
@@ -132,18 +134,21 @@ def _match(pattern: str, stem: str) -> str:
     return found[1] if found.re.groups else found[0]
 
 
-def _with_table(index: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """Add the columns of the tables beside the images."""
-    tables = []
+def _with_table(index: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Add the columns of the tables beside the images; return what is to be said of that, too."""
+    tables: list[pd.DataFrame] = []
+    notes: list[str] = []
     for path in sorted(path for path in folder.rglob("metadata.*") if path.name in TABLES):
-        table = read_table(path) if path.suffix == ".csv" else _read_lines(path)
+        read = read_table(path) if path.suffix == ".csv" else _read_lines(path)
+        table = read.rows
         if "file_name" not in table:
             raise InputError(f"{path} has no column file_name, which says which image a row is of; add it")
         inside = path.parent.relative_to(folder)
         table["file_name"] = [(inside / str(name)).as_posix() for name in table["file_name"]]
         tables.append(table)
+        notes += read.notes
     if not tables:
-        return index
+        return index, ()
     known = pd.concat(tables, ignore_index=True)
     if (twice := known["file_name"].duplicated()).any():
         raise InputError(f"{folder}: its metadata names {known['file_name'][twice].iloc[0]} twice; take one of them out")
@@ -154,20 +159,23 @@ def _with_table(index: pd.DataFrame, folder: Path) -> pd.DataFrame:
     own = [name for name in index.columns if name not in ("file_name", "label")]
     joined = index.merge(known.drop(columns=own, errors="ignore"), on="file_name", how="left", suffixes=("_of_folder", ""))
     if "label_of_folder" in joined:
-        joined["label"] = joined["label"].where(joined["label"].notna(), joined["label_of_folder"])
-    return joined.drop(columns="label_of_folder", errors="ignore")
+        of_folder = joined["label_of_folder"]
+        if len(of_folder.dropna().unique()) > 1 and (count := int((joined["label"].isna() & of_folder.notna()).sum())):
+            notes.append(f"{counted(count, 'image')} without a label in the metadata of {folder.name} labelled by folder")
+            joined["label"] = joined["label"].where(joined["label"].notna(), of_folder)
+    return joined.drop(columns="label_of_folder", errors="ignore"), tuple(notes)
 
 
-def _read_lines(path: Path) -> pd.DataFrame:
+def _read_lines(path: Path) -> Table:
     """Read a table whose rows are lines of JSON."""
+    text, notes = read_text(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines if line.strip()]
-    except ValueError as error:  # of JSON or of UTF-8
-        raise InputError(f"{path} is not JSON in each line: {error}") from error
+        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON in each line: {first_line(error)}") from error
     if not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{path} is not a JSON object in each line; write one, with its file_name, for each image")
-    return pd.DataFrame(rows)
+    return Table(pd.DataFrame(rows), notes)
 
 
 def _placed(index: pd.DataFrame, folder: Path, gsd_m: float | None, crs: str | None) -> gpd.GeoDataFrame:
@@ -181,13 +189,14 @@ def _placed(index: pd.DataFrame, folder: Path, gsd_m: float | None, crs: str | N
         if gsd_m is not None and metres is not None and crs is None:
             raise InputError(f"{folder}: pass the CRS of {' and '.join(metres)} with `crs`, e.g. `crs=EPSG:32612`")
         return gpd.GeoDataFrame(index, geometry=gpd.GeoSeries([None] * len(index)), crs=None)
-    if metres is not None and (crs is not None or degrees is not None):
-        target = crs or utm_code(*(float(np.nanmean(pd.to_numeric(index[name]))) for name in degrees or ()))
-        centres = gpd.points_from_xy(*(pd.to_numeric(index[name]) for name in metres), crs=parse_crs(target).to_wkt())
-    else:
-        assert degrees is not None
-        lon, lat = (pd.to_numeric(index[name]) for name in degrees)
+    target = crs
+    if degrees is not None:
+        lon, lat = coordinates(index, degrees, folder, in_degrees=True)
         target = crs or utm_code(float(np.nanmean(lon)), float(np.nanmean(lat)))
+    assert target is not None
+    if metres is not None:
+        centres = gpd.points_from_xy(*coordinates(index, metres, folder, in_degrees=False), crs=parse_crs(target).to_wkt())
+    else:
         centres = gpd.GeoSeries.from_xy(lon, lat, crs="EPSG:4326").to_crs(parse_crs(target).to_wkt()).array
     half = index["size_px"].to_numpy() * gsd_m / 2
     x, y = np.asarray(centres.x), np.asarray(centres.y)

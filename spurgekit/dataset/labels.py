@@ -5,6 +5,7 @@ What a botanist wrote down of plots is in :mod:`spurgekit.dataset.field_record`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -15,8 +16,10 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
+from pandas.api.types import is_scalar
 
 from spurgekit.errors import InputError
+from spurgekit.tables import numbers
 from spurgekit.text import counted
 
 DEFAULT_COLUMN = "label"
@@ -34,14 +37,27 @@ LIKELY_COLUMNS = (
 )
 """What people call a column of classes, in any case, where it is not called ``label``."""
 
-ABSENT_WORDS = {"0", "no", "n", "false", "absent", "absence", "-"}
+COVER_COLUMNS = ("cover", "cover_percent", "percent_cover", "cover_pct", "pct_cover", "cover %", "% cover")
+"""What people call a column of cover in per cent, in any case, which tells classes where no column does."""
+
+ABSENT_WORDS = {"0", "no", "n", "false", "absent", "absence", "none", "-"}
 PRESENT_WORDS = {"1", "yes", "y", "true", "present", "presence", "+", "x"}
 """What botanists write for the first and for the second of two classes, beside the classes' own names."""
+
+UNKNOWN_WORDS = {"na", "n/a", "nan", "null", "?"}
+"""What stands in tables where a class is not known, unless a class is called so."""
 
 DEFAULT_CLASSES = ("absent", "present")
 """The classes where nobody has named them."""
 SLIVER = 1e-6
 """Share of a tile that polygons along its edge may seem to cover by rounding."""
+
+EDGE_M = 1e-6
+"""A point this near to the edge of a tile is on it; corners of tiles are sums of pixels, and known no better."""
+
+_COVER = re.compile(r"cover|percent|pct|%", re.IGNORECASE)
+_PERCENT = re.compile(r"percent|pct|%", re.IGNORECASE)
+_CODES = re.compile(r"class|code|categor", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,12 +83,17 @@ class LabelFile:
     @classmethod
     def of_shapes(cls, file: Path, shapes: gpd.GeoSeries, used: NDArray[np.bool_], rows: str) -> LabelFile:
         """Return a file of points or polygons, in the CRS of the tiles."""
+        return cls(file, used, rows, place_in(shapes))
 
-        def place_of(number: int) -> str:
-            point = shapes.iloc[number].representative_point()
-            return f"at {point.x:.1f}, {point.y:.1f}"
 
-        return cls(file, used, rows, place_of)
+def place_in(shapes: gpd.GeoSeries) -> Callable[[int], str]:
+    """Return what says in words where a shape lies, by its number."""
+
+    def place_of(number: int) -> str:
+        point = shapes.iloc[number].representative_point()
+        return f"at {point.x:.1f}, {point.y:.1f}"
+
+    return place_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,15 +142,32 @@ class Labels:
         )
 
 
-def labels_from_column(index: gpd.GeoDataFrame, column: str | None, where: Path) -> Labels:
-    """Return the labels that the tiles' index holds; missing ones stay missing."""
+def labels_from_column(
+    index: gpd.GeoDataFrame, column: str | None, classes: Sequence[str] | None, *, min_cover: float, where: Path
+) -> Labels:
+    """Return the labels that the tiles' index holds; missing ones stay missing.
+
+    Parameters
+    ----------
+    index : geopandas.GeoDataFrame
+        Tiles.
+    column : str, optional
+        As of :func:`labels_from_vector`.
+    classes : sequence of str, optional
+        Class names in order; without them labels stay as they are.
+    min_cover : float
+        Least share of cover where the column has it in per cent.
+    where : pathlib.Path
+        The file of the index, for messages.
+    """
     name = None if column is not None and column not in index else class_column(index, column, where)
     if name is None:
         raise InputError(
             f"{where} has no column {(column or DEFAULT_COLUMN)!r} to take labels from ({_columns(index)}); "
             "pass `label_column`, or a file of `labels`"
         )
-    return Labels.of(as_text(index[name]), "column", notes=said_of_column(name, column, where))
+    names, notes = classes_in(index, name, column, classes, min_cover=min_cover, where=where, rows="tile")
+    return Labels.of(names, "column", notes=notes)
 
 
 def labels_from_vector(
@@ -156,23 +194,30 @@ def labels_from_vector(
         Class names in order. Ground without a polygon is of the first; ground whose polygon has no class is of none.
     min_cover : float
         Least share of a tile that polygons of a class cover for the tile to be of it. A tile that polygons touch with less
-        is ambiguous and gets no label.
+        is ambiguous and gets no label. It is also the least share of cover where the column has it in per cent.
     where : pathlib.Path
         The file of the shapes, for messages.
     """
     if shapes.geom_type.isin(["Polygon", "MultiPolygon"]).all():
         return _from_polygons(index, shapes, column, classes, min_cover, where)
     if (shapes.geom_type == "Point").all():
-        return _from_points(index, shapes, column, classes, where)
+        return _from_points(index, shapes, column, classes, min_cover, where)
     raise InputError(f"{where} mixes {' and '.join(sorted(set(shapes.geom_type)))}; labels come from points or from polygons")
 
 
 def _from_points(
-    index: gpd.GeoDataFrame, points: gpd.GeoDataFrame, column: str | None, classes: Sequence[str], where: Path
+    index: gpd.GeoDataFrame,
+    points: gpd.GeoDataFrame,
+    column: str | None,
+    classes: Sequence[str],
+    min_cover: float,
+    where: Path,
 ) -> Labels:
     called = needed_class_column(points, column, where)
-    names = as_classes(as_text(points[called]), classes)
-    tile, point = points.sindex.query(index.geometry, predicate="contains")
+    names, notes = classes_in(
+        points, called, column, classes, min_cover=min_cover, where=where, rows="point", place_of=place_in(points.geometry)
+    )
+    tile, point = _tiles_of_points(index.geometry, points.geometry)
     pairs = pd.DataFrame({"tile": tile, "name": names.to_numpy()[point]}).dropna()
     of_tile = pairs.groupby("tile")["name"].agg(set)
     labels = pd.Series(None, index=range(len(index)), dtype=object)
@@ -182,16 +227,31 @@ def _from_points(
             labels[number] = next(iter(said))
         else:
             disputed[number] = True
-    notes = list(said_of_column(called, column, where))
-    if count := int(names.isna().sum()):
-        notes.append(f"{counted(count, 'point')} of {where.name} {'has' if count == 1 else 'have'} no class, and say nothing")
     return Labels.of(
         labels,
         "points",
         disputed,
-        notes=tuple(notes),
+        notes=notes,
         source=LabelFile.of_shapes(where, points.geometry, np.isin(np.arange(len(points)), point), "points"),
     )
+
+
+def _tiles_of_points(tiles: gpd.GeoSeries, points: gpd.GeoSeries) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return pairs of a tile and a point in it.
+
+    A point is in all tiles whose inside it lies in. One that lies on edges alone is in a single tile, the one to its
+    south-east, as a pixel owns its upper left corner; where there is none, in the one that there is.
+    """
+    tile, point = points.sindex.query(tiles, predicate="dwithin", distance=EDGE_M)
+    squares, places = tiles.to_numpy()[tile], points.to_numpy()[point]
+    inside = shapely.distance(shapely.boundary(squares), places) > EDGE_M
+    on_edges = np.flatnonzero(~np.isin(point, point[inside]))
+    centres = shapely.centroid(squares[on_edges])
+    to_south_east = shapely.get_x(centres) - shapely.get_y(centres)
+    order = np.lexsort([-(to_south_east - to_south_east.min(initial=0)).round(3), point[on_edges]])
+    _, first = np.unique(point[on_edges][order], return_index=True)
+    inside[on_edges[order[first]]] = True
+    return tile[inside], point[inside]
 
 
 def _from_polygons(
@@ -214,15 +274,21 @@ def _from_polygons(
             f"{where.name} has no column of classes ({_columns(polygons)}): all ground that is drawn is taken for {classes[1]}"
         ]
     else:
-        names = as_classes(as_text(polygons[called]), classes)
-        notes = list(said_of_column(called, column, where))
+        names, said = classes_in(
+            polygons,
+            called,
+            column,
+            classes,
+            min_cover=min_cover,
+            where=where,
+            rows="polygon",
+            place_of=place_in(polygons.geometry),
+        )
+        notes = list(said)
     if not names.notna().any():
         raise InputError(f"{where}: none of its {len(names)} polygons has a class; fill the column, or pass `label_column`")
-    if count := int(names.isna().sum()):
-        notes.append(
-            f"{counted(count, 'polygon')} of {where.name} {'has' if count == 1 else 'have'} no class: "
-            "tiles with more of such ground than of any class have no label"
-        )
+    if names.isna().any():
+        notes.append("tiles with more ground of polygons without a class than of any class have no label")
     found, used = sorted(set(names.dropna())), np.zeros(len(polygons), np.bool_)
     cover = np.zeros((len(index), len(found) + 1))
     for number, rows in enumerate([*((names == name).to_numpy() for name in found), names.isna().to_numpy()]):
@@ -269,10 +335,14 @@ def class_column(table: pd.DataFrame, column: str | None, where: Path) -> str | 
         return column
     if DEFAULT_COLUMN in table:
         return DEFAULT_COLUMN
-    likely = [str(name) for name in table.columns if str(name).strip().lower() in LIKELY_COLUMNS]
+    likely = _called(table, LIKELY_COLUMNS) or _called(table, COVER_COLUMNS)
     if len(likely) > 1:
         raise InputError(f"{where} has no column {DEFAULT_COLUMN!r} but {' and '.join(likely)}; name one by `label_column`")
     return likely[0] if likely else None
+
+
+def _called(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    return [str(name) for name in table.columns if str(name).strip().lower() in names]
 
 
 def needed_class_column(table: pd.DataFrame, column: str | None, where: Path) -> str:
@@ -283,9 +353,97 @@ def needed_class_column(table: pd.DataFrame, column: str | None, where: Path) ->
     return called
 
 
-def said_of_column(called: str, column: str | None, where: Path) -> tuple[str, ...]:
-    """Return what is to be said of the column that classes come from."""
-    return () if called in (column, DEFAULT_COLUMN) else (f"classes are taken from the column {called!r} of {where.name}",)
+def classes_in(
+    table: pd.DataFrame,
+    called: str,
+    column: str | None,
+    classes: Sequence[str] | None,
+    *,
+    min_cover: float,
+    where: Path,
+    rows: str,
+    place_of: Callable[[int], str] | None = None,
+) -> tuple[pd.Series, tuple[str, ...]]:
+    """Return the class of each row of a table, None where it has none; and what is to be said of them.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    called : str
+        The column that says it: by names of classes, by words for absence and presence, or by cover in per cent.
+    column : str or None
+        The column that was asked for.
+    classes : sequence of str, optional
+        Class names in order; without them labels stay as they are.
+    min_cover : float
+        Least share of cover for a row to be of the second class. Rows with less but some are of none.
+    where : pathlib.Path
+        The table's file.
+    rows : str
+        What one row is.
+    place_of : callable, optional
+        Says in words where a row is; with it, rows without a class are counted.
+
+    Raises
+    ------
+    InputError
+        If cover is not in per cent, or there are more than two classes to tell by it.
+    """
+    text, notes = as_text(table[called]), []
+    if called not in (column, DEFAULT_COLUMN):
+        notes.append(f"classes are taken from the column {called!r} of {where.name}")
+    percent = _percent(text, called, where)
+    if percent is not None:
+        names = _classes_of_cover(percent, classes or DEFAULT_CLASSES, min_cover, where)
+        first, second = classes or DEFAULT_CLASSES
+        counts = [int((names == name).sum()) for name in (second, first)]
+        between = int((percent.notna() & names.isna()).sum())
+        notes.append(
+            f"of {counted(len(table), rows)} of {where.name}, {counts[0]:,} with {100 * min_cover:g} % of {called!r} or more "
+            f"are taken for {second}, {counts[1]:,} with 0 % for {first}, and {between:,} with less for neither (`min_cover`)"
+        )
+        text = percent
+    else:
+        unknown = [word is not None and word.lower() in UNKNOWN_WORDS and word not in (classes or ()) for word in text]
+        if any(unknown):
+            word = text[unknown].iloc[0]
+            notes.append(
+                f"{word!r} in the column {called!r} of {where.name} is taken for no class; name it in `classes` if it is"
+            )
+        text = text.mask(pd.Series(unknown, text.index), None)
+        names = as_classes(text, classes) if classes else text
+    if place_of is not None and (count := int(text.isna().sum())):
+        have = f"{counted(count, rows)} of {where.name} {'has' if count == 1 else 'have'} no class"
+        notes.append(f"{have}, the first of them {place_of(int(text.isna().to_numpy().argmax()))}")
+    return names, tuple(notes)
+
+
+def _percent(text: pd.Series, called: str, where: Path) -> pd.Series | None:
+    """Return a column as per cent of cover, NaN where it is not known; None where it is something else."""
+    bare = pd.Series([None if word is None else word.rstrip("% ") for word in text], text.index, dtype=object)
+    signed = (bare != text) & text.notna()
+    if not (_COVER.search(called) and not _CODES.search(called)) and not (signed.any() and (signed | text.isna()).all()):
+        return None
+    bare = bare.mask([word is not None and word.lower() in ABSENT_WORDS for word in bare], "0")
+    if not numbers(bare).gt(0).any() or (not signed.any() and set(bare.dropna()) <= {"0", "1"}):  # words, or codes
+        return None
+    percent = numbers(bare, f"{where}: {called}")
+    if not percent.dropna().between(0, 100).all():
+        raise InputError(f"{where}: {called} is not all from 0 to 100; cover is in per cent")
+    if percent.max() <= 1 and not signed.any() and not _PERCENT.search(called):
+        raise InputError(
+            f"{where}: {called} is nowhere more than 1, and may be in per cent or a share; write 30 %, or call it cover_percent"
+        )
+    return percent
+
+
+def _classes_of_cover(percent: pd.Series, classes: Sequence[str], min_cover: float, where: Path) -> pd.Series:
+    if len(classes) != 2:
+        raise InputError(f"{where} has cover in per cent, which tells two classes apart; pass two `classes`")
+    names = pd.Series(None, percent.index, dtype=object)
+    names[percent == 0] = classes[0]
+    names[(percent > 0) & (percent >= 100 * min_cover)] = classes[1]
+    return names
 
 
 def _columns(table: pd.DataFrame) -> str:
@@ -307,11 +465,11 @@ def as_classes(labels: pd.Series, classes: Sequence[str]) -> pd.Series:
 
 def as_text(column: pd.Series) -> pd.Series:
     """Return labels as text; whole numbers lose the decimals that missing values have given them."""
-    numbers = [value for value in column if isinstance(value, Real) and not isinstance(value, bool) and not pd.isna(value)]
-    whole = all(float(value).is_integer() for value in numbers)
+    known = [value for value in column if isinstance(value, Real) and not isinstance(value, bool) and not pd.isna(value)]
+    whole = all(float(value).is_integer() for value in known)
     text = [
         None
-        if pd.isna(value) or not str(value).strip()
+        if (is_scalar(value) and pd.isna(value)) or not str(value).strip()
         else str(int(value) if whole and isinstance(value, float) else value).strip()
         for value in column
     ]

@@ -97,7 +97,7 @@ def _read(folder: Path, config: str, gsd_m: float | None) -> gpd.GeoDataFrame:
     images = folder / "data" / FOLDERS[config]
     if not images.is_dir():
         raise InputError(f"{folder} holds no {images.relative_to(folder)}; pass a copy of {REPOSITORY}, with its folder data")
-    index = read_imagefolder(images, gsd_m=gsd_m)
+    index = read_imagefolder(images, gsd_m=gsd_m).rows
     index[IMAGE] = [images / name for name in index["file_name"]]
     if config != UNLABELLED:
         if "idx" not in index:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from spurgekit.dataset.columns import PLACES
+from spurgekit.dataset.columns import CENTRES
 from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
 from spurgekit.dataset.split_info import SplitInfo
-from spurgekit.errors import InputError
+from spurgekit.errors import InputError, first_line
 from spurgekit.imagery import slug
+from spurgekit.tables import numbers, read_table, whole_numbers
 
 DATASET = "dataset.json"
 METADATA = "metadata.csv"
@@ -28,7 +29,9 @@ FIELDS = (
 """Columns of ``metadata.csv``: those of the Leafy Spurge Dataset first (its label is the number of the class), then the class's
 name, and where tile and label came from."""
 
-TEXTS = dict.fromkeys(("class", *PLACES, "quarter", "tile_id", "survey", "source"), str)
+WHOLE = ("label", "idx")
+NUMBERS = (*CENTRES, "elevation", "accuracy_m", "size_px", "gsd_m", "valid_fraction")
+"""Columns of whole numbers and of others; what is left is text."""
 
 
 class SurveyInfo(BaseModel):
@@ -200,11 +203,13 @@ def read_metadata(folder: Path) -> pd.DataFrame:
     """
     path = folder / METADATA
     try:
-        rows = pd.read_csv(path, dtype=TEXTS, keep_default_na=False, na_values=[""])  # a class may be called None
-        rows["path"] = [folder / file_name for file_name in rows["file_name"]]
-    except (OSError, ValueError, KeyError) as error:  # pandas' own are ValueErrors
-        raise InputError(f"{path} is missing or damaged; build the dataset again") from error
-    return rows
+        rows = read_table(path).rows
+        found = {name: numbers(rows[name], name) for name in NUMBERS if name in rows}
+        found |= {name: whole_numbers(rows[name], name) for name in WHOLE if name in rows}
+        images = [folder / file_name for file_name in rows["file_name"]]
+    except (ValueError, KeyError, TypeError) as error:  # the last of a name that is missing
+        raise InputError(f"{path} is missing or damaged ({first_line(error)}); build the dataset again") from error
+    return rows.assign(**found, path=images)
 
 
 def open_dataset(path: str | Path) -> Dataset:

@@ -98,10 +98,10 @@ def read_source(
         raise InputError(
             f"{path} holds no {PARQUET}, but {', '.join(inside)} in it does; name that folder, e.g. {path / inside[0]}"
         )
-    index = read_imagefolder(path, gsd_m=gsd_m, crs=crs, group_pattern=group_pattern)
+    found = read_imagefolder(path, gsd_m=gsd_m, crs=crs, group_pattern=group_pattern)
     name = path.resolve().name
-    index = _with_images(index, path).assign(site=index.get("site", name))
-    return TileSource(path, name, index, label_from="folder", of_images=True, notes=_passed_over(path))
+    index = _with_images(found.rows, path).assign(site=found.rows.get("site", name))
+    return TileSource(path, name, index, label_from="folder", of_images=True, notes=(*found.notes, *_passed_over(path)))
 
 
 def _passed_over(folder: Path) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from rasterio.crs import CRS
 from spurgekit.errors import ImageryError, InputError
 from spurgekit.imagery.crs import name_crs, parse_crs, points_in
 from spurgekit.markers.gcp_matching import KnownPoint
+from spurgekit.tables import read_text
 
 _WGS84_UTM = re.compile(r"WGS84\s+UTM\s+(\d{1,2})\s*([NS])", re.IGNORECASE)
 
@@ -48,10 +49,11 @@ class ControlPoint:
 
 @dataclass(frozen=True, slots=True)
 class ControlList:
-    """Ground control points and the CRS of their coordinates."""
+    """Ground control points, the CRS of their coordinates, and what was assumed of their file."""
 
     crs: CRS
     points: tuple[ControlPoint, ...]
+    notes: tuple[str, ...] = ()
 
     def known_points(self, crs: CRS | None = None) -> tuple[KnownPoint, ...]:
         """Return each surveyed point once, in the CRS given or the list's own, in the order of the list.
@@ -90,18 +92,14 @@ def read_gcp_list(path: Path) -> ControlList:
     InputError
         If the file is missing or a line is not of that format; the message names the line.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not a text file in UTF-8, so no list of ground control points") from error
+    text, notes = read_text(path)
+    lines = text.splitlines()
     told = [
         (number, line.strip()) for number, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")
     ]
     if len(told) < 2:
         raise InputError(f"{path} holds no ground control points; it needs a line with the CRS and a line for each point")
-    return ControlList(_crs(path, told[0][1]), tuple(_point(path, number, line) for number, line in told[1:]))
+    return ControlList(_crs(path, told[0][1]), tuple(_point(path, number, line) for number, line in told[1:]), notes)
 
 
 def _crs(path: Path, text: str) -> CRS:

@@ -22,8 +22,9 @@ from spurgekit.markers.gcp_matching import KnownPoint
 from spurgekit.markers.gcp_transform import SEARCH_M, Georeference, georeference
 from spurgekit.markers.marker import Marker, MarkerDetector
 from spurgekit.progress import Progress, silent
+from spurgekit.tables import numbers, read_text, separator_of
 from spurgekit.text import counted
-from spurgekit.vectors import DEGREE_COLUMNS, MAP_COLUMNS, SEPARATORS, read_vector
+from spurgekit.vectors import DEGREE_COLUMNS, MAP_COLUMNS, read_vector
 
 LEAST_SCORE = 0.3
 """Markers below this score are rather stones, which make agreement by chance likelier than they help."""
@@ -54,6 +55,8 @@ class ControlPoints:
 
     points: tuple[KnownPoint, ...]
     sightings: tuple[Sighting, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What is to be said of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +70,13 @@ class PlacedImage:
     markers : tuple of Marker or None
         All that were found, sizes by the better grid. None where the approximate one was so far off in its scale that codes may
         have been missed.
-    note : str
-        How many points matched and how well, for the user to read.
+    notes : tuple of str
+        How many points matched and how well, and what is to be said of their file; for the user to read.
     """
 
     georeference: Georeference
     markers: tuple[Marker, ...] | None
-    note: str
+    notes: tuple[str, ...]
 
     @property
     def grid(self) -> PixelGrid:
@@ -125,7 +128,7 @@ def place_by_markers(
         scale = _scale_hint(start, control) if _is_local(start) and markers else ""
         raise InputError(f"{path} cannot be georeferenced by {file.name}: {error}{hint or scale}") from error
     note = describe_match(found, len(markers), len(control.points), file.name)
-    return PlacedImage(found, _carried(seen, start, found.grid), note)
+    return PlacedImage(found, _carried(seen, start, found.grid), (note, *control.notes))
 
 
 def _carried(markers: Sequence[Marker], start: PixelGrid, better: PixelGrid) -> tuple[Marker, ...] | None:
@@ -225,16 +228,18 @@ def read_control(path: Path, crs: CRS, *, declared_crs: str | None = None, image
         number = {place: k for k, place in enumerate(dict.fromkeys((point.x, point.y) for point in listed.points))}
         shown = [point for point in listed.points if image is not None and point.image.casefold() == image.casefold()]
         return ControlPoints(
-            listed.known_points(crs), tuple(Sighting(number[point.x, point.y], point.col, point.row) for point in shown)
+            listed.known_points(crs),
+            tuple(Sighting(number[point.x, point.y], point.col, point.row) for point in shown),
+            listed.notes,
         )
-    table = read_vector(path, crs, declared_crs=declared_crs, usual_layer="markers")
-    table = table.explode(ignore_index=True)
+    shapes = read_vector(path, crs, declared_crs=declared_crs, usual_layer="markers")
+    table = shapes.rows
     if not (table.geom_type == "Point").all():
         raise InputError(f"{path} holds {table.geom_type.mode()[0]}s; known coordinates are those of points")
     ids, names, heights = (_column(table, wanted) for wanted in (ID_COLUMNS, NAME_COLUMNS, HEIGHT_COLUMNS))
-    codes = pd.to_numeric(ids, errors="coerce")
+    codes = numbers(ids)
     codes = codes.where(codes % 1 == 0)
-    above = pd.to_numeric(heights, errors="coerce").fillna(table.get_coordinates(include_z=True)["z"])
+    above = numbers(heights).fillna(table.get_coordinates(include_z=True)["z"])
     return ControlPoints(
         tuple(
             KnownPoint(
@@ -245,7 +250,8 @@ def read_control(path: Path, crs: CRS, *, declared_crs: str | None = None, image
                 None if pd.isna(z) else float(z),
             )
             for place, name, code, z in zip(table.geometry, names, codes, above, strict=True)
-        )
+        ),
+        notes=shapes.notes,
     )
 
 
@@ -260,10 +266,8 @@ def _is_gcp_list(path: Path) -> bool:
     """Whether a file is ODM's list: a text whose first line names no columns with coordinates."""
     if path.suffix.lower() != ".txt" or not path.is_file():
         return False
-    with path.open(encoding="utf-8-sig", errors="replace") as text:
-        header = text.readline().strip().lower()
-    separator = max(SEPARATORS, key=header.count)
-    columns = {part.strip().strip('"') for part in header.split(separator)}
+    header = read_text(path)[0].strip().partition("\n")[0].lower()
+    columns = {part.strip().strip('"') for part in header.split(separator_of(header))}
     return not any(set(pair) <= columns for pair in (*DEGREE_COLUMNS, *MAP_COLUMNS))
 
 

@@ -128,7 +128,7 @@ def list_markers(
                 progress=progress,
             )
     with opened(crs=options.crs, grid=placed.grid if placed else None) as raster:
-        notes = (*([placed.note] if placed else []), *raster.notes)
+        notes = (*(placed.notes if placed else ()), *raster.notes)
         found: Sequence[Marker] | None = placed.markers if placed else None
         if found is None:
             look = QuickLook(raster)

@@ -12,7 +12,8 @@ from spurgekit.errors import InputError
 from spurgekit.plots.plot import Plot
 from spurgekit.plots.plot_file import as_id, check_ids, lower_columns, of_site
 from spurgekit.plots.protocol import PlotProtocol, plot_names
-from spurgekit.vectors import read_table
+from spurgekit.tables import numbers, read_table
+from spurgekit.text import some
 
 
 def join_field_sheet(
@@ -44,8 +45,8 @@ def join_field_sheet(
     InputError
         If the sheet cannot be read, names a plot twice, or none of these.
     """
-    sheet = read_table(path)
-    sheet = of_site(sheet.rename(columns=lower_columns(sheet)), site)
+    table = read_table(path)
+    sheet = of_site(table.rows.rename(columns=lower_columns(table.rows)), site)
     ids = [plot.id for plot in plots]
     of_lattice = set(ids) <= set(plot_names(protocol.rows * protocol.columns))
     by_place = {"row", "column"} <= set(sheet.columns) and (of_lattice or "plot" not in sheet)
@@ -57,7 +58,7 @@ def join_field_sheet(
     further = [c for c in sheet.columns if c not in ("plot", "site")]
     records = dict(zip(keys, sheet.to_dict("records"), strict=True))
     if not set(ids) & set(keys):
-        raise InputError(f"{path} names plots {_some(keys)}, and none of them is here: here are {_some(ids)}")
+        raise InputError(f"{path} names plots {some(keys)}, and none of them is here: here are {some(ids)}")
     joined = []
     for plot in plots:
         record = records.get(plot.id, {})
@@ -65,7 +66,7 @@ def join_field_sheet(
         attributes = {**plot.attributes, **{column: record.get(column) for column in further}}
         joined.append(replace(plot, id=name, attributes=attributes))
     check_ids(joined, path)
-    notes = []
+    notes = [*table.notes]
     if unnamed := [key for key in ids if key not in records]:
         notes.append(f"{path.name} says nothing of plot {', '.join(unnamed)}")
     if unseen := [key for key in keys if key not in ids]:
@@ -75,13 +76,9 @@ def join_field_sheet(
 
 def _ids_by_place(sheet: pd.DataFrame, path: Path, protocol: PlotProtocol) -> list[str]:
     """Return the id that the lattice gives to the plot in each row and column of a sheet."""
-    numbers = [pd.to_numeric(sheet[name], errors="coerce") for name in ("row", "column")]
-    for values, most, name in zip(numbers, (protocol.rows, protocol.columns), ("row", "column"), strict=True):
+    places = [numbers(sheet[name]) for name in ("row", "column")]
+    for values, most, name in zip(places, (protocol.rows, protocol.columns), ("row", "column"), strict=True):
         if not values.isin(range(1, most + 1)).all():
             raise InputError(f"{path}: column {name} is not all of 1 to {most}; correct it, or pass `{name}s`")
     names = plot_names(protocol.rows * protocol.columns)
-    return [names[int(row - 1) * protocol.columns + int(column - 1)] for row, column in zip(*numbers, strict=True)]
-
-
-def _some(names: Sequence[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+    return [names[int(row - 1) * protocol.columns + int(column - 1)] for row, column in zip(*places, strict=True)]

@@ -40,7 +40,7 @@ ON_NODE = 0.25
 
 def read_plots(
     path: Path, grid: PixelGrid, protocol: PlotProtocol, *, site: str = "", declared_crs: str | None = None
-) -> list[Plot]:
+) -> tuple[list[Plot], tuple[str, ...]]:
     """Read the plots of an image from a file of corners or of polygons.
 
     Corners are points with a column ``plot`` (four a plot) and, if they are to be told apart by name, ``corner`` (NW, NE, SE,
@@ -62,16 +62,18 @@ def read_plots(
 
     Returns
     -------
-    list of Plot
+    plots : list of Plot
         In the CRS of the grid, in the file's order; those that do not touch the image are left out.
+    notes : tuple of str
+        What is to be said of the file.
 
     Raises
     ------
     InputError
         If a plot lacks corners, two have one id, or none lies in the image.
     """
-    frame = read_vector(path, grid.crs, declared_crs=declared_crs, usual_layer=LAYER)
-    frame = of_site(frame.rename(columns=lower_columns(frame)), site)
+    shapes = read_vector(path, grid.crs, declared_crs=declared_crs, usual_layer=LAYER)
+    frame = of_site(shapes.rows.rename(columns=lower_columns(shapes.rows)), site)
     kinds = set(frame.geom_type)
     if kinds == {"Point"}:
         plots = _from_points(frame, path, protocol, grid.metres_per_unit)
@@ -83,7 +85,7 @@ def read_plots(
     if not here:
         raise InputError(_why_elsewhere(frame, path, grid))
     check_ids(here, path)
-    return here
+    return here, shapes.notes
 
 
 def snap_plots(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from spurgekit.errors import InputError
-from spurgekit.vectors import read_table
+from spurgekit.tables import numbers, read_table
 
 PROBABILITY = re.compile(r"p\((.+)\)")
 """Name of the column with the probability of a class, as in the ``test_predictions.csv`` of a model folder."""
@@ -30,16 +30,20 @@ def read_confidence(path: Path, labels: Mapping[str, str | None]) -> dict[str, f
     InputError
         If it is not such a table, or is one of other tiles.
     """
-    table = read_table(path)
+    table = read_table(path).rows
     columns = {match[1]: name for name in table if (match := PROBABILITY.fullmatch(str(name).strip()))}
     if "tile_id" not in table or not columns:
         raise InputError(
             f"{path} has no columns tile_id and p(CLASS) ({', '.join(map(str, table.columns))}); "
             "pass the test_predictions.csv of a model folder"
         )
-    probabilities = table[[*columns.values()]].set_axis([*columns], axis=1).apply(pd.to_numeric, errors="coerce")
+    probabilities = table[[*columns.values()]].set_axis([*columns], axis=1).apply(numbers)
+    wrong = probabilities.lt(0) | probabilities.gt(1)
+    if (rows := wrong.any(axis=1)).any():
+        row = int(rows.to_numpy().argmax())
+        raise InputError(f"{path}: {columns[wrong.iloc[row].idxmax()]} in row {row + 1} is not from 0 to 1; correct it")
     found = {}
-    for tile, of_classes in zip(table["tile_id"].astype(str), probabilities.to_dict("records"), strict=True):
+    for tile, of_classes in zip(table["tile_id"], probabilities.to_dict("records"), strict=True):
         if tile in labels:
             label = labels[tile]
             found[tile] = max(of_classes.values()) if label is None else of_classes.get(label, float("nan"))

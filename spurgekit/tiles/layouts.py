@@ -16,6 +16,7 @@ from shapely.geometry.base import BaseGeometry
 
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Window
+from spurgekit.tables import whole_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +137,7 @@ def points_layout(grid: PixelGrid, site: str, points: gpd.GeoDataFrame, *, size_
 def _point_numbers(points: gpd.GeoDataFrame, path: Path) -> list[int]:
     if "idx" not in points:
         return list(range(len(points)))
-    try:
-        values = pd.to_numeric(points["idx"])
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: column idx holds something other than whole numbers: {error}") from error
-    if not (np.isfinite(values) & (values % 1 == 0)).all():
-        raise InputError(f"{path}: column idx holds something other than whole numbers; fill it, or rename it")
-    numbers = [int(value) for value in values]
+    numbers: list[int] = whole_numbers(points["idx"], f"{path}: idx").tolist()
     if len(set(numbers)) < len(numbers):
         raise InputError(
             f"{path}: column idx names {len(numbers) - len(set(numbers))} points twice; make it unique or rename it"

@@ -134,15 +134,15 @@ def plots_of_file(
 ) -> SitePlots:
     """Return the plots that a file gives, snapped to markers if that was asked for; see :func:`look_for_markers`."""
     assert options.file is not None
-    plots = read_plots(options.file, raster.grid, options, site=site, declared_crs=declared_crs)
+    plots, notes = read_plots(options.file, raster.grid, options, site=site, declared_crs=declared_crs)
     how = options.file.name
     if options.snap_m is None:
-        return SitePlots(tuple(plots), (), how)
+        return SitePlots(tuple(plots), (), how, notes)
     markers, seen = look_for_markers(raster, options, known, progress=progress)
     plots, snapped, residual_cm = snap_plots(plots, markers, raster.grid, options.snap_m)
     moved = f", by {residual_cm:.1f} cm (root mean square)" if residual_cm is not None else ""
     note = f"{snapped} of {4 * len(plots)} corners snapped to markers within {options.snap_m:g} m{moved}; {seen}"
-    return SitePlots(tuple(plots), tuple(markers), how, (note,))
+    return SitePlots(tuple(plots), tuple(markers), how, (*notes, note))
 
 
 def with_field_sheet(found: SitePlots, site: str, options: PlotOptions) -> SitePlots:

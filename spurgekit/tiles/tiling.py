@@ -41,7 +41,7 @@ from spurgekit.tiles.site_plots import (
 )
 from spurgekit.tiles.tile_formats import choose_format
 from spurgekit.tiles.tile_options import TileOptions
-from spurgekit.vectors import read_vector, split_layer
+from spurgekit.vectors import Shapes, read_vector, split_layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,7 @@ class _SiteJob:
                 declared_crs=options.gcp_crs,
                 progress=self.progress,
             )
-        return replace(self, grid=placed.grid, markers=placed.markers, notes=(placed.note,))
+        return replace(self, grid=placed.grid, markers=placed.markers, notes=placed.notes)
 
 
 def _tile_site(job: _SiteJob) -> tuple[TiledSite, _Tables]:
@@ -271,7 +271,7 @@ def _tile_windows(job: _SiteJob, why: str) -> tuple[TiledSite, _Tables]:
     with job.open(options.gsd_m) as raster:
         gsd_m = raster.gsd_m  # refuses an image that is not in metres before anything is read
         file_format = choose_format(options.file_format, len(raster.bands), raster.dtype.name)
-        tiles, outside = _lay_out(raster, job.site, options)
+        tiles, outside, said = _lay_out(raster, job.site, options)
         look = QuickLook(raster)
         everywhere = layout == "grid" and options.aoi is None
         cut = cut_tiles(
@@ -284,7 +284,7 @@ def _tile_windows(job: _SiteJob, why: str) -> tuple[TiledSite, _Tables]:
             watch=look.watch if everywhere else None,
             progress=job.progress,
         )
-        report = _report(job.site, layout, why, file_format.name, cut, outside, gsd_m, (*job.notes, *raster.notes))
+        report = _report(job.site, layout, why, file_format.name, cut, outside, gsd_m, (*job.notes, *raster.notes, *said))
         if not report.written:
             return report, _Tables(gpd.GeoDataFrame())
         index = index_tiles(raster, job.site, cut, layout)
@@ -360,28 +360,31 @@ def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _SiteJob) -> tu
     return report, _Tables(index, plots_table(found, job.site, crs), markers_table(found, job.site, raster.grid))
 
 
-def _read_shapes(path: Path, crs: CRS, options: TileOptions) -> gpd.GeoDataFrame:
+def _read_shapes(path: Path, crs: CRS, options: TileOptions) -> Shapes:
     with renamed(declared_crs="points_crs"):
         return read_vector(path, crs, declared_crs=options.points_crs)
 
 
-def _lay_out(raster: Raster, site: str, options: TileOptions) -> tuple[list[Tile], int]:
+def _lay_out(raster: Raster, site: str, options: TileOptions) -> tuple[list[Tile], int, tuple[str, ...]]:
+    """Return the tiles, the number of points outside the image, and what is to be said of the file of points or areas."""
     crs = raster.grid.crs
     if options.points is not None:
-        points = _read_shapes(options.points, crs, options)
-        tiles = points_layout(raster.grid, site, points, size_px=options.size_px, path=options.points)
+        shapes = _read_shapes(options.points, crs, options)
+        tiles = points_layout(raster.grid, site, shapes.rows, size_px=options.size_px, path=options.points)
+        outside = len(shapes.rows) - len(tiles)
         # Row by row, so that GDAL's cache serves neighbours; the index is put back into the file's order.
-        return sorted(tiles, key=lambda t: (t.window.row // raster.block_shape[0], t.window.col)), len(points) - len(tiles)
-    aoi = None
+        return sorted(tiles, key=lambda t: (t.window.row // raster.block_shape[0], t.window.col)), outside, shapes.notes
+    aoi, notes = None, tuple[str, ...]()
     if options.aoi is not None:
-        areas = _read_shapes(options.aoi, crs, options)
+        shapes = _read_shapes(options.aoi, crs, options)
+        areas, notes = shapes.rows, shapes.notes
         if not areas.geom_type.str.contains("Polygon").all():
             raise InputError(f"{options.aoi} holds {areas.geom_type.mode()[0]}s; an area of interest is made of polygons")
         aoi = areas.make_valid().union_all()  # polygons drawn by hand cross themselves
     tiles = list(grid_layout(raster.grid, site, size_px=options.size_px, overlap_px=options.overlap_px, aoi=aoi))
     if not tiles:
         raise InputError(f"{options.aoi} does not touch {raster.path} ({name_crs(crs)}); check its CRS")
-    return tiles, 0
+    return tiles, 0, notes
 
 
 def _report(

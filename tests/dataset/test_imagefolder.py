@@ -26,25 +26,25 @@ def weeds(tmp_path):
 
 class TestRead:
     def test_the_class_is_the_name_of_the_folder(self, weeds):
-        index = read_imagefolder(weeds)
+        index = read_imagefolder(weeds).rows
         assert index["label"].value_counts().to_dict() == {"spurge": 8, "thistle": 8}
         assert set(index["size_px"]) == {12}
         assert index.geometry.isna().all()
         assert index["tile_id"].iloc[0] == "IMG_0_s0"
 
     def test_groups_by_a_pattern(self, weeds):
-        assert set(read_imagefolder(weeds, group_pattern=r"IMG_(\d)")["group"]) == set("0123")
-        assert set(read_imagefolder(weeds, group_pattern=r"IMG_\d")["group"]) == {f"IMG_{i}" for i in range(4)}
+        assert set(read_imagefolder(weeds, group_pattern=r"IMG_(\d)").rows["group"]) == set("0123")
+        assert set(read_imagefolder(weeds, group_pattern=r"IMG_\d").rows["group"]) == {f"IMG_{i}" for i in range(4)}
 
     def test_files_of_one_name_in_two_folders(self, weeds):
         for name in ("thistle", "spurge"):
             (weeds / name / f"IMG_0_{name[0]}0.png").rename(weeds / name / "0.png")
-        assert {"thistle_0", "spurge_0"} < set(read_imagefolder(weeds)["tile_id"])
+        assert {"thistle_0", "spurge_0"} < set(read_imagefolder(weeds).rows["tile_id"])
 
     def test_a_table_beside_the_images(self, weeds):
         rows = {"file_name": ["spurge/IMG_0_s0.png"], "label": ["toadflax"], "height_m": [30]}
         pd.DataFrame(rows).to_csv(weeds / "metadata.csv", index=False)
-        index = read_imagefolder(weeds).set_index("tile_id")
+        index = read_imagefolder(weeds).rows.set_index("tile_id")
         assert (index.loc["IMG_0_s0", "label"], index.loc["IMG_0_s1", "label"]) == ("toadflax", "spurge")
         assert index["height_m"].notna().sum() == 1
 
@@ -53,14 +53,14 @@ class TestRead:
             (weeds / side).mkdir()
         (weeds / "thistle").rename(weeds / "train" / "thistle")
         (weeds / "spurge").rename(weeds / "test" / "spurge")
-        index = read_imagefolder(weeds)
+        index = read_imagefolder(weeds).rows
         assert set(zip(index["label"], index["split"], strict=True)) == {("thistle", "train"), ("spurge", "test")}
 
     def test_places_in_the_table(self, weeds):
         files = sorted(path.relative_to(weeds).as_posix() for path in weeds.rglob("*.png"))
         places = {"easting": 500_000.0 + np.arange(16), "northing": 5_000_000.0}
         pd.DataFrame({"file_name": files, **places}).to_csv(weeds / "metadata.csv", index=False)
-        index = read_imagefolder(weeds, gsd_m=0.05, crs="EPSG:32612")
+        index = read_imagefolder(weeds, gsd_m=0.05, crs="EPSG:32612").rows
         assert index.crs.to_epsg() == 32612
         assert index.geometry.iloc[0].bounds == pytest.approx((499_999.7, 4_999_999.7, 500_000.3, 5_000_000.3))
         with pytest.raises(InputError, match="pass the CRS of easting and northing with `crs`"):
@@ -69,7 +69,7 @@ class TestRead:
     def test_places_in_degrees_come_into_their_utm_zone(self, weeds):
         files = sorted(path.relative_to(weeds).as_posix() for path in weeds.rglob("*.png"))
         pd.DataFrame({"file_name": files, "longitude": -111.0, "latitude": 45.0}).to_csv(weeds / "metadata.csv", index=False)
-        index = read_imagefolder(weeds, gsd_m=0.05)
+        index = read_imagefolder(weeds, gsd_m=0.05).rows
         assert index.crs.to_epsg() == 32612
         assert index.geometry.iloc[0].centroid.coords[0] == pytest.approx((500_000, 4_982_950.4), abs=0.1)
 
@@ -102,7 +102,7 @@ class TestRead:
             table.to_csv(weeds / name, index=False)
         else:
             (weeds / name).write_text(table.to_json(orient="records", lines=True) + "\n")
-        index = read_imagefolder(weeds)
+        index = read_imagefolder(weeds).rows
         assert index.set_index("file_name")["label"].to_dict() == dict(zip(files, ["a", "b"] * 8, strict=True))
 
     @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ class TestRead:
             Image.new("RGB", (12, 12)).save(path)
         (weeds / "notes.pdf").write_text("")
         (weeds / "read me.txt").write_text("")
-        assert len(read_imagefolder(weeds)) == 16
+        assert len(read_imagefolder(weeds).rows) == 16
         assert [path.as_posix() for path in other_images(weeds)] == ["b.bmp", "spurge/a.webp"]
 
     def test_an_empty_folder(self, tmp_path):

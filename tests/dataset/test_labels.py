@@ -27,14 +27,18 @@ def label(*arguments, **options):
     return [None if pd.isna(name) else name for name in labels(*arguments, **options).names]
 
 
+def of_column(index, column=None):
+    return labels_from_column(index, column, None, min_cover=0.05, where=WHERE)
+
+
 class TestColumn:
     def test_as_it_is(self):
         index = TILES.assign(label=["weed", "sand", None])
-        assert labels_from_column(index, None, WHERE).names.tolist()[:2] == ["weed", "sand"]
-        assert labels_from_column(index, None, WHERE).names.isna().tolist() == [False, False, True]
+        assert of_column(index, None).names.tolist()[:2] == ["weed", "sand"]
+        assert of_column(index, None).names.isna().tolist() == [False, False, True]
 
     def test_under_another_name(self):
-        assert labels_from_column(TILES.assign(kind=list("aba")), "kind", WHERE).names.tolist() == list("aba")
+        assert of_column(TILES.assign(kind=list("aba")), "kind").names.tolist() == list("aba")
 
     @pytest.mark.parametrize(
         ("values", "expected"),
@@ -49,14 +53,14 @@ class TestColumn:
         ],
     )
     def test_as_text(self, values, expected):
-        found = labels_from_column(TILES.assign(label=values), None, WHERE).names
+        found = of_column(TILES.assign(label=values), None).names
         assert [None if pd.isna(name) else name for name in found] == expected
 
     def test_missing(self):
         with pytest.raises(
             InputError, match=r"labels\.gpkg has no column 'label' to take labels from \(a, b\); pass `label_column`"
         ):
-            labels_from_column(TILES.assign(a=1, b=2), None, WHERE)
+            of_column(TILES.assign(a=1, b=2), None)
 
 
 class TestPoints:
@@ -160,7 +164,7 @@ class TestColumnOfClasses:
         assert found.notes == ("labels.gpkg has no column of classes (name): all ground that is drawn is taken for weed",)
 
     def test_of_tiles_too(self):
-        found = labels_from_column(TILES.assign(Category=["a", "b", "a"]), None, WHERE)
+        found = of_column(TILES.assign(Category=["a", "b", "a"]), None)
         assert found.names.tolist() == ["a", "b", "a"]
         assert found.notes == ("classes are taken from the column 'Category' of labels.gpkg",)
 
@@ -170,7 +174,8 @@ class TestGroundOfNoClass:
         found = labels([box(0, 0, 10, 10), box(10, 0, 20, 4)], ["weed", None])
         assert [None if pd.isna(name) else name for name in found.names] == ["weed", None, "sand"]
         assert found.notes == (
-            "1 polygon of labels.gpkg has no class: tiles with more of such ground than of any class have no label",
+            "1 polygon of labels.gpkg has no class, the first of them at 15.0, 2.0",
+            "tiles with more ground of polygons without a class than of any class have no label",
         )
 
     @pytest.mark.parametrize(("width", "expected"), [(4.9, "weed"), (5.1, None)])
@@ -179,7 +184,7 @@ class TestGroundOfNoClass:
 
     def test_points_of_none_are_counted(self):
         found = labels([Point(5, 5), Point(15, 5), Point(16, 5)], ["weed", None, ""])
-        assert found.notes == ("2 points of labels.gpkg have no class, and say nothing",)
+        assert found.notes == ("2 points of labels.gpkg have no class, the first of them at 15.0, 5.0",)
 
 
 class TestWords:

@@ -62,7 +62,7 @@ def test_crops_come_with_the_split_the_fields_and_the_classes_that_they_have(cop
     assert (info.licence, info.classes) == ("cc-by-4.0", ("absent", "present"))
     rows = open_dataset(tmp_path / "out").split("test")
     first = rows.iloc[0]
-    assert (first["idx"], first["elevation"], first["time"], first["cluster"]) == (12, 1001.154, 20230612120503.7, "0")
+    assert (first["idx"], first["elevation"], first["time"], first["cluster"]) == (12, 1001.154, "20230612120503.7", "0")
     assert first["tile_id"] == "leafy-spurge_p00012"
     assert (first["easting"], first["northing"]) == pytest.approx((EAST + 60, NORTH + 500))
     assert validate_dataset(tmp_path / "out") == []

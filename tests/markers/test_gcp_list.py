@@ -67,8 +67,8 @@ def test_what_cannot_be_read_says_where(tmp_path, text, why):
 def test_files_that_are_none(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_gcp_list(tmp_path / "gcp_list.txt")
-    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe1")
-    with pytest.raises(InputError, match=r"photo\.jpg is not a text file"):
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe1\x00\x10")
+    with pytest.raises(InputError, match=r"photo\.jpg is not a text that can be read"):
         read_gcp_list(tmp_path / "photo.jpg")
 
 

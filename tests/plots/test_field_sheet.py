@@ -47,7 +47,7 @@ def test_by_row_and_column_with_ids_of_its_own(sheet):
     path = sheet("row,column,plot,present", "1,1,N1,yes", "1,2,N2,no", "2,1,S1,no", "2,2,S2,yes")
     plots, _ = join_field_sheet(PLOTS, path, PROTOCOL)
     assert [plot.id for plot in plots] == ["N1", "N2", "S1", "S2"]
-    assert plots[2].attributes == {"row": 2, "column": 1, "present": "no"}
+    assert plots[2].attributes == {"row": "2", "column": "1", "present": "no"}
 
 
 def test_by_row_and_column_alone(sheet):
@@ -73,7 +73,7 @@ def test_rows_of_other_sites_are_passed_over(sheet):
         (["row,column", "3,1"], "column row is not all of 1 to 2; correct it, or pass `rows`"),
         (["row,column", "1,1.5"], "column column is not all of 1 to 2; correct it, or pass `columns`"),
         (["row,column,plot", "1,1,a", "1,2,a", "2,1,b", "2,2,c"], "two plots have the id a"),
-        ([""], "sheet.csv is not a table that can be read"),
+        ([""], "sheet.csv is empty"),
     ],
 )
 def test_sheets_that_do_not_serve(sheet, lines, message):

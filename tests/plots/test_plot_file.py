@@ -49,7 +49,7 @@ def write(tmp_path):
 
 
 def read(path, grid=GRID, protocol=PROTOCOL, **options):
-    return read_plots(path, grid, protocol, **options)
+    return read_plots(path, grid, protocol, **options)[0]
 
 
 def refusal(path, **options):
@@ -265,6 +265,6 @@ def test_polygons_on_a_real_site(data, tmp_path):
         x, y = raster.grid.to_world(markers["col"][:2], markers["row"][:2])
         squares = gpd.GeoSeries([box(a - 1, b - 1, a + 1, b + 1) for a, b in zip(x, y, strict=True)], crs=32611).to_crs(4326)
         squares.to_file(tmp_path / "plots.geojson")
-        plots = read_plots(Path(tmp_path / "plots.geojson"), raster.grid, PROTOCOL)
+        plots = read_plots(Path(tmp_path / "plots.geojson"), raster.grid, PROTOCOL)[0]
     for plot, a, b in zip(plots, x, y, strict=True):
         assert np.array(plot.corners) == pytest.approx(np.add([(-1, 1), (1, 1), (1, -1), (-1, -1)], (a, b)), abs=0.01)

@@ -91,10 +91,10 @@ class TestNumbers:
         ("idx", "message"),
         [
             ([1, 1], "column idx names 1 points twice"),
-            (["a", "b"], "column idx holds something other than whole numbers"),
-            ([1.5, 2], "column idx holds something other than whole numbers"),
-            ([1, None], "column idx holds something other than whole numbers"),
-            ([1, np.inf], "column idx holds something other than whole numbers"),
+            (["a", "b"], "idx 'a' in row 1 cannot be read"),
+            ([1.5, 2], "idx 1.5 in row 1 is no whole number"),
+            ([1, None], "idx nan in row 2 is no whole number"),
+            ([1, np.inf], "idx inf in row 2 is no whole number"),
         ],
     )
     def test_idx_that_cannot_name_tiles(self, idx, message):
@@ -200,16 +200,16 @@ class TestFiles:
         self.check(*tile(site, tmp_path / "field.gpkg|layername=weeds"), site)
 
 
-def test_a_table_of_numbers_only_keeps_whole_numbers_whole(site, tmp_path):
+def test_columns_of_a_table_stay_as_they_are_written(site, tmp_path):
     degrees = at([(20, 15)]).to_crs("EPSG:4326").geometry[0]
-    (tmp_path / "p.csv").write_text(f"idx,cluster,longitude,latitude\n7,3,{degrees.x:.12f},{degrees.y:.12f}\n")
+    (tmp_path / "p.csv").write_text(f"idx,cluster,plot,longitude,latitude\n7,03,1E1,{degrees.x:.12f},{degrees.y:.12f}\n")
     _, index = tile(site, tmp_path / "p.csv")
-    assert index["cluster"].dtype.kind == "i"
+    assert (index["cluster"][0], index["plot"][0], index["idx"][0]) == ("03", "1E1", 7)
     assert index["tile_id"].tolist() == ["site_p00007"]
 
 
 @pytest.mark.parametrize("name", ["fid", "FID", "geom", "Site", "TILE_ID", "tile_id", "source", "row", "geometry_"])
-@pytest.mark.parametrize("value", ["east", 7, 0.5])
+@pytest.mark.parametrize("value", ["east", "7", "0.5"])
 def test_columns_of_the_field_book_do_not_get_in_the_way(site, tmp_path, name, value):
     degrees = at([(20, 15), (10, 10)]).to_crs("EPSG:4326").geometry
     table = pd.DataFrame({name: [value, value], "longitude": degrees.x, "latitude": degrees.y})
