@@ -58,6 +58,8 @@ def command(image: Path | None, model: Path, out: Path | None, overwrite: bool, 
 
 
 def _print(report: MapReport) -> None:
+    for note in report.notes:
+        echo(f"note: {note}")
     echo(f"mapped {report.mapped_m2:,.1f} m2 in cells of {report.cell_m:.2f} m")
     for name, area in list(report.areas.items())[1:]:
         echo(

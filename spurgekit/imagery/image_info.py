@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from spurgekit.errors import ImageryError
@@ -153,7 +152,7 @@ def read_image_info(
             valid_area_m2=valid_px * grid.pixel_area_m2 if gsd_m else None,
             exif=exif,
             pose=raster.pose,
-            notes=(*raster.notes, *_hints(raster, blocks, overviews, valid_px, exif)),
+            notes=(*raster.notes, *_hints(raster, blocks, overviews, valid_px)),
         )
 
 
@@ -236,24 +235,16 @@ def _validity(raster: Raster) -> str:
     return "mask file" if Path(f"{raster.path}.msk").exists() else "internal mask"
 
 
-def _hints(raster: Raster, blocks: Blocks, overviews: tuple[int, ...], valid_px: int, exif: Exif | None) -> Iterator[str]:
-    """Yield what the user may want to do something about."""
+def _hints(raster: Raster, blocks: Blocks, overviews: tuple[int, ...], valid_px: int) -> Iterator[str]:
+    """Yield what the user may want to do something about that makes no result doubtful."""
     grid, dataset, name = raster.grid, raster.dataset, raster.path.name
     is_large = max(grid.width, grid.height) > LARGE_PX and dataset.driver == "GTiff"
     if valid_px == 0:
         yield "no pixel is valid"
-    if grid.crs is not None and grid.transform.is_identity:
-        yield "has a CRS but no geotransform: georeference it first, e.g. in QGIS"
-    elif grid.crs is not None and grid.transform.determinant > 0:
-        yield "mirrored: rows run from south to north"
-    if dataset.colorinterp[raster.bands[0] - 1] == ColorInterp.palette:
-        yield f"holds palette indexes, not colours: gdal_translate -expand rgb {name} NEW.tif"
     if is_large and not blocks.tiled:
         yield f"stored in strips, which makes small windows slow to read: gdal_translate -of COG {name} NEW.tif"
     if is_large and not overviews:
         yield f"no overviews, which makes it slow to look at in QGIS: gdaladdo -r average {name} 2 4 8 16 32"
-    if exif is not None and (exif.orientation or raster.orientation) != raster.orientation:
-        yield f"EXIF says that the photo is turned (orientation {exif.orientation}); pixels are read as they are stored"
 
 
 # -- for people ---------------------------------------------------------------------------------------------------------

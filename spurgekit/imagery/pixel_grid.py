@@ -133,6 +133,8 @@ class PixelGrid:
             )
         if self.crs is None:
             raise ImageryError("has no CRS; pass `crs`, e.g. `crs=EPSG:32612`")
+        if self.transform.is_identity:
+            raise ImageryError("has a CRS but no geotransform; georeference it first, e.g. in QGIS")
         if self.crs.is_geographic:
             degrees = math.sqrt(abs(self.transform.determinant))
             raise ImageryError(

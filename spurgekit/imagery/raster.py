@@ -24,6 +24,7 @@ from rasterio.vrt import WarpedVRT
 
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.crs import name_crs
+from spurgekit.imagery.doubts import doubts, left_turned
 from spurgekit.imagery.exif import read_exif
 from spurgekit.imagery.gdal_warnings import without_warnings
 from spurgekit.imagery.nadir_frame import FramePlacement, FramePose, place_photo
@@ -62,7 +63,7 @@ class Raster:
     validity : str
         How the file says which pixels are valid: ``alpha band``, ``mask``, ``nodata``, ``NaN`` or ``none``.
     notes : tuple of str
-        What was assumed about the file, for the user to read.
+        What was assumed about the file, and what is doubtful about it, for the user to read.
     pose : FramePose or None
         Of a frame that was placed by its EXIF and XMP: the camera's pose. Its grid is then approximate, unless a better one was
         given.
@@ -91,7 +92,7 @@ class Raster:
         self.site = slug(path.stem)
         self.grid = grid
         self.bands = bands
-        self.notes = notes
+        self._notes = notes
         self.pose = pose
         self.orientation = orientation
         self._turn = AS_STORED if is_turned else orientation  # the warper may have turned the pixels already
@@ -116,6 +117,11 @@ class Raster:
     def close(self) -> None:
         """Close the file."""
         self._stack.close()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the image."""
+        return (*self._notes, *left_turned(self.path, self.orientation))
 
     @property
     def gsd_m(self) -> float:
@@ -245,6 +251,7 @@ def open_raster(
         if grid is not None:
             placed = placed.moved(stored_grid(grid, placed.orientation))
         grid = grid or upright_grid(placed.grid, placed.orientation)
+        said = tuple(doubts(path, dataset, grid, chosen))
         native = in_crs(path, grid, crs, placed.unplaced)
         target = at_gsd(path, native, gsd_m, placed.unplaced)
         is_warped = (target.width, target.height, target.transform) != (grid.width, grid.height, grid.transform)
@@ -275,7 +282,7 @@ def open_raster(
             grid=target,
             bands=chosen,
             alpha=alpha,
-            notes=(*notes, *([placed.how] if placed.how else []), *placed.notes),
+            notes=(*notes, *([placed.how] if placed.how else []), *placed.notes, *said),
             pose=placed.pose,
             orientation=placed.orientation,
             is_turned=is_warped,

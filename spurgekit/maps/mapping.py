@@ -39,6 +39,8 @@ class MapReport:
         Area of all cells with data.
     areas : dict of ClassArea by class
     polygons : int
+    notes : tuple of str
+        What was assumed about the image, and what is doubtful about it.
     """
 
     folder: Path
@@ -46,6 +48,7 @@ class MapReport:
     mapped_m2: float
     areas: dict[str, ClassArea]
     polygons: int
+    notes: tuple[str, ...] = ()
 
 
 def map_site(
@@ -136,7 +139,7 @@ def map_site(
             from spurgekit.maps.products import write_products  # 150 MB of libraries that the model's run has no need of
 
             areas, polygons = write_products(folder, cells, strips, look, layout, classifier)
-    return MapReport(out, cells.grid.gsd_m, cells.mapped_m2, areas, polygons)
+        return MapReport(out, cells.grid.gsd_m, cells.mapped_m2, areas, polygons, raster.notes)
 
 
 def _check_bands(raster: Raster, model: TileClassifier) -> None:

@@ -212,6 +212,14 @@ class TestNotes:
         Image.new("P", (4, 3)).save(tmp_path / "a.png")
         assert "palette indexes" in read_image_info(tmp_path / "a.png").notes[0]
 
+    def test_a_crs_alone_measures_nothing(self, tmp_path, make_tif):
+        info = read_image_info(make_tif(tmp_path / "a.tif", mosaic()[:3], transform=Affine.identity()))
+        assert (info.gsd_cm, info.gsd_unknown_because) == (
+            None,
+            "has a CRS but no geotransform; georeference it first, e.g. in QGIS",
+        )
+        assert info.notes == ()
+
     def test_mirrored(self, tmp_path, make_tif):
         path = make_tif(tmp_path / "a.tif", mosaic()[:3], transform=Affine(0.01, 0, 500_000, 0, 0.01, 5_000_000))
         assert read_image_info(path).notes == ("mirrored: rows run from south to north",)

@@ -32,6 +32,20 @@ def read(path):
         return file.profile, file.read(), file.descriptions
 
 
+def test_what_is_doubtful_about_the_image_is_said(tmp_path, make_tif):
+    upside_down = Affine(0.01, 0, 500_000, 0, 0.01, 5_000_000)
+    site = make_tif(tmp_path / "site.tif", fields(), colours=RGBA, transform=upside_down)
+    report = map_site(site, brightness_model(4, bands=3), tmp_path / "map")
+    assert report.notes == ("mirrored: rows run from south to north",)
+
+
+def test_an_image_with_a_crs_alone_is_refused_before_anything_is_made(tmp_path, make_tif):
+    site = make_tif(tmp_path / "site.tif", fields(), colours=RGBA, transform=Affine.identity())
+    with pytest.raises(InputError, match=r"site.tif has a CRS but no geotransform; georeference it first"):
+        map_site(site, brightness_model(4, bands=3), tmp_path / "map")
+    assert not (tmp_path / "map").exists()
+
+
 class TestFolder:
     @pytest.fixture
     def made(self, tmp_path, make_tif):
