@@ -31,6 +31,8 @@ from spurgekit.imagery.nadir_frame import FramePlacement, FramePose, place_photo
 from spurgekit.imagery.orientation import AS_STORED, stored_grid, stored_window, swaps_sides, upright, upright_grid
 from spurgekit.imagery.pixel_grid import PixelGrid, Window
 from spurgekit.imagery.target_grid import at_gsd, check_gsd, in_crs
+from spurgekit.imagery.tied_grid import tied_grid
+from spurgekit.imagery.xmp import read_xmp
 
 # GDAL's default block cache is 5 % of the machine's memory for as long as the process lives, which is more than the rest of
 # spurgekit together. 64 MB hold a row of 512 px blocks of a 30,000 px wide RGBA site. GDAL reads this once, on its
@@ -318,8 +320,10 @@ def _place(path: Path, dataset: DatasetReader, image_gsd_m: float | None) -> Fra
     """Return the grid of the pixels as they are stored: the file's own, or that of a photo."""
     grid = PixelGrid(dataset.width, dataset.height, dataset.transform, dataset.crs)
     is_placed = grid.crs is not None or not grid.transform.is_identity
+    if not is_placed and (tied := tied_grid(path, dataset)) is not None:
+        return tied
     if image_gsd_m is None:
-        is_photo = dataset.driver == "JPEG" or (dataset.driver == "GTiff" and read_exif(path) is not None)
+        is_photo = dataset.driver == "JPEG" or (dataset.driver == "GTiff" and (read_exif(path) or read_xmp(path)))
         return place_photo(path, grid.width, grid.height) if is_photo and not is_placed else FramePlacement(grid)
     check_gsd(image_gsd_m)
     if is_placed:

@@ -11,9 +11,11 @@ import struct
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import rasterio
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from pydantic import BaseModel, ConfigDict, Field
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from spurgekit.imagery.gdal_warnings import without_warnings
 
@@ -60,7 +62,7 @@ _NAMES = {
 
 
 def read_xmp(path: Path) -> DroneXmp | None:
-    """Return what a drone wrote into a JPEG, or None where there is nothing (or nothing that can be read)."""
+    """Return what a drone wrote into a JPEG or TIFF, or None where there is nothing (or nothing that can be read)."""
     for packet in _packets(path):
         if found := parse_xmp(packet):
             return found
@@ -102,10 +104,16 @@ def _number(text: str | None) -> float | None:
 
 
 def _packets(path: Path) -> list[bytes]:
-    """Return the XMP packets of a JPEG: programs put one of their own ahead of the drone's."""
+    """Return the XMP packets of an image; a JPEG may have several, since programs put one of their own ahead of the drone's."""
     try:
         with without_warnings(Warning), Image.open(path) as image:
-            segments = image.applist if isinstance(image, JpegImageFile) else []
+            if isinstance(image, JpegImageFile):
+                found = [data for name, data in image.applist if name == "APP1" and data.startswith(_HEADER)]
+                return [data.removeprefix(_HEADER) for data in found]
     except (OSError, SyntaxError, ValueError, TypeError, struct.error, Image.DecompressionBombError):
-        return []  # whether the pixels can be read is GDAL's to say
-    return [data.removeprefix(_HEADER) for name, data in segments if name == "APP1" and data.startswith(_HEADER)]
+        pass  # whether the pixels can be read is GDAL's to say, and Pillow does not know all TIFFs of many bits
+    try:
+        with without_warnings(NotGeoreferencedWarning), rasterio.open(path) as dataset:
+            return [text.encode() for text in dataset.tags(ns="xml:XMP").values()]
+    except RasterioError:
+        return []

@@ -49,7 +49,7 @@ def photo(
     xmp: Mapping[str, str] | None = None,
     size_px: tuple[int, int] = (40, 30),
 ) -> Path:
-    """Save a small photo with EXIF and, in a JPEG, a drone's XMP."""
+    """Save a small photo, JPEG or TIFF, with EXIF and a drone's XMP."""
     exif = Image.Exif()
     for tag, value in (base or {}).items():
         exif[ExifTags.Base[tag]] = value
@@ -57,6 +57,13 @@ def photo(
         exif[ExifTags.IFD.Exif] = {ExifTags.Base[tag]: value for tag, value in camera.items()}
     if gps:
         exif[ExifTags.IFD.GPSInfo] = {ExifTags.GPS[tag]: value for tag, value in gps.items()}
+    if path.suffix == ".tif":
+        written = Image.Exif()
+        written.load(exif.tobytes())
+        if xmp is not None:
+            written[ExifTags.Base.XMLPacket] = packet(xmp)
+        Image.new("I;16", size_px, 9000).save(path, exif=written)
+        return path
     Image.new("RGB", size_px, (90, 120, 60)).save(path, exif=exif.tobytes())
     if xmp is not None:
         insert(path, packet(xmp))

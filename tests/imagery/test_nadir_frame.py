@@ -188,6 +188,17 @@ class TestReading:
                 "placed by its EXIF and XMP: approximate, to about 4 m (position, height and yaw as the drone knew them)",
             )
 
+    def test_a_tiff_of_one_band_is_placed_as_the_jpeg_with_the_same_metadata(self, tmp_path):
+        turned = {"GimbalYawDegree": "+30.00", "FlightYawDegree": "+30.00"}
+        with (
+            open_raster(frame(tmp_path / "a.jpg", **turned)) as colours,
+            open_raster(frame(tmp_path / "a.tif", **turned)) as band,
+        ):
+            assert (band.bands, band.dtype) == ((1,), "uint16")
+            assert band.grid == colours.grid
+            assert math.degrees(math.atan2(band.grid.transform.d, band.grid.transform.a)) == pytest.approx(-30)
+            assert band.pose == colours.pose
+
     def test_no_yaw_is_said(self, tmp_path):
         with open_raster(frame(tmp_path / "a.jpg", GimbalYawDegree=None, FlightYawDegree=None)) as raster:
             assert "turned by an unknown angle" in raster.notes[0]
