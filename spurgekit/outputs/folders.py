@@ -200,10 +200,8 @@ def check_output(
     if (theirs := read_provenance(path).get("kind")) != kind:
         raise OutputExistsError(f"{path} holds another kind of output ({theirs}, not {kind}); pass another `out`")
     old = look_through(path, sums)
-    if found := [*_said(old.changed, "changed since"), *([] if keep else _said(old.foreign, "not written by spurgekit"))]:
-        raise OutputExistsError(
-            f"{path} is not replaced: {' and '.join(found)}; move what is yours to another folder, or pass another `out`"
-        )
+    if found := [*_said(old.changed, "changed"), *([] if keep else _said(old.foreign, "added to it"))]:
+        raise OutputExistsError(f"{path} is not replaced, since {' and '.join(found)}; move these files, or pass another `out`")
     return old
 
 

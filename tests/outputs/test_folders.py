@@ -250,32 +250,32 @@ class TestNobodysFileIsLost:
         make(tmp_path / "out", "old")
         (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "out" / name).write_text("a week's work")
-        self.refused(tmp_path / "out", f"out is not replaced: {name} was not written by spurgekit; move what is yours")
+        self.refused(tmp_path / "out", f"out is not replaced, since {name} was added to it; move these files")
 
     def test_the_first_are_named_and_the_others_counted(self, tmp_path):
         make(tmp_path / "out", "old")
         for k in range(5):
             (tmp_path / "out" / f"{k}.txt").touch()
-        self.refused(tmp_path / "out", r"0\.txt, 1\.txt, 2\.txt and 2 more were not written by spurgekit")
+        self.refused(tmp_path / "out", r"0\.txt, 1\.txt, 2\.txt and 2 more were added to it")
 
     def test_files_that_were_changed(self, tmp_path):
         make(tmp_path / "out", "old")
         (tmp_path / "out" / "a.txt").write_text("odd")
-        self.refused(tmp_path / "out", r"a\.txt was changed since; move")
+        self.refused(tmp_path / "out", r"a\.txt was changed; move")
 
     def test_a_link_in_place_of_a_file(self, tmp_path):
         make(tmp_path / "out", "old")
         (tmp_path / "elsewhere.txt").write_text("old")
         (tmp_path / "out" / "a.txt").unlink()
         (tmp_path / "out" / "a.txt").symlink_to(tmp_path / "elsewhere.txt")
-        self.refused(tmp_path / "out", r"a\.txt was changed since; move")
+        self.refused(tmp_path / "out", r"a\.txt was changed; move")
 
     def test_links_to_folders_are_not_followed(self, tmp_path):
         make(tmp_path / "out", "old")
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos" / "1.jpg").touch()
         (tmp_path / "out" / "link").symlink_to(tmp_path / "photos")
-        self.refused(tmp_path / "out", "link was not written by spurgekit")
+        self.refused(tmp_path / "out", "link was added to it")
 
     def test_another_kind_of_output(self, tmp_path):
         make(tmp_path / "out", "old", kind="model")
@@ -358,7 +358,7 @@ class TestKeeping:
     def test_but_not_what_they_changed(self, tmp_path):
         make(tmp_path / "out", "old")
         (tmp_path / "out" / "a.txt").write_text("odd")
-        with pytest.raises(OutputExistsError, match=r"a\.txt was changed since"):
+        with pytest.raises(OutputExistsError, match=r"a\.txt was changed; move"):
             make(tmp_path / "out", overwrite=True, keep=True)
 
     def test_nor_do_they_give_way_to_a_new_file_of_their_name(self, tmp_path):
