@@ -65,6 +65,8 @@ class Survey(Options):
         In the order of their numbers, absence first.
     crs : str, optional
         CRS of imagery that does not say its own, or to reproject to.
+    image_crs : str, optional
+        CRS that the imagery's coordinates are in, where its files do not say it or say it wrongly.
     labels : pathlib.Path, optional
         Points or polygons with the class of the ground.
     tiles : TileOptions
@@ -83,6 +85,7 @@ class Survey(Options):
     date: dt.date | None = None
     classes: tuple[str, ...] = SPURGE_CLASSES
     crs: str | None = None
+    image_crs: str | None = None
     labels: Path | None = None
     tiles: TileOptions = field(default_factory=TileOptions)
     plots: PlotOptions = field(default_factory=PlotOptions)
@@ -210,6 +213,8 @@ classes = ["no spurge", "leafy spurge"]
 
 # The coordinate reference system of imagery that does not say its own, or that is in degrees.
 # crs = "EPSG:32612"
+# The one that its coordinates are in, where its files do not say it or say it wrongly.
+# image_crs = "EPSG:4326"
 
 [tiles]
 size_px = 250

@@ -17,13 +17,14 @@ from spurgekit.progress import bar
 @click.command("info")
 @click.argument("file", type=PATH)
 @click.option("--image-gsd", "image_gsd_m", type=float, help="Metres a pixel of a photo that does not say where it was taken.")
+@click.option("--image-crs", metavar="CRS", help="CRS of its coordinates, where it does not say it or says it wrongly.")
 @common.as_json
-def command(file: Path, image_gsd_m: float | None, as_json: bool) -> None:
+def command(file: Path, image_gsd_m: float | None, image_crs: str | None, as_json: bool) -> None:
     """Show what an image is: size, bands, CRS, ground sample distance, blocks, valid share, EXIF position.
 
     All of it is read, so damage anywhere in the file comes to light.
     """
-    info = spurgekit.read_image_info(file, image_gsd_m=image_gsd_m, progress=bar)
+    info = spurgekit.read_image_info(file, image_gsd_m=image_gsd_m, image_crs=image_crs, progress=bar)
     if as_json:
         show(info.model_dump_json(indent=2))
         return

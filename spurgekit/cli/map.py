@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("image", type=PATH, required=False)
 @click.option("--model", type=PATH, required=True, help="Model folder that 'spurgekit train' made.")
 @click.option("--out", type=PATH, help="Folder to make.  [default: maps/SITE]")
-@options_of(MapOptions, metavars={"crs": "CRS"})
+@options_of(MapOptions, metavars={"crs": "CRS", "image_crs": "CRS"})
 @click.option(
     "--views",
     type=click.Choice([1, 8]),
@@ -47,7 +47,7 @@ def command(image: Path | None, model: Path, out: Path | None, overwrite: bool, 
         sites = [(out or Path("maps") / image.stem, image)]
     else:
         survey = common.sites_here("an image")
-        chosen["crs"] = chosen["crs"] or survey.crs
+        chosen |= {"crs": chosen["crs"] or survey.crs, "image_crs": chosen["image_crs"] or survey.image_crs}
         sites = [((out or Path("maps")) / name, path) for name, path in survey.images.items()]
     mapping = given(MapOptions, chosen)
     for folder, _ in sites:

@@ -20,7 +20,7 @@ from spurgekit.vector_formats import VECTOR_FORMATS
 
 @click.command("markers")
 @click.argument("image", type=PATH)
-@options_of(MarkerOptions, metavars={"marker_color": "R,G,B", "gcp_crs": "CRS", "crs": "CRS"})
+@options_of(MarkerOptions, metavars={"marker_color": "R,G,B", "gcp_crs": "CRS", "crs": "CRS", "image_crs": "CRS"})
 @click.option(
     "--out",
     type=PATH,

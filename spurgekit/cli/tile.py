@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @options_of(
     TileOptions,
     flags={"file_format": "--format"},
-    metavars={"crs": "CRS", "points_crs": "CRS", "context_px": "PX", "unlabelled_px": "PX"},
+    metavars={"crs": "CRS", "image_crs": "CRS", "points_crs": "CRS", "context_px": "PX", "unlabelled_px": "PX"},
 )
 @plot_options.plots
 @click.option("--out", type=PATH, help="Folder to make.  [default: tiles]")
@@ -52,7 +52,7 @@ def command(images: tuple[Path, ...], out: Path | None, overwrite: bool, **chose
 def _with_survey(survey: Survey, chosen: dict[str, Any], plots: PlotOptions) -> tuple[dict[str, Any], PlotOptions]:
     """Fill in what was not chosen from a survey, so far as it goes with what was."""
     said = survey.seen_from_here(survey.tiles).parameters()
-    chosen = {**chosen, "crs": chosen["crs"] or survey.crs}
+    chosen = {**chosen, "crs": chosen["crs"] or survey.crs, "image_crs": chosen["image_crs"] or survey.image_crs}
     layout = chosen["layout"] or said["layout"]
     around_points = bool(chosen["points"]) or layout == "points" or (layout == "auto" and plots.file is None)
     for name, value in said.items():

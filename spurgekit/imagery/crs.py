@@ -14,6 +14,9 @@ from rasterio.warp import transform
 
 from spurgekit.errors import ImageryError
 
+BEYOND_AREA_DEG = 6.0
+"""How far outside of its area of use a CRS may be used: a UTM zone further, as countries on the edge of one do."""
+
 
 def parse_crs(text: str) -> CRS:
     """Return the CRS that a user named (``EPSG:32612``, a PROJ string, WKT)."""
@@ -49,6 +52,58 @@ def to_pyproj(crs: CRS) -> pyproj.CRS:
 @lru_cache(maxsize=16)  # parsing takes longer than all else that a ground sample distance needs
 def _parse_wkt(wkt: str) -> pyproj.CRS:
     return pyproj.CRS.from_wkt(wkt)
+
+
+def has_place(crs: CRS | pyproj.CRS | None) -> bool:
+    """Whether coordinates in a CRS have a place on Earth; those of local, engineering and undefined ones have none.
+
+    >>> has_place(parse_crs("EPSG:32612")), has_place(parse_crs('LOCAL_CS["site grid",UNIT["metre",1]]')), has_place(None)
+    (True, False, False)
+    """
+    if crs is None:
+        return False
+    known = to_pyproj(crs) if isinstance(crs, CRS) else crs
+    return bool(known.is_projected or known.is_geographic or known.is_geocentric)
+
+
+def misplaced(crs: CRS | pyproj.CRS, x: float, y: float) -> str | None:
+    """Return what shows that coordinates are hardly meant in a CRS, to follow "lies"; None where nothing does.
+
+    Parameters
+    ----------
+    crs : rasterio.crs.CRS or pyproj.CRS
+        With a place on Earth.
+    x, y : float
+        Coordinates in it, longitude first.
+    """
+    known = to_pyproj(crs) if isinstance(crs, CRS) else crs
+    if known.is_geocentric:
+        return None
+    longitude, latitude = (x, y) if known.is_geographic else pyproj.Proj(known)(x, y, inverse=True)
+    if not (abs(longitude) <= 180 and abs(latitude) <= 90):  # infinity and NaN are caught here, too
+        return "where nothing can be"
+    area = _area_of_use(known.to_wkt())
+    if area is None:
+        return None
+    west, south, east, north = area
+    width = (east - west) % 360 or 360.0  # areas may reach across 180 degrees
+    beyond_east = (longitude - west) % 360 - width
+    beyond = max(min(beyond_east, 360 - width - beyond_east), latitude - north, south - latitude)
+    reads_as_degrees = not known.is_geographic and abs(x) <= 360 and abs(y) <= 90
+    if beyond <= (0.0 if reads_as_degrees else BEYOND_AREA_DEG):
+        return None
+    return f"outside of where that is used (longitude {west:.0f} to {east:.0f}, latitude {south:.0f} to {north:.0f})" + (
+        "; these look like degrees" if reads_as_degrees else ""
+    )
+
+
+@lru_cache(maxsize=16)
+def _area_of_use(wkt: str) -> tuple[float, float, float, float] | None:
+    """Return west, south, east and north of where a CRS is used, in degrees; None where nobody says."""
+    crs = pyproj.CRS.from_wkt(wkt)
+    authority = crs.to_authority()  # WKT of the kind that files hold leaves the area out
+    area = crs.area_of_use or (pyproj.CRS.from_authority(*authority).area_of_use if authority else None)
+    return area.bounds if area else None
 
 
 def points_in(points: NDArray[np.float64], crs: CRS, target: CRS) -> NDArray[np.float64]:

@@ -91,7 +91,11 @@ class ImageInfo(_Value):
 
 
 def read_image_info(
-    path: str | os.PathLike[str], *, image_gsd_m: float | None = None, progress: Progress = silent
+    path: str | os.PathLike[str],
+    *,
+    image_gsd_m: float | None = None,
+    image_crs: str | None = None,
+    progress: Progress = silent,
 ) -> ImageInfo:
     """Describe an image. All of it is read, piece by piece, so damage anywhere in the file comes to light.
 
@@ -101,6 +105,8 @@ def read_image_info(
         An orthomosaic or a frame; it needs no CRS.
     image_gsd_m : float, optional
         What a pixel of a photo measures on the ground that does not say where it was taken, in metres.
+    image_crs : str, optional
+        The CRS that the file's coordinates are in, where it does not say it or says it wrongly.
     progress : Progress
         Told of the pieces that were read.
 
@@ -114,7 +120,7 @@ def read_image_info(
         If the file is missing, damaged, or not an image that spurgekit reads.
     """
     path = Path(path)
-    with open_raster(path, image_gsd_m=image_gsd_m) as raster:
+    with open_raster(path, image_gsd_m=image_gsd_m, image_crs=image_crs) as raster:
         dataset, grid = raster.dataset, raster.grid
         gsd_m, why = _gsd(raster)
         valid_px = _count_valid(raster, progress)

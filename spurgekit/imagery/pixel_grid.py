@@ -19,13 +19,22 @@ from rasterio.windows import Window as RasterioWindow
 from shapely import Polygon
 
 from spurgekit.errors import ImageryError
-from spurgekit.imagery.crs import name_crs, to_pyproj, utm_code
+from spurgekit.imagery.crs import has_place, misplaced, name_crs, to_pyproj, utm_code
 
 MAX_SCALE_ERROR = 0.01
 """How far a projection may stretch lengths before its metres no longer count as metres (UTM stays within 0.001)."""
 
 SAME_GSD = 1e-3
 """Ground sample distances that differ by less than this share count as equal, so that nothing is resampled for it."""
+
+POSSIBLE_GSD_M = 1e-4, 1e3
+"""A finer pixel is a microscope's, a coarser one a weather satellite's; what is taken for either is in another unit.
+
+Pixels of up to 10 m whose degrees are taken for metres are finer.
+"""
+
+DEGREES_A_PIXEL = 1e-3
+"""Of coordinates that are degrees, a pixel has fewer (110 m)."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -125,14 +134,15 @@ class PixelGrid:
         ------
         ImageryError
             If there is no CRS, or its units do not measure the ground: degrees, or a projection that stretches lengths by
-            more than 1 % here, as Web Mercator does. Also if the coordinates cannot be in the CRS that the file names.
+            more than 1 % here, as Web Mercator does. Also if the coordinates cannot be in the CRS that the file names, or no
+            camera has such pixels.
         """
         if self.crs is None and self.transform.is_identity:
             raise ImageryError(
                 "is not georeferenced: it has neither a CRS nor a geotransform; georeference it first, e.g. in QGIS"
             )
         if self.crs is None:
-            raise ImageryError("has no CRS; pass `crs`, e.g. `crs=EPSG:32612`")
+            raise ImageryError(self.degrees_hint() or "has no CRS; pass `crs`, e.g. `crs=EPSG:32612`")
         if self.transform.is_identity:
             raise ImageryError("has a CRS but no geotransform; georeference it first, e.g. in QGIS")
         if self.crs.is_geographic:
@@ -148,8 +158,16 @@ class PixelGrid:
                 f"pass `crs={self.suggest_utm()}` to reproject it while it is read"
             )
         if self.crs.is_projected:
-            return float(self.crs.linear_units_factor[1])
-        return float(to_pyproj(self.crs).axis_info[0].unit_conversion_factor)  # a local CRS, in metres or feet
+            unit = float(self.crs.linear_units_factor[1])
+        else:
+            unit = float(to_pyproj(self.crs).axis_info[0].unit_conversion_factor)  # a local CRS, in metres or feet
+        side_m = math.sqrt(abs(self.transform.determinant)) * unit
+        if not POSSIBLE_GSD_M[0] <= side_m <= POSSIBLE_GSD_M[1]:
+            raise ImageryError(
+                f"would have pixels of {side_m:.2g} m in {name_crs(self.crs)}, which no survey has; pass `image_crs`, "
+                "the CRS that its coordinates are in" + (", e.g. `image_crs=EPSG:4326`" if self._reads_as_degrees else "")
+            )
+        return unit
 
     @property
     def gsd_m(self) -> float:
@@ -170,7 +188,7 @@ class PixelGrid:
     def _linear_scale(self) -> float:
         """Projected length over true length at the grid's centre (square root of the areal scale)."""
         crs = to_pyproj(self.crs)
-        if crs.is_engineering:  # a local CRS has no place on the globe: take its units as they are
+        if not has_place(self.crs):  # take the units of a local CRS as they are
             return 1.0
         if crs.is_geocentric:
             raise ImageryError(f"is in {name_crs(self.crs)}, which counts from the earth's centre; reproject it to UTM first")
@@ -179,13 +197,29 @@ class PixelGrid:
 
     def _centre_lonlat(self) -> tuple[float, float]:
         x, y = (float(value) for value in self.to_world(self.width / 2, self.height / 2))
-        longitude, latitude = pyproj.Proj(to_pyproj(self.crs))(x, y, inverse=True)
-        if not (abs(longitude) <= 180 and abs(latitude) <= 90):  # infinity and NaN are caught here, too
+        if (where := misplaced(to_pyproj(self.crs), x, y)) is not None:
             raise ImageryError(
-                f"says that it is in {name_crs(self.crs)}, but its centre ({x:.10g}, {y:.10g}) cannot be in that; "
-                "correct what it says, e.g. gdal_edit.py -a_srs EPSG:32612 FILE"
+                f"would be in {name_crs(self.crs)}, but its centre ({x:.10g}, {y:.10g}) lies {where}; "
+                "pass `image_crs`, the CRS that its coordinates are in"
             )
+        longitude, latitude = pyproj.Proj(to_pyproj(self.crs))(x, y, inverse=True)
         return longitude, latitude
+
+    @property
+    def _reads_as_degrees(self) -> bool:
+        """Whether the coordinates could be longitudes and latitudes: they are in range, and pixels are as small as need be."""
+        in_range = bool((np.abs(self.corners()) <= (180, 90)).all())
+        return in_range and math.sqrt(abs(self.transform.determinant)) < DEGREES_A_PIXEL
+
+    def degrees_hint(self) -> str | None:
+        """Return what to do about a grid without a CRS whose coordinates look like degrees, to follow a name; else None."""
+        if self.crs is not None or self.transform.is_identity or not self._reads_as_degrees:
+            return None
+        longitude, latitude = (float(value) for value in self.to_world(self.width / 2, self.height / 2))
+        return (
+            "has no CRS, and its coordinates look like degrees: pass `image_crs=EPSG:4326`, the CRS that they are in, and "
+            f"`crs={utm_code(longitude, latitude)}`, one in metres to work in"
+        )
 
     def suggest_utm(self) -> str:
         """Return the UTM zone of the grid's centre as an EPSG code, e.g. ``EPSG:32612``."""

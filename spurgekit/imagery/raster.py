@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -23,7 +24,7 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
 from spurgekit.errors import ImageryError
-from spurgekit.imagery.crs import name_crs
+from spurgekit.imagery.crs import has_place, name_crs, parse_crs
 from spurgekit.imagery.doubts import doubts, left_turned
 from spurgekit.imagery.exif import read_exif
 from spurgekit.imagery.gdal_warnings import without_warnings
@@ -205,6 +206,7 @@ def open_raster(
     *,
     crs: str | None = None,
     gsd_m: float | None = None,
+    image_crs: str | None = None,
     image_gsd_m: float | None = None,
     grid: PixelGrid | None = None,
     bands: Sequence[int] | None = None,
@@ -223,6 +225,8 @@ def open_raster(
         Work in this CRS: an image that has none is taken to be in it, an image in another one is reprojected as it is read.
     gsd_m : float, optional
         Resample to square pixels of this size in metres: by area when shrinking, cubic when enlarging.
+    image_crs : str, optional
+        The CRS that the file's coordinates are in, where it does not say it or says it wrongly.
     image_gsd_m : float, optional
         What a pixel of an image without any georeference measures on the ground, in metres. If the image does not say where it
         was taken, its grid is local, along its own sides.
@@ -249,7 +253,7 @@ def open_raster(
         _check_type(path, dataset)
         alpha, notes = _find_alpha(dataset)
         chosen = _choose_bands(path, dataset, bands, alpha)
-        placed = _place(path, dataset, image_gsd_m)
+        placed = _in_declared(path, _place(path, dataset, image_gsd_m), image_crs)
         if grid is not None:
             placed = placed.moved(stored_grid(grid, placed.orientation))
         grid = grid or upright_grid(placed.grid, placed.orientation)
@@ -329,6 +333,19 @@ def _place(path: Path, dataset: DatasetReader, image_gsd_m: float | None) -> Fra
     if is_placed:
         raise ImageryError(f"{path} is georeferenced, so `image_gsd_m` cannot say what its pixels measure; leave it out")
     return place_photo(path, grid.width, grid.height, image_gsd_m)
+
+
+def _in_declared(path: Path, placed: FramePlacement, image_crs: str | None) -> FramePlacement:
+    """Return a placement in the CRS that its user says its coordinates are in."""
+    if image_crs is None:
+        return placed
+    if (
+        placed.grid.transform.is_identity
+        or placed.pose is not None
+        or not (placed.grid.crs is None or has_place(placed.grid.crs))
+    ):
+        raise ImageryError(f"{path} holds no coordinates of its pixels that could be in `image_crs`; leave it out")
+    return replace(placed, grid=replace(placed.grid, crs=parse_crs(image_crs)))
 
 
 def _check_type(path: Path, dataset: DatasetReader) -> None:

@@ -13,7 +13,7 @@ from shapely import Polygon
 
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.crs import name_crs, parse_crs, points_in
-from spurgekit.imagery.pixel_grid import PixelGrid
+from spurgekit.imagery.pixel_grid import POSSIBLE_GSD_M, PixelGrid
 
 
 def in_crs(path: Path, grid: PixelGrid, crs: str | None, unplaced: str | None = None) -> PixelGrid:
@@ -41,6 +41,8 @@ def in_crs(path: Path, grid: PixelGrid, crs: str | None, unplaced: str | None = 
         if grid.transform.is_identity:
             nowhere = "has no georeference at all, so `crs` cannot place it; georeference it first, e.g. in QGIS"
             raise ImageryError(f"{path} {unplaced or nowhere}")
+        if hint := grid.degrees_hint():
+            raise ImageryError(f"{path} {hint}")
         return PixelGrid(grid.width, grid.height, grid.transform, wanted)
     return _north_up(path, grid, wanted)
 
@@ -65,7 +67,7 @@ def _brought(path: Path, grid: PixelGrid, points: NDArray[np.float64], crs: CRS)
     except ImageryError as error:
         raise ImageryError(
             f"{path} says that it is in {name_crs(grid.crs)}, and what lies there cannot be brought to {name_crs(crs)}; "
-            "pass another `crs`, or correct what the file says, e.g. gdal_edit.py -a_srs EPSG:32612 FILE"
+            "pass another `crs`, or in `image_crs` the CRS that its coordinates are in"
         ) from error
 
 
@@ -111,5 +113,8 @@ def at_gsd(path: Path, grid: PixelGrid, gsd_m: float | None, unplaced: str | Non
 
 def check_gsd(gsd_m: float) -> None:
     """Refuse what cannot be a ground sample distance, in metres."""
-    if not (math.isfinite(gsd_m) and gsd_m > 0):
-        raise ImageryError(f"a ground sample distance of {gsd_m} m cannot be; pass a positive number of metres")
+    finest, coarsest = POSSIBLE_GSD_M
+    if not finest <= gsd_m <= coarsest:  # neither is NaN
+        raise ImageryError(
+            f"a ground sample distance of {gsd_m} m cannot be; pass metres a pixel, from {finest:g} to {coarsest:g}, e.g. 0.012"
+        )

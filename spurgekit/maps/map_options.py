@@ -24,6 +24,8 @@ class MapOptions(Options):
         Work in this CRS (e.g. EPSG:32612): assigned to an image that has none, else reprojected to.
 
         See :func:`spurgekit.imagery.open_raster`.
+    image_crs : str, optional
+        CRS that the image's coordinates are in, where its file does not say it or says it wrongly.
     batch_size : int
         Tiles at once; a GPU likes hundreds.
 
@@ -34,6 +36,7 @@ class MapOptions(Options):
     min_valid: float = 0.5
     bands: tuple[int, ...] | None = None
     crs: str | None = None
+    image_crs: str | None = None
     batch_size: int = 8
 
     def __post_init__(self) -> None:

@@ -109,7 +109,9 @@ def map_site(
             "build its dataset with `gsd_m`, and train again"
         )
     layout = BandLayout(tuple(BANDS.values()), info.classes)
-    with open_raster(image, crs=options.crs, gsd_m=info.gsd_m, bands=options.bands, threads=cores()) as raster:
+    with open_raster(
+        image, crs=options.crs, gsd_m=info.gsd_m, image_crs=options.image_crs, bands=options.bands, threads=cores()
+    ) as raster:
         _check_bands(raster, classifier)
         sliding = Sliding(raster.grid, info.tile_size_px, options.stride_px or info.tile_size_px)
         look = QuickLook(raster)

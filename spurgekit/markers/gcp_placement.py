@@ -14,7 +14,7 @@ from shapely import Point
 
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, parse_crs
-from spurgekit.imagery.crs import utm_code
+from spurgekit.imagery.crs import has_place, utm_code
 from spurgekit.imagery.target_grid import same_pixels_in
 from spurgekit.markers.detection import find_markers, size_hint
 from spurgekit.markers.gcp_list import read_gcp_list
@@ -119,13 +119,13 @@ def place_by_markers(
         markers = [marker for marker in seen if marker.score >= LEAST_SCORE]
         hint = size_hint(raster, detector.family, detector.size_m) if not markers else ""
         is_stored_upright = raster.orientation == 1
-    target = (parse_crs(crs) if crs else _utm_of(file, declared_crs)) if _is_local(start) else start.crs
+    target = (parse_crs(crs) if crs else _utm_of(file, declared_crs)) if not has_place(start.crs) else start.crs
     assert target is not None  # an image without one was refused
     control = read_control(file, target, declared_crs=declared_crs, image=path.name if is_stored_upright else None)
     try:
         found = match_control(start, markers, control, detector, crs=target)
     except InputError as error:
-        scale = _scale_hint(start, control) if _is_local(start) and markers else ""
+        scale = _scale_hint(start, control) if not has_place(start.crs) and markers else ""
         raise InputError(f"{path} cannot be georeferenced by {file.name}: {error}{hint or scale}") from error
     note = describe_match(found, len(markers), len(control.points), file.name)
     return PlacedImage(found, _carried(seen, start, found.grid), (note, *control.notes))
@@ -152,7 +152,7 @@ def match_control(
     InputError
         As :func:`spurgekit.markers.gcp_transform.georeference` does.
     """
-    points = control.points if _is_local(grid) else _within_reach(grid, control.points)
+    points = control.points if not has_place(grid.crs) else _within_reach(grid, control.points)
     if not control.sightings:
         return georeference(grid, markers, points, crs=crs)
     reach_px = detector.size_m / grid.gsd_m
@@ -280,7 +280,7 @@ def _start(raster: Raster, crs: str | None) -> PixelGrid:
         raise InputError(f"{raster.path} says nothing of its place or scale; pass its GSD, e.g. `image_gsd_m=0.012`")
     if grid.crs is None and crs:
         return replace(grid, crs=parse_crs(crs))
-    if crs is None or _is_local(grid):
+    if crs is None or not has_place(grid.crs):
         return grid
     return same_pixels_in(raster.path, grid, parse_crs(crs))
 
@@ -289,11 +289,6 @@ def _utm_of(file: Path, declared_crs: str | None) -> CRS:
     """Return the UTM zone where the points lie."""
     points = read_control(file, CRS.from_epsg(4326), declared_crs=declared_crs).points
     return parse_crs(utm_code(float(np.mean([p.x for p in points])), float(np.mean([p.y for p in points]))))
-
-
-def _is_local(grid: PixelGrid) -> bool:
-    """Whether a grid measures but lies nowhere on the globe."""
-    return grid.crs is not None and not (grid.crs.is_projected or grid.crs.is_geographic)
 
 
 def _within_reach(grid: PixelGrid, points: tuple[KnownPoint, ...]) -> tuple[KnownPoint, ...]:

@@ -16,6 +16,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from spurgekit.errors import InputError
+from spurgekit.imagery.crs import has_place
 from spurgekit.imagery.pixel_grid import PixelGrid
 from spurgekit.markers.gcp_matching import GcpSearch, KnownPoint, coded
 from spurgekit.markers.marker import Marker
@@ -112,7 +113,7 @@ def georeference(
         If fewer than two pairs agree, or the markers fit the points in more than one way; the message says what was found.
     """
     metres = grid.metres_per_unit
-    is_local = grid.crs is not None and not (grid.crs.is_projected or grid.crs.is_geographic)
+    is_local = not has_place(grid.crs)
     target = crs or grid.crs
     if not is_local and target != grid.crs:
         raise InputError("the known points are in another CRS than the image; bring them to the image's first")

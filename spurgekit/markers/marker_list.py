@@ -115,7 +115,7 @@ def list_markers(
         check_list(file, [Path(image), *([options.gcp] if options.gcp else [])], overwrite=overwrite)
     family, size_m = options.marker_family, options.marker_side_m
     detector = FAMILIES[family].detector(size_m, ids=options.marker_ids, color=options.marker_color)
-    opened = partial(open_raster, Path(image), image_gsd_m=options.image_gsd_m, threads=cores())
+    opened = partial(open_raster, Path(image), image_crs=options.image_crs, image_gsd_m=options.image_gsd_m, threads=cores())
     placed = None
     if options.gcp is not None:
         with renamed(declared_crs="gcp_crs"):

@@ -87,11 +87,14 @@ class MarkerOptions(MarkerStyle, ControlOptions):
         Metres a pixel of a photo that does not say where it was taken.
     crs : str, optional
         Work in this CRS (e.g. EPSG:32612): assigned to an image that has none, else reprojected to.
+    image_crs : str, optional
+        CRS that the image's coordinates are in, where its file does not say it or says it wrongly.
     """
 
     min_score: float = 0.3
     image_gsd_m: float | None = None
     crs: str | None = None
+    image_crs: str | None = None
 
     def __post_init__(self) -> None:
         MarkerStyle.__post_init__(self)

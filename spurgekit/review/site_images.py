@@ -22,13 +22,14 @@ class SiteImage:
     Attributes
     ----------
     path : pathlib.Path
-    crs : str or None
+    crs, image_crs : str or None
     image_gsd_m : float or None
         As :func:`spurgekit.imagery.open_raster` takes them.
     """
 
     path: Path
     crs: str | None = None
+    image_crs: str | None = None
     image_gsd_m: float | None = None
 
 
@@ -60,7 +61,8 @@ def find_site_images(folder: ReviewFolder, imagery: Path | None = None) -> dict[
     found: dict[str, SiteImage] = {}
     for path in (*_images_of(imagery, names), *inputs, *_survey_images(folder), *_images_of(folder.path.parent, names)):
         if path.name in names and path.is_file():
-            found.setdefault(path.name, SiteImage(path, parameters.get("crs"), parameters.get("image_gsd_m")))
+            said = {name: parameters.get(name) for name in ("crs", "image_crs", "image_gsd_m")}
+            found.setdefault(path.name, SiteImage(path, **said))
     return found
 
 

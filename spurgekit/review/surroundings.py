@@ -121,7 +121,9 @@ class Surroundings:
     def _raster(self, name: str) -> Raster:
         if name not in self._open:
             source = self._sources[name]
-            self._open[name] = open_raster(source.path, crs=source.crs, image_gsd_m=source.image_gsd_m)
+            self._open[name] = open_raster(
+                source.path, crs=source.crs, image_crs=source.image_crs, image_gsd_m=source.image_gsd_m
+            )
             while len(self._open) > OPEN_IMAGES:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(name)

@@ -123,6 +123,8 @@ class TileOptions(Options):
         Work in this CRS (e.g. EPSG:32612): assigned to an image that has none, else reprojected to.
 
         See :func:`spurgekit.imagery.open_raster`.
+    image_crs : str, optional
+        CRS that the image's coordinates are in, where its file does not say it or says it wrongly.
     plots : PlotOptions
         Where plots come from and how they are quartered.
     """
@@ -141,6 +143,7 @@ class TileOptions(Options):
     bands: tuple[int, ...] | None = None
     file_format: Literal["auto"] | Annotated[str, TILE_FORMATS] = "auto"
     crs: str | None = None
+    image_crs: str | None = None
     plots: PlotOptions = field(default_factory=PlotOptions)
 
     def __post_init__(self) -> None:

@@ -229,6 +229,7 @@ class _SiteJob:
             self.path,
             crs=None if as_stored else options.crs,
             gsd_m=gsd_m,
+            image_crs=options.image_crs,
             image_gsd_m=options.image_gsd_m,
             grid=self.grid,
             bands=options.bands,

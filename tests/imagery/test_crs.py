@@ -1,14 +1,20 @@
 """Coordinate reference systems."""
 
 import numpy as np
+import pyproj
 import pytest
 from rasterio.crs import CRS
 
 from spurgekit.errors import ImageryError
-from spurgekit.imagery.crs import name_crs, parse_crs, points_in
+from spurgekit.imagery.crs import has_place, misplaced, name_crs, parse_crs, points_in
 
 UTM, DEGREES = CRS.from_epsg(32612), CRS.from_epsg(4326)
 LOCAL = CRS.from_wkt('LOCAL_CS["my field",UNIT["metre",1]]')
+UNDEFINED = (
+    'ENGCRS["Undefined Cartesian SRS with unknown unit",EDATUM["Unknown engineering datum"],CS[Cartesian,2],'
+    'AXIS["X",unspecified],AXIS["Y",unspecified],LENGTHUNIT["unknown",0]]'
+)
+"""What a GeoPackage holds whose layer was saved without a CRS."""
 
 
 @pytest.mark.parametrize("text", ["EPSG:bla", "EPSG:999999", "utm twelve", ""])
@@ -21,6 +27,51 @@ def test_names():
     assert name_crs(UTM) == "EPSG:32612"
     assert name_crs(None) == "no CRS"
     assert name_crs(LOCAL) == "my field"
+
+
+@pytest.mark.parametrize(
+    ("crs", "placed"),
+    [
+        (UTM, True),
+        (DEGREES, True),
+        (parse_crs("EPSG:32612+5703"), True),  # with heights
+        (parse_crs("EPSG:4978"), True),  # from the earth's centre
+        (LOCAL, False),
+        (pyproj.CRS.from_wkt(UNDEFINED), False),
+        (None, False),
+    ],
+)
+def test_which_have_a_place_on_earth(crs, placed):
+    assert has_place(crs) == placed
+
+
+class TestMisplaced:
+    @pytest.mark.parametrize(
+        ("crs", "x", "y"),
+        [
+            (UTM, 500_000, 5_000_000),
+            (UTM, 30_000, 5_100_000),  # 117 degrees west, in the zone beside it
+            (DEGREES, -111, 46),
+            (CRS.from_epsg(32601), 800_000, 5_000_000),
+            (CRS.from_epsg(3832), 3e6, 0),  # the Pacific, across 180 degrees: 177 degrees west
+            (parse_crs("+proj=tmerc +lat_0=46 +lon_0=-111"), 10, 10),  # of which nobody says where it is used
+        ],
+    )
+    def test_what_may_be_meant(self, crs, x, y):
+        assert misplaced(crs, x, y) is None
+
+    @pytest.mark.parametrize(
+        ("crs", "x", "y", "where"),
+        [
+            (UTM, -111, 46, "degrees"),
+            (UTM, 500_000, -3_000_000, "latitude 0 to 84"),  # south of the equator, in a zone of the north
+            (CRS.from_epsg(2056), 500_000, 5_000_000, "longitude 6 to 10"),  # zone 12's, taken for Swiss ones
+            (DEGREES, 500_000, 5_000_000, "nothing can be"),
+            (UTM, np.nan, 0, "nothing can be"),
+        ],
+    )
+    def test_what_is_hardly_meant(self, crs, x, y, where):
+        assert where in misplaced(crs, x, y)
 
 
 class TestPoints:

@@ -122,7 +122,7 @@ class TestOtherImages:
     def test_metres_that_call_themselves_degrees(self, tmp_path, make_tif):
         info = read_image_info(make_tif(tmp_path / "a.tif", mosaic()[:3], crs="EPSG:4326"))
         assert info.lonlat is None
-        assert "says that it is in EPSG:4326, but its centre" in info.gsd_unknown_because
+        assert "would be in EPSG:4326, but its centre" in info.gsd_unknown_because
 
     def test_no_crs_but_a_place(self, tmp_path, make_tif):
         info = read_image_info(make_tif(tmp_path / "a.tif", mosaic()[:3], crs=None))

@@ -273,7 +273,7 @@ class TestGivenGsd:
             open_raster(path, image_gsd_m=0.5)
 
     def test_a_gsd_that_cannot_be(self, tmp_path):
-        with pytest.raises(ImageryError, match="positive number of metres"):
+        with pytest.raises(ImageryError, match=r"metres a pixel, from 0\.0001 to 1000"):
             open_raster(frame(tmp_path / "a.jpg"), image_gsd_m=-1)
 
 

@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pyproj
 import pytest
 from affine import Affine
 from hypothesis import given
@@ -110,6 +111,10 @@ class TestPixelsAndWorld:
             grid(transform=Affine(1, 2, 0, 2, 4, 0))
 
 
+DEGREES = Affine(1e-7, 0, -111, 0, -1e-7, 46)
+"""Pixels of a centimetre in Montana."""
+
+
 class TestGroundSampleDistance:
     def test_centimetres_in_utm(self):
         assert grid().metres_per_unit == 1
@@ -143,6 +148,15 @@ class TestGroundSampleDistance:
     def test_a_local_crs_has_its_own_unit(self, wkt, metres):
         assert grid(crs=CRS.from_wkt(wkt)).metres_per_unit == metres
 
+    def test_a_zone_may_be_used_beyond_its_edge(self):
+        # 7 degrees west of its central meridian, where 4 degrees belong to the next zone: lengths are 0.3 % longer there.
+        x, y = pyproj.Proj("EPSG:32612")(-118, 46)
+        assert grid(transform=Affine(0.01, 0, x, 0, -0.01, y)).gsd_m == pytest.approx(0.01)
+
+    def test_metres_from_the_middle_of_a_site_are_no_degrees(self):
+        crs = parse_crs("+proj=tmerc +lat_0=46 +lon_0=-111 +datum=WGS84")
+        assert grid(transform=Affine(0.01, 0, -20, 0, -0.01, 15), crs=crs).gsd_m == pytest.approx(0.01)
+
     def test_a_height_beside_utm_changes_nothing(self):
         assert grid(crs=CRS.from_user_input("EPSG:32612+5703")).gsd_m == pytest.approx(0.01)
 
@@ -154,8 +168,19 @@ class TestGroundSampleDistance:
             (4326, Affine(1e-7, 0, 132.9, 0, -1e-7, -12.6), "pass `crs=EPSG:32753`"),  # south of the equator
             (3857, Affine(0.01, 0, -12_356_463, 0, -0.01, 5_780_349), r"stretches lengths by 1\.4\d here; pass `crs=EPSG:326"),
             (4978, NORTH_UP, "earth's centre"),
-            (4326, NORTH_UP, r"says that it is in EPSG:4326, but its centre \(500002, 4999998\.5\) cannot be in that"),
-            (32612, Affine(0.01, 0, 1e12, 0, -0.01, 1e12), "says that it is in EPSG:32612, but its centre"),
+            (4326, NORTH_UP, r"would be in EPSG:4326, but its centre \(500002, 4999998\.5\) lies where nothing can be"),
+            (32612, Affine(0.01, 0, 1e12, 0, -0.01, 1e12), "would be in EPSG:32612, but its centre"),
+            (None, DEGREES, "look like degrees: pass `image_crs=EPSG:4326`.* `crs=EPSG:32612`, one in metres"),
+            (
+                32612,
+                DEGREES,
+                r"centre \(-110\.99998, 45\.999985\) lies outside of where that is used .* look like degrees; pass `image_crs`",
+            ),
+            # Where the British grid's metres start, it is used; no camera has such pixels.
+            (27700, Affine(1e-7, 0, -1.5, 0, -1e-7, 52), "pixels of 1e-07 m in EPSG:27700, .*`image_crs=EPSG:4326`"),
+            # Metres of zone 12, taken for Montana's feet.
+            (2256, Affine(0.02, 0, 300_000, 0, -0.02, 5_180_000), r"centre .* lies outside of where that is used"),
+            (32612, Affine(2000, 0, 300_000, 0, -2000, 5_000_000), "would have pixels of 2e[+]03 m in EPSG:32612"),
         ],
     )
     def test_a_crs_that_does_not_measure_the_ground_is_refused(self, crs, transform, message):

@@ -219,6 +219,41 @@ class TestKinds:
             _ = raster.gsd_m
 
 
+class TestDeclaredCrs:
+    """A world file of degrees is beside the photo, as drones' software and viewers write it."""
+
+    @pytest.fixture
+    def photo_in_degrees(self, tmp_path):
+        path = tmp_path / "a.png"
+        Image.fromarray(np.full((500, 600, 3), 90, np.uint8)).save(path)
+        path.with_suffix(".pgw").write_text("2.6e-7\n0\n0\n-1.8e-7\n-113.62\n46.74\n")
+        return path
+
+    def test_in_one_and_read_in_another(self, photo_in_degrees):
+        with open_raster(photo_in_degrees, image_crs="EPSG:4326", crs="EPSG:32612") as raster:
+            west, south, east, north = raster.grid.footprint().bounds
+            assert raster.gsd_m == pytest.approx(0.02, rel=0.01)
+        # 0.000156 degrees of longitude by 0.00009 of latitude, at 46.74 degrees north.
+        assert (east - west, north - south) == pytest.approx((11.9, 10.0), abs=0.5)
+        assert (west, north) == pytest.approx((299_852.6, 5_179_605.6), abs=0.2)
+
+    @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:32612"])
+    def test_degrees_are_not_taken_for_what_is_to_be_worked_in(self, photo_in_degrees, crs):
+        with pytest.raises(ImageryError, match=r"look like degrees: pass `image_crs=EPSG:4326`.* and `crs=EPSG:32612`"):
+            open_raster(photo_in_degrees, crs=crs)
+
+    def test_it_goes_before_what_the_file_says(self, tmp_path, make_tif):
+        path = make_tif(tmp_path / "a.tif", np.ones((1, 3, 4), np.uint8), crs="EPSG:32612")
+        with open_raster(path, image_crs="EPSG:32613") as raster:
+            assert raster.grid.crs == "EPSG:32613"
+            assert raster.grid.transform == Affine(0.01, 0, 500_000, 0, -0.01, 5_000_000)
+
+    def test_not_of_what_has_no_coordinates(self, tmp_path):
+        Image.new("RGB", (4, 3)).save(tmp_path / "a.jpg")
+        with pytest.raises(ImageryError, match=r"a\.jpg holds no coordinates .*`image_crs`; leave it out"):
+            open_raster(tmp_path / "a.jpg", image_crs="EPSG:4326")
+
+
 class TestResampling:
     """Everything here is drawn at 1 m, so that the numbers are easy."""
 
@@ -294,7 +329,7 @@ class TestResampling:
 
     @pytest.mark.parametrize("gsd_m", [0, -1, float("nan"), float("inf")])
     def test_a_gsd_that_cannot_be(self, tmp_path, make_tif, gsd_m):
-        with pytest.raises(ImageryError, match="positive number of metres"):
+        with pytest.raises(ImageryError, match=r"metres a pixel, from 0\.0001 to 1000"):
             open_raster(make_tif(tmp_path / "a.tif", STEPS), gsd_m=gsd_m)
 
     def test_metres_mean_nothing_without_a_crs(self, tmp_path, make_tif):
