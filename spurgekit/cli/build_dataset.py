@@ -40,9 +40,9 @@ def command(tiles: tuple[Path, ...], out: Path | None, overwrite: bool, **chosen
     """Label TILES and split them by place into an imagefolder dataset.
 
     TILES are folders made by 'spurgekit tile', datasets, or folders of images; of several surveys, one dataset is made. What
-    was decided in a review is honoured. Tiles of points are held out by cluster, others by blocks of ground, unless an option
-    says otherwise. No test tile may touch a training tile: with blocks, training tiles that do are left out; with groups and
-    clusters it is an error unless --buffer says to leave them out.
+    was decided in a review is honoured. Tiles of plots are held out by plot, of points by cluster, others by blocks of ground,
+    unless an option says otherwise. No test tile may touch a training tile: with blocks, training tiles that do are left out;
+    with groups and clusters it is an error unless --buffer says to leave them out.
     """
     base = None
     if not tiles:
@@ -74,7 +74,7 @@ def echo_built(info: DatasetInfo, out: Path) -> None:
     sure = "no test tile touches a training tile" if info.crs else "no image is in both splits"
     echo(f"held out: {info.split.held_out}; {sure}")
     for why, count in info.left_out.items():
-        echo(f"left out: {count:,} {why}")
+        echo(f"left out: {count:,} {why}" + (f", such as {info.examples[why]}" if why in info.examples else ""))
     if info.unlabelled is not None:
         echo(f"unlabelled: {info.unlabelled.tiles:,} tiles")
     shots = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -39,9 +39,10 @@ def build_dataset(
 ) -> DatasetInfo:
     """Label tiles and split them by place into an imagefolder dataset, as Hugging Face ``datasets`` and timm read it.
 
-    What was decided in a review is honoured. Tiles of points are held out by cluster, others by blocks of ground, unless an
-    option says otherwise; no test tile may touch a training tile. Where the tiles have a context, two datasets are built,
-    ``crop`` and ``context``, of the same places under the same ids.
+    What was decided in a review is honoured. Tiles of plots are held out by plot, of points by cluster, others by blocks of
+    ground, unless an option says otherwise; no test tile may touch a training tile. Where the tiles have a context, two datasets
+    are built, ``crop`` and ``context``, of the same places under the same ids, each without training tiles that touch a test
+    tile of its own.
 
     Parameters
     ----------
@@ -90,12 +91,24 @@ def build_dataset(
     context = gathered.configs.get(CONTEXT)
     reach = _reach(gathered.index, context)
     shown = gathered.index if context is None else context
-    split = choose_split(gathered.index, reach, options, float((shown["size_px"] * shown["gsd_m"]).max()))
-    plan = _plan(gathered, split, Path(out).resolve().name)
+    tile_m, name = float((shown["size_px"] * shown["gsd_m"]).max()), Path(out).resolve().name
+    split = choose_split(gathered.drawn, gathered.drawn["kept"], options, tile_m)
+    around = split if context is None else split.of_context(reach, options)
+    if count := int((split.keep & ~around.keep).sum()):
+        note = (
+            f"context/ lacks {count:,} of {int((split.keep & ~split.is_test).sum()):,} training tiles, whose context of "
+            f"{tile_m:.3g} m is too close to that of a test tile; crop/ has them, as its tiles show their own ground alone"
+        )
+        split, around = (replace(one, notes=(*one.notes, note)) for one in (split, around))
+    plan, plan_around = _plan(gathered, split, name), _plan(gathered, around, name)
     unlabelled = _free(gathered.configs.get(UNLABELLED), (gathered.index.geometry, reach[split.is_test]))
     inputs = [*folders, *_inputs(sources, options)]
     with output_folder(out, "dataset", parameters=options.parameters(), inputs=inputs, overwrite=overwrite) as folder:
-        total = len(plan.index) * (1 if context is None else 2) + (0 if unlabelled is None else len(unlabelled))
+        total = (
+            len(plan.index)
+            + (0 if context is None else len(plan_around.index))
+            + (0 if unlabelled is None else len(unlabelled))
+        )
         with progress("copying tiles", total) as advance:
             if unlabelled is not None:
                 write_tables({_made(folder / UNLABELLED): unlabelled_rows(unlabelled)})
@@ -106,10 +119,10 @@ def build_dataset(
                 info = writer.write(folder, plan.index)
             else:
                 info = writer.write(_made(folder / CROP), plan.index, above="../")
-                around = writer.write(
-                    _made(folder / CONTEXT), _of_the_same_places(plan.index, context), above="../", is_context=True
-                )
-                write_cards_together(folder, plan.name, {CROP: info, CONTEXT: around})
+                writer = replace(writer, plan=plan_around)
+                rows = _of_the_same_places(plan_around.index, context)
+                info_around = writer.write(_made(folder / CONTEXT), rows, above="../", is_context=True)
+                write_cards_together(folder, plan.name, {CROP: info, CONTEXT: info_around})
     return info
 
 
@@ -125,23 +138,27 @@ class _Plan:
     gathered: Gathered
     split: Split
     left_out: Mapping[str, int]
+    examples: Mapping[str, str]
 
 
 def _plan(gathered: Gathered, split: Split, name: str) -> _Plan:
     index = gathered.index
     if split.cluster is not None:
         index = index.assign(**{"block" if "cluster" in index and split.info.of_blocks else "cluster": split.cluster})
+    left_out, examples = {**gathered.left_out, TOO_CLOSE: int((~split.keep).sum())}, dict(gathered.examples)
+    if left_out[TOO_CLOSE]:
+        examples[TOO_CLOSE] = str(index["tile_id"][~split.keep].iloc[0])
     index = index.assign(split=np.where(split.is_test, "test", "train"))[split.keep].reset_index(drop=True)
-    left_out = {**gathered.left_out, TOO_CLOSE: int((~split.keep).sum())}
     counts = _counts(index, gathered.classes)
     for side, of_class in counts.items():
         for label, count in of_class.items():
             if count == 0:
                 raise InputError(
-                    f"no tile of class {label!r} is left in the {side} split; "
-                    "hold out other groups, or use smaller blocks or buffers"
+                    f"no tile of class {label!r} is left in the {side} split"
+                    + (f", and {left_out[TOO_CLOSE]:,} {TOO_CLOSE} are left out" if left_out[TOO_CLOSE] else "")
+                    + "; hold out other groups, or use smaller blocks, buffers or contexts"
                 )
-    return _Plan(name, index, gathered, split, {why: count for why, count in left_out.items() if count})
+    return _Plan(name, index, gathered, split, {why: count for why, count in left_out.items() if count}, examples)
 
 
 def _counts(index: gpd.GeoDataFrame, classes: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -222,6 +239,7 @@ class _Writer:
             split=plan.split.info,
             counts=_counts(index, classes),
             left_out=dict(plan.left_out),
+            examples={why: plan.examples[why] for why in plan.left_out},
             label_from={str(name): int(count) for name, count in index["label_from"].value_counts().items()},
             surveys=_surveys(index),
             shots=shots,

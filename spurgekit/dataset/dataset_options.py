@@ -46,13 +46,13 @@ class DatasetOptions(Options):
     classes : tuple of str, optional
         Class names in order, absence first. Default: the survey's, or those found.
     min_cover : float
-        Least share of a tile that polygons must cover.
+        Least share of a tile that polygons must cover, or that a column says is covered, in per cent.
     max_accuracy_m : float, optional
         Leave out points whose position is known worse than this, in metres.
     reviewed_only : bool
         Leave out tiles that nobody has reviewed.
     group_column : str, optional
-        Hold out whole groups of this column (site, plot, cluster, ...). Default: clusters of points, blocks of other tiles.
+        Hold out whole groups of this column (site, plot, ...). Default: plots, clusters of points, blocks of other tiles.
     group_pattern : str, optional
         Of a folder of images: regular expression for the part of a file's name that says its group.
     test_groups : tuple of str, optional
@@ -66,7 +66,7 @@ class DatasetOptions(Options):
     buffer_m : float, optional
         Leave out training tiles this near to a test tile, in metres; 0 leaves out those that touch one. Default: 0 for blocks.
 
-        For groups nothing is left out by default: touching tiles are an error.
+        For groups and clusters that are asked for nothing is left out by default: touching tiles are an error.
     test_share : float
         Share of tiles to hold out, where groups or blocks are drawn.
     shots : tuple of int

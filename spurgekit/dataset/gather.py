@@ -30,6 +30,8 @@ from spurgekit.tables import numbers, read_table
 from spurgekit.tiles.review_log import Outcome
 from spurgekit.vectors import read_vector
 
+CAME_WITH = "label_before_review"
+
 ACCURACY_COLUMNS = ("accuracy_m", "accuracy", "horizontal_accuracy", "h_accuracy", "hrms", "position_error")
 """Columns of points that may hold how well GNSS knew their position, in metres; the first that is there."""
 
@@ -42,19 +44,26 @@ class Gathered:
     ----------
     index : geopandas.GeoDataFrame
         A row a tile, with columns survey, date, class, label_from, accuracy_m, reviewers and image beside the tiles' own.
+    drawn : geopandas.GeoDataFrame
+        Those tiles and others that came with a label, as ``class``, or were given one in review; ``kept`` is that in the index,
+        None of tiles that are not in it. Places to hold out are drawn of them, so that reviews do not change the draw.
     configs : mapping of str to GeoDataFrame
         Further tiles of the same ground, under the same ids.
     classes : tuple of str
     left_out : dict of int
         Tiles that are not in the index, by reason.
+    examples : dict of str
+        One of these tiles, by reason.
     notes : tuple of str
         What is to be said of the labels.
     """
 
     index: gpd.GeoDataFrame
+    drawn: gpd.GeoDataFrame
     configs: Mapping[str, gpd.GeoDataFrame]
     classes: tuple[str, ...]
     left_out: dict[str, int]
+    examples: dict[str, str]
     notes: tuple[str, ...]
 
 
@@ -86,7 +95,11 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
         )
         for name in sorted({name for source in sources for name in source.configs})
     }
-    index = gpd.GeoDataFrame(index[index["why"].isna()].drop(columns="why").reset_index(drop=True), crs=index.crs)
+    examples = {str(why): str(tiles.iloc[0]) for why, tiles in index.groupby("why", sort=False)["tile_id"]}
+    kept = index["class"].where(index["why"].isna(), None)
+    came_with = index[CAME_WITH].where(index[CAME_WITH].notna(), index["class"])
+    drawn = index.assign(**{"class": came_with, "kept": kept})[came_with.notna()].reset_index(drop=True)
+    index = index[index["why"].isna()].drop(columns=["why", CAME_WITH]).reset_index(drop=True)
     notes = dict.fromkeys(
         [
             *(note for one in sources for note in one.notes),
@@ -95,7 +108,7 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
             *_notes(index, names),
         ]
     )
-    return Gathered(index, configs, names, left_out, tuple(notes))
+    return Gathered(index, drawn, configs, names, left_out, examples, tuple(notes))
 
 
 # -- one source -------------------------------------------------------------------------------------------------------
@@ -133,7 +146,7 @@ def _labelled(source: TileSource, labels: Labels, options: DatasetOptions, prefi
         accuracy_m=accuracy,
         reviewers=reviewers,
         why=why,
-        **{"class": names},
+        **{"class": names, CAME_WITH: labels.names.to_numpy()},
     )
     return _renamed(index, prefix)
 

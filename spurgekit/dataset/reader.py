@@ -97,6 +97,8 @@ class DatasetInfo(BaseModel):
         Tiles per split and class.
     left_out : dict
         Tiles that are in neither split, and why.
+    examples : dict
+        One of them for each reason.
     label_from : dict
         Tiles by where their label came from.
     surveys : tuple of SurveyInfo
@@ -126,6 +128,7 @@ class DatasetInfo(BaseModel):
     split: SplitInfo
     counts: dict[str, dict[str, int]]
     left_out: dict[str, int]
+    examples: dict[str, str] = {}
     label_from: dict[str, int] = {}
     surveys: tuple[SurveyInfo, ...] = ()
     shots: tuple[int, ...] = ()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import geopandas as gpd
 import numpy as np
@@ -19,6 +19,7 @@ from spurgekit.dataset.columns import SITE
 from spurgekit.dataset.dataset_options import DatasetOptions, Splitter
 from spurgekit.dataset.split_info import BLOCKS, SplitInfo
 from spurgekit.errors import InputError, LeakageError
+from spurgekit.seeds import seed_of
 
 DRAWS = 200
 
@@ -27,6 +28,9 @@ TILES_PER_BLOCK = 4
 
 LEAST_CLUSTER_DISTANCE_M = 10.0
 """Points farther apart than a plot is wide are of different clusters, where no distance is given."""
+
+NEAR_ENOUGH = 0.5
+"""A draw is taken whose classes' shares on the test side are this near to the share asked for, as a part of it."""
 
 TOO_CLOSE = "training tiles too close to a test tile"
 
@@ -54,6 +58,19 @@ class Split:
     info: SplitInfo
     notes: tuple[str, ...] = ()
 
+    def of_context(self, reach: gpd.GeoSeries, options: DatasetOptions) -> Split:
+        """Return the same test side for the context of tiles: training tiles whose context is too close to one are left out.
+
+        Parameters
+        ----------
+        reach : geopandas.GeoSeries
+            The ground that each tile's context shows.
+        options : DatasetOptions
+        """
+        buffer_m = options.buffer_m or 0.0
+        keep = self.keep & _kept(reach, self.is_test, buffer_m)
+        return replace(self, keep=keep, info=self.info.model_copy(update={"buffer_m": buffer_m}))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
@@ -62,16 +79,21 @@ class Places:
     Attributes
     ----------
     index : geopandas.GeoDataFrame
-        Labelled tiles.
-    reach : geopandas.GeoSeries
-        The ground that each tile shows, its context included; missing where nobody knows.
+        Tiles with their class, whether or not it is known after a review: places do not depend on what was decided there.
+    kept : pandas.Series of str
+        The class of those that come into the dataset, None of others.
     tile_m : float
-        Side of that ground.
+        Side of the ground that a tile shows, its context included.
     """
 
     index: gpd.GeoDataFrame
-    reach: gpd.GeoSeries
+    kept: pd.Series
     tile_m: float
+
+    def of_dataset(self) -> Places:
+        """Return those tiles alone that come into the dataset."""
+        kept = self.kept.notna()
+        return replace(self, index=self.index[kept].assign(**{"class": self.kept[kept]}), kept=self.kept[kept])
 
     @property
     def labels(self) -> NDArray[np.generic]:
@@ -90,17 +112,33 @@ class Places:
 
     def centres_m(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return x and y of the tiles' centres in metres; refuse tiles that do not say where they lie."""
-        if self.reach.isna().any():
+        if (nowhere := self.index.geometry.isna()).any():
             raise InputError(
-                f"{int(self.reach.isna().sum()):,} tiles do not say where they lie, so that nothing can be held out by place; "
+                f"{int(nowhere.sum()):,} tiles do not say where they lie, so that nothing can be held out by place; "
                 "pass `group_column` (or `group_pattern`) with what they have in common, such as the photo they were cut from"
             )
         centres, unit_m = self.index.geometry.centroid, _metres_per_unit(self.index)
         return centres.x.to_numpy() * unit_m, centres.y.to_numpy() * unit_m
 
-    def draw(self, groups: NDArray[np.generic], options: DatasetOptions) -> NDArray[np.generic]:
-        """Return the groups to hold out."""
-        return draw_test_groups(groups, self.labels, test_share=options.test_share, seed=options.seed)
+    def draw(self, groups: NDArray[np.generic], options: DatasetOptions, buffer_m: float | None = None) -> NDArray[np.generic]:
+        """Return the groups to hold out; with a buffer of the way's own, unless options have another."""
+        kept, of_dataset = self.kept.notna().to_numpy(), self.of_dataset()
+        buffer_m = buffer_m if options.buffer_m is None else options.buffer_m
+
+        def serves(held_out: NDArray[np.generic]) -> bool:
+            is_test = np.isin(groups[kept], held_out)
+            keep = _kept(of_dataset.index.geometry, is_test, buffer_m)
+            return all(set(of_dataset.kept[side]) == set(of_dataset.kept) for side in (is_test, keep & ~is_test))
+
+        first_tile = pd.Series(self.index["tile_id"].to_numpy()).groupby(groups).min()
+        return draw_test_groups(
+            groups,
+            self.labels,
+            test_share=options.test_share,
+            seed=options.seed,
+            serves=serves,
+            keys=dict(zip(first_tile.index, first_tile, strict=True)),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,27 +151,44 @@ class _Sides:
     left_out: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
 
+    def of(self, rows: NDArray[np.bool_]) -> _Sides:
+        """Return the sides of some of the tiles."""
+        return replace(self, is_test=self.is_test[rows], cluster=None if self.cluster is None else self.cluster[rows])
+
 
 class _Way(Protocol):
     """A way of splitting."""
+
+    @property
+    def draws(self) -> bool:
+        """Whether places are drawn, which they are of all tiles that may come into the dataset."""
+        ...
 
     def sides(self, places: Places, options: DatasetOptions) -> _Sides:
         """Choose the test side."""
         ...
 
 
-def choose_split(index: gpd.GeoDataFrame, reach: gpd.GeoSeries, options: DatasetOptions, tile_m: float) -> Split:
+def choose_split(index: gpd.GeoDataFrame, kept: pd.Series, options: DatasetOptions, tile_m: float) -> Split:
     """Split tiles by place.
+
+    Which places are drawn follows from the names of tiles and from what labels they came with: it stays as it is when a review
+    changes labels, or leaves tiles out, unless a class would be missing on a side.
 
     Parameters
     ----------
     index : geopandas.GeoDataFrame
-        Labelled tiles.
-    reach : geopandas.GeoSeries
-        The ground that each tile shows, its context included; missing where nobody knows.
+        Tiles with the ``class`` that they came with.
+    kept : pandas.Series of str
+        Their class in the dataset, None of tiles that do not come into it.
     options : DatasetOptions
     tile_m : float
-        Side of that ground.
+        Side of the ground that a tile shows, its context included.
+
+    Returns
+    -------
+    Split
+        Of the tiles that come into the dataset.
 
     Raises
     ------
@@ -142,12 +197,16 @@ def choose_split(index: gpd.GeoDataFrame, reach: gpd.GeoSeries, options: Dataset
     LeakageError
         If a test tile touches a training tile, and no buffer says to leave that out.
     """
-    places = Places(index, reach, tile_m)
-    sides = _way(places, options).sides(places, options)
+    places = Places(index, kept, tile_m)
+    of_dataset = places.of_dataset()
+    way = _way(of_dataset, options)
+    sides = way.sides(places, options).of(kept.notna().to_numpy()) if way.draws else way.sides(of_dataset, options)
+    index = of_dataset.index
+    reach = index.geometry
     buffer_m = sides.info.buffer_m if options.buffer_m is None else options.buffer_m
-    keep = np.ones(len(index), np.bool_) if sides.left_out is None else ~sides.left_out
-    if buffer_m is not None and index.crs is not None:
-        keep[close_pairs(reach, sides.is_test, buffer_m / _metres_per_unit(index))[:, 0]] = False
+    keep = _kept(reach, sides.is_test, buffer_m)
+    if sides.left_out is not None:
+        keep &= ~sides.left_out
     check_leakage(reach[keep], sides.is_test[keep], index["tile_id"][keep].tolist())
     return Split(sides.is_test, keep, sides.cluster, sides.info.model_copy(update={"buffer_m": buffer_m}), sides.notes)
 
@@ -160,13 +219,23 @@ def _way(places: Places, options: DatasetOptions) -> _Way:
     if options.splitter is not None:
         return _FirstFold(options.splitter, options.grouped_by)
     if options.grouped_by is not None:
-        return _Groups(options.grouped_by)
+        return _Groups(options.grouped_by, draws=not options.test_groups)
     if options.block_m is not None:
         return _Blocks()
-    of_points = "layout" in index and bool((index["layout"] == "points").all())
-    if options.cluster_distance_m is None and of_points and "cluster" in index and index["cluster"].notna().all():
+    if options.cluster_distance_m is None and _is_of(index, "plots") and "plot" in index and _is_known(index["plot"], least=2):
+        return _Groups("plot", buffer_m=0.0)
+    of_points = _is_of(index, "points")
+    if options.cluster_distance_m is None and of_points and "cluster" in index and _is_known(index["cluster"]):
         return _Groups("cluster")
     return _Clusters() if options.cluster_distance_m is not None or of_points else _Blocks()
+
+
+def _is_of(index: gpd.GeoDataFrame, layout: str) -> bool:
+    return "layout" in index and bool((index["layout"] == layout).all())
+
+
+def _is_known(column: pd.Series, least: int = 1) -> bool:
+    return bool(column.notna().all()) and len(column.unique()) >= least
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +243,7 @@ class _Given:
     """A column says train or test."""
 
     column: str
+    draws: bool = False
 
     def sides(self, places: Places, options: DatasetOptions) -> _Sides:  # noqa: ARG002
         """Take the test side as it is."""
@@ -192,6 +262,8 @@ class _Groups:
     """Whole groups of a column are held out."""
 
     column: str
+    draws: bool = True
+    buffer_m: float | None = None
 
     def sides(self, places: Places, options: DatasetOptions) -> _Sides:
         """Hold out the groups that are named, else some that are drawn."""
@@ -199,15 +271,18 @@ class _Groups:
         if options.test_groups:
             is_test = choose_groups(groups, options.test_groups, self.column)
             return _Sides(is_test, SplitInfo(by=self.column, test_groups=options.test_groups))
-        drawn = places.draw(groups.to_numpy(), options)
+        drawn = places.draw(groups.to_numpy(), options, self.buffer_m)
         return _Sides(
-            np.isin(groups.to_numpy(), drawn), SplitInfo(by=self.column, test_groups=tuple(str(name) for name in drawn))
+            np.isin(groups.to_numpy(), drawn),
+            SplitInfo(by=self.column, test_groups=tuple(str(name) for name in drawn), buffer_m=self.buffer_m),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Clusters:
     """Clusters of points are held out."""
+
+    draws: bool = True
 
     def sides(self, places: Places, options: DatasetOptions) -> _Sides:
         """Hold out some clusters that are drawn."""
@@ -228,12 +303,14 @@ class _Clusters:
 class _Blocks:
     """Blocks of ground are held out; they touch, so that training tiles at their edges are left out."""
 
+    draws: bool = True
+
     def sides(self, places: Places, options: DatasetOptions) -> _Sides:
         """Hold out some blocks that are drawn."""
         block_m = options.block_m or TILES_PER_BLOCK * places.tile_m
         groups = block_numbers(*places.centres_m(), block_m)
         info = SplitInfo(by=BLOCKS, block_m=block_m, test_share=options.test_share, seed=options.seed, buffer_m=0.0)
-        return _Sides(np.isin(groups, places.draw(groups, options)), info, groups)
+        return _Sides(np.isin(groups, places.draw(groups, options, 0.0)), info, groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +319,7 @@ class _FirstFold:
 
     splitter: Splitter
     column: str | None
+    draws: bool = False
 
     def sides(self, places: Places, options: DatasetOptions) -> _Sides:  # noqa: ARG002
         """Take the sides of the fold; what is in neither is left out."""
@@ -270,7 +348,15 @@ class _FirstFold:
         return SplitInfo(by=by, test_groups=test_groups, splitter=repr(self.splitter), buffer_m=0.0)
 
 
-def _metres_per_unit(index: gpd.GeoDataFrame) -> float:
+def _kept(reach: gpd.GeoSeries, is_test: NDArray[np.bool_], buffer_m: float | None) -> NDArray[np.bool_]:
+    """Return which tiles are not left out for being training tiles within a distance of a test tile, if there is one."""
+    keep = np.ones(len(reach), np.bool_)
+    if buffer_m is not None and reach.crs is not None:
+        keep[close_pairs(reach, is_test, buffer_m / _metres_per_unit(reach))[:, 0]] = False
+    return keep
+
+
+def _metres_per_unit(index: gpd.GeoDataFrame | gpd.GeoSeries) -> float:
     return float(CRS.from_wkt(index.crs.to_wkt()).linear_units_factor[1])
 
 
@@ -328,11 +414,18 @@ def cluster_by_distance(x_m: NDArray[np.float64], y_m: NDArray[np.float64], dist
 
 
 def draw_test_groups(
-    groups: NDArray[np.generic], labels: NDArray[np.generic], *, test_share: float, seed: int
+    groups: NDArray[np.generic],
+    labels: NDArray[np.generic],
+    *,
+    test_share: float,
+    seed: int,
+    serves: Callable[[NDArray[np.generic]], bool] | None = None,
+    keys: Mapping[Any, str] | None = None,
 ) -> NDArray[np.generic]:
     """Draw whole groups for the test side so that each class has close to a given share of its tiles there.
 
-    Of many random draws, the one whose worst class comes closest to the share is taken.
+    Of many random draws, the one whose worst class comes closest to the share is taken. With keys it is the first that is near
+    enough and serves: what is drawn then follows from the keys, as long as labels allow it.
 
     Parameters
     ----------
@@ -340,6 +433,10 @@ def draw_test_groups(
     test_share : float
         Between 0 and 1.
     seed : int
+    serves : callable, optional
+        Whether groups will do; those that do not are taken only if no others are drawn.
+    keys : mapping of group to str, optional
+        What the order of groups follows from.
 
     Returns
     -------
@@ -349,21 +446,30 @@ def draw_test_groups(
     names, group, counts = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) < 2:
         raise InputError("all tiles lie in one place, so none can be held out by place; use smaller blocks or other groups")
-    classes, label = np.unique(labels, return_inverse=True)
-    per_class = np.zeros((len(names), len(classes)), np.int64)
-    np.add.at(per_class, (group, label), 1)
+    per_class = pd.crosstab(group, labels).to_numpy()
     rng = np.random.default_rng(seed)
     best: tuple[float, NDArray[np.generic]] | None = None
-    for _ in range(DRAWS):
-        order = rng.permutation(len(names))
+    for draw in range(DRAWS):
+        order = rng.permutation(len(names)) if keys is None else _in_order_of(names, keys, seed, draw)
         total = np.cumsum(counts[order])
         take = 1 + int(np.argmin(np.abs(total[:-1] - test_share * total[-1])))
         share = per_class[order[:take]].sum(axis=0) / per_class.sum(axis=0)
         error = float(np.abs(share - test_share).max()) + float(((share == 0) | (share == 1)).sum())
+        if best is not None and error >= best[0]:
+            continue
+        held_out = np.sort(names[order[:take]])
+        if serves is not None and not serves(held_out):
+            error += len(names)
         if best is None or error < best[0]:
-            best = error, np.sort(names[order[:take]])
+            best = error, held_out
+        if keys is not None and error <= NEAR_ENOUGH * min(test_share, 1 - test_share):
+            break
     assert best is not None
     return best[1]
+
+
+def _in_order_of(names: NDArray[np.generic], keys: Mapping[Any, str], seed: int, draw: int) -> NDArray[np.intp]:
+    return np.argsort([seed_of(seed, draw, keys[name]) for name in names], kind="stable")
 
 
 def choose_groups(groups: pd.Series, wanted: Sequence[str], column: str) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from spurgekit.dataset.reader import FIELDS, class_folder
 from spurgekit.dataset.splitters import LeaveClustersOut, NewSites, SpatialBlocks
 from spurgekit.errors import InputError, LeakageError
 from spurgekit.tiles import TileOptions, tile_images
+from spurgekit.tiles.index import read_tiles
 from tests.dataset import COLUMNS, ROWS, SIDE, WEED, X, Y, add_columns
 from tests.tiles import ramp
 
@@ -58,6 +59,18 @@ class TestSplit:
         info = build(field, group_column="row_group", buffer_m=0.0, seed=1, test_share=0.3)
         assert len(info.split.test_groups) == 1
         assert sum(info.counts["test"].values()) == len(set(cols))
+
+    def test_plots_are_held_out_whole_where_tiles_are_of_plots(self, field):
+        index = read_tiles(field / "tiles")
+        apart = index[index["col"] % 3 < 2]  # three plots of two columns, with a column between them
+        apart.assign(layout="plots", plot=[f"{col // 3 + 1:02d}" for col in apart["col"]]).to_parquet(
+            field / "tiles/tiles.parquet"
+        )
+        info = build(field, test_share=0.3)
+        assert (info.split.by, len(info.split.test_groups), info.left_out) == ("plot", 1, {})
+        assert sum(map(sum, (of.values() for of in info.counts.values()))) == 18
+        assert set(open_dataset(field / "dataset").split("test")["plot"]) == set(info.split.test_groups)
+        assert info.split.describe().endswith("training tiles that touch a test tile are left out.")
 
 
 class TestBlocks:

@@ -24,7 +24,7 @@ class TestPrinted:
             "sand       3      6",
             "weed       6      6",
             "held out: half east; no test tile touches a training tile",
-            "left out: 3 training tiles too close to a test tile",
+            "left out: 3 training tiles too close to a test tile, such as field_r00000_c00003",
             "support sets: 20 of 1, 2 tiles a class",
             "dataset: train/, test/, dataset.json, few_shot.parquet, tiles.parquet, README.md",
         ]
@@ -111,7 +111,10 @@ def shelf(drawn_field, tmp_path_factory):
         (["tiles", "--group-column", "one"], "all tiles lie in one place"),
         (["tiles", "--group-column", "pure", "--buffer", "0"], "no tile of class"),
         (["tiles", "--block", "1000"], "all tiles lie in one place"),
-        (["tiles", "--block", "0.2", "--buffer", "5"], "is left in the train split; hold out other groups"),
+        (
+            ["tiles", "--block", "0.2", "--buffer", "5"],
+            "training tiles too close to a test tile are left out; hold out other groups",
+        ),
         (["tiles", "--test-groups", "east"], "--test-groups needs --group-column"),
         (["tiles", "--group-column", "half", "--block", "3"], "--group-column and --block are two ways to split"),
         (["tiles", "--block", "0"], "--block 0.0 is not a size"),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
+from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset, validate_dataset
 from spurgekit.errors import InputError, LeakageError
 from spurgekit.tiles import TileOptions, tile_images
 from tests.conftest import CORNER
@@ -30,10 +30,10 @@ def write_points(path, **columns):
 
 @pytest.fixture
 def tiles(tmp_path, make_tif):
-    def make(context=20, unlabelled=8, **columns):
+    def make(context=20, unlabelled=8, size=8, **columns):
         image = make_tif(tmp_path / "site.tif", ramp(3, SIDE, SIDE))
         points = write_points(tmp_path / "points.gpkg", **columns)
-        options = TileOptions(points=points, size_px=8, context_px=context, unlabelled_px=unlabelled)
+        options = TileOptions(points=points, size_px=size, context_px=context, unlabelled_px=unlabelled)
         tile_images([image], tmp_path / "tiles", options)
         return tmp_path / "tiles"
 
@@ -56,9 +56,29 @@ class TestContext:
             assert crop.split(side)["easting"].tolist() == context.split(side)["easting"].tolist()
         assert crop.support_sets().equals(context.support_sets())
 
-    def test_what_the_context_shows_may_not_touch_either(self, tiles, tmp_path):
-        # The points of a group lie 10 px from those of the other, so crops of 8 px are apart, and contexts of 20 px are not.
-        made = tiles(half=["west", "east"] * 4)
+    def test_each_is_judged_by_what_it_shows(self, tiles, tmp_path):
+        # Points 10 px apart: crops of 8 px do not touch, contexts of 20 px do, and those of the far cluster touch none of them.
+        info = build(tmp_path, tiles(place=["t", "t", "w", "w", *"ffff"]), group_column="place", test_groups=("t",))
+        crop, context = (open_dataset(tmp_path / "dataset" / name) for name in ("crop", "context"))
+        assert crop.info.counts["train"] == {"absent": 3, "present": 3}
+        assert crop.info.left_out == {}
+        assert context.info.counts["train"] == {"absent": 2, "present": 2}
+        assert context.info.left_out == {"training tiles too close to a test tile": 2}
+        assert context.info.examples == {"training tiles too close to a test tile": "site_p00002"}
+        assert crop.info.counts["test"] == context.info.counts["test"]
+        assert info.notes[-1] == (
+            "context/ lacks 2 of 6 training tiles, whose context of 0.2 m is too close to that of a test tile; "
+            "crop/ has them, as its tiles show their own ground alone"
+        )
+        assert validate_dataset(tmp_path / "dataset") == []
+
+    def test_a_context_that_leaves_nothing_to_train_on_is_the_cause_that_is_named(self, tiles, tmp_path):
+        made = tiles(half=["west", "east"] * 4, label=["absent", "absent", "present", "present"] * 2)
+        with pytest.raises(InputError, match=r"left in the train split, and 4 training tiles too close .* buffers or contexts"):
+            build(tmp_path, made, group_column="half", test_groups=("east",))
+
+    def test_crops_that_touch_are_leakage(self, tiles, tmp_path):
+        made = tiles(size=12, half=["west", "east"] * 4, label=["absent", "absent", "present", "present"] * 2)
         with pytest.raises(LeakageError, match="test tiles touch 4 training tiles"):
             build(tmp_path, made, group_column="half", test_groups=("east",))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
 from spurgekit.errors import InputError
+from spurgekit.tiles.index import read_tiles
 from spurgekit.tiles.review_log import LOG, DamagedLogWarning, Decision, Opinion, append_decisions
 
 HALVES = {"group_column": "half", "test_groups": ("east",), "buffer_m": 0.0}
@@ -83,3 +85,51 @@ def test_the_log_is_among_the_inputs(field):
     decide(field, (0, 1), SAND)
     build(field)
     assert str(field / "tiles" / LOG) in json.loads((field / "dataset" / "provenance.json").read_text())["inputs"]
+
+
+class TestTheSplitStays:
+    """Places are drawn from what tiles came with, whatever a review makes of them."""
+
+    @pytest.fixture
+    def tiles(self, meadow, tmp_path):
+        shutil.copytree(meadow, tmp_path / "tiles")
+        return tmp_path / "tiles"
+
+    @staticmethod
+    def sides(tiles, out, **options):
+        build_dataset(tiles, tiles.parent / out, DatasetOptions(label_column="kind", shots=(1,), trials=1, **options))
+        dataset = open_dataset(tiles.parent / out)
+        return {tile: side for side in ("train", "test") for tile in dataset.split(side)["tile_id"]}
+
+    @pytest.mark.parametrize("options", [{"block_m": 0.16}, {"group_column": "band"}, {"cluster_distance_m": 0.05}])
+    def test_when_tiles_are_relabelled_and_rejected(self, tiles, options):
+        index = read_tiles(tiles)
+        if "cluster_distance_m" in options:  # strips with a gap between them
+            index = index[index["col"] % 4 < 2].reset_index(drop=True)
+        index.assign(band=index["row"] // 2).to_parquet(tiles / "tiles.parquet")
+        before = self.sides(tiles, "before", buffer_m=0.0, **options)
+        opinions = [Opinion(verdict="rejected"), SAND, Opinion(verdict="accepted", label="weed"), Opinion(verdict="unsure")]
+        decisions = [
+            Decision(who="ada", tile=tile, after=opinions[number % 4]) for number, tile in enumerate(index["tile_id"][::3])
+        ]
+        append_decisions(tiles / LOG, decisions)
+        after = self.sides(tiles, "after", buffer_m=0.0, **options)
+        both = before.keys() & after.keys()
+        assert len(both) > 0.6 * len(before)
+        assert {tile: before[tile] for tile in both} == {tile: after[tile] for tile in both}
+
+    def test_when_a_few_labels_of_the_file_change(self, tiles):
+        before = self.sides(tiles, "before", block_m=0.16)
+        index = read_tiles(tiles)
+        index.loc[:10, "kind"] = "weed"
+        index.to_parquet(tiles / "tiles.parquet")
+        assert self.sides(tiles, "after", block_m=0.16) == before
+
+    def test_unless_a_class_would_be_missing_on_a_side(self, tiles):
+        before = self.sides(tiles, "before", block_m=0.16)
+        index = read_tiles(tiles)
+        weed = [tile for tile in index["tile_id"][index["kind"] == "weed"] if before.get(tile) == "test"]
+        append_decisions(tiles / LOG, [Decision(who="ada", tile=tile, after=SAND) for tile in weed])
+        after = self.sides(tiles, "after", block_m=0.16)
+        assert after != before
+        assert {"weed"} < set(open_dataset(tiles.parent / "after").split("test")["class"])
