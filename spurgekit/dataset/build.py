@@ -40,9 +40,9 @@ def build_dataset(
     """Label tiles and split them by place into an imagefolder dataset, as Hugging Face ``datasets`` and timm read it.
 
     What was decided in a review is honoured. Tiles of plots are held out by plot, of points by cluster, others by blocks of
-    ground, unless an option says otherwise; no test tile may touch a training tile. Where the tiles have a context, two datasets
-    are built, ``crop`` and ``context``, of the same places under the same ids, each without training tiles that touch a test
-    tile of its own.
+    ground, unless an option says otherwise; no test tile may touch a training tile. Where the tiles have a context, two
+    datasets are built, ``crop`` and ``context``, of the same places under the same ids, each without training tiles that touch
+    a test tile of its own.
 
     Parameters
     ----------
