@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from spurgekit.dataset.dataset_options import DatasetOptions
-from spurgekit.errors import InputError, OutputExistsError, known_names, spelled
+from spurgekit.errors import InputError, OutputExistsError, first_line, known_names, spelled
 from spurgekit.imagery import slug
 from spurgekit.options import Options, kinds_of, without_none
 from spurgekit.tiles.tile_options import PlotOptions, TileOptions
@@ -142,9 +142,9 @@ def read_survey(folder: str | Path) -> Survey:
     if not file.is_file():
         raise InputError(f"{file}: no such file; make a survey with 'spurgekit init NAME'")
     try:
-        entries = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is not valid TOML: {error}") from error
+        entries = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # Windows' editor puts a mark first
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError, and that of too long a number
+        raise InputError(f"{file} is not valid TOML: {first_line(error)}") from error
     try:
         for name, kind in (("tiles", TileOptions), ("plots", PlotOptions), ("dataset", DatasetOptions)):
             if name in entries:

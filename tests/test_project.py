@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import spurgekit
+from spurgekit.extras import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -37,6 +38,11 @@ def test_the_citation_is_of_this_version_under_this_licence():
     assert citation["version"] == spurgekit.__version__
     assert citation["license"] == PROJECT["license"]
     assert citation["repository-code"] == PROJECT["urls"]["Repository"]
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_what_is_said_to_install_is_what_an_extra_installs(extra):
+    assert EXTRAS[extra] == tuple(PROJECT["optional-dependencies"][extra])
 
 
 def test_the_newest_changes_are_of_this_version():

@@ -85,6 +85,19 @@ class TestInit:
         assert "exists already; edit it" in refuse("init", tmp_path / "s")
 
 
+class TestAsEditorsSaveIt:
+    def test_with_a_mark_first(self, tmp_path):
+        (tmp_path / "survey.toml").write_text('schema_version = 1\nname = "Bear Creek"\n', encoding="utf-8-sig")
+        assert read_survey(tmp_path).name == "Bear Creek"
+
+    @pytest.mark.parametrize("value", [5000 * "1", 5000 * "[" + 5000 * "]"])
+    def test_values_without_end(self, tmp_path, value):
+        (tmp_path / "survey.toml").write_text(f"name = {value}\n")
+        with pytest.raises(InputError, match=r"survey\.toml is not valid TOML") as caught:
+            read_survey(tmp_path)
+        assert "\n" not in str(caught.value)
+
+
 def _is_entry(text):
     try:
         tomllib.loads(text)

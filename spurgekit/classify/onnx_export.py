@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from spurgekit.classify.classifier import load_model
 from spurgekit.classify.model_info import ModelInfo
 from spurgekit.dihedral import view_of
 from spurgekit.errors import InputError, ModelError, first_line
+from spurgekit.extras import check_extra
 from spurgekit.imagery.gdal_warnings import without_warnings
 from spurgekit.outputs import add_checksums, check_files, output_file
 
@@ -113,7 +113,7 @@ def export_model(
     if out.suffix.lower() != ".onnx":
         raise InputError(f"{out}: an ONNX file ends in .onnx")
     check_files(out, overwrite=overwrite)
-    _check_packages()
+    check_extra("export", "export")
     classifier = load_model(model, "cpu")
     info = classifier.info
     size = sum(value.numel() * value.element_size() for value in classifier.network.state_dict().values())
@@ -128,12 +128,6 @@ def export_model(
     if out.resolve().parent == Path(model).resolve():
         add_checksums(out.parent, [out.name])
     return out
-
-
-def _check_packages() -> None:
-    missing = [name for name in ("onnx", "onnxruntime", "onnxscript") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ModelError(f"export needs {' and '.join(missing)}, which is not installed; pip install 'spurgekit[export]'")
 
 
 def _write(whole: WholeModel, info: ModelInfo, file: Path, opset: int) -> None:

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from spurgekit.errors import InputError
+from spurgekit.extras import check_extra
 from spurgekit.review.agreement import ReviewReport, summarise
 from spurgekit.review.review_folder import ReviewFolder, open_folder
 from spurgekit.review.review_options import ReviewOptions
@@ -92,7 +93,7 @@ def serve_review(folder: ReviewFolder, options: ReviewOptions, say: Callable[[st
     InputError
         If the ``review`` extra is not installed, the port is taken, the folder cannot be written to, ...
     """
-    _check_installed()
+    check_extra("review", "the review page")
     from spurgekit.review.app import Review, make_app
     from spurgekit.review.guard import Guard
 
@@ -128,16 +129,6 @@ def login_name() -> str:
         return as_name(getpass.getuser())
     except (OSError, KeyError, InputError):  # KeyError before Python 3.13
         return "reviewer"
-
-
-def _check_installed() -> None:
-    try:
-        import fastapi  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            "the review page needs FastAPI and uvicorn, which are not installed; pip install 'spurgekit[review]'"
-        ) from error
 
 
 def _greeting(folder: ReviewFolder, log: SharedLog, reviewer: str) -> list[str]:

@@ -63,9 +63,8 @@ class TestSplit:
     def test_plots_are_held_out_whole_where_tiles_are_of_plots(self, field):
         index = read_tiles(field / "tiles")
         apart = index[index["col"] % 3 < 2]  # three plots of two columns, with a column between them
-        apart.assign(layout="plots", plot=[f"{col // 3 + 1:02d}" for col in apart["col"]]).to_parquet(
-            field / "tiles/tiles.parquet"
-        )
+        plots = [f"{col // 3 + 1:02d}" for col in apart["col"]]
+        apart.assign(layout="plots", plot=plots).to_parquet(field / "tiles" / "tiles.parquet")
         info = build(field, test_share=0.3)
         assert (info.split.by, len(info.split.test_groups), info.left_out) == ("plot", 1, {})
         assert sum(map(sum, (of.values() for of in info.counts.values()))) == 18
