@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from spurgekit.errors import InputError, known_names, renamed
+from spurgekit.text import shown
 
 
 class Options:
@@ -153,14 +154,16 @@ def _settled(name: str, value: Any, kind: Any) -> Any:
         return get_args(kind)[1][value].name
     if choices := choices_of(kind):
         if value not in choices:
-            raise InputError(f"`{name}={value!r}` cannot be{known_names(str(value), map(str, choices))}")
+            raise InputError(f"`{name}={shown(value)}` cannot be{known_names(str(value), map(str, choices))}")
         return value
     if origin is tuple:
         return _as_tuple(name, value, get_args(kind))
     if kind in _TAKES:
         expected, taken, make = _TAKES[kind]
         if isinstance(value, bool) is not (kind is bool) or not isinstance(value, taken):
-            raise InputError(f"`{name}={value!r}` is not {expected}")
+            raise InputError(f"`{name}={shown(value)}` is not {expected}")
+        if kind is float and value != value:  # NaN, which fails no comparison that it should
+            raise InputError(f"`{name}=nan` is not {expected}")
         return value if type(value) is kind else make(value)
     return value
 
@@ -172,7 +175,7 @@ def _as_tuple(name: str, value: Any, parts: tuple[Any, ...]) -> tuple[Any, ...]:
     if parts[-1] is Ellipsis:
         return tuple(_settled(name, one, parts[0]) for one in several)
     if len(several) != len(parts):
-        raise InputError(f"`{name}={value!r}` has to be {len(parts)} values")
+        raise InputError(f"`{name}={shown(value)}` has to be {len(parts)} values")
     return tuple(_settled(name, one, kind) for one, kind in zip(several, parts, strict=True))
 
 

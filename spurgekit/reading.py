@@ -290,6 +290,10 @@ class Numbers:
         return ~(sound | (self.gaps & column.isna()))
 
 
+Columns = Mapping[str, Texts | Numbers]
+"""What the columns of a table are to be, by name."""
+
+
 def _as_numbers(column: pd.Series) -> pd.Series:
     """Return a column as float64, NaN where a value is no number."""
     import pandas as pd
@@ -327,9 +331,8 @@ def read_parquet(path: Path, remedy: str, *, places: bool = False) -> pd.DataFra
     except MemoryError:
         raise
     except Exception as problem:  # of a damaged file each library on the way raises errors of its own
-        raise InputError(
-            f"{path} is missing, damaged or no {what} ({shown(first_line(problem), quotes=False)}); {remedy}"
-        ) from problem
+        why = shown(first_line(problem), quotes=False)
+        raise InputError(f"{path} is not a {what} file ({why}); {remedy}") from problem
     if table is None:
         raise InputError(f"{path} claims to have {rows:,} rows; {remedy}")
     if not table.columns.is_unique:
@@ -356,7 +359,7 @@ def _reader(*, places: bool) -> Callable[[Path], pd.DataFrame]:
     return read
 
 
-def take_columns(table: pd.DataFrame, columns: Mapping[str, Texts | Numbers], path: Path, remedy: str) -> pd.DataFrame:
+def take_columns(table: pd.DataFrame, columns: Columns, path: Path, remedy: str) -> pd.DataFrame:
     """Return a table whose columns are what they are to be; others it keeps as they are.
 
     Parameters

@@ -15,6 +15,8 @@ from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.errors import InputError, OutputExistsError, first_line, known_names, spelled
 from spurgekit.imagery import slug
 from spurgekit.options import Options, kinds_of, without_none
+from spurgekit.reading import check_classes, read_text
+from spurgekit.text import is_line, shown
 from spurgekit.tiles.tile_options import PlotOptions, TileOptions
 
 FILE_NAME = "survey.toml"
@@ -98,8 +100,12 @@ class Survey(Options):
             raise InputError(f"`schema_version={self.schema_version}` is of another spurgekit; this one knows {SCHEMA_VERSION}")
         if self.date is not None and not isinstance(self.date, dt.date):
             raise InputError(f"`date={self.date!r}` is not a date such as 2026-06-14")
-        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes) or not all(map(str.strip, self.classes)):
-            raise InputError("`classes`: name two or more different classes, absence first")
+        if not is_line(self.name):
+            raise InputError(f"`name={shown(self.name)}` is no line of text; name the survey")
+        try:
+            check_classes(self.classes)
+        except ValueError as error:
+            raise InputError(f"`classes`: {error}") from error
         names = [site.name for site in self.sites]
         if len(set(names)) < len(names):
             raise InputError("two sites have the same name")
@@ -142,14 +148,18 @@ def read_survey(folder: str | Path) -> Survey:
     if not file.is_file():
         raise InputError(f"{file}: no such file; make a survey with 'spurgekit init NAME'")
     try:
-        entries = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # Windows' editor puts a mark first
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError, and that of too long a number
+        entries = tomllib.loads(read_text(file, "save it as text in UTF-8"))
+    except (ValueError, RecursionError) as error:  # of numbers of thousands of digits, of lists in lists in lists
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{file} is not valid TOML: {first_line(error)}") from error
     try:
         for name, kind in (("tiles", TileOptions), ("plots", PlotOptions), ("dataset", DatasetOptions)):
             if name in entries:
                 entries[name] = _read_table(kind, entries[name], name)
         sites = entries.get("sites", [])
+        if not isinstance(sites, list):
+            raise InputError(f"sites: these are tables, [[sites]], not {shown(sites)}")
         entries["sites"] = [_read_table(Site, entry, f"sites.{number}") for number, entry in enumerate(sites)]
         return _read_table(Survey, {**entries, "folder": Path(folder)}, "")
     except InputError as error:
@@ -165,7 +175,7 @@ def _read_table(cls: type[Table], entries: object, where: str) -> Table:
     """Return the options that a table of the file stands for; messages name its entries as ``table.entry``."""
     start = f"{where}." if where else ""
     if not isinstance(entries, Mapping):
-        raise InputError(f"{where}: this is a table, not {entries!r}")
+        raise InputError(f"{where}: this is a table, not {shown(entries)}")
     fields = {entry.name: entry for entry in dataclasses.fields(cls)}  # type: ignore[arg-type]
     known = [name for name in fields if not (cls is TileOptions and name == "plots") and name != "folder"]
     for name in entries:

@@ -125,9 +125,17 @@ class TestReading:
             ('name = "two pastures"', "", "name: this entry is missing"),
             ('name = "two pastures"', "name = 3", "name: "),
             ("date = 2026-06-14", 'date = "in June"', "date: "),
-            ('classes = ["sand", "weed"]', 'classes = ["weed"]', "classes: name two or more different classes"),
-            ('classes = ["sand", "weed"]', 'classes = ["weed", "weed"]', "classes: name two or more different classes"),
-            ('classes = ["sand", "weed"]', 'classes = ["sand", " "]', "classes: name two or more different classes"),
+            ('classes = ["sand", "weed"]', 'classes = ["weed"]', "classes: name two or more classes, absence first"),
+            (
+                'classes = ["sand", "weed"]',
+                'classes = ["weed", "weed"]',
+                "classes: the class 'weed' is named twice; name each once",
+            ),
+            (
+                'classes = ["sand", "weed"]',
+                'classes = ["sand", " "]',
+                "classes: the class ' ' is no line of text; call it otherwise",
+            ),
             ("size_px = 32", "size_px = 0", r"tiles\.size_px: "),
             ("size_px = 32", "size_px = 32.5", r"tiles\.size_px: "),
             ("size_px = 32", "gsd_m = -0.01", r"tiles\.gsd_m: "),
@@ -152,7 +160,7 @@ class TestReading:
 
     def test_another_encoding(self, tmp_path):
         (tmp_path / "survey.toml").write_bytes(SURVEY.replace("pastures", "prés").encode("latin-1"))
-        with pytest.raises(InputError, match=r"survey\.toml is not valid TOML: "):
+        with pytest.raises(InputError, match=r"survey\.toml is not text in UTF-8 \(byte 33\); save it as text in UTF-8"):
             read_survey(tmp_path)
 
 

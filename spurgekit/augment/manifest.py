@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from spurgekit.augment.augment_options import GAMMA
 from spurgekit.errors import InputError, LeakageError
+from spurgekit.reading import Columns, Numbers, Texts, read_parquet, take_columns
+from spurgekit.text import shown
 
 MANIFEST = "manifest.parquet"
 COLUMNS = (
@@ -20,13 +22,25 @@ COLUMNS = (
 """Columns of ``manifest.parquet``, a row for each image: ``tile_id`` is the real tile that it was made from, ``trial`` and
 ``n`` are those of the support set that it was made for (null: for any)."""
 
-NEEDED = ("id", "file_name", "tile_id", "trial", "n", "class", "weight")
+NEEDED: Columns = {
+    "id": Texts(unique=True),
+    "file_name": Texts(paths=True),
+    "tile_id": Texts(),
+    "trial": Numbers(least=0, whole=True, gaps=True),
+    "n": Numbers(least=1, whole=True, gaps=True),
+    "class": Texts(),
+    "weight": Numbers(least=0),
+    "share": Numbers(least=0, most=1, gaps=True, optional=True),
+    "source_class": Texts(gaps=True, optional=True),
+}
 """Columns without which images cannot be used; the others are the record of how they were made.
 
 Two more say that an image is of two classes: ``share`` is how much of its label is ``class``, and the rest is ``source_class``,
 the class of the real tile. Where ``share`` is 1, null or missing, the image is of ``class`` alone. ``confidence`` and
 ``given_weight`` are those of :mod:`spurgekit.classify.synthetic_weights`. Any other columns are welcome.
 """
+
+REMEDY = "make the synthetic tiles again"
 
 SCHEDULE = ((1, 0.7), (5, 0.5), (10, 0.3))
 """Shots per class, and the best probability of a synthetic sample that was reported for them (*second-hand*)."""
@@ -58,20 +72,13 @@ def read_manifest(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
     if not file.is_file():
         what = f"holds no {MANIFEST}" if folder.is_dir() else "does not exist"
         raise InputError(f"{folder} {what}; pass a folder of synthetic tiles")
-    try:
-        rows = pd.read_parquet(file).reset_index(drop=True)
-    except (OSError, ValueError) as error:  # pyarrow's own are either
-        raise InputError(f"{file} is damaged; make the synthetic tiles again") from error
-    if missing := [name for name in NEEDED if name not in rows]:
-        raise InputError(f"{file} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
+    rows = take_columns(read_parquet(file, REMEDY).reset_index(drop=True), NEEDED, file, REMEDY)
     if rows.empty:
         raise InputError(f"{file} lists no images")
-    _check_texts(file, rows, classes)
+    _check_classes(file, rows, classes)
     number = {name: i for i, name in enumerate(classes)}
     rows = rows.assign(
-        trial=_counts(file, rows, "trial", least=0),
-        n=_counts(file, rows, "n", least=1),
-        weight=_weights(file, rows),
+        **{name: rows[name].astype("Int64") for name in ("trial", "n")},
         path=[folder / name for name in rows["file_name"]],
         target=[number[name] for name in rows["class"]],
     )
@@ -229,50 +236,18 @@ def mixing_probability(n: int) -> float:
     return float(np.interp(math.log(n), np.log(shots), probabilities))
 
 
-def _check_texts(file: Path, rows: pd.DataFrame, classes: Sequence[str]) -> None:
-    """Raise an InputError if an id, a name or a class is missing, an id is there twice, or a class is none of the dataset's."""
-    for name in ("id", "file_name", "tile_id", "class"):
-        text = rows[name].map(lambda value: isinstance(value, str) and value != "")
-        if not text.all():
-            raise InputError(f"{file}: row {int(np.argmin(text))} has no text for {name}")
-    if (twice := rows["id"].duplicated()).any():
-        raise InputError(f"{file} lists {rows['id'][twice].iloc[0]} twice; make the synthetic tiles again")
-    if unknown := sorted(set(rows["class"]) - set(classes)):
-        raise InputError(f"{file}: class {unknown[0]!r} is none of the dataset's: {', '.join(classes)}")
-    if "source_class" in rows and (odd := rows["source_class"].notna() & ~rows["source_class"].isin(list(classes))).any():
-        raise InputError(_wrong(file, rows, "source_class", odd, f"the dataset's classes are {', '.join(classes)}"))
-
-
-def _counts(file: Path, rows: pd.DataFrame, name: str, *, least: int) -> pd.Series:
-    """Return a column of whole numbers or nulls."""
-    numbers = pd.to_numeric(rows[name], errors="coerce").astype("float64")
-    wrong = (rows[name].notna() & numbers.isna()) | numbers.lt(least) | (numbers.notna() & (numbers % 1 != 0))
-    if wrong.any():
-        raise InputError(_wrong(file, rows, name, wrong, f"pass whole numbers from {least}, or null"))
-    return numbers.astype("Int64")
-
-
-def _weights(file: Path, rows: pd.DataFrame) -> pd.Series:
-    """Return the weights as floats."""
-    weights = pd.to_numeric(rows["weight"], errors="coerce").astype("float64")
-    wrong = ~(np.isfinite(weights) & weights.ge(0))
-    if wrong.any():
-        raise InputError(_wrong(file, rows, "weight", wrong, "weights are finite and 0 or more"))
-    return weights
+def _check_classes(file: Path, rows: pd.DataFrame, classes: Sequence[str]) -> None:
+    """Raise an InputError if a class is none of the dataset's."""
+    for name in ("class", "source_class"):
+        said = rows[name].dropna() if name in rows else rows["class"]
+        if unknown := sorted(set(said) - set(classes)):
+            raise InputError(f"{file}: the {name} {shown(unknown[0])} is none of the dataset's: {', '.join(classes)}")
 
 
 def _shares(file: Path, rows: pd.DataFrame) -> pd.Series:
-    """Return how much of a label is the class, as floats; all of it where it is not said."""
-    shares = pd.to_numeric(rows["share"], errors="coerce").astype("float64")
-    wrong = (rows["share"].notna() & shares.isna()) | shares.lt(0) | shares.gt(1)
-    if wrong.any():
-        raise InputError(_wrong(file, rows, "share", wrong, "pass a number from 0 to 1, or null"))
+    """Return how much of a label is the class; all of it where it is not said."""
     no_source = rows["source_class"].isna() if "source_class" in rows else pd.Series(True, rows.index)
-    if (wrong := shares.lt(1) & no_source).any():
-        raise InputError(_wrong(file, rows, "share", wrong, "name the class of the rest in source_class"))
-    return shares.fillna(1.0)
-
-
-def _wrong(file: Path, rows: pd.DataFrame, name: str, wrong: pd.Series, hint: str) -> str:
-    first = rows[wrong].iloc[0]
-    return f"{file}: {first['id']} has the {name} {first[name]}; {hint}"
+    if (wrong := rows["share"].lt(1) & no_source).any():
+        first = rows[wrong].iloc[0]
+        raise InputError(f"{file}: {first['id']} has the share {first['share']}; name the class of the rest in source_class")
+    return rows["share"].fillna(1.0)

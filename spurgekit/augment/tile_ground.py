@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from spurgekit.dataset.places import INDEX
 from spurgekit.dataset.reader import SPLITS, Dataset
 from spurgekit.errors import ImageryError, InputError
 from spurgekit.imagery import PixelGrid, name_crs, open_raster, parse_crs
@@ -127,14 +125,8 @@ class Ground:
 
 def _cut_quads(dataset: Dataset) -> Mapping[str, NDArray[np.float64]]:
     """Return the corners of the tiles that were cut by spurgekit; the footprints of others tell not which corner is which."""
-    path = dataset.path / INDEX
-    if dataset.info.crs is None or not path.is_file():
-        return {}
-    try:
-        index = gpd.read_parquet(path)
-    except (OSError, ValueError) as error:  # pyarrow's own are either
-        raise InputError(f"{path} is damaged; build the dataset again") from error
-    if "col_off" not in index:
+    index = None if dataset.info.crs is None else dataset.index()
+    if index is None or "col_off" not in index:
         return {}
     cut = index[index["col_off"].notna() & index.geometry.notna()]
     return {tile: np.asarray(shape.exterior.coords)[:4, :2] for tile, shape in zip(cut["tile_id"], cut.geometry, strict=True)}

@@ -18,6 +18,8 @@ ARGUMENTS: Mapping[str, Any] = {
     "aa_layer": Word,
     "act_layer": Word,
     "attn_drop_rate": Share,
+    "bn_eps": Annotated[float, Field(gt=0, le=1)],
+    "bn_momentum": Share,
     "class_token": bool,
     "drop_path_rate": Share,
     "drop_rate": Share,

@@ -10,16 +10,20 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from spurgekit.dataset.shots import SHOTS, TRIALS
-from spurgekit.errors import InputError
+from spurgekit.errors import InputError, LeakageError
+from spurgekit.reading import Columns, Numbers, Texts, take_columns
+from spurgekit.text import counted, shown
 
 FILE_NAME = "few_shot.parquet"
 COLUMNS = ("trial", "n", "class", "tile_id")
+SETS: Columns = {"trial": Numbers(least=0, whole=True), "n": Numbers(least=1, whole=True), "class": Texts(), "tile_id": Texts()}
 
 
 def support_sets(
@@ -72,9 +76,56 @@ def support_sets(
     return table.sort_values(["trial", "n"], kind="stable", ignore_index=True)
 
 
+def check_sets(
+    table: pd.DataFrame, classes: Sequence[str], shots: Sequence[int], trials: int, path: Path, remedy: str
+) -> pd.DataFrame:
+    """Return a table of support sets that holds what it is said to.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As it was read.
+    classes : sequence of str
+    shots : sequence of int
+    trials : int
+        How many sets there are of each number of shots.
+    path : pathlib.Path
+        Of the file, for messages.
+    remedy : str
+        What to do about it, for messages.
+
+    Raises
+    ------
+    InputError
+        If it holds other sets, or one is not of as many tiles of each class.
+    """
+    sets = take_columns(table, SETS, path, remedy)
+    if odd := sorted(set(sets["class"]) - set(classes)):
+        raise InputError(f"{path} has tiles of {shown(odd[0])}, which is no class of the dataset; {remedy}")
+    sizes = sets.groupby(["trial", "n", "class"])["tile_id"].nunique()
+    for n in shots:
+        for trial in range(trials):
+            for name in classes:
+                if (found := sizes.get((trial, n, name), 0)) != n:
+                    raise InputError(
+                        f"{path} has {counted(int(found), 'tile')} of {shown(name)} in trial {trial} of {n} shots; {remedy}"
+                    )
+    if len(sets) != sum(shots) * trials * len(classes):
+        raise InputError(f"{path} has {len(sets):,} rows, and {sum(shots) * trials * len(classes):,} make the sets; {remedy}")
+    return sets
+
+
 def support_rows(rows: pd.DataFrame, sets: pd.DataFrame, n: int, trial: int) -> pd.DataFrame:
-    """Return the rows of training tiles that are in a support set, in its order; none where there is no such set."""
+    """Return the rows of training tiles that are in a support set, in its order; none where there is no such set.
+
+    Raises
+    ------
+    LeakageError
+        If the set names other tiles, which may be test tiles.
+    """
     ids = sets["tile_id"][(sets["n"] == n) & (sets["trial"] == trial)]
+    if foreign := sorted(set(ids) - set(rows["tile_id"])):
+        raise LeakageError(f"{FILE_NAME} names {shown(foreign[0])}, which is no training tile; build the dataset again")
     return rows.set_index("tile_id", drop=False).loc[ids].reset_index(drop=True)
 
 

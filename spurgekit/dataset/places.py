@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pyarrow import parquet
 
 from spurgekit.dataset.columns import PLACES
 from spurgekit.dataset.reader import Dataset
 from spurgekit.errors import InputError
 
-INDEX = "tiles.parquet"
 BLOCK = "block"
 
 
@@ -25,7 +22,8 @@ def place_column(data: Dataset) -> str:
     if not split.given:
         if not split.of_blocks:
             return split.by
-        return BLOCK if BLOCK in _columns(data) else "cluster"
+        index = data.index()
+        return BLOCK if index is not None and BLOCK in index else "cluster"
     rows = pd.concat([data.split("train"), data.split("test")])
     return next((name for name in PLACES if name in rows and rows[name].notna().all()), split.by)
 
@@ -55,22 +53,15 @@ def places(data: Dataset, rows: pd.DataFrame, column: str | None = None) -> pd.S
 
 def footprints(data: Dataset, rows: pd.DataFrame) -> NDArray[np.object_]:
     """Return the ground that each tile shows, in the CRS of the dataset; None where nobody knows."""
-    path = data.path / INDEX
-    if not path.is_file():
+    index = data.index()
+    if index is None:
         return np.full(len(rows), None, dtype=object)
-    index = gpd.read_parquet(path, columns=["tile_id", "geometry"]).set_index("tile_id").geometry
-    return np.asarray(index.reindex(rows["tile_id"]), dtype=object)
-
-
-def _columns(data: Dataset) -> list[str]:
-    path = data.path / INDEX
-    return list(parquet.read_schema(path).names) if path.is_file() else []
+    return np.asarray(index.set_index("tile_id").geometry.reindex(rows["tile_id"]), dtype=object)
 
 
 def _from_index(data: Dataset, rows: pd.DataFrame, column: str) -> pd.Series:
-    path = data.path / INDEX
-    index = gpd.read_parquet(path) if path.is_file() else pd.DataFrame()
-    if column not in index:
+    index = data.index()
+    if index is None or column not in index:
         known = [name for name in PLACES if name in rows and rows[name].notna().any()]
         raise InputError(f"{data.path} has no column {column!r}; places are in {', '.join(known) or 'none'}")
     return pd.Series(index.set_index("tile_id")[column].reindex(rows["tile_id"]).to_numpy(), rows.index)

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
+import geopandas as gpd
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, model_validator
 
-from spurgekit.dataset.columns import CENTRES
 from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
+from spurgekit.dataset.few_shot import check_sets
 from spurgekit.dataset.split_info import SplitInfo
-from spurgekit.errors import InputError, first_line
+from spurgekit.errors import InputError, LeakageError
 from spurgekit.imagery import slug
+from spurgekit.reading import (
+    MOST_ROWS,
+    ClassNames,
+    Columns,
+    Count,
+    Described,
+    Gsd,
+    Line,
+    Numbers,
+    Side,
+    Texts,
+    known_version,
+    read_described,
+    read_parquet,
+    take_columns,
+)
 from spurgekit.tables import numbers, read_table, whole_numbers
+from spurgekit.text import counted, shown
+from spurgekit.tiles.index import PARQUET, SIZES
 
 DATASET = "dataset.json"
 METADATA = "metadata.csv"
@@ -29,12 +49,27 @@ FIELDS = (
 """Columns of ``metadata.csv``: those of the Leafy Spurge Dataset first (its label is the number of the class), then the class's
 name, and where tile and label came from."""
 
-WHOLE = ("label", "idx")
-NUMBERS = (*CENTRES, "elevation", "accuracy_m", "size_px", "gsd_m", "valid_fraction")
-"""Columns of whole numbers and of others; what is left is text."""
+COLUMNS: Columns = {
+    "file_name": Texts(paths=True, unique=True),
+    "tile_id": Texts(unique=True),
+    "class": Texts(optional=True),
+    "label": Numbers(least=0, whole=True, optional=True),
+    **SIZES,
+    "longitude": Numbers(least=-180, most=180, gaps=True, optional=True),
+    "latitude": Numbers(least=-90, most=90, gaps=True, optional=True),
+}
+"""Of ``metadata.csv``, as far as something is made of them."""
+
+INDEX_COLUMNS: Columns = {"tile_id": Texts(unique=True), "split": Texts(), "class": Texts(), **SIZES}
+"""Of ``tiles.parquet`` of a dataset."""
+
+MORE_NUMBERS = ("easting", "northing", "elevation", "accuracy_m", "valid_fraction")
+"""Other columns of numbers; what is left is text."""
+
+REMEDY = "build the dataset again, or get it again"
 
 
-class SurveyInfo(BaseModel):
+class SurveyInfo(Described):
     """A survey that tiles of a dataset are from.
 
     Attributes
@@ -47,14 +82,12 @@ class SurveyInfo(BaseModel):
         How many are from it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    date: str | None = None
-    tiles: int
+    name: Line
+    date: Line | None = None
+    tiles: Count
 
 
-class Unlabelled(BaseModel):
+class Unlabelled(Described):
     """Tiles without labels that touch no labelled tile.
 
     Attributes
@@ -67,14 +100,12 @@ class Unlabelled(BaseModel):
         Side of one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    folder: str
-    tiles: int
-    size_px: int
+    folder: Literal["unlabelled", "../unlabelled"]
+    tiles: Count
+    size_px: Side
 
 
-class DatasetInfo(BaseModel):
+class DatasetInfo(Described):
     """What ``dataset.json`` says.
 
     Attributes
@@ -117,26 +148,32 @@ class DatasetInfo(BaseModel):
         What is to be said of the labels and of the split.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: int = 1
-    name: str
-    classes: tuple[str, ...]
-    size_px: int
-    gsd_m: float | None
+    schema_version: known_version(1) = 1  # type: ignore[valid-type]
+    name: Line
+    classes: ClassNames
+    size_px: Side
+    gsd_m: Gsd | None
     crs: str | None
     split: SplitInfo
-    counts: dict[str, dict[str, int]]
-    left_out: dict[str, int]
-    examples: dict[str, str] = {}
-    label_from: dict[str, int] = {}
+    counts: dict[str, dict[str, Count]]
+    left_out: dict[Line, Count]
+    examples: dict[Line, str] = Field(default_factory=dict)
+    label_from: dict[Line, Count] = Field(default_factory=dict)
     surveys: tuple[SurveyInfo, ...] = ()
-    shots: tuple[int, ...] = ()
-    trials: int = 0
+    shots: tuple[Annotated[int, Field(ge=1, le=MOST_ROWS)], ...] = ()
+    trials: Annotated[int, Field(ge=0, le=MOST_ROWS)] = 0
     unlabelled: Unlabelled | None = None
     context: bool = False
-    licence: str | None = None
+    licence: Line | None = None
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _counts_what_there_is(self) -> DatasetInfo:
+        if sorted(self.counts) != sorted(SPLITS) or any(sorted(of) != sorted(self.classes) for of in self.counts.values()):
+            raise ValueError(f"counts is not of train and test and of the classes {', '.join(map(shown, self.classes))}")
+        if bool(self.shots) != bool(self.trials) or sorted(set(self.shots)) != list(self.shots):
+            raise ValueError("shots and trials do not go together, or shots do not ascend")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +195,13 @@ class Dataset:
         ------
         InputError
             If the table is missing or damaged, or names a class that the dataset does not have.
+        LeakageError
+            If tiles are in both splits.
         """
         folder = self.path / name
-        rows = read_metadata(folder).rename(columns={"label": "target"})
+        rows = read_metadata(folder)
+        rows = take_columns(rows, {"class": Texts(), "label": Numbers(least=0, whole=True)}, folder / METADATA, REMEDY)
+        rows = rows.rename(columns={"label": "target"})
         number = {name: i for i, name in enumerate(self.info.classes)}
         if (wrong := rows["class"].map(number) != rows["target"]).any():
             row = rows[wrong].iloc[0]
@@ -168,7 +209,25 @@ class Dataset:
                 f"{folder / METADATA}: class {row['class']!r} of number {row['target']} is none of the classes "
                 f"{', '.join(f'{i}: {name}' for i, name in enumerate(self.info.classes))}"
             )
+        other = next(side for side in SPLITS if side != name)
+        if both := sorted(set(rows["tile_id"]) & set(read_metadata(self.path / other)["tile_id"])):
+            raise LeakageError(
+                f"{self.path}: {counted(len(both), 'tile')} in train and in test, such as {shown(both[0])}; {REMEDY}"
+            )
         return rows
+
+    def index(self) -> gpd.GeoDataFrame | None:
+        """Return ``tiles.parquet``, with the ground that each tile covers; None where there is none.
+
+        Raises
+        ------
+        InputError
+            If it is damaged.
+        """
+        path = self.path / PARQUET
+        if not path.is_file():
+            return None
+        return take_columns(read_parquet(path, REMEDY, places=True), INDEX_COLUMNS, path, REMEDY)
 
     def unlabelled(self) -> pd.DataFrame:
         """Return the rows of the unlabelled tiles, with ``path``.
@@ -188,12 +247,13 @@ class Dataset:
         Raises
         ------
         InputError
-            If there is no ``few_shot.parquet``.
+            If there is no ``few_shot.parquet``, or it is damaged.
         """
         path = self.path / FEW_SHOT
         if not path.is_file():
             raise InputError(f"{path}: no such file; build the dataset again")
-        return pd.read_parquet(path)
+        sets = read_parquet(path, REMEDY)
+        return check_sets(sets, self.info.classes, self.info.shots, self.info.trials, path, REMEDY)
 
 
 def read_metadata(folder: Path) -> pd.DataFrame:
@@ -207,12 +267,13 @@ def read_metadata(folder: Path) -> pd.DataFrame:
     path = folder / METADATA
     try:
         rows = read_table(path).rows
-        found = {name: numbers(rows[name], name) for name in NUMBERS if name in rows}
-        found |= {name: whole_numbers(rows[name], name) for name in WHOLE if name in rows}
-        images = [folder / file_name for file_name in rows["file_name"]]
-    except (ValueError, KeyError, TypeError) as error:  # the last of a name that is missing
-        raise InputError(f"{path} is missing or damaged ({first_line(error)}); build the dataset again") from error
-    return rows.assign(**found, path=images)
+        found = {name: numbers(rows[name], f"{path}: {name}") for name in MORE_NUMBERS if name in rows}
+        if "idx" in rows:
+            found["idx"] = whole_numbers(rows["idx"], f"{path}: idx")
+    except InputError as error:
+        raise InputError(f"{error}; {REMEDY}") from error
+    rows = take_columns(rows.assign(**found), COLUMNS, path, REMEDY)
+    return rows.assign(path=[folder / file_name for file_name in rows["file_name"]])
 
 
 def open_dataset(path: str | Path) -> Dataset:
@@ -239,11 +300,7 @@ def open_dataset(path: str | Path) -> Dataset:
             raise InputError(f"{path} holds several datasets ({names}); name one of them, e.g. {configs[0]}")
         what = f"holds no {DATASET}" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {what}; make a dataset with 'spurgekit build-dataset'")
-    try:
-        return Dataset(path, DatasetInfo.model_validate_json(file.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{file}: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from error
+    return Dataset(path, read_described(file, DatasetInfo, REMEDY))
 
 
 def datasets_in(path: Path) -> list[Path]:

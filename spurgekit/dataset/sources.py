@@ -153,7 +153,10 @@ def _of_tiles(path: Path) -> TileSource:
 
 def _of_dataset(path: Path) -> TileSource:
     dataset = open_dataset(path)
-    index = gpd.read_parquet(path / PARQUET).reset_index(drop=True).rename(columns={"class": "label"})
+    index = dataset.index()
+    if index is None:
+        raise InputError(f"{path} holds no {PARQUET}, so that nobody knows where its tiles lie; build the dataset again")
+    index = index.reset_index(drop=True).rename(columns={"class": "label"})
     rows = [dataset.split(name) for name in ("train", "test")]
     images = {tile: image for of_split in rows for tile, image in zip(of_split["tile_id"], of_split["path"], strict=True)}
     index[IMAGE] = index["tile_id"].map(images)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from spurgekit.reading import Described, Line, Positive, Share
 
 BLOCKS = "blocks"
 
 
-class SplitInfo(BaseModel):
+class SplitInfo(Described):
     """How places were held out.
 
     Attributes
@@ -34,17 +36,21 @@ class SplitInfo(BaseModel):
         Training tiles within this distance of a test tile are left out; 0 leaves out those that touch one, None none.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    by: str
+    by: Line
     given: bool = False
     test_groups: tuple[str, ...] | None = None
-    block_m: float | None = None
-    cluster_distance_m: float | None = None
-    splitter: str | None = None
-    test_share: float | None = None
-    seed: int | None = None
-    buffer_m: float | None = None
+    block_m: Positive | None = None
+    cluster_distance_m: Positive | None = None
+    splitter: Line | None = None
+    test_share: Share | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
+    buffer_m: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _says_how_large_blocks_are(self) -> SplitInfo:
+        if self.of_blocks and self.block_m is None:
+            raise ValueError("blocks were held out, and block_m is missing")
+        return self
 
     @model_serializer(mode="wrap")
     def _without_what_does_not_apply(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import geopandas as gpd
 import pandas as pd
 
 from spurgekit.dataset.columns import SITE, WITHIN_SITE
 from spurgekit.dataset.reader import SPLITS, Dataset
-from spurgekit.tiles.index import PARQUET
 
 MOST_PLACES = 40
 """Groups of a column that are listed."""
@@ -36,7 +34,9 @@ def describe_dataset(dataset: Dataset) -> Iterator[str]:
     yield ""
     counts = pd.DataFrame({side: info.counts[side] for side in SPLITS}).reindex(info.classes)
     yield from counts.rename_axis("class").reset_index().to_string(index=False).splitlines()
-    index = gpd.read_parquet(dataset.path / PARQUET)
+    index = dataset.index()
+    if index is None:
+        return
     for column in (SITE, *WITHIN_SITE):
         if column in index and 1 < len(set(index[column].dropna())) <= MOST_PLACES:
             yield ""

@@ -12,7 +12,6 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-from pyarrow.lib import ArrowException
 from rasterio.crs import CRS
 
 from spurgekit.dataset import open_dataset
@@ -168,11 +167,9 @@ def _read_tiles(path: Path) -> gpd.GeoDataFrame:
 def _read_dataset(path: Path) -> tuple[gpd.GeoDataFrame, tuple[str, ...]]:
     dataset = open_dataset(path)
     rows = pd.concat([dataset.split(name) for name in ("train", "test")], ignore_index=True).rename(columns={"class": "label"})
-    if (path / PARQUET).is_file():  # it knows the ground that each tile covers, where that is known
-        try:
-            index = gpd.read_parquet(path / PARQUET).drop_duplicates("tile_id").set_index("tile_id")
-        except (ArrowException, ValueError, KeyError) as error:
-            raise InputError(f"{path / PARQUET} is damaged; build the dataset again, or delete it") from error
+    index = dataset.index()
+    if index is not None:  # it knows the ground that each tile covers, where that is known
+        index = index.set_index("tile_id")
         more = [name for name in index if name == index.geometry.name or name not in rows]
         table = gpd.GeoDataFrame(rows.join(index[more], on="tile_id"), geometry=index.geometry.name, crs=index.crs)
     else:

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
 import pandas as pd
-from pyarrow.lib import ArrowException
 
 from spurgekit.errors import InputError
 from spurgekit.imagery import Raster
+from spurgekit.reading import MOST_PX, Columns, Numbers, Texts, read_parquet, take_columns
 from spurgekit.tiles.cut import CutTile
 from spurgekit.vectors import write_geopackage
 
 PARQUET = "tiles.parquet"
 GEOPACKAGE = "tiles.gpkg"
-OWN_COLUMNS = ("tile_id", "file_name", "site", "layout", "source", "col_off", "row_off", "size_px", "gsd_m", "valid_fraction")
+SIZES: Mapping[str, Numbers] = {
+    "size_px": Numbers(least=1, most=MOST_PX, whole=True, optional=True),
+    "gsd_m": Numbers(above=0, most=1000, gaps=True, optional=True),
+    "valid_fraction": Numbers(least=0, most=1, gaps=True, optional=True),
+}
+COLUMNS: Columns = {
+    "tile_id": Texts(unique=True),
+    "file_name": Texts(paths=True, unique=True),
+    "site": Texts(),
+    "layout": Texts(),
+    "source": Texts(),
+    "col_off": Numbers(whole=True),
+    "row_off": Numbers(whole=True),
+    **{name: replace(column, optional=False) for name, column in SIZES.items()},
+}
+"""Of ``tiles.parquet``, and what they can be."""
+
+REMEDY = "make the tiles again with 'spurgekit tile'"
+OWN_COLUMNS = tuple(COLUMNS)
 
 
 def index_tiles(raster: Raster, site: str, cut: Sequence[CutTile], layout: str) -> gpd.GeoDataFrame:
@@ -94,10 +113,4 @@ def read_tiles(folder: str | Path) -> gpd.GeoDataFrame:
         raise InputError(f"{folder}: no such folder; make one with 'spurgekit tile'")
     if not path.is_file():
         raise InputError(f"{folder} holds no {PARQUET}; make it with 'spurgekit tile'")
-    try:
-        index = gpd.read_parquet(path)
-    except (ArrowException, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not a GeoParquet file: {str(error).splitlines()[0]}") from error
-    if missing := [c for c in OWN_COLUMNS if c not in index.columns]:
-        raise InputError(f"{path} lacks the column {missing[0]}; make it again with 'spurgekit tile'")
-    return index
+    return take_columns(read_parquet(path, REMEDY, places=True), COLUMNS, path, REMEDY)

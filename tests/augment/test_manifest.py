@@ -66,7 +66,7 @@ class TestRead:
 
     def test_a_damaged_table(self, tmp_path):
         (tmp_path / MANIFEST).write_bytes(b"PAR1 and no more")
-        fails(lambda: read_manifest(tmp_path, CLASSES), f"{tmp_path / MANIFEST} is damaged; make the synthetic tiles again")
+        fails(lambda: read_manifest(tmp_path, CLASSES), f"{tmp_path / MANIFEST} is not a Parquet file (")
 
     @pytest.mark.parametrize(
         ("dropped", "message"), [(["weight"], "lacks the column weight"), (["n", "tile_id"], "lacks the columns tile_id, n")]
@@ -74,26 +74,27 @@ class TestRead:
     def test_missing_columns(self, tmp_path, dropped, message):
         folder = write_augmented(tmp_path / "augmented", [synthetic("a")])
         pd.read_parquet(folder / MANIFEST).drop(columns=dropped).to_parquet(folder / MANIFEST)
-        assert fails(lambda: read_manifest(folder, CLASSES)).endswith(message)
+        assert f"{message}; make the synthetic tiles again" in fails(lambda: read_manifest(folder, CLASSES))
 
     @pytest.mark.parametrize(
         ("rows", "message"),
         [
             ([], "lists no images"),
-            ([synthetic("a"), synthetic("b", tile_id=None)], "row 1 has no text for tile_id"),
-            ([synthetic("a", tile_id=7)], "row 0 has no text for tile_id"),
-            ([synthetic("a", **{"class": ""})], "row 0 has no text for class"),
-            ([synthetic("a"), synthetic("a")], "lists a twice; make the synthetic tiles again"),
+            ([synthetic("a"), synthetic("b", tile_id=None)], "tile_id of row 2 is None, not a line of text"),
+            ([synthetic("a", tile_id=7)], "tile_id of row 1 is 7, not a line of text"),
+            ([synthetic("a", **{"class": ""})], "class of row 1 is '', not a line of text"),
+            ([synthetic("a"), synthetic("a")], "has the id 'a' twice; make the synthetic tiles again"),
             ([synthetic("a", **{"class": "gravel"})], "class 'gravel' is none of the dataset's: sand, weed"),
-            ([synthetic("a"), synthetic("b", weight=-0.5)], "b has the weight -0.5; weights are finite and 0 or more"),
-            ([synthetic("a", weight=float("nan"))], "a has the weight nan; weights are finite"),
-            ([synthetic("a", weight=float("inf"))], "a has the weight inf; weights are finite"),
-            ([synthetic("a", weight="much")], "a has the weight much; weights are finite"),
-            ([synthetic("a", trial=-1)], "a has the trial -1; pass whole numbers from 0, or null"),
-            ([synthetic("a", trial="first")], "a has the trial first; pass whole numbers from 0, or null"),
-            ([synthetic("a", n=0)], "a has the n 0; pass whole numbers from 1, or null"),
-            ([synthetic("a", n=1.5)], "a has the n 1.5; pass whole numbers from 1, or null"),
-            ([synthetic("a", n=float("inf"))], "a has the n inf; pass whole numbers from 1, or null"),
+            ([synthetic("a"), synthetic("b", weight=-0.5)], "weight of row 2 is -0.5, not a number from 0"),
+            ([synthetic("a", weight=float("nan"))], "weight of row 1 is nan, not a number from 0"),
+            ([synthetic("a", weight=float("inf"))], "weight of row 1 is inf, not a number from 0"),
+            ([synthetic("a", weight="much")], "weight of row 1 is 'much', not a number from 0"),
+            ([synthetic("a", trial=-1)], "trial of row 1 is -1, not a whole number from 0"),
+            ([synthetic("a", trial="first")], "trial of row 1 is 'first', not a whole number from 0"),
+            ([synthetic("a", file_name="../dataset/a.png")], "file_name of row 1 is '../dataset/a.png', not a path within"),
+            ([synthetic("a", n=0)], "n of row 1 is 0, not a whole number from 1"),
+            ([synthetic("a", n=1.5)], "n of row 1 is 1.5, not a whole number from 1"),
+            ([synthetic("a", n=float("inf"))], "n of row 1 is inf, not a whole number from 1"),
         ],
     )
     def test_what_cannot_be(self, tmp_path, rows, message):
@@ -150,13 +151,13 @@ class TestSoftLabels:
     @pytest.mark.parametrize(
         ("row", "message"),
         [
-            ({"share": 1.5, "source_class": "sand"}, "a has the share 1.5; pass a number from 0 to 1, or null"),
-            ({"share": -0.1, "source_class": "sand"}, "a has the share -0.1; pass a number from 0 to 1"),
-            ({"share": "half", "source_class": "sand"}, "a has the share half; pass a number from 0 to 1"),
+            ({"share": 1.5, "source_class": "sand"}, "share of row 1 is 1.5, not a number from 0 to 1"),
+            ({"share": -0.1, "source_class": "sand"}, "share of row 1 is -0.1, not a number from 0 to 1"),
+            ({"share": "half", "source_class": "sand"}, "share of row 1 is 'half', not a number from 0 to 1"),
             ({"share": 0.5}, "a has the share 0.5; name the class of the rest in source_class"),
             ({"share": 0.5, "source_class": None}, "a has the share 0.5; name the class of the rest in source_class"),
-            ({"source_class": "gravel"}, "a has the source_class gravel; the dataset's classes are sand, weed"),
-            ({"source_class": 1}, "a has the source_class 1; the dataset's classes are sand, weed"),
+            ({"source_class": "gravel"}, "the source_class 'gravel' is none of the dataset's: sand, weed"),
+            ({"source_class": 1}, "source_class of row 1 is 1, not a line of text"),
         ],
     )
     def test_what_cannot_be(self, tmp_path, row, message):

@@ -306,7 +306,7 @@ class TestFolder:
         with pytest.raises(InputError, match=r"holds no dataset\.json"):
             open_dataset(field / "tiles")
         (field / "tiles" / "dataset.json").write_text('{"classes": 3}')
-        with pytest.raises(InputError, match=r"dataset\.json: name: Field required"):
+        with pytest.raises(InputError, match=r"dataset\.json: name is missing"):
             open_dataset(field / "tiles")
 
     def test_a_label_that_was_edited_by_hand(self, field):

@@ -87,20 +87,33 @@ DAMAGES = {
         lambda d: edit(d / "test" / "metadata.csv", lambda t: t.assign(label=1 - t["label"])),
         "is none of the classes 0: sand, 1: weed",
     ),
-    "a table is gone": (lambda d: (d / "test" / "metadata.csv").unlink(), "metadata.csv is missing or damaged"),
+    "a table is gone": (
+        lambda d: (d / "test" / "metadata.csv").unlink(),
+        "metadata.csv: no such file; build the dataset again",
+    ),
     "the index is gone": (lambda d: (d / "tiles.parquet").unlink(), "tiles.parquet"),
     "a footprint is another": (
         lambda d: edit_index(d, geometry=gpd.read_parquet(d / "tiles.parquet").geometry.iloc[[0] * 21].to_numpy()),
         "test tiles touch 9 training tiles",
     ),
     "a support set names a test tile": (
-        lambda d: edit_sets(d, lambda t: t.assign(tile_id="field_r00000_c00005")),
+        lambda d: edit_sets(d, lambda t: t.assign(tile_id=["field_r00000_c00005", *t["tile_id"][1:]])),
         "few_shot.parquet names field_r00000_c00005, no training tile",
     ),
-    "a support set is short": (lambda d: edit_sets(d, lambda t: t[t["n"].ne(2) | ~t["tile_id"].duplicated()]), "tiles of"),
+    "a support set is short": (
+        lambda d: edit_sets(d, lambda t: t[t["n"].ne(2) | ~t["tile_id"].duplicated()]),
+        "1 tile of 'sand' in trial 0 of 2 shots",
+    ),
+    "there are no rows of support sets": (lambda d: edit_sets(d, lambda t: t[:0]), "0 tiles of 'sand' in trial 0 of 1 shots"),
+    "all tiles have one id": (lambda d: edit_index(d, tile_id="a"), "tiles.parquet has the tile_id 'a' twice"),
+    "tiles are as large as -1 m": (lambda d: edit_index(d, gsd_m=-1), "gsd_m of row 1 is -1, not a number above 0"),
+    "a table leads out of the folder": (
+        lambda d: edit(d / "train" / "metadata.csv", lambda t: t.assign(file_name="../test/1-weed/x.png")),
+        "file_name of row 1 is '../test/1-weed/x.png', not a path within the folder",
+    ),
     "there are no support sets": (lambda d: (d / "few_shot.parquet").unlink(), "few_shot.parquet: no such file"),
     "there is no card": (lambda d: (d / "README.md").unlink(), "there is no card (README.md)"),
-    "the description is damaged": (lambda d: edit_json(d, classes=3), "classes: Input should be a valid"),
+    "the description is damaged": (lambda d: edit_json(d, classes=3), "classes is 3: it should be a valid"),
 }
 
 

@@ -86,7 +86,7 @@ class TestDataset:
 
     def test_a_damaged_index(self, dataset):
         (dataset / "tiles.parquet").write_text("hello")
-        with pytest.raises(InputError, match=r"tiles\.parquet is damaged; build the dataset again, or delete it"):
+        with pytest.raises(InputError, match=r"tiles\.parquet is not a GeoParquet file .*; build the dataset again"):
             open_folder(dataset)
 
 
@@ -177,7 +177,7 @@ class TestRefused:
 
     def test_one_id_for_two_tiles(self, dune):
         add_columns(dune / "tiles", tile_id="a")
-        self.refused(dune / "tiles", "lists tile 'a' twice")
+        self.refused(dune / "tiles", "has the tile_id 'a' twice")
 
     def test_a_single_class(self, dune):
         add_columns(dune / "tiles", label="sand")

@@ -172,12 +172,12 @@ def shelf(tmp_path_factory, make_tif):
         (["--points", "bare.shp"], "bare.shp does not say its CRS; pass --points-crs"),
         (["--points", "swapped.csv"], "swapped.csv declares degrees but reaches from (46, -111) to (46, -111); are longitude"),
         (["--points", "metres.csv"], "metres.csv declares degrees but reaches from (5e+05"),
-        (["--points", "words.csv"], "words.csv: columns longitude and latitude are not all numbers"),
+        (["--points", "words.csv"], "words.csv: longitude 'far' in row 1 cannot be read; write decimal"),
         (["--points", "other.csv"], "other.csv has no columns longitude and latitude (a, b); name them so"),
         (["--points", "eastings.csv"], "(easting, northing); pass --points-crs"),
-        (["--points", "empty.csv"], "empty.csv is not a table that can be read"),
+        (["--points", "empty.csv"], "empty.csv is empty; write a header"),
         (["--points", "header.csv"], "header.csv holds no geometries"),
-        (["--points", "latin.csv"], "latin.csv is not a table that can be read"),
+        (["--points", "latin.csv"], "latin.csv: none of its 1 points lies in the image"),
         (["--points", "text.gpkg"], "text.gpkg is not a vector file"),
         (["--points", "site.tif"], "site.tif is not a vector file"),
         (["--points", "null.geojson"], "null.geojson holds no geometries"),
@@ -299,4 +299,6 @@ class TestOutput:
 
 
 def test_debug_shows_where(folder):
-    assert "no such file" in str(run("--debug", "tile", "nowhere.tif").exception)
+    said = run("--debug", "tile", "nowhere.tif").stderr
+    assert "Traceback" in said
+    assert "no such file" in said.splitlines()[-1]
