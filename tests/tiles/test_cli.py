@@ -203,7 +203,7 @@ def shelf(tmp_path_factory, make_tif):
         (["--min-valid", "nan"], "--min-valid nan"),
         (["--gsd", "0"], "--gsd 0.0 is no ground sample distance"),
         (["--gsd", "-1"], "--gsd -1.0 is no ground sample distance"),
-        (["--gsd", "nan"], "--gsd nan is no ground sample distance"),
+        (["--gsd", "nan"], "--gsd nan is not a number"),
         (["--crs", "utm twelve"], "'utm twelve' is no CRS"),
         (["--size", "big"], "Invalid value for '--size': 'big' is not a valid integer. See 'main tile --help'."),
         (["--bands", "red"], "Invalid value for '--bands': 'red' is not a list of whole numbers such as 1,2,3"),
