@@ -25,11 +25,14 @@ class VectorFormat:
         What it is called, and whom it is for.
     write : callable
         ``write(table, path, layer)`` writes a :class:`geopandas.GeoDataFrame` as that layer.
+    in_degrees : bool
+        Whether it holds places on Earth alone, by longitude and latitude.
     """
 
     name: str
     description: str
     write: Callable[[gpd.GeoDataFrame, Path, str], None]
+    in_degrees: bool = False
 
 
 def _geopackage(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:
@@ -62,7 +65,7 @@ VECTOR_FORMATS = Registry(
     "vector format",
     [
         VectorFormat(name=".gpkg", description="GeoPackage, for a GIS", write=_geopackage),
-        VectorFormat(name=".geojson", description="GeoJSON, in degrees", write=_geojson),
+        VectorFormat(name=".geojson", description="GeoJSON, in degrees", write=_geojson, in_degrees=True),
         VectorFormat(name=".csv", description="a table without shapes", write=_csv),
         VectorFormat(name=".json", description="rows for a program", write=_json),
     ],

@@ -11,13 +11,16 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyogrio
+import pyproj
 import shapely
 from pyarrow.lib import ArrowException
+from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 from shapely.errors import ShapelyError
 
 from spurgekit.errors import InputError, first_line
 from spurgekit.imagery import name_crs, parse_crs
+from spurgekit.imagery.crs import doubtful_shift, has_place, misplaced, to_pyproj
 from spurgekit.tables import degrees, metres, read_table
 from spurgekit.text import counted
 
@@ -40,10 +43,13 @@ class Shapes:
     rows : geopandas.GeoDataFrame
     notes : tuple of str
         What was assumed of the file, and what is left out.
+    crs : pyproj.CRS or None
+        The CRS that the file has them in, in whose unit its heights are, too.
     """
 
     rows: gpd.GeoDataFrame
     notes: tuple[str, ...] = ()
+    crs: pyproj.CRS | None = None
 
 
 def read_vector(
@@ -52,6 +58,7 @@ def read_vector(
     *,
     declared_crs: str | None = None,
     usual_layer: str | None = None,
+    pixel_m: float = 0.0,
 ) -> Shapes:
     """Read a vector file or a table with coordinates, and bring it into a CRS.
 
@@ -66,6 +73,8 @@ def read_vector(
         The CRS of the coordinates in the file, where the file does not say it or says it wrongly.
     usual_layer : str, optional
         The layer that is meant where a file has several and none is named.
+    pixel_m : float
+        How well places are to be known, in metres; what is worse is said.
 
     Returns
     -------
@@ -83,13 +92,13 @@ def read_vector(
         raise InputError(f"{file}: no such file")
     suffix = file.suffix.lower()
     if suffix in TABLES:
-        found = _read_places(file, declared_crs)
+        found = _read_places(file, declared_crs, is_local=not has_place(crs))
     else:
         found = Shapes(_read_geoparquet(file) if suffix in GEOPARQUET else _read_layer(file, layer, usual_layer))
     frame, notes = found.rows, found.notes
     if declared_crs:
         frame = frame.set_crs(parse_crs(declared_crs).to_wkt(), allow_override=True)
-    if frame.crs is None:
+    if frame.crs is None and has_place(crs):
         raise InputError(f"{file} does not say its CRS; pass `declared_crs`, e.g. `declared_crs=EPSG:4326`")
     nowhere = ~frame.bounds.notna().all(axis=1).to_numpy()  # missing, empty or of NaN
     if nowhere.all():
@@ -98,13 +107,55 @@ def read_vector(
         rows = counted(int(nowhere.sum()), "row")
         notes = (*notes, f"{rows} of {file.name} without a place left out, the first of them row {int(nowhere.argmax()) + 1}")
     frame = _single_points(frame[~nowhere], file).reset_index(drop=True)
-    _check_degrees(file, frame)
-    target = crs.to_wkt()
-    if not frame.crs.equals(target):
-        frame = frame.to_crs(target)
-    if not np.isfinite(frame.total_bounds).all():
-        raise InputError(f"{file} has coordinates that cannot be brought into {name_crs(crs)}; check its CRS")
-    return Shapes(frame, notes)
+    if has_place(frame.crs):
+        _check_places(file, frame)
+    is_nowhere = has_place(frame.crs) and not has_place(crs)
+    remedy = "georeference the image first, e.g. by `gcp`" if is_nowhere else "pass `declared_crs`, the CRS of its coordinates"
+    placed = brought(frame, crs, what=str(file), remedy=remedy, pixel_m=pixel_m)
+    return Shapes(placed.rows, (*notes, *placed.notes), frame.crs)
+
+
+def brought(frame: gpd.GeoDataFrame, crs: CRS, *, what: str, remedy: str, pixel_m: float = 0.0) -> Shapes:
+    """Return rows in another CRS, and what is to be said of how well they are known there.
+
+    Where neither CRS has a place on Earth, as those of drawings and of photos have none, coordinates are taken for the same.
+
+    Parameters
+    ----------
+    frame : geopandas.GeoDataFrame
+    crs : rasterio.crs.CRS
+    what : str
+        What the rows are, for messages.
+    remedy : str
+        What to do where they cannot be brought there, for messages.
+    pixel_m : float
+        How well places are to be known, in metres; what is worse is said.
+
+    Raises
+    ------
+    InputError
+        If one of the two CRSs has no place on Earth and the other has, or a row cannot be brought there.
+    """
+    target = to_pyproj(crs)
+    if frame.crs is not None and frame.crs.equals(target):
+        return Shapes(frame)
+    mine, theirs = name_crs(frame.crs), name_crs(target)
+    here, there = has_place(frame.crs), has_place(crs)
+    if not here and not there:
+        moved = frame.set_crs(target, allow_override=True)
+        note = f"{what} is in {mine}: taken for coordinates in {theirs}, which has no place on Earth either"
+        return Shapes(moved, () if mine == theirs else (note,))
+    if here != there:
+        nowhere, other = (theirs, mine) if here else (mine, theirs)
+        raise InputError(f"{what}: {nowhere} has no place on Earth, so nothing says where it lies in {other}; {remedy}")
+    try:
+        moved = frame.to_crs(target)
+    except (ProjError, CRSError) as error:
+        raise InputError(f"{what} is in {mine} and cannot be brought into {theirs}; {remedy}") from error
+    if not np.isfinite(moved.total_bounds).all():
+        raise InputError(f"{what} has coordinates that cannot be brought into {theirs}; {remedy}")
+    shift = doubtful_shift(frame.crs, crs, *median_place(frame), pixel_m=pixel_m)
+    return Shapes(moved, (f"{what}: {shift}",) if shift else ())
 
 
 def split_layer(path: Path) -> tuple[Path, str | None]:
@@ -177,11 +228,11 @@ def _intact(file: Path, what: str) -> Iterator[None]:
         raise InputError(f"{file} is not {what} that can be read: {first_line(error)}") from error
 
 
-def _read_places(file: Path, declared_crs: str | None) -> Shapes:
+def _read_places(file: Path, declared_crs: str | None, *, is_local: bool) -> Shapes:
     table = read_table(file)
     rows = table.rows
     columns = {str(name).lower(): name for name in rows.columns}
-    pairs = (*MAP_COLUMNS, *DEGREE_COLUMNS) if declared_crs else DEGREE_COLUMNS
+    pairs = (*MAP_COLUMNS, *DEGREE_COLUMNS) if declared_crs or is_local else DEGREE_COLUMNS
     pair = next((p for p in pairs if p[0] in columns and p[1] in columns), None)
     if pair is None:
         hint = (
@@ -189,7 +240,7 @@ def _read_places(file: Path, declared_crs: str | None) -> Shapes:
         )
         raise InputError(f"{file} has no columns longitude and latitude ({', '.join(map(str, rows.columns))}); {hint}")
     x, y = coordinates(rows, [columns[name] for name in pair], file, in_degrees=pair in DEGREE_COLUMNS)
-    crs = parse_crs(declared_crs or "EPSG:4326").to_wkt()
+    crs = parse_crs(declared_crs or "EPSG:4326").to_wkt() if declared_crs or pair in DEGREE_COLUMNS else None
     return Shapes(gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(x, y), crs=crs), table.notes)
 
 
@@ -222,8 +273,21 @@ def _single_points(frame: gpd.GeoDataFrame, file: Path) -> gpd.GeoDataFrame:
     return frame.set_geometry(gpd.GeoSeries(shapes, frame.index, crs=frame.crs))
 
 
-def _check_degrees(file: Path, frame: gpd.GeoDataFrame) -> None:
+def median_place(frame: gpd.GeoDataFrame | gpd.GeoSeries) -> tuple[float, float]:
+    """Return the median of the middles of rows: one slip of the pen among many is not where they lie."""
+    bounds = frame.bounds
+    return float((bounds["minx"] + bounds["maxx"]).median() / 2), float((bounds["miny"] + bounds["maxy"]).median() / 2)
+
+
+def _check_places(file: Path, frame: gpd.GeoDataFrame) -> None:
+    """Refuse coordinates that are hardly meant in the CRS that they are said to be in."""
     if not frame.crs.is_geographic:
+        x, y = median_place(frame)
+        if (where := misplaced(frame.crs, x, y)) is not None:
+            raise InputError(
+                f"{file} would be in {name_crs(frame.crs)}, but its coordinates, about ({x:.10g}, {y:.10g}), lie {where}; "
+                "pass `declared_crs`, the CRS that they are in"
+            )
         return
     west, south, east, north = frame.total_bounds
     if west < -360 or east > 360 or south < -90 or north > 90:

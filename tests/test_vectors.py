@@ -124,3 +124,65 @@ def test_real_points(data):
     frame = read_vector(data / "copr" / "plant_points.gpkg", CRS.from_epsg(32611)).rows
     assert len(frame) == 294
     assert pd.Series(frame["cluster"]).nunique() == 8
+
+
+LOCAL = CRS.from_wkt('LOCAL_CS["the photo",UNIT["metre",1]]')
+UNDEFINED = (
+    'ENGCRS["Undefined Cartesian SRS",EDATUM["Undefined"],CS[Cartesian,2],'
+    'AXIS["X",unspecified],AXIS["Y",unspecified],LENGTHUNIT["metre",1]]'
+)
+DRAWN = gpd.GeoDataFrame({"label": ["a", "b"]}, geometry=[Point(1.5, 2), Point(3, 4.25)], crs=LOCAL.to_wkt())
+
+
+class TestWithoutAPlaceOnEarth:
+    def test_a_file_that_has_none_is_refused_where_the_image_has_one(self, tmp_path):
+        POINTS.set_crs(UNDEFINED, allow_override=True).to_file(tmp_path / "a.gpkg")
+        with pytest.raises(InputError, match=r"a\.gpkg: Undefined Cartesian SRS has no place on Earth.* pass `declared_crs`"):
+            read_vector(tmp_path / "a.gpkg", UTM)
+
+    def test_unless_its_crs_is_declared(self, tmp_path):
+        POINTS.set_crs(UNDEFINED, allow_override=True).to_file(tmp_path / "a.gpkg")
+        assert xy(read_vector(tmp_path / "a.gpkg", UTM, declared_crs="EPSG:32612").rows) == xy(POINTS)
+
+    @pytest.mark.parametrize("name", ["a.gpkg", "a.geojson", "a.csv"])
+    def test_nor_does_a_file_that_has_one_lie_on_an_image_without(self, tmp_path, name):
+        degrees = POINTS.to_crs("EPSG:4326")
+        if name == "a.csv":
+            (tmp_path / name).write_text("longitude,latitude\n-111,45.1\n")
+        else:
+            degrees.to_file(tmp_path / name)
+        with pytest.raises(InputError, match=r"the photo has no place on Earth.* georeference the image first"):
+            read_vector(tmp_path / name, LOCAL)
+
+    @pytest.mark.parametrize("name", ["a.gpkg", "a.parquet"])
+    def test_what_was_written_in_the_images_own_crs_is_read_in_it(self, tmp_path, name):
+        DRAWN.to_parquet(tmp_path / name) if name == "a.parquet" else DRAWN.to_file(tmp_path / name)
+        found = read_vector(tmp_path / name, LOCAL)
+        assert (xy(found.rows), found.notes) == (xy(DRAWN), ())
+
+    @pytest.mark.parametrize(("crs", "called"), [(None, "no CRS"), (UNDEFINED, "Undefined Cartesian SRS")])
+    def test_of_two_without_coordinates_are_taken_for_the_same_and_it_is_said(self, tmp_path, crs, called):
+        DRAWN.set_crs(crs, allow_override=True).to_parquet(tmp_path / "a.parquet")
+        found = read_vector(tmp_path / "a.parquet", LOCAL)
+        assert xy(found.rows) == xy(DRAWN)
+        assert found.notes == (
+            f"{tmp_path / 'a.parquet'} is in {called}: taken for coordinates in the photo, which has no place on Earth either",
+        )
+
+    def test_a_table_of_x_and_y_is_in_them_too(self, tmp_path):
+        (tmp_path / "a.csv").write_text("x,y\n1.5,2\n3,4.25\n")
+        assert xy(read_vector(tmp_path / "a.csv", LOCAL).rows) == xy(DRAWN)
+
+
+class TestDoubts:
+    def test_how_far_off_another_datum_makes_it(self, tmp_path):
+        british = gpd.GeoDataFrame(geometry=[Point(400_000, 300_000)], crs=27700)
+        british.to_crs("EPSG:4326").to_file(tmp_path / "a.geojson")
+        (note,) = read_vector(tmp_path / "a.geojson", CRS.from_epsg(27700), pixel_m=0.02).notes
+        assert "a.geojson: coordinates brought from EPSG:4326 to EPSG:27700 are good to about" in note
+        assert read_vector(tmp_path / "a.geojson", CRS.from_epsg(27700), pixel_m=10).notes == ()
+
+    def test_degrees_in_a_file_that_says_metres(self, tmp_path):
+        POINTS.to_crs("EPSG:4326").set_crs("EPSG:32612", allow_override=True).to_file(tmp_path / "a.gpkg")
+        with pytest.raises(InputError, match=r"a\.gpkg would be in EPSG:32612, but .* look like degrees; pass `declared_crs`"):
+            read_vector(tmp_path / "a.gpkg", UTM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyproj
 from rasterio.crs import CRS
+from shapely.affinity import translate
 
-from spurgekit.dataset.columns import WITHIN_SITE
+from spurgekit.dataset.columns import SITE, WITHIN_SITE
 from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.dataset.field_record import labels_from_record
 from spurgekit.dataset.labels import (
@@ -25,10 +28,14 @@ from spurgekit.dataset.labels import (
 )
 from spurgekit.dataset.sources import IMAGE, TileSource, merged_classes
 from spurgekit.errors import InputError, renamed
-from spurgekit.imagery import slug
+from spurgekit.imagery import name_crs, slug
+from spurgekit.imagery.crs import EARTH, doubtful_shift, has_place
 from spurgekit.tables import numbers, read_table
 from spurgekit.tiles.review_log import Outcome
-from spurgekit.vectors import read_vector
+from spurgekit.vectors import Shapes, brought, median_place, read_vector
+
+SET_APART = 1000.0
+"""Sites without a place on Earth are laid side by side, whole multiples of this apart, in the unit of their CRS."""
 
 CAME_WITH = "label_before_review"
 
@@ -81,18 +88,20 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
     frames = [
         _labelled(source, found, options, prefix) for source, found, prefix in zip(sources, labels, prefixes, strict=True)
     ]
-    index = _stack(frames)
+    offsets_m = _set_apart(sources)
+    stacked = _stack([_moved(frame, offsets_m, number) for number, frame in enumerate(frames)])
+    index = stacked.rows
     names = order_classes(index["class"].where(index["why"].isna()), classes)
     left_out = {str(why): int(count) for why, count in index["why"].value_counts(sort=False).items()}
     configs = {
         name: _stack(
             [
-                _renamed(source.configs[name], prefix)
-                for source, prefix in zip(sources, prefixes, strict=True)
+                _moved(_renamed(source.configs[name], prefix), offsets_m, number)
+                for number, (source, prefix) in enumerate(zip(sources, prefixes, strict=True))
                 if name in source.configs
             ],
             index.crs,
-        )
+        ).rows
         for name in sorted({name for source in sources for name in source.configs})
     }
     examples = {str(why): str(tiles.iloc[0]) for why, tiles in index.groupby("why", sort=False)["tile_id"]}
@@ -105,6 +114,7 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
             *(note for one in sources for note in one.notes),
             *(note for one in labels for note in one.notes),
             *_unused(labels),
+            *stacked.notes,
             *_notes(index, names),
         ]
     )
@@ -181,7 +191,9 @@ def _from_file(source: TileSource, path: Path, options: DatasetOptions, classes:
     if index.crs is None or index.geometry.isna().any():
         raise InputError(f"{source.path} does not say where its tiles lie, so that {path} cannot label them")
     with renamed(declared_crs="labels_crs"):
-        found = read_vector(path, CRS.from_wkt(index.crs.to_wkt()), declared_crs=options.labels_crs)
+        found = read_vector(
+            path, CRS.from_wkt(index.crs.to_wkt()), declared_crs=options.labels_crs, pixel_m=index["gsd_m"].min()
+        )
     labels = labels_from_vector(
         index,
         found.rows,
@@ -232,14 +244,54 @@ def _renamed(index: gpd.GeoDataFrame, prefix: str) -> gpd.GeoDataFrame:
     return index.assign(tile_id=[prefix + tile for tile in index["tile_id"]]) if prefix else index
 
 
-def _stack(frames: Sequence[gpd.GeoDataFrame], crs: object = None) -> gpd.GeoDataFrame:
-    """Return several tables as one, in the CRS of the first of them that has one."""
+def _stack(frames: Sequence[gpd.GeoDataFrame], crs: pyproj.CRS | None = None) -> Shapes:
+    """Return several tables as one, in the CRS of the first of them that has one, and what is to be said of bringing them."""
     crs = crs or next((frame.crs for frame in frames if frame.crs is not None), None)
     if len(frames) > 1:
         frames = [_told_apart(frame) for frame in frames]
-    placed = [frame if frame.crs is None or frame.crs.equals(crs) else frame.to_crs(crs) for frame in frames]
-    joined = pd.concat([pd.DataFrame(frame) for frame in placed], ignore_index=True)
-    return gpd.GeoDataFrame(joined, geometry="geometry", crs=crs)
+    placed = [Shapes(frame) if crs is None or frame.crs is None else _brought(frame, crs) for frame in frames]
+    joined = pd.concat([pd.DataFrame(shapes.rows) for shapes in placed], ignore_index=True)
+    notes = tuple(note for shapes in placed for note in shapes.notes)
+    return Shapes(gpd.GeoDataFrame(joined, geometry="geometry", crs=crs), notes)
+
+
+def _set_apart(sources: Sequence[TileSource]) -> dict[tuple[int, str], float]:
+    """Return by how much the sites of each source are to be moved so that none lies on another, in the unit of their CRS.
+
+    Places on Earth stay where they are. Photos that have none all lie at the origin of a CRS of their own.
+    """
+    tables = [
+        (number, table)
+        for number, source in enumerate(sources)
+        for table in (source.index, *source.configs.values())
+        if table.crs is not None and not has_place(table.crs)
+    ]
+    sites = dict.fromkeys((number, site) for number, table in tables for site in _sites(table))
+    if len(sites) < 2:
+        return {}
+    widest = max(table.total_bounds[2] - table.total_bounds[0] for _, table in tables)
+    step = SET_APART * math.ceil(widest / SET_APART + 1)
+    return {key: count * step for count, key in enumerate(sites)}
+
+
+def _moved(frame: gpd.GeoDataFrame, offsets: Mapping[tuple[int, str], float], number: int) -> gpd.GeoDataFrame:
+    """Return tiles of a source where :func:`_set_apart` has them."""
+    if not any(source == number for source, _ in offsets):
+        return frame
+    east = [offsets[number, site] for site in _sites(frame)]
+    return frame.set_geometry([translate(shape, by) for shape, by in zip(frame.geometry, east, strict=True)], crs=frame.crs)
+
+
+def _sites(frame: gpd.GeoDataFrame) -> list[str]:
+    return frame[SITE].astype(str).tolist() if SITE in frame else [""] * len(frame)
+
+
+def _brought(frame: gpd.GeoDataFrame, crs: pyproj.CRS) -> Shapes:
+    """Return tiles in the CRS of the dataset, and what is to be said of how well they lie there."""
+    what = f"tiles such as {frame['tile_id'].iloc[0]}" if len(frame) else "tiles"
+    return brought(
+        frame, CRS.from_wkt(crs.to_wkt()), what=what, remedy="build a dataset of their own", pixel_m=frame["gsd_m"].min()
+    )
 
 
 def _told_apart(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
@@ -271,8 +323,20 @@ def _unused(labels: Sequence[Labels]) -> Iterator[str]:
             )
 
 
+def _longitude_note(index: gpd.GeoDataFrame) -> Iterator[str]:
+    """Yield what is to be said of the longitudes and latitudes that a dataset gives its tiles."""
+    where = index.geometry.dropna()
+    if where.empty or index.crs is None:
+        return
+    if not has_place(index.crs):
+        apart = ", and sites lie side by side" if len(set(_sites(index))) > 1 else ""
+        yield f"tiles are in {name_crs(index.crs)}, which has no place on Earth: longitude and latitude are empty{apart}"
+    elif shift := doubtful_shift(index.crs, EARTH, *median_place(where), pixel_m=index["gsd_m"].min()):
+        yield f"longitude and latitude: {shift}"
+
+
 def _notes(index: gpd.GeoDataFrame, classes: Sequence[str]) -> tuple[str, ...]:
-    notes = []
+    notes = [*_longitude_note(index)]
     if count := int(((index["label_from"] == "plot") & (index["class"] != classes[0])).sum()):
         notes.append(
             f"{count:,} label{'s are' if count > 1 else ' is'} that of a whole plot, and what is in a plot need not be in each "

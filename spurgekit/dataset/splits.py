@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
@@ -19,6 +18,7 @@ from spurgekit.dataset.columns import SITE
 from spurgekit.dataset.dataset_options import DatasetOptions, Splitter
 from spurgekit.dataset.split_info import BLOCKS, SplitInfo
 from spurgekit.errors import InputError, LeakageError
+from spurgekit.imagery.crs import unit_m
 from spurgekit.seeds import seed_of
 
 DRAWS = 200
@@ -357,7 +357,7 @@ def _kept(reach: gpd.GeoSeries, is_test: NDArray[np.bool_], buffer_m: float | No
 
 
 def _metres_per_unit(index: gpd.GeoDataFrame | gpd.GeoSeries) -> float:
-    return float(CRS.from_wkt(index.crs.to_wkt()).linear_units_factor[1])
+    return unit_m(index.crs)
 
 
 def block_numbers(x_m: NDArray[np.float64], y_m: NDArray[np.float64], block_m: float) -> NDArray[np.int64]:

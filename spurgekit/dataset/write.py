@@ -16,6 +16,7 @@ from spurgekit.dataset.columns import CENTRES
 from spurgekit.dataset.reader import FIELDS, METADATA, class_folder
 from spurgekit.errors import ImageryError, InputError, LeakageError
 from spurgekit.imagery import open_raster
+from spurgekit.imagery.crs import has_place
 from spurgekit.parallel import cores, stream_map
 
 
@@ -45,9 +46,13 @@ def _with_places(rows: pd.DataFrame, index: gpd.GeoDataFrame) -> pd.DataFrame:
     """Return rows with the centres of their tiles; what a table says of them stays where there are no footprints."""
     if index.crs is not None:
         centres = index.geometry.centroid
-        degrees = centres.to_crs("EPSG:4326")
-        places = zip(CENTRES, (degrees.x.round(8), degrees.y.round(8), centres.x.round(3), centres.y.round(3)), strict=True)
-        for name, values in places:
+        metres = (centres.x.round(3), centres.y.round(3))
+        if has_place(index.crs):
+            on_earth = centres.to_crs("EPSG:4326")
+            degrees = (on_earth.x.round(8), on_earth.y.round(8))
+        else:
+            degrees = (pd.Series(float("nan"), rows.index),) * 2
+        for name, values in zip(CENTRES, (*degrees, *metres), strict=True):
             known = rows[name] if name in rows else pd.Series(float("nan"), rows.index)
             rows[name] = values.where(index.geometry.notna(), known)
     if "idx" not in rows or rows["idx"].isna().any() or rows["idx"].duplicated().any():

@@ -19,7 +19,7 @@ from rasterio.windows import Window as RasterioWindow
 from shapely import Polygon
 
 from spurgekit.errors import ImageryError
-from spurgekit.imagery.crs import has_place, misplaced, name_crs, to_pyproj, utm_code
+from spurgekit.imagery.crs import has_place, misplaced, name_crs, to_pyproj, unit_m, utm_code
 
 MAX_SCALE_ERROR = 0.01
 """How far a projection may stretch lengths before its metres no longer count as metres (UTM stays within 0.001)."""
@@ -157,10 +157,7 @@ class PixelGrid:
                 f"is in {name_crs(self.crs)}, which stretches lengths by {stretch:.2f} here; "
                 f"pass `crs={self.suggest_utm()}` to reproject it while it is read"
             )
-        if self.crs.is_projected:
-            unit = float(self.crs.linear_units_factor[1])
-        else:
-            unit = float(to_pyproj(self.crs).axis_info[0].unit_conversion_factor)  # a local CRS, in metres or feet
+        unit = unit_m(self.crs)
         side_m = math.sqrt(abs(self.transform.determinant)) * unit
         if not POSSIBLE_GSD_M[0] <= side_m <= POSSIBLE_GSD_M[1]:
             raise ImageryError(

@@ -31,7 +31,7 @@ from spurgekit.imagery.gdal_warnings import without_warnings
 from spurgekit.imagery.nadir_frame import FramePlacement, FramePose, place_photo
 from spurgekit.imagery.orientation import AS_STORED, stored_grid, stored_window, swaps_sides, upright, upright_grid
 from spurgekit.imagery.pixel_grid import PixelGrid, Window
-from spurgekit.imagery.target_grid import at_gsd, check_gsd, in_crs
+from spurgekit.imagery.target_grid import at_gsd, check_gsd, in_crs, shift_note
 from spurgekit.imagery.tied_grid import tied_grid
 from spurgekit.imagery.xmp import read_xmp
 
@@ -257,8 +257,8 @@ def open_raster(
         if grid is not None:
             placed = placed.moved(stored_grid(grid, placed.orientation))
         grid = grid or upright_grid(placed.grid, placed.orientation)
-        said = tuple(doubts(path, dataset, grid, chosen))
         native = in_crs(path, grid, crs, placed.unplaced)
+        said = (*doubts(path, dataset, grid, chosen), *shift_note(grid, native))
         target = at_gsd(path, native, gsd_m, placed.unplaced)
         is_warped = (target.width, target.height, target.transform) != (grid.width, grid.height, grid.transform)
         if is_warped:

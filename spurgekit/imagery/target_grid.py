@@ -12,7 +12,7 @@ from rasterio.crs import CRS
 from shapely import Polygon
 
 from spurgekit.errors import ImageryError
-from spurgekit.imagery.crs import name_crs, parse_crs, points_in
+from spurgekit.imagery.crs import doubtful_shift, has_place, name_crs, parse_crs, points_in
 from spurgekit.imagery.pixel_grid import POSSIBLE_GSD_M, PixelGrid
 
 
@@ -44,7 +44,28 @@ def in_crs(path: Path, grid: PixelGrid, crs: str | None, unplaced: str | None = 
         if hint := grid.degrees_hint():
             raise ImageryError(f"{path} {hint}")
         return PixelGrid(grid.width, grid.height, grid.transform, wanted)
+    if has_place(grid.crs) != has_place(wanted):
+        nowhere, remedy = (
+            (wanted, "pass another `crs`") if has_place(grid.crs) else (grid.crs, "georeference it first, e.g. by `gcp`")
+        )
+        raise ImageryError(
+            f"{path} says that it is in {name_crs(grid.crs)}, and what lies there cannot be brought to {name_crs(wanted)}: "
+            f"{name_crs(nowhere)} has no place on Earth; {remedy}"
+        )
     return _north_up(path, grid, wanted)
+
+
+def shift_note(grid: PixelGrid, native: PixelGrid) -> tuple[str, ...]:
+    """Return what is to be said of how well an image lies on its grid in another CRS, if that is worse than a pixel."""
+    if grid.crs is None or grid.crs == native.crs:
+        return ()
+    try:
+        pixel_m = native.gsd_m
+    except ImageryError:  # it is said where metres are asked for
+        return ()
+    x, y = (float(value) for value in grid.to_world(grid.width / 2, grid.height / 2))
+    shift = doubtful_shift(grid.crs, native.crs, x, y, pixel_m=pixel_m)
+    return (shift,) if shift else ()
 
 
 def _north_up(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:

@@ -88,13 +88,14 @@ def find_markers(
             f"fewer than the {LEAST_PX:.0f} that it takes to know one; fly lower, use larger ones, or pass corners with `file`"
         )
     stretch = _stretch(raster)
+    is_mirrored = raster.grid.transform.determinant > 0  # its codes can be read from below the ground only
 
     def work(piece: _Piece) -> list[Marker]:
         if not piece.valid.any():
             return []
         bands = stretch(rgb_bands(piece.pixels))
         rgb = np.asarray(cv2.merge([np.ascontiguousarray(band) for band in bands]), np.uint8)
-        found = detector(rgb, piece.valid, gsd_m)
+        found = _found_mirrored(detector, rgb, piece.valid, gsd_m) if is_mirrored else detector(rgb, piece.valid, gsd_m)
         moved = (replace(m, col=m.col + piece.window.col, row=m.row + piece.window.row) for m in found)
         core = piece.core
         return [m for m in moved if core.col <= m.col < core.stop_col and core.row <= m.row < core.stop_row]
@@ -111,6 +112,12 @@ def find_markers(
             own.shutdown(cancel_futures=True)
     kept = strongest(markers, APART * size_px)  # one on the line between two pieces may have been found in both
     return sorted(kept, key=lambda m: (m.row, m.col))
+
+
+def _found_mirrored(detector: MarkerDetector, rgb: NDArray[np.uint8], valid: NDArray[np.bool_], gsd_m: float) -> list[Marker]:
+    """Return the markers of a piece whose rows run from south to north, or columns from east to west, in its own pixels."""
+    found = detector(np.ascontiguousarray(rgb[::-1]), np.ascontiguousarray(valid[::-1]), gsd_m)
+    return [replace(marker, row=len(rgb) - marker.row) for marker in found]
 
 
 def size_hint(raster: Raster, family: str, size_m: float, color: Sequence[int] | None = None) -> str:

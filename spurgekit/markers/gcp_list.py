@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyproj
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from spurgekit.errors import ImageryError, InputError
-from spurgekit.imagery.crs import name_crs, parse_crs, points_in
+from spurgekit.imagery.crs import height_unit, name_crs, parse_crs, points_in
 from spurgekit.markers.gcp_matching import KnownPoint
 from spurgekit.tables import read_text
 
@@ -68,7 +70,7 @@ class ControlList:
         for point in self.points:
             names[point.x, point.y] = names.get((point.x, point.y)) or point.name
         places = np.array(list(names))
-        z = [heights[place] for place in names]
+        z = heights_in(np.array([heights[place] for place in names]), self.crs, crs or self.crs).tolist()
         if crs is not None and crs != self.crs:
             try:
                 places = points_in(places, self.crs, crs)
@@ -77,6 +79,22 @@ class ControlList:
                 raise InputError(said) from error
         x, y = places.T
         return tuple(KnownPoint(float(a), float(b), name, z=c) for a, b, c, name in zip(x, y, z, names.values(), strict=True))
+
+
+def heights_in(z: NDArray[np.float64], crs: CRS | pyproj.CRS, target: CRS | pyproj.CRS) -> NDArray[np.float64]:
+    """Return heights beside coordinates in a CRS in the unit of those beside coordinates in another, shape (n,)."""
+    return z * (height_unit(crs)[1] / height_unit(target)[1])
+
+
+def heights_note(z: NDArray[np.float64], crs: CRS | pyproj.CRS, target: CRS | pyproj.CRS, name: str) -> tuple[str, ...]:
+    """Return what to say of heights of a file that change their unit, if any do."""
+    (mine, mine_m), (theirs, theirs_m) = height_unit(crs), height_unit(target)
+    if mine_m == theirs_m or not np.any(z[np.isfinite(z)]):
+        return ()
+    of_crs = name_crs(crs), name_crs(target)
+    return (
+        f"heights of {name} are taken to be in the unit of {of_crs[0]} ({mine}), and brought to that of {of_crs[1]} ({theirs})",
+    )
 
 
 def read_gcp_list(path: Path) -> ControlList:

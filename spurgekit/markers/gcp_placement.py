@@ -13,11 +13,11 @@ from rasterio.crs import CRS
 from shapely import Point
 
 from spurgekit.errors import InputError
-from spurgekit.imagery import PixelGrid, Raster, parse_crs
-from spurgekit.imagery.crs import has_place, utm_code
+from spurgekit.imagery import PixelGrid, Raster, name_crs, parse_crs
+from spurgekit.imagery.crs import doubtful_shift, has_place, misplaced, utm_code
 from spurgekit.imagery.target_grid import same_pixels_in
 from spurgekit.markers.detection import find_markers, size_hint
-from spurgekit.markers.gcp_list import read_gcp_list
+from spurgekit.markers.gcp_list import heights_in, heights_note, read_gcp_list
 from spurgekit.markers.gcp_matching import KnownPoint
 from spurgekit.markers.gcp_transform import SEARCH_M, Georeference, georeference
 from spurgekit.markers.marker import Marker, MarkerDetector
@@ -121,7 +121,9 @@ def place_by_markers(
         is_stored_upright = raster.orientation == 1
     target = (parse_crs(crs) if crs else _utm_of(file, declared_crs)) if not has_place(start.crs) else start.crs
     assert target is not None  # an image without one was refused
-    control = read_control(file, target, declared_crs=declared_crs, image=path.name if is_stored_upright else None)
+    control = read_control(
+        file, target, declared_crs=declared_crs, image=path.name if is_stored_upright else None, pixel_m=start.gsd_m
+    )
     try:
         found = match_control(start, markers, control, detector, crs=target)
     except InputError as error:
@@ -201,7 +203,9 @@ def describe_match(found: Georeference, markers: int, points: int, name: str) ->
     return f"georeferenced by {name}: {matched}; {found.model}, {fit}"
 
 
-def read_control(path: Path, crs: CRS, *, declared_crs: str | None = None, image: str | None = None) -> ControlPoints:
+def read_control(
+    path: Path, crs: CRS, *, declared_crs: str | None = None, image: str | None = None, pixel_m: float = 0.0
+) -> ControlPoints:
     """Read points of known coordinates, in a CRS.
 
     Parameters
@@ -215,6 +219,8 @@ def read_control(path: Path, crs: CRS, *, declared_crs: str | None = None, image
         The CRS that they are in, where the file does not say it or says it wrongly.
     image : str, optional
         File name of the image whose rows in an ODM list say where it shows a point.
+    pixel_m : float
+        How well places are to be known, in metres; what is worse is said.
 
     Raises
     ------
@@ -227,19 +233,29 @@ def read_control(path: Path, crs: CRS, *, declared_crs: str | None = None, image
             listed = replace(listed, crs=parse_crs(declared_crs))
         number = {place: k for k, place in enumerate(dict.fromkeys((point.x, point.y) for point in listed.points))}
         shown = [point for point in listed.points if image is not None and point.image.casefold() == image.casefold()]
+        x, y, z = np.array([(point.x, point.y, point.z) for point in listed.points]).T
+        at = float(np.median(x)), float(np.median(y))
+        if has_place(listed.crs) and (where := misplaced(listed.crs, *at)) is not None:
+            raise InputError(
+                f"{path} would be in {name_crs(listed.crs)}, but its coordinates, about ({at[0]:.10g}, {at[1]:.10g}), lie "
+                f"{where}; pass `declared_crs`, the CRS that they are in"
+            )
+        known = listed.known_points(crs)
+        moved = doubtful_shift(listed.crs, crs, *at, pixel_m=pixel_m)
         return ControlPoints(
-            listed.known_points(crs),
+            known,
             tuple(Sighting(number[point.x, point.y], point.col, point.row) for point in shown),
-            listed.notes,
+            (*listed.notes, *heights_note(z, listed.crs, crs, path.name), *([f"{path.name}: {moved}"] if moved else [])),
         )
-    shapes = read_vector(path, crs, declared_crs=declared_crs, usual_layer="markers")
+    shapes = read_vector(path, crs, declared_crs=declared_crs, usual_layer="markers", pixel_m=pixel_m)
     table = shapes.rows
     if not (table.geom_type == "Point").all():
         raise InputError(f"{path} holds {table.geom_type.mode()[0]}s; known coordinates are those of points")
     ids, names, heights = (_column(table, wanted) for wanted in (ID_COLUMNS, NAME_COLUMNS, HEIGHT_COLUMNS))
     codes = numbers(ids)
     codes = codes.where(codes % 1 == 0)
-    above = numbers(heights).fillna(table.get_coordinates(include_z=True)["z"])
+    above = numbers(heights).fillna(table.get_coordinates(include_z=True)["z"]).to_numpy(dtype=float)
+    source = shapes.crs or crs
     return ControlPoints(
         tuple(
             KnownPoint(
@@ -249,9 +265,9 @@ def read_control(path: Path, crs: CRS, *, declared_crs: str | None = None, image
                 None if pd.isna(code) else int(code),
                 None if pd.isna(z) else float(z),
             )
-            for place, name, code, z in zip(table.geometry, names, codes, above, strict=True)
+            for place, name, code, z in zip(table.geometry, names, codes, heights_in(above, source, crs), strict=True)
         ),
-        notes=shapes.notes,
+        notes=(*shapes.notes, *heights_note(above, source, crs, path.name)),
     )
 
 

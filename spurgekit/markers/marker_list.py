@@ -13,7 +13,8 @@ import pandas as pd
 from rasterio.crs import CRS
 
 from spurgekit.errors import InputError, OutputExistsError, renamed
-from spurgekit.imagery import PixelGrid, open_raster
+from spurgekit.imagery import PixelGrid, name_crs, open_raster
+from spurgekit.imagery.crs import EARTH, doubtful_shift, has_place
 from spurgekit.imagery.quicklook import QuickLook, quick_look
 from spurgekit.imagery.site_picture import Colour, SitePicture, is_site_picture
 from spurgekit.markers.detection import find_markers, size_hint
@@ -129,6 +130,9 @@ def list_markers(
             )
     with opened(crs=options.crs, grid=placed.grid if placed else None) as raster:
         notes = (*(placed.notes if placed else ()), *raster.notes)
+        if file is not None and raster.gsd_m:  # which refuses an image that does not measure the ground
+            check_places(file, raster.path.name, raster.grid.crs)
+            notes = (*notes, *_degrees_note(file, raster.grid))
         found: Sequence[Marker] | None = placed.markers if placed else None
         if found is None:
             look = QuickLook(raster)
@@ -214,6 +218,29 @@ def check_list(path: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
     check_files(picture, inputs=inputs, overwrite=True)
     if picture.exists() and not is_site_picture(picture):
         raise OutputExistsError(f"{picture}, where the picture goes, was not drawn by spurgekit; pass another `out`")
+
+
+def check_places(path: Path, image: str, crs: CRS | None) -> None:
+    """Refuse a format that holds places on Earth for markers that have none.
+
+    Raises
+    ------
+    InputError
+    """
+    if (path.suffix.lower() == GCP_LIST or VECTOR_FORMATS[path.suffix.lower()].in_degrees) and not has_place(crs):
+        raise InputError(
+            f"{path}: {path.suffix} holds places on Earth, and {image} is in {name_crs(crs)}, which has none; "
+            "list its markers as .gpkg or .csv, or georeference it, e.g. by `gcp`"
+        )
+
+
+def _degrees_note(path: Path, grid: PixelGrid) -> tuple[str, ...]:
+    """Return what is to be said of how well markers are known in a list that is in degrees."""
+    if path.suffix.lower() == GCP_LIST or not VECTOR_FORMATS[path.suffix.lower()].in_degrees or grid.crs is None:
+        return ()
+    x, y = (float(value) for value in grid.to_world(grid.width / 2, grid.height / 2))
+    shift = doubtful_shift(grid.crs, EARTH, x, y, pixel_m=grid.gsd_m)
+    return (f"{path.name}: {shift}",) if shift else ()
 
 
 def write_list(table: gpd.GeoDataFrame, path: Path, *, image: str, crs: CRS | None) -> None:

@@ -72,7 +72,7 @@ def read_plots(
     InputError
         If a plot lacks corners, two have one id, or none lies in the image.
     """
-    shapes = read_vector(path, grid.crs, declared_crs=declared_crs, usual_layer=LAYER)
+    shapes = read_vector(path, grid.crs, declared_crs=declared_crs, usual_layer=LAYER, pixel_m=grid.gsd_m)
     frame = of_site(shapes.rows.rename(columns=lower_columns(shapes.rows)), site)
     kinds = set(frame.geom_type)
     if kinds == {"Point"}:

@@ -41,7 +41,7 @@ from spurgekit.tiles.site_plots import (
 )
 from spurgekit.tiles.tile_formats import choose_format
 from spurgekit.tiles.tile_options import TileOptions
-from spurgekit.vectors import Shapes, read_vector, split_layer
+from spurgekit.vectors import Shapes, brought, read_vector, split_layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,23 +361,23 @@ def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _SiteJob) -> tu
     return report, _Tables(index, plots_table(found, job.site, crs), markers_table(found, job.site, raster.grid))
 
 
-def _read_shapes(path: Path, crs: CRS, options: TileOptions) -> Shapes:
+def _read_shapes(path: Path, raster: Raster, options: TileOptions) -> Shapes:
     with renamed(declared_crs="points_crs"):
-        return read_vector(path, crs, declared_crs=options.points_crs)
+        return read_vector(path, raster.grid.crs, declared_crs=options.points_crs, pixel_m=raster.gsd_m)
 
 
 def _lay_out(raster: Raster, site: str, options: TileOptions) -> tuple[list[Tile], int, tuple[str, ...]]:
     """Return the tiles, the number of points outside the image, and what is to be said of the file of points or areas."""
     crs = raster.grid.crs
     if options.points is not None:
-        shapes = _read_shapes(options.points, crs, options)
+        shapes = _read_shapes(options.points, raster, options)
         tiles = points_layout(raster.grid, site, shapes.rows, size_px=options.size_px, path=options.points)
         outside = len(shapes.rows) - len(tiles)
         # Row by row, so that GDAL's cache serves neighbours; the index is put back into the file's order.
         return sorted(tiles, key=lambda t: (t.window.row // raster.block_shape[0], t.window.col)), outside, shapes.notes
     aoi, notes = None, tuple[str, ...]()
     if options.aoi is not None:
-        shapes = _read_shapes(options.aoi, crs, options)
+        shapes = _read_shapes(options.aoi, raster, options)
         areas, notes = shapes.rows, shapes.notes
         if not areas.geom_type.str.contains("Polygon").all():
             raise InputError(f"{options.aoi} holds {areas.geom_type.mode()[0]}s; an area of interest is made of polygons")
@@ -421,9 +421,15 @@ def _title(report: TiledSite, job: _SiteJob) -> str:
 
 def _join(tables: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
     """Stack the tables of several sites, in the CRS of the first."""
-    crs = tables[0].crs
-    joined = pd.concat([table.to_crs(crs) for table in tables], ignore_index=True) if len(tables) > 1 else tables[0]
-    return gpd.GeoDataFrame(joined, geometry="geometry", crs=crs)
+    tables = [table for table in tables if len(table)] or tables[:1]
+    if len(tables) == 1:
+        return tables[0]
+    crs = CRS.from_wkt(tables[0].crs.to_wkt())
+    placed = [
+        brought(table, crs, what=f"site {table['site'].iloc[0]}", remedy="tile it into a folder of its own").rows
+        for table in tables
+    ]
+    return gpd.GeoDataFrame(pd.concat(placed, ignore_index=True), geometry="geometry", crs=tables[0].crs)
 
 
 def _sorted(index: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

@@ -415,3 +415,39 @@ def test_a_dataset_moves_as_a_whole(field):
     build(field, **HALVES)
     shutil.move(field / "dataset", field / "elsewhere")
     assert len(open_dataset(field / "elsewhere").split("train")) == 9
+
+
+class TestWithoutAPlaceOnEarth:
+    """Photos of which nothing but the ground sample distance is known."""
+
+    @pytest.fixture
+    def photos(self, tmp_path):
+        folder, paths = tmp_path / "photos", []
+        folder.mkdir()
+        for number in range(2):
+            paths.append(folder / f"photo{number}.png")
+            Image.fromarray(np.moveaxis(ramp(3, 80, 80) + np.uint8(number), 0, -1)).save(paths[-1])
+        tile_images(paths, folder / "tiles", TileOptions(size_px=4, image_gsd_m=0.01))
+        add_columns(folder / "tiles", label=["sand", "weed"] * 400)
+        return folder
+
+    def test_longitude_and_latitude_are_empty(self, photos):
+        report = build(photos, buffer_m=0.0)
+        rows = rows_of(photos / "dataset")["train"]
+        assert not {"longitude", "latitude"} & set(rows)
+        assert rows[["easting", "northing"]].notna().all(axis=None)
+        assert "no place on Earth: longitude and latitude are empty, and sites lie side by side" in " ".join(report.notes)
+
+    def test_tiles_of_one_photo_touch_none_of_another(self, photos):
+        build(photos, group_column="site", test_groups=("photo1",))
+        rows = rows_of(photos / "dataset")
+        assert {side: set(table["site"]) for side, table in rows.items()} == {"train": {"photo0"}, "test": {"photo1"}}
+        # 0.8 m wide, set a kilometre apart and another for what a photo may measure.
+        assert rows["train"]["easting"].between(0, 0.8).all()
+        assert rows["test"]["easting"].between(2000, 2000.8).all()
+
+    def test_they_do_not_go_with_tiles_that_have_one(self, photos, field):
+        with pytest.raises(
+            InputError, match=r"has no place on Earth, so nothing says where it lies .*build a dataset of their own"
+        ):
+            build_dataset([field / "tiles", photos / "tiles"], field / "both", DatasetOptions())

@@ -1,12 +1,25 @@
 """Coordinate reference systems."""
 
+import re
+
 import numpy as np
 import pyproj
 import pytest
+from pyproj.transformer import TransformerGroup
 from rasterio.crs import CRS
 
 from spurgekit.errors import ImageryError
-from spurgekit.imagery.crs import has_place, misplaced, name_crs, parse_crs, points_in
+from spurgekit.imagery.crs import (
+    doubtful_shift,
+    has_place,
+    height_unit,
+    misplaced,
+    name_crs,
+    parse_crs,
+    points_in,
+    to_pyproj,
+    unit_m,
+)
 
 UTM, DEGREES = CRS.from_epsg(32612), CRS.from_epsg(4326)
 LOCAL = CRS.from_wkt('LOCAL_CS["my field",UNIT["metre",1]]')
@@ -99,3 +112,49 @@ class TestPoints:
         with pytest.raises(ImageryError, match="cannot be brought to") as caught:
             points_in(np.array(points), crs, target)
         assert f"{name_crs(crs)} cannot be brought to {name_crs(target)}" in str(caught.value)
+
+
+class TestUnits:
+    @pytest.mark.parametrize(
+        ("crs", "unit", "of_heights"),
+        [
+            ("EPSG:32612", 1.0, ("metre", 1.0)),
+            ("EPSG:2256", 0.3048, ("foot", 0.3048)),
+            ("EPSG:2256+5703", 0.3048, ("metre", 1.0)),  # feet beside metres above the sea
+            ('LOCAL_CS["site",UNIT["foot",0.3048]]', 0.3048, ("foot", 0.3048)),
+        ],
+    )
+    def test_lengths(self, crs, unit, of_heights):
+        assert (unit_m(parse_crs(crs)), height_unit(parse_crs(crs))) == (unit, of_heights)
+
+    @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:4979"])
+    def test_heights_beside_degrees_are_in_metres(self, crs):
+        assert height_unit(parse_crs(crs)) == ("metre", 1.0)
+
+
+class TestDoubtfulShift:
+    BRITAIN = (-2.0, 52.6)
+
+    def test_of_one_datum_nothing_is_lost(self):
+        assert doubtful_shift(DEGREES, UTM, -111, 46) is None
+        assert doubtful_shift(UTM, CRS.from_epsg(32613), 500_000, 5_000_000) is None
+
+    def test_between_two_it_is_said_with_metres(self):
+        said = doubtful_shift(DEGREES, CRS.from_epsg(27700), *self.BRITAIN)
+        assert re.match(r"coordinates brought from EPSG:4326 to EPSG:27700 are good to about [12] m", said)
+
+    def test_what_is_better_than_a_pixel_is_not(self):
+        assert doubtful_shift(DEGREES, CRS.from_epsg(27700), *self.BRITAIN, pixel_m=10) is None
+
+    def test_a_grid_that_is_missing_is_named(self, monkeypatch):
+        monkeypatch.setenv("PROJ_NETWORK", "OFF")
+        way = CRS.from_epsg(4326), CRS.from_epsg(27700)
+        if TransformerGroup(*map(to_pyproj, way), always_xy=True).best_available:
+            pytest.skip("the grid of Britain is here")
+        assert doubtful_shift(*way, *self.BRITAIN).endswith("pyproj sync --file uk_os_OSTN15_NTv2_OSGBtoETRS.tif")
+
+    def test_where_nobody_knows_a_way_between_data_it_is_off_by_nobody_knows(self):
+        sphere = parse_crs("+proj=longlat +R=6371000")
+        assert doubtful_shift(sphere, UTM, -111, 46) == (
+            "coordinates brought from unknown to EPSG:32612 are off by an unknown distance"
+        )

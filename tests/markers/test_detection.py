@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from affine import Affine
 
 from spurgekit.errors import ImageryError, InputError
 from spurgekit.imagery import open_raster
@@ -73,3 +74,17 @@ def test_an_image_that_does_not_measure_the_ground_is_refused(make_tif, tmp_path
         pytest.raises(ImageryError, match="has no CRS"),
     ):
         find_markers(raster, FAMILIES["cross"].detector(0.45))
+
+
+@pytest.mark.parametrize(("a", "e"), [(GSD_M, GSD_M), (-GSD_M, -GSD_M)])
+def test_codes_are_read_in_images_that_are_stored_mirrored(make_tif, tmp_path, a, e):
+    rgb = ground(300)
+    paint(rgb, "aruco-4x4-50", 100.25, 80.5, 36, 20, id=11)
+    stored = rgb[::-1] if e > 0 else rgb[:, ::-1]
+    pixels = np.ascontiguousarray(np.moveaxis(stored, -1, 0))
+    path = make_tif(tmp_path / "s.tif", pixels, transform=Affine(a, 0, 500_000, 0, e, 5_000_000))
+    with open_raster(path) as raster:
+        (found,) = find_markers(raster, FAMILIES["aruco-4x4-50"].detector(36 * GSD_M))
+    expected = (100.25, 300 - 80.5) if e > 0 else (300 - 100.25, 80.5)
+    assert found.id == 11
+    assert np.hypot(found.col - expected[0], found.row - expected[1]) < 0.3

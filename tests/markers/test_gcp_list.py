@@ -4,6 +4,7 @@ from rasterio.crs import CRS
 
 from spurgekit.errors import InputError
 from spurgekit.markers.gcp_list import ControlPoint, read_gcp_list
+from spurgekit.markers.gcp_placement import read_control
 
 UTM_11 = CRS.from_epsg(32611)
 
@@ -76,3 +77,26 @@ def test_a_real_list(data):
     listed = read_gcp_list(data / "copr" / "gcp_list.txt")
     assert (len(listed.points), len(listed.known_points())) == (9, 8)  # gcp07 is seen in two photos
     assert listed.crs.to_dict()["zone"] == 11
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "height"),
+    [
+        ("EPSG:2256\n1569159 540015 4921.26 4 5 a.jpg\n", "EPSG:32612", 4921.26 * 0.3048),
+        ("EPSG:2256\n1569159 540015 4921.26 4 5 a.jpg\n", "EPSG:2256", 4921.26),
+        ("EPSG:32612\n495009 5062952 1500 4 5 a.jpg\n", "EPSG:2256", 1500 / 0.3048),
+        ("EPSG:4326\n-111 46 1500 4 5 a.jpg\n", "EPSG:32612", 1500),
+    ],
+)
+def test_heights_are_in_the_unit_of_the_crs_that_they_stand_under(tmp_path, text, target, height):
+    path = write(tmp_path, text)
+    (point,) = read_gcp_list(path).known_points(CRS.from_string(target))
+    assert point.z == pytest.approx(height)
+    said = [note for note in read_control(path, CRS.from_string(target)).notes if note.startswith("heights of gcp_list.txt")]
+    assert bool(said) == (height not in (4921.26, 1500))
+
+
+def test_a_list_in_another_unit_than_its_crs_is_refused(tmp_path):
+    path = write(tmp_path, "EPSG:2256\n300000 5180000 0 4 5 a.jpg\n")
+    with pytest.raises(InputError, match=r"gcp_list.txt would be in EPSG:2256, .* pass `declared_crs`"):
+        read_control(path, CRS.from_epsg(32612))

@@ -262,6 +262,13 @@ class TestFiles:
         assert (without.id, without.name, without.z) == (None, "south", None)
         assert with_code.x == pytest.approx(500_000)
 
+    def test_heights_of_points_in_feet_come_out_in_metres(self, folder):
+        place = gpd.GeoSeries.from_xy([-111.0], [46.0], crs=4326).to_crs(2256)
+        gpd.GeoDataFrame({"elevation": [4921.26]}, geometry=place).to_file(folder / "p.gpkg")
+        control = read_control(folder / "p.gpkg", UTM_12)
+        assert control.points[0].z == pytest.approx(1500.0, abs=0.01)
+        assert "heights of p.gpkg are taken to be in the unit of EPSG:2256 (foot)" in control.notes[-1]
+
     def test_a_table_may_end_in_txt(self, folder):
         (folder / "p.txt").write_text("name\tlongitude\tlatitude\na\t-111\t46\n")
         assert [point.name for point in read_control(folder / "p.txt", UTM_12).points] == ["a"]

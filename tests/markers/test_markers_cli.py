@@ -7,6 +7,7 @@ import cv2
 import geopandas as gpd
 import numpy as np
 import pytest
+from PIL import Image
 
 from spurgekit.markers.gcp_list import read_gcp_list
 from tests.command import refuse, succeed
@@ -67,6 +68,18 @@ def test_bad_input_is_one_line_and_leaves_nothing(site, tmp_path, monkeypatch, c
     before = set(tmp_path.iterdir())
     assert said in refuse(*options(site, tmp_path / "m.gpkg"), *changed)
     assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["m.geojson", "m.txt"])
+def test_places_on_earth_are_not_listed_of_a_photo_that_has_none(tmp_path, name):
+    Image.fromarray(ground(200)).save(tmp_path / "photo.jpg")
+    photo = ("markers", tmp_path / "photo.jpg", "--image-gsd", GSD_M, "--marker-size", "0.3", "--out")
+    line = refuse(*photo, tmp_path / name)
+    assert f"{name}: {tmp_path.joinpath(name).suffix} holds places on Earth, and photo.jpg is in " in line
+    assert "list its markers as .gpkg or .csv" in line
+    assert not (tmp_path / name).exists()
+    succeed(*photo, tmp_path / "m.gpkg")
+    assert gpd.read_file(tmp_path / "m.gpkg").empty
 
 
 def test_a_list_is_replaced_only_when_asked(site, tmp_path):

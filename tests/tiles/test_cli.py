@@ -141,7 +141,7 @@ def shelf(tmp_path_factory, make_tif):
     points[["geometry"]].to_file(folder / "two.gpkg", layer="b")
     points[["geometry"]].to_file(folder / "bare.shp")
     (folder / "bare.prj").unlink()
-    gpd.GeoSeries([box(0, 0, 1, 1)], crs=32612).to_file(folder / "far_area.gpkg")
+    gpd.GeoSeries([box(2e5, 2e5, 200_001, 200_001)], crs=32612).to_file(folder / "far_area.gpkg")
     tables = {
         "swapped.csv": "longitude,latitude\n46,-111\n",
         "metres.csv": f"longitude,latitude\n{X},{Y}\n",
