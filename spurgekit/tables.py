@@ -97,8 +97,8 @@ def read_text(file: Path) -> tuple[str, tuple[str, ...]]:
             break
         if name != "cp1252":
             return text, ()
-        word = next(word for word in text.split() if not word.isascii())
-        return text, (f"{file.name} is not UTF-8 and is read as Windows-1252, {word[:LONGEST]!r} for one",)
+        word = re.search(r"\S{0,20}[^\x00-\x7f]\S{0,20}", text)
+        return text, (f"{file.name} is not UTF-8 and is read as Windows-1252, {word[0] if word else ''!r} for one",)
     raise InputError(f"{file} is not a text that can be read; save it as UTF-8")
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pyogrio
 import pyproj
 import shapely
+from numpy.typing import NDArray
 from pyarrow.lib import ArrowException
 from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
@@ -100,7 +101,7 @@ def read_vector(
         frame = frame.set_crs(parse_crs(declared_crs).to_wkt(), allow_override=True)
     if frame.crs is None and has_place(crs):
         raise InputError(f"{file} does not say its CRS; pass `declared_crs`, e.g. `declared_crs=EPSG:4326`")
-    nowhere = ~frame.bounds.notna().all(axis=1).to_numpy()  # missing, empty or of NaN
+    nowhere = ~_are_placed(frame)
     if nowhere.all():
         raise InputError(f"{file} holds no geometries")
     if nowhere.any():
@@ -256,6 +257,13 @@ def coordinates(table: pd.DataFrame, pair: Sequence[str], file: Path, *, in_degr
     if in_degrees:
         return degrees(table[pair[0]], "longitude", x), degrees(table[pair[1]], "latitude", y)
     return metres(table[pair[0]], x), metres(table[pair[1]], y)
+
+
+def _are_placed(frame: gpd.GeoDataFrame) -> NDArray[np.bool_]:
+    """Return which rows have a geometry that is not empty and all of whose coordinates are numbers."""
+    places, row = shapely.get_coordinates(frame.geometry.to_numpy(), return_index=True)
+    rows = np.arange(len(frame))
+    return np.isin(rows, row) & ~np.isin(rows, row[~np.isfinite(places).all(axis=1)])
 
 
 def _single_points(frame: gpd.GeoDataFrame, file: Path) -> gpd.GeoDataFrame:

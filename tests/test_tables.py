@@ -50,6 +50,10 @@ class TestText:
         assert found.rows["label"].tolist() == ["Wölfsmilch"]
         assert found.notes == ("field.csv is not UTF-8 and is read as Windows-1252, 'Wölfsmilch' for one",)
 
+    def test_spaces_that_are_no_spaces(self, tmp_path):
+        found = table(tmp_path, "height;n\n1\xa0203,5;2\n".encode("cp1252"))
+        assert numbers(found.rows["height"]).tolist() == [1203.5]
+
 
 @pytest.mark.parametrize(
     ("data", "why"),

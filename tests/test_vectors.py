@@ -5,7 +5,7 @@ import pandas as pd
 import pyogrio
 import pytest
 from rasterio.crs import CRS
-from shapely import Point
+from shapely import MultiPoint, Point
 
 from spurgekit.errors import InputError
 from spurgekit.vectors import read_vector, split_layer
@@ -80,7 +80,42 @@ class TestPlace:
         gpd.GeoDataFrame({"label": ["a", "b", "c"]}, geometry=[POINTS.geometry[0], None, Point()], crs=32612).to_file(
             tmp_path / "a.gpkg"
         )
-        assert read_vector(tmp_path / "a.gpkg", UTM).rows["label"].tolist() == ["a"]
+        found = read_vector(tmp_path / "a.gpkg", UTM)
+        assert found.rows["label"].tolist() == ["a"]
+        assert found.notes == ("2 rows of a.gpkg without a place left out, the first of them row 2",)
+
+    def test_a_shape_with_a_corner_nowhere_is_left_out(self, tmp_path):
+        ring = "[[-111, 45], [-111, 45.1], [NaN, 45.1], [-111, 45]]"
+        whole = "[[-111, 45], [-111, 45.1], [-110.9, 45.1], [-111, 45]]"
+        shapes = ", ".join(
+            f'{{"type": "Feature", "properties": {{"label": "{name}"}}, '
+            f'"geometry": {{"type": "Polygon", "coordinates": [{at}]}}}}'
+            for name, at in (("a", ring), ("b", whole))
+        )
+        (tmp_path / "a.geojson").write_text(f'{{"type": "FeatureCollection", "features": [{shapes}]}}')
+        found = read_vector(tmp_path / "a.geojson", UTM)
+        assert found.rows["label"].tolist() == ["b"]
+        assert found.notes == ("1 row of a.geojson without a place left out, the first of them row 1",)
+
+    def test_geoparquet(self, tmp_path):
+        POINTS.to_crs("EPSG:4326").to_parquet(tmp_path / "a.parquet")
+        assert xy(read_vector(tmp_path / "a.parquet", UTM).rows) == [pytest.approx(place, abs=1e-5) for place in xy(POINTS)]
+        pd.DataFrame({"label": ["a"]}).to_parquet(tmp_path / "b.parquet")
+        with pytest.raises(InputError, match=r"b\.parquet is not GeoParquet that can be read: Missing geo metadata"):
+            read_vector(tmp_path / "b.parquet", UTM)
+
+
+class TestMultiPoints:
+    def test_of_one_point_are_points(self, tmp_path):
+        multi = [MultiPoint([POINTS.geometry[0]]), POINTS.geometry[1]]
+        POINTS.set_geometry(multi, crs=POINTS.crs).to_file(tmp_path / "a.gpkg")
+        assert xy(read_vector(tmp_path / "a.gpkg", UTM).rows) == xy(POINTS)
+
+    def test_of_several_are_to_be_parted(self, tmp_path):
+        multi = [POINTS.geometry[0], MultiPoint(POINTS.geometry)]
+        POINTS.set_geometry(multi, crs=POINTS.crs).to_file(tmp_path / "a.gpkg")
+        with pytest.raises(InputError, match=r"holds 1 MultiPoint of several points, the first of them in row 2; part them"):
+            read_vector(tmp_path / "a.gpkg", UTM)
 
 
 class TestTables:
@@ -102,6 +137,20 @@ class TestTables:
     def test_a_row_without_coordinates_is_left_out(self, tmp_path):
         frame = read_vector(self.write(tmp_path, "longitude,latitude,label\n-111,45,weed\n,,sand\n"), UTM).rows
         assert frame["label"].tolist() == ["weed"]
+
+    def test_places_as_they_are_written(self, tmp_path):
+        table = "plot;Longitude;Latitude\n01;-111,0;45,15\n1E1;111°00'W;45°09'00\"N\nNA;n/a;\n"
+        found = read_vector(self.write(tmp_path, table), UTM)
+        assert found.rows["plot"].tolist() == ["01", "1E1"]
+        assert xy(found.rows)[0] == pytest.approx(xy(found.rows)[1], abs=1e-6)
+        assert found.rows.geometry.x[0] == pytest.approx(500_000)  # on the central meridian
+        assert found.notes == ("1 row of a.csv without a place left out, the first of them row 3",)
+
+    def test_a_place_that_cannot_be_read_is_named(self, tmp_path):
+        with pytest.raises(InputError, match=r"a\.csv: longitude '113\.6 O' in row 2 cannot be read; write decimal degrees"):
+            read_vector(self.write(tmp_path, "longitude,latitude\n-113.6,45\n113.6 O,45\n"), UTM)
+        with pytest.raises(InputError, match=r"a\.csv: easting: '500,123' may be 500123 or 500\.123"):
+            read_vector(self.write(tmp_path, "easting;northing\n500,123;4999999\n"), UTM, declared_crs="EPSG:32612")
 
     def test_metres_win_where_their_crs_is_declared(self, tmp_path):
         table = "longitude,latitude,easting,northing\n0,0,500000,4999999\n"

@@ -171,6 +171,7 @@ def _read_lines(path: Path) -> Table:
     text, notes = read_text(path)
     try:
         rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+        json.dumps(rows, ensure_ascii=False).encode()  # halves of characters are none
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON in each line: {first_line(error)}") from error
     if not all(isinstance(row, dict) for row in rows):
@@ -192,6 +193,8 @@ def _placed(index: pd.DataFrame, folder: Path, gsd_m: float | None, crs: str | N
     target = crs
     if degrees is not None:
         lon, lat = coordinates(index, degrees, folder, in_degrees=True)
+        if not (lon.abs().max() <= 360 and lat.abs().max() <= 90):
+            raise InputError(f"{folder}: {' and '.join(degrees)} are no degrees, or swapped; correct its metadata")
         target = crs or utm_code(float(np.nanmean(lon)), float(np.nanmean(lat)))
     assert target is not None
     if metres is not None:
@@ -200,4 +203,6 @@ def _placed(index: pd.DataFrame, folder: Path, gsd_m: float | None, crs: str | N
         centres = gpd.GeoSeries.from_xy(lon, lat, crs="EPSG:4326").to_crs(parse_crs(target).to_wkt()).array
     half = index["size_px"].to_numpy() * gsd_m / 2
     x, y = np.asarray(centres.x), np.asarray(centres.y)
-    return gpd.GeoDataFrame(index, geometry=shapely.box(x - half, y - half, x + half, y + half), crs=centres.crs)
+    footprints = shapely.box(x - half, y - half, x + half, y + half)
+    footprints[~(np.isfinite(x) & np.isfinite(y))] = None
+    return gpd.GeoDataFrame(index, geometry=footprints, crs=centres.crs)

@@ -407,9 +407,7 @@ def classes_in(
         unknown = [word is not None and word.lower() in UNKNOWN_WORDS and word not in (classes or ()) for word in text]
         if any(unknown):
             word = text[unknown].iloc[0]
-            notes.append(
-                f"{word!r} in the column {called!r} of {where.name} is taken for no class; name it in `classes` if it is"
-            )
+            notes.append(f"{word!r} in the column {called!r} of {where.name} is no class, unless `classes` names it")
         text = text.mask(pd.Series(unknown, text.index), None)
         names = as_classes(text, classes) if classes else text
     if place_of is not None and (count := int(text.isna().sum())):
@@ -424,7 +422,7 @@ def _percent(text: pd.Series, called: str, where: Path) -> pd.Series | None:
     signed = (bare != text) & text.notna()
     if not (_COVER.search(called) and not _CODES.search(called)) and not (signed.any() and (signed | text.isna()).all()):
         return None
-    bare = bare.mask([word is not None and word.lower() in ABSENT_WORDS for word in bare], "0")
+    bare = bare.mask(bare.str.lower().isin(ABSENT_WORDS), "0")
     if not numbers(bare).gt(0).any() or (not signed.any() and set(bare.dropna()) <= {"0", "1"}):  # words, or codes
         return None
     percent = numbers(bare, f"{where}: {called}")

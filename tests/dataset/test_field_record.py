@@ -81,7 +81,11 @@ def test_of_more_species_words_are_no_classes():
             {"plot": [1, 1], "quarter": ["NW", None], "label": ["yes", "no"]},
             "says 'no spurge' of plot 1, and 'leafy spurge' of its quarter NW; correct it",
         ),
-        ({"plot": [7, 8], "label": ["yes", "no"]}, "tells of plots 7, 8, and no tile is of one of them"),
+        (
+            {"plot": ["01", "02"], "label": ["yes", "no"]},
+            "tells of plots 01, 02, and no tile is of one of them; tiles are of plots 1, 2",
+        ),
+        ({"plot": [1], "quarter": ["1"], "label": ["yes"]}, "tells of plot 1, quarter 1; quarters are NE, NW, SE, SW"),
     ],
 )
 def test_what_cannot_be(record, said):

@@ -187,6 +187,95 @@ class TestGroundOfNoClass:
         assert found.notes == ("2 points of labels.gpkg have no class, the first of them at 15.0, 5.0",)
 
 
+class TestEdges:
+    """A point on an edge is in one tile, the one to its south-east."""
+
+    TILES = gpd.GeoDataFrame(
+        geometry=[box(10 * x, -10 * y - 10, 10 * x + 10, -10 * y) for y in range(2) for x in range(2)], crs="EPSG:32612"
+    )
+
+    @pytest.mark.parametrize(
+        ("place", "expected"),
+        [((10, -10), [3]), ((10, -5), [1]), ((5, -10), [2]), ((20, -10), [3]), ((0, 0), [0]), ((20, -20), [3]), ((20, 0), [1])],
+    )
+    @pytest.mark.parametrize("off", [0, 1e-9, -1e-9])
+    def test_which_tile(self, place, expected, off):
+        points = gpd.GeoDataFrame({"label": ["weed"]}, geometry=[Point(place[0] + off, place[1] - off)], crs="EPSG:32612")
+        found = labels_from_vector(self.TILES, points, column=None, classes=("sand", "weed"), min_cover=0.05, where=WHERE)
+        assert np.flatnonzero(found.names.notna()).tolist() == expected
+        assert found.source.used.tolist() == [True]
+
+    def test_where_tiles_overlap_a_point_inside_of_one_is_in_that_alone(self):
+        tiles = gpd.GeoDataFrame(geometry=[box(0, 0, 10, 10), box(5, 0, 15, 10), box(10, 0, 20, 10)], crs="EPSG:32612")
+        points = gpd.GeoDataFrame({"label": ["weed"]}, geometry=[Point(10, 5)], crs="EPSG:32612")
+        found = labels_from_vector(tiles, points, column=None, classes=("sand", "weed"), min_cover=0.05, where=WHERE)
+        assert found.names.notna().tolist() == [False, True, False]
+
+
+class TestCover:
+    """Cover in per cent, as field sheets have it."""
+
+    def test_becomes_a_class_by_the_least_share(self):
+        points = [Point(5, 5), Point(15, 5), Point(25, 5)]
+        found = labels(points, ["0", "4.9", "5"], called="cover", column="cover")
+        assert [None if pd.isna(name) else name for name in found.names] == ["sand", None, "weed"]
+        assert found.notes == (
+            "of 3 points of labels.gpkg, 1 with 5 % of 'cover' or more are taken for weed, 1 with 0 % for sand, "
+            "and 1 with less for neither (`min_cover`)",
+        )
+        assert label(points, [0, 4.9, 5], called="cover", column="cover", min_cover=0.04) == ["sand", "weed", "weed"]
+
+    def test_is_known_by_its_name_or_its_signs(self):
+        points = [Point(5, 5), Point(15, 5)]
+        found = labels(points, ["30", None], called="Cover_Percent")
+        assert found.names.tolist()[0] == "weed"
+        assert found.notes[0] == "classes are taken from the column 'Cover_Percent' of labels.gpkg"
+        assert found.notes[-1] == "1 point of labels.gpkg has no class, the first of them at 15.0, 5.0"
+        assert label(points, ["30 %", "none"], column="seen", called="seen")[:2] == ["30 %", "none"]
+        assert label(points, ["30 %", "0%"], column="seen", called="seen")[:2] == ["weed", "sand"]
+
+    @pytest.mark.parametrize(
+        ("called", "values"), [("cover_class", [2, 3]), ("cover", [0, 1]), ("cover", ["dense", "sparse"]), ("label", [10, 0])]
+    )
+    def test_what_is_none_stays_as_it_is(self, called, values):
+        found = label([Point(5, 5), Point(15, 5)], values, called=called, column=called)[:2]
+        assert found == (["sand", "weed"] if values == [0, 1] else [str(value) for value in values])
+
+    @pytest.mark.parametrize(
+        ("called", "values", "why"),
+        [
+            (
+                "cover",
+                [0.3, 0.9],
+                "cover is nowhere more than 1, and may be in per cent or a share; write 30 %",
+            ),
+            ("cover", [30, 101], "cover is not all from 0 to 100"),
+            ("cover", ["30", "<1"], "cover '<1' in row 2 cannot be read"),
+        ],
+    )
+    def test_what_may_mean_something_else_is_refused(self, called, values, why):
+        with pytest.raises(InputError, match=why):
+            labels([Point(5, 5), Point(15, 5)], values, called=called, column=called)
+
+    def test_tells_two_classes_apart(self):
+        with pytest.raises(InputError, match=r"which tells two classes apart; pass two `classes`"):
+            labels([Point(5, 5)], [30], called="cover", classes=("sand", "weed", "thistle"))
+
+
+class TestNotKnown:
+    def test_what_tables_say_of_it_is_no_class(self):
+        found = labels([Point(5, 5), Point(15, 5)], ["weed", "NA"])
+        assert found.names.isna().tolist() == [False, True, True]
+        assert found.notes == (
+            "'NA' in the column 'label' of labels.gpkg is no class, unless `classes` names it",
+            "1 point of labels.gpkg has no class, the first of them at 15.0, 5.0",
+        )
+        assert label([Point(5, 5), Point(15, 5)], ["weed", "NA"], classes=("NA", "weed"))[:2] == ["weed", "NA"]
+
+    def test_none_is_absence(self):
+        assert label([Point(5, 5), Point(15, 5)], ["yes", "None"])[:2] == ["weed", "sand"]
+
+
 class TestWords:
     @pytest.mark.parametrize(
         ("said", "expected"),
