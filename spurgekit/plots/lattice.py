@@ -59,6 +59,9 @@ MIN_LOG_ODDS = np.log(100.0)
 RIVAL_MARKERS = 3
 """A placement with so many markers less than another cannot be as likely."""
 
+LIKELY = 0.5
+"""Score of a detection that is as likely a marker as not."""
+
 REFINED = 40
 """How many of the best proposals are looked at closely."""
 
@@ -109,6 +112,7 @@ def fit_lattices(
     *,
     scores: Sequence[float] | None = None,
     ids: Sequence[int | None] | None = None,
+    sizes_m: Sequence[float] | None = None,
     tolerance_m: float | None = None,
     scale_error: float | None = None,
     model: LatticeModel = "similarity",
@@ -129,6 +133,9 @@ def fit_lattices(
     ids : sequence of int or None, optional
         What each coded marker says, None for one that could not be read. Only looked at where the protocol has ids: then a
         detection that says something else than a node is not matched with it.
+    sizes_m : sequence of float, optional
+        How large each detection is. One that covers a corner and is more likely a marker than not (by its score) is taken for
+        that corner's, however exactly the others lie.
     tolerance_m : float, optional
         How far a marker may be from its node. Default 0.35 m, and 0.5 m for frames.
     scale_error : float, optional
@@ -149,6 +156,8 @@ def fit_lattices(
         If the same markers fit the lattice in another place as well, or two lattices overlap.
     """
     positions = np.asarray(positions_m, np.float64).reshape(-1, 2)
+    likelihood = np.clip(np.ones(len(positions)) if scores is None else np.asarray(scores), 0.01, 1)
+    own_m = np.where(likelihood >= LIKELY, np.zeros(len(positions)) if sizes_m is None else np.asarray(sizes_m) / 2, 0.0)
     may_match = _by_id(protocol, ids)
     fits: list[LatticeFit] = []
     free = np.arange(len(positions))
@@ -158,7 +167,8 @@ def fit_lattices(
             shape=_shape(protocol),
             nodes=protocol.nodes_m,
             positions=positions[free] - middle,
-            cost=-np.log(np.clip(np.ones(len(free)) if scores is None else np.asarray(scores)[free], 0.01, 1)),
+            cost=-np.log(likelihood[free]),
+            own_m=own_m[free],
             may_match=None if may_match is None else may_match[:, free],
             turns=symmetries(protocol.nodes_m, turned=may_match is None),
             size_m=protocol.side_m,

@@ -28,7 +28,10 @@ FEWEST_TO_JUDGE = 6
 """Markers among which one can be told to be false by the others."""
 
 MISFIT_SDS, MISFIT_M = 4.0, 0.12
-"""A marker is false that is so far from where the others have its node, in standard deviations and in metres."""
+"""A marker is false that is so far from where the others have its node, in standard deviations and in metres.
+
+It has to be off by more than its own half, too: a false marker seldom lies on a corner, a true one often askew.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +61,7 @@ class LatticeSearch:
     nodes: Array
     positions: Array
     cost: Array  # a detection's own, in place of a distance: the better scored of two is taken
+    own_m: Array  # how far from a corner a detection still covers it
     may_match: NDArray[np.bool_] | None
     turns: dict[int, NDArray[np.intp]]  # quarter turns that leave the lattice as it is, and what they do to its nodes
     size_m: float
@@ -153,7 +157,7 @@ def _without_misfit(search: LatticeSearch, matched: NDArray[np.intp]) -> NDArray
     transform, bending = bending_of(search, others)
     node = search.nodes[[worst]]
     off = search.positions[matched[worst]] - apply(transform, node)[0] - bending.at(node)[0]
-    misfit = np.hypot(*off) > max(MISFIT_SDS * bending.sd_at(node)[0], MISFIT_M)
+    misfit = np.hypot(*off) > max(MISFIT_SDS * bending.sd_at(node)[0], MISFIT_M, search.own_m[matched[worst]])
     return others if misfit else matched
 
 

@@ -87,7 +87,8 @@ def locate_plots(
     positions = (world - origin) * metres
     scores = [marker.score for marker in markers]
     ids = [marker.id for marker in markers]
-    fits = fit_lattices(positions, protocol, scores=scores, ids=ids, tolerance_m=tolerance_m, model=model)
+    sizes_m = [marker.size_m for marker in markers]
+    fits = fit_lattices(positions, protocol, scores=scores, ids=ids, sizes_m=sizes_m, tolerance_m=tolerance_m, model=model)
     if not fits:
         raise InputError(_why_none(positions, protocol, tolerance_m))
     plots: list[Plot] = []

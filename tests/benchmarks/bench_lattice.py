@@ -19,6 +19,9 @@ from tests.plots.fields import draw_clutter, draw_field, matches
 
 SITE = PlotProtocol()
 
+MARKER_M = 0.45
+"""Across a detection."""
+
 
 @dataclass
 class Tally:
@@ -43,7 +46,7 @@ class Tally:
         self.undecidable += half and not all(edge.any() for edge in (rows[0], rows[-1], rows[:, 0], rows[:, -1]))
         start = time.process_time()
         try:
-            fits = fit_lattices(drawn.positions_m, SITE, model=model)
+            fits = fit_lattices(drawn.positions_m, SITE, sizes_m=[MARKER_M] * len(drawn.positions_m), model=model)
         except AmbiguousLatticeError:
             self.outcomes["ambiguous"] += 1
             return

@@ -229,3 +229,26 @@ def test_clutter_holds_no_lattice():
     rng = np.random.default_rng(12)
     for _ in range(100):
         assert fit_lattices(draw_clutter(rng, int(rng.integers(5, 61))), SITE) == ()
+
+
+class TestAskew:
+    """A marker that stands 20 cm from where 15 others, which stand exactly, have its corner."""
+
+    OFF = np.array([0.14, 0.14])
+
+    def found(self, off=OFF, **options):
+        positions = SITE.nodes_m + off * (np.arange(16) == 0)[:, None]
+        (fit,) = fit_lattices(positions, SITE, **options)
+        return int(fit.found.sum())
+
+    def test_is_taken_where_it_covers_its_corner(self):
+        assert self.found(sizes_m=[0.45] * 16) == 16
+        assert self.found(sizes_m=[0.45] * 16, scores=[0.9] * 16) == 16
+
+    def test_else_its_neighbours_speak_against_it(self):
+        assert self.found() == 15
+        assert self.found(sizes_m=[0.3] * 16) == 15
+        assert self.found(1.25 * self.OFF, sizes_m=[0.45] * 16) == 15
+
+    def test_and_where_it_is_hardly_a_marker(self):
+        assert self.found(sizes_m=[0.45] * 16, scores=[0.3] + [0.9] * 15) == 15
