@@ -13,7 +13,8 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import PlainTextResponse, Response
 
 from spurgekit.errors import InputError
@@ -83,6 +84,8 @@ def make_app(review: Review) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_exception_handler(InputError, lambda _, error: PlainTextResponse(str(error), 422))
     app.add_exception_handler(HTTPException, _say_what)
+    # FastAPI's own answer repeats what was sent, which may be anything.
+    app.add_exception_handler(RequestValidationError, lambda *_: PlainTextResponse("This is not what a page sends.", 422))
     _add_files(app)
     _add_log(app, review)
     _add_pictures(app, review)
@@ -126,7 +129,7 @@ def _add_log(app: FastAPI, review: Review) -> None:
         return _json(
             {
                 "saved": sorted(ids),
-                "refused": [entry.get("id") for entry in sent.entries if entry.get("id") not in ids],
+                "refused": [name for name in map(_id_of, sent.entries) if name not in ids],
                 "others": {who: others(everybody, who, tiles) for who, tiles in decided.items()},
                 "disputed": {entry.tile: entry.tile in everybody and is_disputed(everybody[entry.tile]) for entry in taken},
                 "revision": log.revision,
@@ -189,9 +192,17 @@ def _as_entry(sent: dict[str, Any]) -> Entry | None:
     It may be about a tile or a class that the folder no longer has, if it has waited for long: it was said, so it is logged.
     """
     try:
-        return Entry.model_validate(sent)
-    except ValidationError:
+        entry = Entry.model_validate(sent)
+        entry.model_dump_json()  # halves of characters cannot be written
+    except ValueError:  # pydantic's own are
         return None
+    return entry
+
+
+def _id_of(sent: dict[str, Any]) -> str | None:
+    """Return the id of what a page sent; None where it has none, or one that cannot be."""
+    name = sent.get("id")
+    return name if isinstance(name, str) else None
 
 
 def _json(content: Any) -> Response:

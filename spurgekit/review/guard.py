@@ -21,6 +21,9 @@ OPEN = "/open"
 """Where the link leads that holds the token."""
 
 READING = ("GET", "HEAD")
+MOST_BYTES = 16 << 20
+"""Of what is sent at once: a thousand decisions, each with pages of notes."""
+
 CLOSED = (
     "This page is opened by the link that 'spurgekit review' prints, which works once and in one browser.\n"
     "Start the command again for a new link; what was decided is kept."
@@ -79,8 +82,14 @@ class Guard:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        refusal = self._answer(scope)
-        await (refusal or self._app)(scope, receive, send_guarded)
+        answer: ASGIApp = self._answer(scope) or self._app
+        if answer is self._app and scope["method"] not in READING:
+            body = await _body(receive, Headers(scope=scope))
+            if body is None:
+                answer = PlainTextResponse(f"Send up to {MOST_BYTES >> 20} MiB at once.", 413, {"connection": "close"})
+            else:
+                receive = _again(body, receive)
+        await answer(scope, receive, send_guarded)
 
     def _answer(self, scope: Scope) -> Response | None:
         """Return what to answer in place of the application, or None."""
@@ -117,6 +126,31 @@ class Guard:
         except CookieError:
             return False
         return cookie is not None and hmac.compare_digest(cookie.value.encode(), self._session.encode())
+
+
+async def _body(receive: Receive, headers: Headers) -> bytes | None:
+    """Return the body of a request, or None where it is too large or was cut off, without reading on."""
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length[:20]) > MOST_BYTES:
+        return None
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if message["type"] != "http.request" or len(body) > MOST_BYTES:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return what gives a body that was read, and then what follows."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def give() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return give
 
 
 def _is_from_page(headers: Headers) -> bool:

@@ -87,16 +87,14 @@ def append_decisions(path: Path, decisions: Iterable[Decision]) -> None:
     Several processes may append to one log. A last line that a crash has cut off is ended first, so that it spoils no other.
     """
     lines = b"".join(decision.model_dump_json().encode() + b"\n" for decision in decisions)
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        size = os.fstat(file).st_size
-        if size and os.pread(file, 1, size - 1) != b"\n":
-            lines = b"\n" + lines
+    with path.open("a+b", buffering=0) as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                lines = b"\n" + lines
         while lines:  # a full disk raises an OSError, on the first write or on the next
-            lines = lines[os.write(file, lines) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
+            lines = lines[file.write(lines) :]
+        os.fsync(file.fileno())
 
 
 def read_decisions(path: Path) -> list[Decision]:

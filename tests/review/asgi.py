@@ -29,8 +29,10 @@ class Answer:
         return json.loads(self.body)
 
 
-def request(app: Any, path: str, *, method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
-    """Send one request; the ``Host`` is the server's unless another one is given."""
+def request(
+    app: Any, path: str, *, method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"", parts: int = 1
+) -> Answer:
+    """Send one request, its body as often as there are parts; the ``Host`` is the server's unless another one is given."""
     url = urlsplit(path)
     sent = {"host": HOST, **(headers or {})}
     scope = {
@@ -41,8 +43,11 @@ def request(app: Any, path: str, *, method: str = "GET", headers: dict[str, str]
     }  # fmt: skip
     messages: list[dict[str, Any]] = []
 
+    left = [parts]
+
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
+        left[0] -= 1
+        return {"type": "http.request", "body": body, "more_body": left[0] > 0}
 
     async def send(message: dict[str, Any]) -> None:
         messages.append(message)

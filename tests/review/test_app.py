@@ -48,11 +48,31 @@ def entry(number, after, who="ada", **more):
     return {**plain, **more}
 
 
+MALFORMED = (None, 7, 1.5, True, [], ["a"], {"a": 1}, float("nan"), "", "x" * 101, "\ud800")
+
+
 @pytest.fixture
 def client(folder):
     client = Client(folder)
     yield client
     client.review.surroundings.close()
+
+
+class TestWhatIsMalformed:
+    @pytest.mark.parametrize("id", MALFORMED)
+    def test_an_id(self, client, id):  # noqa: A002
+        answer = client.decide(entry(0, WEED), entry(1, SAND, id=id))
+        assert (answer["saved"], len(answer["refused"])) == (["ada-0"], 1)
+
+    @pytest.mark.parametrize("field", ["when", "who", "tile", "after"])
+    @pytest.mark.parametrize("value", [None, [], ["a"], {"a": 1}, {"verdict": "accepted"}, "", "\ud800", {"note": "\ud800"}])
+    def test_a_field(self, client, field, value):
+        answer = client.decide(entry(0, WEED), entry(1, SAND) | {field: value})
+        assert (answer["saved"], answer["refused"]) == (["ada-0"], ["ada-1"])
+
+    @pytest.mark.parametrize("content", [None, [], 7, {}, {"folder": float("nan")}, {"folder": "a", "entries": [7]}])
+    def test_all_of_it(self, client, content):
+        assert client.post(content).status == 422
 
 
 class TestPage:

@@ -180,6 +180,38 @@ class TestWriting:
             assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
+class TestBodies:
+    def post(self, cookie, body=b"x", parts=1, **more):
+        headers = {**cookie, **ORIGIN, **JSON, **more}
+        got = []
+
+        async def read(scope, receive, send):
+            message = {"more_body": True}
+            while message["more_body"]:
+                message = await receive()
+                got.append(message["body"])
+            await PlainTextResponse(str(sum(map(len, got))))(scope, receive, send)
+
+        guard = Guard(read, PORT)
+        cookie = {"cookie": request(guard, path_of(guard.link)).headers["set-cookie"].split(";")[0]}
+        return request(guard, "/", method="POST", headers={**headers, **cookie}, body=body, parts=parts), got
+
+    def test_reach_the_application_whole(self, cookie):
+        assert self.post(cookie, b"x" * 1000, parts=3)[0].text == "3000"
+
+    def test_that_say_they_are_too_large_are_not_read(self, cookie):
+        answer, got = self.post(cookie, **{"content-length": str(300 << 20)})
+        assert (answer.status, answer.text, got) == (413, "Send up to 16 MiB at once.", [])
+
+    @pytest.mark.parametrize("length", ["-1", "1e9", "9" * 5000])
+    def test_of_no_length(self, cookie, length):
+        assert self.post(cookie, **{"content-length": length})[0].status == 413
+
+    def test_that_turn_out_too_large_are_not_read_on(self, cookie):
+        answer, got = self.post(cookie, b"x" * (1 << 20), parts=300)
+        assert (answer.status, got) == (413, [])
+
+
 class TestHeaders:
     @pytest.mark.parametrize("headers", [{}, {"host": "evil.example"}])
     def test_of_what_is_refused(self, guard, headers):
