@@ -8,7 +8,7 @@ import click
 
 import spurgekit
 from spurgekit.cli import common
-from spurgekit.cli.spelling import echo, show
+from spurgekit.cli.spelling import echo, show, warn
 from spurgekit.cli.types import PATH, NameList
 from spurgekit.progress import bar
 
@@ -50,14 +50,17 @@ def validate(folder: Path) -> None:
 @click.option("--revision", help="Branch.  [default: main]")
 @click.option("--token", help="Of your account.  [default: that of 'hf auth login']")
 def push(folder: Path, repository: str, private: bool, revision: str | None, token: str | None) -> None:
-    """Upload a valid dataset FOLDER to the Hugging Face Hub, without its provenance and its review."""
-    echo(spurgekit.push_dataset(folder, repository, private=private, revision=revision, token=token, progress=bar))
+    """Upload a valid dataset FOLDER to the Hugging Face Hub: the files that are its own, without provenance and review."""
+    address = spurgekit.push_dataset(
+        folder, repository, private=private, revision=revision, token=token, progress=bar, say=warn
+    )
+    echo(address)
 
 
 @command.command("fetch")
 @click.argument("source", default="mpg-ranch/leafy_spurge")
 @click.option("--configs", type=NameList(), default=("crop",), help="Of crop, context and unlabelled.  [default: crop]")
-@click.option("--revision", help="Of the repository.")
+@click.option("--revision", help="Of the repository; a commit gives the same tiles always.  [default: main]")
 @click.option("--out", type=PATH, default=Path("leafy-spurge"), show_default=True, help="Folder to make.")
 @common.overwrite
 def fetch(source: str, configs: tuple[str, ...], revision: str | None, out: Path, overwrite: bool) -> None:

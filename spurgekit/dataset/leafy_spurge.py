@@ -7,6 +7,7 @@ without labels.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -53,7 +54,7 @@ def fetch_dataset(
     configs : tuple of str
         Of ``crop``, ``context`` and ``unlabelled``; the first always.
     revision : str, optional
-        Of the repository.
+        Of the repository: a commit gives the same tiles always. The commit that was fetched is among the dataset's notes.
     overwrite : bool
         Replace a folder that spurgekit made before.
     progress : Progress
@@ -73,10 +74,12 @@ def fetch_dataset(
         raise InputError(f"there is no config {unknown[0]!r}; there are {', '.join(CONFIGS)}")
     wanted = [name for name in CONFIGS if name in configs or name == "crop"]
     folder = Path(source)
+    notes: tuple[str, ...] = ()
     if not folder.is_dir():
         folder = download(str(source), [f"data/{FOLDERS[name]}/**" for name in wanted], revision=revision)
+        notes = (f"fetched from {source} at commit {folder.name}",)  # the Hub's cache calls folders by it
     return build_dataset(
-        read_leafy_spurge(folder, wanted),
+        replace(read_leafy_spurge(folder, wanted), notes=notes),
         out,
         DatasetOptions(split_column="split", classes=CLASSES, buffer_m=0.0, licence=LICENCE),
         overwrite=overwrite,

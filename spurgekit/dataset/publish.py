@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import CommitOperationAdd, HfApi, snapshot_download
 
-from spurgekit.dataset.reader import datasets_in, open_dataset
+from spurgekit.dataset.dataset_card import CARD, SHEET
+from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
+from spurgekit.dataset.reader import DATASET, METADATA, SPLITS, datasets_in, open_dataset
 from spurgekit.dataset.validate import validate_dataset
 from spurgekit.errors import InputError
 from spurgekit.hub import hub_errors, quick_offline
-from spurgekit.outputs import PROVENANCE
+from spurgekit.outputs import CHECKSUMS, PROVENANCE
+from spurgekit.outputs.checksums import walk
 from spurgekit.progress import Progress, silent
+from spurgekit.text import counted
+from spurgekit.tiles.index import PARQUET
 from spurgekit.tiles.review_log import LOG
-
-STAYS_HERE = (LOG, f"**/{LOG}", PROVENANCE, f"**/{PROVENANCE}")
-"""Not uploaded: who reviewed what, and paths of this machine."""
 
 
 def push_dataset(
@@ -27,8 +31,11 @@ def push_dataset(
     token: str | None = None,
     endpoint: str | None = None,
     progress: Progress = silent,
+    say: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Upload a dataset folder, or one that holds several configs, to a repository of the Hub; make it if it is not there.
+
+    What goes is what the dataset says is its own; see :func:`own_files`.
 
     Parameters
     ----------
@@ -44,6 +51,8 @@ def push_dataset(
     endpoint : str, optional
         Address of another Hub.
     progress : Progress
+    say : callable
+        Is given a line on files that stay here, where there are some.
 
     Returns
     -------
@@ -62,18 +71,41 @@ def push_dataset(
         raise InputError(f"{problems[0]}; mend it first ('spurgekit dataset validate {folder}' lists all that is wrong)")
     if any(open_dataset(config).info.licence is None for config in datasets_in(folder)):
         raise InputError(f"{folder} says nothing of its licence; build it again with `licence`, e.g. `licence=cc-by-4.0`")
+    own = own_files(folder)
+    kept = {CHECKSUMS, PROVENANCE, LOG}
+    stray = sorted(name for name in walk(folder) if name not in own and Path(name).name not in kept)
+    if stray:
+        say(f"{counted(len(stray), 'file')} beside the dataset's own stay here, such as {stray[0]}")
     api = HfApi(endpoint=endpoint, token=token)
     with hub_errors(repo):
         address = api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
-        api.upload_folder(
-            folder_path=folder,
-            repo_id=repo,
+        api.create_commit(
+            repo,
+            [CommitOperationAdd(name, folder / name) for name in own],
+            commit_message=f"Upload {open_dataset(datasets_in(folder)[0]).info.name}",
             repo_type="dataset",
             revision=revision,
-            commit_message=f"Upload {open_dataset(datasets_in(folder)[0]).info.name}",
-            ignore_patterns=list(STAYS_HERE),
         )
     return str(address)
+
+
+def own_files(folder: Path) -> list[str]:
+    """Return the names of the files that a valid dataset, or a folder of several, consists of, in order.
+
+    They are what its tables list and what every dataset has; not who reviewed what, nor paths of this machine, nor what
+    somebody has put beside them.
+    """
+    found = {CARD}
+    for config in datasets_in(folder):
+        data = open_dataset(config)
+        tables = {side: data.split(side) for side in SPLITS}
+        if data.info.unlabelled is not None:
+            tables[data.info.unlabelled.folder] = data.unlabelled()
+        files = [config / name for name in (DATASET, CARD, SHEET, PARQUET, FEW_SHOT)]
+        for where, rows in tables.items():
+            files += [config / where / METADATA, *rows["path"]]
+        found |= {Path(os.path.normpath(file)).relative_to(os.path.normpath(folder)).as_posix() for file in files}
+    return sorted(name for name in found if (folder / name).is_file())
 
 
 def download(repo: str, patterns: list[str], *, revision: str | None = None, endpoint: str | None = None) -> Path:

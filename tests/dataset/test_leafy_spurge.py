@@ -101,3 +101,12 @@ def test_neither_a_connection_nor_a_copy(tmp_path, monkeypatch):
     assert (
         "the Hub cannot be reached for mpg-ranch/leafy_spurge; its cache does not hold all of it, so pass a local copy" in line
     )
+
+
+def test_the_commit_that_was_fetched_is_on_record(copy, tmp_path, monkeypatch):
+    snapshot = tmp_path / "snapshots" / ("0123456789" * 4)
+    snapshot.parent.mkdir()
+    copy.rename(snapshot)
+    monkeypatch.setattr("spurgekit.dataset.publish.snapshot_download", lambda *_, **__: str(snapshot))
+    info = fetch_dataset("mpg-ranch/leafy_spurge", tmp_path / "out")
+    assert f"fetched from mpg-ranch/leafy_spurge at commit {snapshot.name}" in info.notes

@@ -6,7 +6,7 @@ import pytest
 from huggingface_hub import constants
 
 from spurgekit.dataset import DatasetOptions, build_dataset
-from spurgekit.dataset.publish import push_dataset
+from spurgekit.dataset.publish import own_files, push_dataset
 from spurgekit.errors import InputError
 from spurgekit.hub import HubError
 from tests.dataset.hub import stand_in
@@ -35,10 +35,22 @@ def test_all_files_arrive_as_they_are_but_those_of_this_machine(hub, dataset):
         ("dataset", "private"),
     )
     here = {path.relative_to(dataset).as_posix(): path.read_bytes() for path in dataset.rglob("*") if path.is_file()}
-    del here["review.jsonl"], here["provenance.json"]
+    for name in ("review.jsonl", "provenance.json", "SHA256SUMS"):
+        del here[name]
     assert {path: data for path, data in hub.files.items() if path != ".gitattributes"} == here
     assert hub.summaries == ["Upload dataset"]
     assert hub.cards == [(dataset / "README.md").read_text()]
+
+
+def test_what_somebody_put_beside_them_stays_here_and_is_said(hub, dataset):
+    before = set(own_files(dataset))
+    (dataset / "secrets.txt").write_text("hunter2")
+    (dataset / ".git").mkdir()
+    (dataset / ".git" / "config").write_text("token")
+    said = []
+    push_dataset(dataset, "me/spurge", token=hub.token, endpoint=hub.endpoint, say=said.append)
+    assert set(hub.files) - {".gitattributes"} == before
+    assert said == ["2 files beside the dataset's own stay here, such as .git/config"]
 
 
 def test_without_a_right_token(hub, dataset):
