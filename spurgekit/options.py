@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from spurgekit.errors import InputError, known_names, renamed
+from spurgekit.image_names import ImageName, image_name
 from spurgekit.text import shown
 
 
@@ -179,11 +180,12 @@ def _as_tuple(name: str, value: Any, parts: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(_settled(name, one, kind) for one, kind in zip(several, parts, strict=True))
 
 
-_TAKES: Mapping[type, tuple[str, Any, Any]] = {
+_TAKES: Mapping[Any, tuple[str, Any, Any]] = {
     bool: ("True or False", bool, bool),
     int: ("a whole number", Integral, int),
     float: ("a number", Real, float),
     str: ("a text", str, str),
     Path: ("a path", (str, os.PathLike), Path),
+    ImageName: ("a path", (str, os.PathLike), image_name),
 }
 """What stands for each type in messages, what is taken for it, and how it is made of that."""

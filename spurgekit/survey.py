@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.errors import InputError, OutputExistsError, first_line, known_names, spelled
+from spurgekit.image_names import ImageName
 from spurgekit.imagery import slug
 from spurgekit.options import Options, kinds_of, without_none
 from spurgekit.reading import check_classes, read_text
@@ -37,11 +38,11 @@ class Site(Options):
     name : str
         Starts the ids of its tiles: letters, digits, ``_`` and ``-``.
     image : pathlib.Path
-        Orthomosaic; relative to the survey's folder.
+        Orthomosaic; relative to the survey's folder, or another name that GDAL reads, such as an address.
     """
 
     name: str
-    image: Path
+    image: ImageName
 
     def __post_init__(self) -> None:
         Options.__post_init__(self)
@@ -123,9 +124,9 @@ class Survey(Options):
         return replace(options, **seen)  # type: ignore[type-var]
 
     @property
-    def images(self) -> dict[str, Path]:
+    def images(self) -> dict[str, ImageName]:
         """The image of each site by its name."""
-        return {site.name: self.path(site.image) for site in self.sites}
+        return {site.name: self.path(site.image) if isinstance(site.image, Path) else site.image for site in self.sites}
 
 
 def read_survey(folder: str | Path) -> Survey:

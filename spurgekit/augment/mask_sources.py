@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
-from PIL import Image
 from rasterio.features import rasterize
 
 from spurgekit.augment.edit_masks import edit_mask, published_growth_px
 from spurgekit.augment.mask_options import MaskOptions
 from spurgekit.augment.tile_ground import Ground
 from spurgekit.dataset.reader import SPLITS, Dataset
-from spurgekit.errors import InputError, renamed
+from spurgekit.errors import ImageryError, InputError, renamed
 from spurgekit.imagery import Window, open_raster, parse_crs
+from spurgekit.imagery.limits import open_picture
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.png import encode_png
 from spurgekit.tiles.rectify import apply_homography, homography_of_square
@@ -174,10 +174,10 @@ class _Images(MaskSource):
         if not path.is_file():
             return self.nothing()
         try:
-            with Image.open(path) as image:
+            with open_picture(path) as image:
                 mode, size = image.mode, image.size
                 grey = np.asarray(image.convert("L"))
-        except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all of them
+        except ImageryError as error:
             raise InputError(f"{path} is damaged or no image; write it again") from error
         if mode.startswith(("I", "F")):
             raise InputError(f"{path} is not of 8 bit; write masks as 8-bit images, 255 where the mask is")
@@ -226,7 +226,7 @@ class _MaskRaster(MaskSource):
     def __init__(self, path: Path, dataset: Dataset, crs: str | None) -> None:
         super().__init__(path, dataset.info.size_px)
         self._ground = Ground(dataset)
-        with open_raster(path) as raster:
+        with open_raster(path, palette=False) as raster:
             found = parse_crs(crs) if crs else raster.grid.crs
             if raster.grid.transform.is_identity:
                 raise InputError(f"{path} is not georeferenced; georeference it, or pass a folder of masks named by tile")
@@ -238,7 +238,8 @@ class _MaskRaster(MaskSource):
 
     def mask(self, row: pd.Series) -> NDArray[np.bool_]:
         corners = self._ground.quad(row).corners_in(self._crs)
-        with open_raster(self.path) as raster:  # for each tile: it takes a millisecond, and GDAL's handles do not cross threads
+        # For each tile: it takes a millisecond, and GDAL's handles do not cross threads.
+        with open_raster(self.path, palette=False) as raster:
             to_raster = homography_of_square(np.column_stack(raster.grid.to_pixel(*corners.T)), self.size_px)
             y, x = np.mgrid[: self.size_px, : self.size_px] + 0.5
             cols, rows = (np.floor(places).astype(np.intp) for places in apply_homography(to_raster, x, y))

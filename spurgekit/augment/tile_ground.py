@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 
 from spurgekit.dataset.reader import SPLITS, Dataset
 from spurgekit.errors import ImageryError, InputError
-from spurgekit.imagery import PixelGrid, name_crs, open_raster, parse_crs
+from spurgekit.imagery import PixelGrid, name_crs, open_tile_image, parse_crs
 from spurgekit.imagery.crs import points_in
 
 GEOTIFF = (".tif", ".tiff")
@@ -144,5 +144,5 @@ def _crs_of_images(dataset: Dataset) -> CRS | None:
 
 def _own_grid(path: Path) -> PixelGrid | None:
     """Return where an image says that it lies, if it does."""
-    with open_raster(path) as raster:
+    with open_tile_image(path) as raster:
         return raster.grid if raster.grid.crs is not None and raster.pose is None else None

@@ -11,20 +11,21 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 
 from spurgekit.errors import ImageryError, InputError
-from spurgekit.imagery import open_raster
-from spurgekit.imagery.gdal_warnings import without_warnings
+from spurgekit.imagery import open_tile_image
+from spurgekit.imagery.limits import open_picture
+from spurgekit.imagery.opening import open_tile
 from spurgekit.parallel import cores, stream_map
 from spurgekit.text import counted
 
@@ -36,6 +37,9 @@ DType = Literal["uint8", "uint16", "float32"]
 
 Pixels = NDArray[np.uint8 | np.uint16 | np.float32]
 """Tiles of such a type, shape (..., bands, height, width)."""
+
+BATCH_BYTES = 256 << 20
+"""The most that a batch takes."""
 
 DAMAGED = "cannot be decoded; it is damaged or was cut off: make the tiles again"
 
@@ -95,7 +99,7 @@ def mark_missing(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
 
 def _read_geotiff(path: Path) -> Pixels:
     try:
-        with open_raster(path) as raster:  # OpenCV knows neither more than four bands nor masks
+        with open_tile_image(path) as raster:  # OpenCV knows neither more than four bands nor masks
             pixels, valid = raster.read(raster.grid.window)
     except ImageryError:
         other = _read_other_type(path)
@@ -107,12 +111,11 @@ def _read_geotiff(path: Path) -> Pixels:
 
 
 def _read_other_type(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
-    """Read a GeoTIFF of a type that :func:`open_raster` refuses; None where its type is not what is wrong with it."""
+    """Read a GeoTIFF of a type that :func:`open_tile_image` refuses; None where its type is not what is wrong with it."""
     with ExitStack() as stack:
         try:
-            with without_warnings(NotGeoreferencedWarning):
-                file = stack.enter_context(rasterio.open(path))
-        except RasterioError:
+            file = stack.enter_context(open_tile(path))
+        except ImageryError:
             return None
         if set(file.dtypes) <= set(get_args(DType)):
             return None
@@ -130,8 +133,12 @@ def _read_other_type(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]
 
 
 def _decode(path: Path) -> Pixels:
-    data = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    data = path.read_bytes()
+    try:
+        with open_picture(path, data):  # its header, which says how large it is
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except ImageryError as error:
+        raise InputError(f"{error}; make the tiles again") from error
     if image is None:
         raise InputError(f"{path} {DAMAGED}")
     if image.ndim == 2:
@@ -139,7 +146,7 @@ def _decode(path: Path) -> Pixels:
     pixels = np.empty((3, *image.shape[:2]), image.dtype)
     cv2.mixChannels([image], list(pixels), [0, 2, 1, 1, 2, 0])  # several times as fast as NumPy's copy of a transposed array
     if image.shape[2] == 4:
-        mark_missing(pixels, image[..., 3] > 0)
+        mark_missing(pixels, image[..., 3] > np.iinfo(image.dtype.name).max // 2)
     return pixels
 
 
@@ -150,6 +157,7 @@ def batches(paths: Sequence[Path], size: int, *, ahead: bool = True) -> Iterator
     ----------
     paths : sequence of pathlib.Path
     size : int
+        Of a batch; of tiles so large that these would fill the memory a batch has fewer.
     ahead : bool
         Decode the next tiles while a batch is in use. Where a network uses it on the same cores it is better not to: its
         threads wait for each other at every layer, and one that has to share its core holds all of them up.
@@ -163,23 +171,32 @@ def batches(paths: Sequence[Path], size: int, *, ahead: bool = True) -> Iterator
     InputError
         If a tile cannot be read, or has another size, number of bands or type than the first one.
     """
+    if not paths:
+        return
+    first = read_tile(paths[0])
+    size = max(1, min(size, BATCH_BYTES // first.nbytes))
+    read = partial(_read_like, first_path=paths[0], first=first)
     with ThreadPoolExecutor(cores()) as threads:
-        first: Pixels | None = None
         batch: list[Pixels] = []
         if ahead:
-            tiles = stream_map(threads, read_tile, paths, in_flight=2 * size)
+            tiles = stream_map(threads, read, paths, in_flight=2 * size)
         else:
             parts = (paths[start : start + size] for start in range(0, len(paths), size))
-            tiles = chain.from_iterable(list(threads.map(read_tile, part)) for part in parts)
-        for path, tile in zip(paths, tiles, strict=True):
-            first = tile if first is None else first
-            _check_alike(path, tile, paths[0], first)
+            tiles = chain.from_iterable(list(threads.map(read, part)) for part in parts)
+        for tile in tiles:
             batch.append(tile)
             if len(batch) == size:
                 yield np.stack(batch)
                 batch = []
         if batch:
             yield np.stack(batch)
+
+
+def _read_like(path: Path, first_path: Path, first: Pixels) -> Pixels:
+    """Read a tile that has to be like the first one: of those that are not, none is kept until it is its turn."""
+    tile = first if path == first_path else read_tile(path)
+    _check_alike(path, tile, first_path, first)
+    return tile
 
 
 def _check_alike(path: Path, tile: Pixels, first_path: Path, first: Pixels) -> None:

@@ -11,16 +11,17 @@ import spurgekit
 from spurgekit.cli import common
 from spurgekit.cli.declared import given, options_of
 from spurgekit.cli.spelling import echo
-from spurgekit.cli.types import PATH
+from spurgekit.cli.types import IMAGE, PATH
 from spurgekit.maps.map_options import MapOptions
 from spurgekit.progress import bar
 
 if TYPE_CHECKING:
+    from spurgekit.image_names import ImageName
     from spurgekit.maps import MapReport
 
 
 @click.command("map")
-@click.argument("image", type=PATH, required=False)
+@click.argument("image", type=IMAGE, required=False)
 @click.option("--model", type=PATH, required=True, help="Model folder that 'spurgekit train' made.")
 @click.option("--out", type=PATH, help="Folder to make.  [default: maps/SITE]")
 @options_of(MapOptions, metavars={"crs": "CRS", "image_crs": "CRS"})
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... (auto: a GPU if there is one).")
 @common.overwrite
-def command(image: Path | None, model: Path, out: Path | None, overwrite: bool, **chosen: Any) -> None:
+def command(image: ImageName | None, model: Path, out: Path | None, overwrite: bool, **chosen: Any) -> None:
     """Map a whole site with a model: probabilities, polygons, areas.
 
     Inside a survey's folder, all its sites are mapped. The image is resampled to the ground sample distance that the model was
@@ -44,10 +45,11 @@ def command(image: Path | None, model: Path, out: Path | None, overwrite: bool, 
 
     loading = {name: chosen.pop(name) for name in ("device", "views", "prevalence")}
     if image is not None:
-        sites = [(out or Path("maps") / image.stem, image)]
+        sites: list[tuple[Path, ImageName]] = [(out or Path("maps") / image.stem, image)]
     else:
         survey = common.sites_here("an image")
         chosen |= {"crs": chosen["crs"] or survey.crs, "image_crs": chosen["image_crs"] or survey.image_crs}
+        chosen["nodata"] = survey.tiles.nodata if chosen["nodata"] is None else chosen["nodata"]
         sites = [((out or Path("maps")) / name, path) for name, path in survey.images.items()]
     mapping = given(MapOptions, chosen)
     for folder, _ in sites:

@@ -12,14 +12,15 @@ import spurgekit
 from spurgekit.cli import common
 from spurgekit.cli.declared import given, options_of
 from spurgekit.cli.spelling import echo
-from spurgekit.cli.types import PATH
+from spurgekit.cli.types import IMAGE, PATH
+from spurgekit.image_names import ImageName
 from spurgekit.markers.marker_options import MarkerOptions
 from spurgekit.progress import bar
 from spurgekit.vector_formats import VECTOR_FORMATS
 
 
 @click.command("markers")
-@click.argument("image", type=PATH)
+@click.argument("image", type=IMAGE)
 @options_of(MarkerOptions, metavars={"marker_color": "R,G,B", "gcp_crs": "CRS", "crs": "CRS", "image_crs": "CRS"})
 @click.option(
     "--out",
@@ -27,7 +28,7 @@ from spurgekit.vector_formats import VECTOR_FORMATS
     help=f"List to write: {', '.join(VECTOR_FORMATS)}, or .txt (ODM).  [default: IMAGE_markers.gpkg]",
 )
 @common.overwrite
-def command(image: Path, out: Path | None, overwrite: bool, **chosen: Any) -> None:
+def command(image: ImageName, out: Path | None, overwrite: bool, **chosen: Any) -> None:
     """Find the ground markers in an orthomosaic or a nadir frame, list them and draw them.
 
     The score is about the share of such detections that are markers. A picture of the same name shows them on the image.

@@ -12,17 +12,18 @@ import spurgekit
 from spurgekit.cli import common, plot_options
 from spurgekit.cli.declared import given, options_of
 from spurgekit.cli.spelling import echo
-from spurgekit.cli.types import PATH
+from spurgekit.cli.types import IMAGE, PATH
 from spurgekit.progress import bar
 from spurgekit.tiles.tile_options import PlotOptions, TileOptions
 
 if TYPE_CHECKING:
+    from spurgekit.image_names import ImageName
     from spurgekit.survey import Survey
     from spurgekit.tiles import TilesReport
 
 
 @click.command("tile")
-@click.argument("images", nargs=-1, type=PATH)
+@click.argument("images", nargs=-1, type=IMAGE)
 @options_of(
     TileOptions,
     flags={"file_format": "--format"},
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @plot_options.plots
 @click.option("--out", type=PATH, help="Folder to make.  [default: tiles]")
 @common.overwrite
-def command(images: tuple[Path, ...], out: Path | None, overwrite: bool, **chosen: Any) -> None:
+def command(images: tuple[ImageName, ...], out: Path | None, overwrite: bool, **chosen: Any) -> None:
     """Cut orthomosaics into georeferenced tiles, indexed and drawn.
 
     Inside a survey's folder no IMAGES need be named. Plots are found by the ground markers at their corners, or given by

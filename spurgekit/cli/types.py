@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from spurgekit.errors import known_names
+from spurgekit.image_names import GdalName, ImageName, image_name
 from spurgekit.text import printable
 
 
@@ -28,6 +29,18 @@ class FilePath(click.Path):
 
 
 PATH = FilePath(path_type=Path)
+
+
+class ImageType(FilePath):
+    """An image: a path, or another name that GDAL reads, such as an address."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ImageName:
+        """Return the name."""
+        name = image_name(value)
+        return name if isinstance(name, GdalName) else super().convert(value, param, ctx)
+
+
+IMAGE = ImageType(path_type=Path)
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]

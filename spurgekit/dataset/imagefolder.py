@@ -20,9 +20,10 @@ import shapely
 from PIL import Image
 
 from spurgekit.dataset.dataset_options import GROUP
-from spurgekit.errors import InputError, first_line
+from spurgekit.errors import ImageryError, InputError, first_line
 from spurgekit.imagery import parse_crs, slug
 from spurgekit.imagery.crs import utm_code
+from spurgekit.imagery.limits import open_picture
 from spurgekit.tables import Table, read_table, read_text
 from spurgekit.text import counted
 from spurgekit.tiles.tile_formats import TILE_FORMATS
@@ -115,10 +116,10 @@ def _ids(files: list[Path]) -> list[str]:
 
 def _side(path: Path) -> int:
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             width, height = image.size
-    except (OSError, SyntaxError) as error:  # Pillow raises both
-        raise InputError(f"{path} cannot be read as an image; it is damaged, or of another kind: take it out") from error
+    except ImageryError as error:
+        raise InputError(f"{error}; take it out") from error
     if width != height:
         raise InputError(f"{path} is {width} x {height} px, and tiles are squares; crop the images first")
     return int(width)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import geopandas as gpd
 import pandas as pd
-from PIL import Image
 
 from spurgekit.dataset.columns import CENTRES
 from spurgekit.dataset.reader import FIELDS, METADATA, class_folder
 from spurgekit.errors import ImageryError, InputError, LeakageError
-from spurgekit.imagery import open_raster
+from spurgekit.imagery import open_tile_image
 from spurgekit.imagery.crs import has_place
+from spurgekit.imagery.limits import open_picture
 from spurgekit.parallel import cores, stream_map
 
 
@@ -154,22 +154,21 @@ def check_image(path: Path, data: bytes) -> tuple[int, int]:
     Raises
     ------
     InputError
-        If it is damaged.
+        If it is damaged, or too large for a tile.
     """
-    damaged = f"{path} is damaged or was cut off; make the tiles again, or take it out of them"
     try:
         if path.suffix.lower() in (".tif", ".tiff"):  # Pillow knows neither five bands nor floats of three
-            with open_raster(path) as raster:
+            with open_tile_image(path) as raster:
                 raster.read(raster.grid.window)
                 return raster.grid.width, raster.grid.height
-        with Image.open(io.BytesIO(data)) as image:
+        with open_picture(path, data) as image:
             size = image.size
             if image.format == "PNG":
                 image.verify()
             else:
                 image.load()
-    except (OSError, SyntaxError, ValueError, ImageryError) as error:  # Pillow raises all of the first three
-        raise InputError(damaged) from error
+    except ImageryError as error:
+        raise InputError(f"{error}; make the tiles again, or take it out of them") from error
     return size
 
 

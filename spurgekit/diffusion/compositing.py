@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as nnf
 
 from spurgekit.diffusion.image_tensors import Picture
-from spurgekit.errors import InputError
+from spurgekit.errors import ImageryError, InputError
+from spurgekit.imagery.limits import open_picture
 
 Mask = NDArray[np.uint8]
 """255 where a tile may change, 0 where it may not, grey where both are mixed: shape (height, width)."""
@@ -36,14 +36,14 @@ def read_mask(path: Path, source: Path, size: tuple[int, int]) -> Mask:
         If the file is missing, damaged, no grey image of 8 bits, or of another size than the tile.
     """
     try:
-        with Image.open(path) as image:
-            if image.mode not in ("L", "1"):
-                raise InputError(f"{path} is no grey image of 8 bits ({image.mode}); masks are white where a tile may change")
-            mask = np.asarray(image.convert("L"))
+        with open_picture(path) as image:
+            mode, mask = image.mode, np.asarray(image.convert("L"))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; it is the mask of {source}") from error
-    except (UnidentifiedImageError, OSError) as error:
+    except ImageryError as error:
         raise InputError(f"{path} is damaged or no image; it is the mask of {source}: make it again") from error
+    if mode not in ("L", "1"):
+        raise InputError(f"{path} is no grey image of 8 bits ({mode}); masks are white where a tile may change")
     if mask.shape != tuple(size):
         own, other = (f"{width} x {height} px" for height, width in (mask.shape, size))
         raise InputError(f"{path} is {own} and its tile {source.name} {other}; make the mask again")

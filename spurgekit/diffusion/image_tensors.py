@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from spurgekit.errors import InputError
-from spurgekit.imagery import Raster, open_raster
+from spurgekit.imagery import Raster, open_tile_image
 
 Picture = NDArray[np.uint8]
 """Red, green, blue: shape (height, width, 3)."""
@@ -57,7 +57,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 def _opened(path: Path) -> Iterator[Raster]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; the dataset lists it: build it again")
-    with open_raster(path) as raster:
+    with open_tile_image(path) as raster:
         if len(raster.bands) != 3 or raster.dtype != np.uint8:
             bands = f"{len(raster.bands)} band{'' if len(raster.bands) == 1 else 's'} of {raster.dtype}"
             raise InputError(f"{path} has {bands}; diffusion models paint 3 bands of uint8: tile with `bands=(1, 2, 3)`")

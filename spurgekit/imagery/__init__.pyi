@@ -1,7 +1,7 @@
 from .crs import name_crs, parse_crs
 from .image_info import ImageInfo, format_info, read_image_info
 from .pixel_grid import PixelGrid, Window
-from .raster import Raster, open_raster, slug
+from .raster import Raster, open_raster, open_tile_image, slug
 
 __all__ = [
     "ImageInfo",
@@ -11,6 +11,7 @@ __all__ = [
     "format_info",
     "name_crs",
     "open_raster",
+    "open_tile_image",
     "parse_crs",
     "read_image_info",
     "slug",

@@ -8,30 +8,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rasterio.enums import ColorInterp
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from spurgekit.imagery.exif import read_exif
+from spurgekit.imagery.gdal_warnings import without_warnings
 from spurgekit.imagery.pixel_grid import PixelGrid
 
 
-def doubts(path: Path, dataset: DatasetReader, grid: PixelGrid, bands: tuple[int, ...]) -> Iterator[str]:
+def doubts(dataset: DatasetReader, grid: PixelGrid) -> Iterator[str]:
     """Yield what a user should know about an image before trusting what is made of it, one line each; pixels are not read.
 
     Parameters
     ----------
-    path : pathlib.Path
     dataset : rasterio.io.DatasetReader
         The file, as it is stored.
     grid : PixelGrid
         Of its pixels, turned upright.
-    bands : tuple of int
-        The 1-based bands that are read.
     """
     if grid.crs is not None and not grid.transform.is_identity and grid.transform.determinant > 0:
         yield "mirrored: rows run from south to north"
-    if dataset.colorinterp[bands[0] - 1] == ColorInterp.palette:
-        yield f"holds palette indexes, not colours: gdal_translate -expand rgb {path.name} NEW.tif"
+    if pages := _pages(dataset):
+        yield pages
 
 
 def left_turned(path: Path, orientation: int) -> Iterator[str]:
@@ -42,3 +41,22 @@ def left_turned(path: Path, orientation: int) -> Iterator[str]:
     exif = read_exif(path)
     if exif is not None and (exif.orientation or orientation) != orientation:
         yield f"EXIF says that the photo is turned (orientation {exif.orientation}); pixels are read as they are stored"
+
+
+def _pages(dataset: DatasetReader) -> str | None:
+    """Return what is to be said of a file that holds several images, of which the first is read."""
+    pages = dataset.subdatasets
+    if dataset.count == 0 or len(pages) < 2:
+        return None
+    largest, size = None, (dataset.width, dataset.height)
+    for page in pages[1:]:
+        try:
+            with without_warnings(NotGeoreferencedWarning), rasterio.open(page) as other:
+                if other.width * other.height > size[0] * size[1]:
+                    largest, size = page, (other.width, other.height)
+        except RasterioError:  # it is not the one that is read
+            continue
+    first = f"holds {len(pages)} images, of which the first ({dataset.width} x {dataset.height} px) is read"
+    if largest is None:
+        return first
+    return f"{first}; the largest ({size[0]} x {size[1]} px) is called {largest}"

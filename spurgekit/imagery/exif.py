@@ -54,12 +54,12 @@ class Exif(BaseModel):
     has_maker_note: bool = Field(description="whether the camera's own notes are there; programs that save again lose them")
 
 
-def read_exif(path: Path) -> Exif | None:
+def read_exif(path: Path | io.BytesIO) -> Exif | None:
     """Return what the camera wrote into a photo, or None where there is nothing (or nothing that can be read).
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : pathlib.Path or io.BytesIO
         JPEG, TIFF or any other format in which Pillow finds EXIF.
     """
     try:

@@ -13,9 +13,12 @@ from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
 from spurgekit.errors import ImageryError
+from spurgekit.image_names import image_name
+from spurgekit.imagery.colours import band_colours
 from spurgekit.imagery.crs import name_crs, points_in, to_pyproj
 from spurgekit.imagery.exif import Exif, Position, read_exif
 from spurgekit.imagery.nadir_frame import FramePose
+from spurgekit.imagery.opening import photo_file
 from spurgekit.imagery.pixel_grid import PixelGrid, Window
 from spurgekit.imagery.raster import Raster, open_raster
 from spurgekit.progress import Progress, silent
@@ -60,9 +63,9 @@ class Blocks(_Value):
 class ImageInfo(_Value):
     """What :func:`read_image_info` finds out about an image."""
 
-    path: Path = Field(description="as it was passed")
+    path: Path | str = Field(description="as it was passed")
     format: str = Field(description="GDAL driver")
-    size_bytes: int = Field(description="of the file")
+    size_bytes: int | None = Field(description="of the file; null of what is no file of its own")
     width: int = Field(description="pixels")
     height: int = Field(description="pixels")
     dtype: str = Field(description="of the pixels, such as uint8")
@@ -95,6 +98,7 @@ def read_image_info(
     *,
     image_gsd_m: float | None = None,
     image_crs: str | None = None,
+    nodata: float | None = None,
     progress: Progress = silent,
 ) -> ImageInfo:
     """Describe an image. All of it is read, piece by piece, so damage anywhere in the file comes to light.
@@ -102,11 +106,13 @@ def read_image_info(
     Parameters
     ----------
     path : str or os.PathLike
-        An orthomosaic or a frame; it needs no CRS.
+        An orthomosaic or a frame, by its path or by another name that GDAL reads, such as an address; it needs no CRS.
     image_gsd_m : float, optional
         What a pixel of a photo measures on the ground that does not say where it was taken, in metres.
     image_crs : str, optional
         The CRS that the file's coordinates are in, where it does not say it or says it wrongly.
+    nodata : float, optional
+        Pixels of which all bands have this value hold no data, whatever the file says.
     progress : Progress
         Told of the pieces that were read.
 
@@ -119,21 +125,21 @@ def read_image_info(
     ImageryError
         If the file is missing, damaged, or not an image that spurgekit reads.
     """
-    path = Path(path)
-    with open_raster(path, image_gsd_m=image_gsd_m, image_crs=image_crs) as raster:
+    name = image_name(path)
+    with open_raster(path, image_gsd_m=image_gsd_m, image_crs=image_crs, nodata=nodata) as raster:
         dataset, grid = raster.dataset, raster.grid
         gsd_m, why = _gsd(raster)
         valid_px = _count_valid(raster, progress)
-        exif = read_exif(path)
+        exif = read_exif(photo_file(name)) if isinstance(name, Path) or dataset.driver == "JPEG" else None
         blocks = _blocks(raster)
         structure = dataset.tags(ns="IMAGE_STRUCTURE")
         overviews = tuple(dataset.overviews(raster.bands[0]))
         compression = structure.get("COMPRESSION", "none" if dataset.driver == "GTiff" else None)
         is_placed = not grid.transform.is_identity
         return ImageInfo(
-            path=path,
+            path=name,
             format=dataset.driver,
-            size_bytes=path.stat().st_size,
+            size_bytes=name.stat().st_size if isinstance(name, Path) else None,
             width=grid.width,
             height=grid.height,
             dtype=str(raster.dtype),
@@ -195,8 +201,8 @@ def _pieces(raster: Raster) -> Iterator[Window]:
 def _bands(raster: Raster) -> tuple[Band, ...]:
     dataset = raster.dataset
     return tuple(
-        Band(index=index, colour=colour.name, description=description or None, is_read=index in raster.bands)
-        for index, colour, description in zip(dataset.indexes, dataset.colorinterp, dataset.descriptions, strict=True)
+        Band(index=index, colour=colour, description=description or None, is_read=index in raster.bands)
+        for index, colour, description in zip(dataset.indexes, band_colours(dataset), dataset.descriptions, strict=True)
     )
 
 
@@ -238,7 +244,7 @@ def _nodata(dataset: DatasetReader) -> float | str | None:
 def _validity(raster: Raster) -> str:
     if raster.validity != "mask":
         return raster.validity
-    return "mask file" if Path(f"{raster.path}.msk").exists() else "internal mask"
+    return "mask file" if any(name.endswith(".msk") for name in raster.dataset.files) else "internal mask"
 
 
 def _hints(raster: Raster, blocks: Blocks, overviews: tuple[int, ...], valid_px: int) -> Iterator[str]:
@@ -259,7 +265,7 @@ def _hints(raster: Raster, blocks: Blocks, overviews: tuple[int, ...], valid_px:
 def format_info(info: ImageInfo) -> list[tuple[str, str]]:
     """Return (label, text) lines for people to read, in the order to show them."""
     lines = [
-        ("file", f"{info.path} ({_bytes(info.size_bytes)}, {info.format})"),
+        ("file", f"{info.path} ({'' if info.size_bytes is None else f'{_bytes(info.size_bytes)}, '}{info.format})"),
         ("size", _size(info)),
         ("bands", f"{len(info.bands)} x {info.dtype}: {', '.join(_band(band) for band in info.bands)}"),
         ("CRS", _crs(info)),

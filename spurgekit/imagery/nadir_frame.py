@@ -6,6 +6,7 @@ positions by.
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -127,12 +128,13 @@ class FramePlacement:
         return replace(self, grid=grid, how=None, unplaced=None)
 
 
-def place_photo(path: Path, width: int, height: int, gsd_m: float | None = None) -> FramePlacement:
+def place_photo(path: Path | io.BytesIO, width: int, height: int, gsd_m: float | None = None) -> FramePlacement:
     """Place a photo that has neither CRS nor geotransform, by its EXIF and XMP or a given ground sample distance.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : pathlib.Path or io.BytesIO
+        The file, or what is in it.
     width, height : int
         Size in pixels, as stored.
     gsd_m : float, optional

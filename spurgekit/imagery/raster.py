@@ -16,23 +16,28 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.enums import MaskFlags, Resampling
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window as RasterioWindow
 
 from spurgekit.errors import ImageryError
+from spurgekit.image_names import ImageName, image_name
+from spurgekit.imagery.collar import CollarWatch
+from spurgekit.imagery.colours import FileBands, find_bands, has_palette
 from spurgekit.imagery.crs import has_place, name_crs, parse_crs
 from spurgekit.imagery.doubts import doubts, left_turned
 from spurgekit.imagery.exif import read_exif
-from spurgekit.imagery.gdal_warnings import without_warnings
+from spurgekit.imagery.limits import check_window
 from spurgekit.imagery.nadir_frame import FramePlacement, FramePose, place_photo
+from spurgekit.imagery.opening import decoding_error, open_image, open_tile, photo_file
 from spurgekit.imagery.orientation import AS_STORED, stored_grid, stored_window, swaps_sides, upright, upright_grid
 from spurgekit.imagery.pixel_grid import PixelGrid, Window
 from spurgekit.imagery.target_grid import at_gsd, check_gsd, in_crs, shift_note
 from spurgekit.imagery.tied_grid import tied_grid
+from spurgekit.imagery.views import expanded, with_nodata
 from spurgekit.imagery.xmp import read_xmp
 
 # GDAL's default block cache is 5 % of the machine's memory for as long as the process lives, which is more than the rest of
@@ -54,13 +59,16 @@ class Raster:
 
     Attributes
     ----------
-    path : pathlib.Path
+    path : pathlib.Path or GdalName
     site : str
         The file's stem with anything but letters, digits and ``-`` made ``-``; it starts the ids of tiles.
     grid : PixelGrid
         Where the pixels lie, after reprojection and resampling if any were asked for.
     bands : tuple of int
-        The 1-based bands that :meth:`read` returns, in that order. Alpha is not among them.
+        The 1-based bands that :meth:`read` returns, in that order. Alpha is not among them. Those of a palette are red, green
+        and blue.
+    rgb : tuple of int or None
+        The bands that are red, green and blue, where the file says it.
     dtype : numpy.dtype
         uint8, uint16 or float32.
     validity : str
@@ -78,14 +86,15 @@ class Raster:
 
     def __init__(
         self,
-        path: Path,
-        dataset: DatasetReader,
+        path: ImageName,
+        file: DatasetReader,
+        seen: DatasetReader,
         *,
         grid: PixelGrid,
-        bands: tuple[int, ...],
-        alpha: int | None,
+        bands: FileBands,
         stack: ExitStack,
         notes: tuple[str, ...] = (),
+        collar: CollarWatch | None = None,
         pose: FramePose | None = None,
         orientation: int = AS_STORED,
         is_turned: bool = False,
@@ -94,17 +103,19 @@ class Raster:
         self.path = path
         self.site = slug(path.stem)
         self.grid = grid
-        self.bands = bands
+        self.bands = bands.read
+        self.rgb = bands.rgb
         self._notes = notes
+        self._collar = collar
         self.pose = pose
         self.orientation = orientation
         self._turn = AS_STORED if is_turned else orientation  # the warper may have turned the pixels already
         self.unplaced = unplaced
-        self.dtype = np.dtype(dataset.dtypes[bands[0] - 1])
-        self._dataset = dataset
-        self._alpha = alpha
-        self.validity = _validity(dataset, bands, alpha)
-        self._masked = self.validity in ("mask", "nodata")
+        self._file, self._seen = file, seen
+        self._stored = bands.stored
+        self._alpha, self._least_alpha = bands.alpha, bands.least_alpha
+        self.dtype = np.dtype(seen.dtypes[self._stored[0] - 1])
+        self.validity = _validity(seen, self._stored, self._alpha)
         self._stack = stack
 
     def __enter__(self) -> Raster:
@@ -123,8 +134,10 @@ class Raster:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know about the image."""
-        return (*self._notes, *left_turned(self.path, self.orientation))
+        """What the user should know about the image; of a collar, what has been read of it shows."""
+        found = self._collar.note(self.path.name) if self._collar else None
+        turned = left_turned(self.path, self.orientation) if isinstance(self.path, Path) else ()
+        return (*self._notes, *turned, *([found] if found else []))
 
     @property
     def gsd_m(self) -> float:
@@ -145,12 +158,12 @@ class Raster:
     @property
     def dataset(self) -> DatasetReader:
         """What GDAL says of the file. For its metadata only: pixels come from :meth:`read`, which knows which are valid."""
-        return self._dataset
+        return self._file
 
     @property
     def block_shape(self) -> tuple[int, int]:
         """Rows and columns of the blocks that are decoded together."""
-        rows, columns = self._dataset.block_shapes[self.bands[0] - 1]
+        rows, columns = self._seen.block_shapes[self._stored[0] - 1]
         return (int(columns), int(rows)) if swaps_sides(self._turn) else (int(rows), int(columns))
 
     def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
@@ -166,8 +179,9 @@ class Raster:
         Raises
         ------
         ImageryError
-            If the file is damaged there.
+            If the file is damaged there, or the window is too large to be read at once.
         """
+        check_window(self.path, window.width, window.height, len(self.bands) * self.dtype.itemsize)
         inside = window & self.grid.window
         if inside == window:
             return self._read_inside(window)
@@ -182,23 +196,29 @@ class Raster:
         where = stored_window(window, self._turn, self.grid.width, self.grid.height).to_rasterio()
         try:
             if self._alpha is not None:
-                stack = self._dataset.read([*self.bands, self._alpha], window=where)
-                pixels, valid = stack[:-1], stack[-1] > 0
+                stack = self._seen.read([*self._stored, self._alpha], window=where)
+                pixels, valid = stack[:-1], stack[-1] > self._least_alpha
             else:
-                pixels = self._dataset.read(list(self.bands), window=where)
-                valid = self._dataset.dataset_mask(window=where) > 0 if self._masked else np.ones(pixels.shape[1:], np.bool_)
-        except RasterioIOError as error:
-            raise ImageryError(
-                f"{self.path}: rows {window.row} to {window.stop_row} cannot be decoded; the file is damaged or was cut off: "
-                "copy it again or export it again"
-            ) from error
+                pixels = self._seen.read(list(self._stored), window=where)
+                valid = self._mask(where, pixels.shape[1:])
+        except RasterioError as error:
+            raise decoding_error(self.path, window.row, window.stop_row, error) from error
         if self._turn != AS_STORED:
             pixels, valid = upright(pixels, self._turn), upright(valid, self._turn)
         if pixels.dtype.kind == "f":
             valid &= np.isfinite(pixels).all(axis=0)
+        if self._collar is not None:
+            self._collar.watch(pixels, valid)
         if not valid.all():
             np.copyto(pixels, 0, where=~valid)
         return pixels, valid
+
+    def _mask(self, where: RasterioWindow, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        if self.validity == "mask":
+            return np.asarray(self._seen.read_masks(1, window=where) > 0)
+        if self.validity == "nodata":
+            return np.asarray((self._seen.read_masks(window=where) > 0).any(axis=0))
+        return np.ones(shape, np.bool_)
 
 
 def open_raster(
@@ -210,6 +230,8 @@ def open_raster(
     image_gsd_m: float | None = None,
     grid: PixelGrid | None = None,
     bands: Sequence[int] | None = None,
+    nodata: float | None = None,
+    palette: bool = True,
     threads: int = 1,
 ) -> Raster:
     """Open an image.
@@ -220,7 +242,8 @@ def open_raster(
     Parameters
     ----------
     path : str or os.PathLike
-        Anything that GDAL reads.
+        Anything that GDAL reads: a file, an address (``https://``, ``s3://``), a name of a virtual file system
+        (``/vsizip/...``) or of one of the images within a file (``NETCDF:x.nc:ortho``).
     crs : str, optional
         Work in this CRS: an image that has none is taken to be in it, an image in another one is reprojected as it is read.
     gsd_m : float, optional
@@ -233,7 +256,11 @@ def open_raster(
     grid : PixelGrid, optional
         Where the pixels (of a photo, turned upright) lie, as is known better than from the file.
     bands : sequence of int, optional
-        1-based bands to read. Default all but alpha.
+        1-based bands to read. Default all but alpha; red, green and blue first, where the file says which they are.
+    nodata : float, optional
+        Pixels of which all bands have this value hold no data, whatever the file says.
+    palette : bool
+        Read the colours that palette indexes stand for, rather than the indexes.
     threads : int
         Threads that decode blocks.
 
@@ -247,54 +274,118 @@ def open_raster(
     ImageryError
         If the file is missing, cannot be read, has an unsupported type, or cannot be placed on the ground as asked.
     """
+    path = image_name(path)
+    with ExitStack() as stack:
+        file = stack.enter_context(open_image(path, threads))
+        return _raster(
+            stack,
+            path,
+            file,
+            crs=crs,
+            gsd_m=gsd_m,
+            image_crs=image_crs,
+            image_gsd_m=image_gsd_m,
+            grid=grid,
+            bands=bands,
+            nodata=nodata,
+            palette=palette,
+            threads=threads,
+            watched=True,
+        )
+
+
+def open_tile_image(path: str | os.PathLike[str]) -> Raster:
+    """Open an image of a folder of tiles: a GeoTIFF, PNG or JPEG as it is, and no other file that it or its folder names.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    Raster
+        To be closed, or used in a ``with`` block.
+
+    Raises
+    ------
+    ImageryError
+        If the file is missing, cannot be read, is too large for a tile or has an unsupported type.
+    """
     path = Path(path)
     with ExitStack() as stack:
-        dataset = stack.enter_context(_open(path, threads))
-        _check_type(path, dataset)
-        alpha, notes = _find_alpha(dataset)
-        chosen = _choose_bands(path, dataset, bands, alpha)
-        placed = _in_declared(path, _place(path, dataset, image_gsd_m), image_crs)
-        if grid is not None:
-            placed = placed.moved(stored_grid(grid, placed.orientation))
-        grid = grid or upright_grid(placed.grid, placed.orientation)
-        native = in_crs(path, grid, crs, placed.unplaced)
-        said = (*doubts(path, dataset, grid, chosen), *shift_note(grid, native))
-        target = at_gsd(path, native, gsd_m, placed.unplaced)
-        is_warped = (target.width, target.height, target.transform) != (grid.width, grid.height, grid.transform)
-        if is_warped:
-            coarser = abs(target.transform.determinant) > abs(native.transform.determinant)
-            same_crs = native.transform == grid.transform
-            dataset = stack.enter_context(
-                WarpedVRT(
-                    dataset,
-                    src_crs=placed.grid.crs or target.crs,
-                    src_transform=None if placed.grid.transform == dataset.transform else placed.grid.transform,
-                    crs=target.crs,
-                    transform=target.transform,
-                    width=target.width,
-                    height=target.height,
-                    resampling=Resampling.average if coarser else Resampling.cubic,
-                    tolerance=EXACT if same_crs else 0.01,
-                    src_nodata=_source_nodata(dataset, alpha),
-                    nodata=None,  # else valid pixels that happen to have that value are changed by 1
-                    num_threads=threads,
-                    **({"src_alpha": alpha} if alpha else {"add_alpha": True}),
-                )
+        return _raster(stack, path, stack.enter_context(open_tile(path)))
+
+
+def _raster(
+    stack: ExitStack,
+    path: ImageName,
+    file: DatasetReader,
+    *,
+    crs: str | None = None,
+    gsd_m: float | None = None,
+    image_crs: str | None = None,
+    image_gsd_m: float | None = None,
+    grid: PixelGrid | None = None,
+    bands: Sequence[int] | None = None,
+    nodata: float | None = None,
+    palette: bool = True,
+    threads: int = 1,
+    watched: bool = False,
+) -> Raster:
+    """Return an opened file as it was asked for; the stack closes what is open."""
+    is_indexed = palette and has_palette(file)
+    seen = stack.enter_context(expanded(file)) if is_indexed else file
+    notes = ["holds palette indexes; the red, green and blue that they stand for are read"] if is_indexed else []
+    _check_type(path, seen)
+    chosen = find_bands(path, seen, bands)
+    placed = _in_declared(path, _place(path, file, image_gsd_m), image_crs)
+    if nodata is not None:
+        seen = stack.enter_context(with_nodata(path, seen, nodata, chosen.alpha))
+        chosen = chosen.without_alpha()
+    if grid is not None:
+        placed = placed.moved(stored_grid(grid, placed.orientation))
+    grid = grid or upright_grid(placed.grid, placed.orientation)
+    native = in_crs(path, grid, crs, placed.unplaced)
+    said = (*doubts(file, grid), *shift_note(grid, native))
+    target = at_gsd(path, native, gsd_m, placed.unplaced)
+    is_mosaic = watched and not file.transform.is_identity  # a photo is all ground
+    collar = CollarWatch(seen, chosen.stored) if is_mosaic else None
+    is_warped = (target.width, target.height, target.transform) != (grid.width, grid.height, grid.transform)
+    if is_warped:
+        coarser = abs(target.transform.determinant) > abs(native.transform.determinant)
+        same_crs = native.transform == grid.transform
+        seen = stack.enter_context(
+            WarpedVRT(
+                seen,
+                src_crs=placed.grid.crs or target.crs,
+                src_transform=None if placed.grid.transform == seen.transform else placed.grid.transform,
+                crs=target.crs,
+                transform=target.transform,
+                width=target.width,
+                height=target.height,
+                resampling=Resampling.average if coarser else Resampling.cubic,
+                tolerance=EXACT if same_crs else 0.01,
+                src_nodata=_source_nodata(seen, chosen.alpha),
+                nodata=None,  # else valid pixels that happen to have that value are changed by 1
+                num_threads=threads,
+                **({"src_alpha": chosen.alpha} if chosen.alpha else {"add_alpha": True}),
             )
-            alpha = dataset.count
-        return Raster(
-            path,
-            dataset,
-            grid=target,
-            bands=chosen,
-            alpha=alpha,
-            notes=(*notes, *([placed.how] if placed.how else []), *placed.notes, *said),
-            pose=placed.pose,
-            orientation=placed.orientation,
-            is_turned=is_warped,
-            unplaced=placed.unplaced,
-            stack=stack.pop_all(),
         )
+        chosen = chosen.with_alpha(seen.count)
+    return Raster(
+        path,
+        file,
+        seen,
+        grid=target,
+        bands=chosen,
+        notes=(*notes, *chosen.notes, *([placed.how] if placed.how else []), *placed.notes, *said),
+        collar=collar,
+        pose=placed.pose,
+        orientation=placed.orientation,
+        is_turned=is_warped,
+        unplaced=placed.unplaced,
+        stack=stack.pop_all(),
+    )
 
 
 def slug(text: str) -> str:
@@ -302,40 +393,29 @@ def slug(text: str) -> str:
     return re.sub(r"[^\w-]+", "-", text).strip("-_") or "site"
 
 
-def _open(path: Path, threads: int) -> DatasetReader:
-    if not path.exists():
-        raise ImageryError(f"{path}: no such file")
-    if path.is_dir():
-        raise ImageryError(f"{path} is a folder; name an image in it")
-    try:
-        with without_warnings(NotGeoreferencedWarning):
-            dataset = rasterio.open(path, num_threads=threads)
-    except RasterioError as error:
-        raise ImageryError(
-            f"{path} is not an image that GDAL can read ({path.stat().st_size:,} bytes); it is of another kind, or was cut off"
-        ) from error
-    if dataset.count == 0:
-        dataset.close()
-        raise ImageryError(f"{path} holds no bands of its own; name one of its sub-datasets")
-    return dataset
-
-
-def _place(path: Path, dataset: DatasetReader, image_gsd_m: float | None) -> FramePlacement:
+def _place(path: ImageName, dataset: DatasetReader, image_gsd_m: float | None) -> FramePlacement:
     """Return the grid of the pixels as they are stored: the file's own, or that of a photo."""
     grid = PixelGrid(dataset.width, dataset.height, dataset.transform, dataset.crs)
     is_placed = grid.crs is not None or not grid.transform.is_identity
     if not is_placed and (tied := tied_grid(path, dataset)) is not None:
         return tied
-    if image_gsd_m is None:
-        is_photo = dataset.driver == "JPEG" or (dataset.driver == "GTiff" and (read_exif(path) or read_xmp(path)))
-        return place_photo(path, grid.width, grid.height) if is_photo and not is_placed else FramePlacement(grid)
-    check_gsd(image_gsd_m)
-    if is_placed:
-        raise ImageryError(f"{path} is georeferenced, so `image_gsd_m` cannot say what its pixels measure; leave it out")
-    return place_photo(path, grid.width, grid.height, image_gsd_m)
+    if image_gsd_m is not None:
+        check_gsd(image_gsd_m)
+        if is_placed:
+            raise ImageryError(f"{path} is georeferenced, so `image_gsd_m` cannot say what its pixels measure; leave it out")
+    elif is_placed or not _is_photo(path, dataset):
+        return FramePlacement(grid)
+    return place_photo(photo_file(path), grid.width, grid.height, image_gsd_m)
 
 
-def _in_declared(path: Path, placed: FramePlacement, image_crs: str | None) -> FramePlacement:
+def _is_photo(path: ImageName, dataset: DatasetReader) -> bool:
+    """Whether an image that has no place may be a camera's."""
+    if dataset.driver == "JPEG":
+        return True
+    return dataset.driver == "GTiff" and isinstance(path, Path) and bool(read_exif(path) or read_xmp(path))
+
+
+def _in_declared(path: ImageName, placed: FramePlacement, image_crs: str | None) -> FramePlacement:
     """Return a placement in the CRS that its user says its coordinates are in."""
     if image_crs is None:
         return placed
@@ -348,24 +428,13 @@ def _in_declared(path: Path, placed: FramePlacement, image_crs: str | None) -> F
     return replace(placed, grid=replace(placed.grid, crs=parse_crs(image_crs)))
 
 
-def _check_type(path: Path, dataset: DatasetReader) -> None:
+def _check_type(path: ImageName, dataset: DatasetReader) -> None:
     kinds = set(dataset.dtypes)
     if len(kinds) > 1 or not kinds <= set(DATA_TYPES):
         raise ImageryError(
             f"{path} holds {', '.join(sorted(kinds))}; spurgekit reads uint8, uint16 and float32: "
             f"convert it first, e.g. gdal_translate -ot Float32"
         )
-
-
-def _find_alpha(dataset: DatasetReader) -> tuple[int | None, tuple[str, ...]]:
-    """Return the alpha band, if there is one, and what had to be assumed about it."""
-    interpretations = list(dataset.colorinterp)
-    if ColorInterp.alpha in interpretations:
-        return interpretations.index(ColorInterp.alpha) + 1, ()
-    rgb = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
-    if dataset.count == 4 and interpretations[:3] == rgb and dataset.dtypes[3] != "float32" and _is_two_valued(dataset, 4):
-        return 4, ("band 4 says nothing of itself but holds nothing but 0 and the largest value: read as alpha",)
-    return None, ()
 
 
 def _validity(dataset: DatasetReader, bands: Sequence[int], alpha: int | None) -> str:
@@ -377,31 +446,6 @@ def _validity(dataset: DatasetReader, bands: Sequence[int], alpha: int | None) -
     if MaskFlags.nodata in flags:
         return "nodata"
     return "NaN" if dataset.dtypes[bands[0] - 1] == "float32" else "none"
-
-
-def _is_two_valued(dataset: DatasetReader, band: int, samples: int = 8) -> bool:
-    """Whether blocks spread over the image hold the type's largest value in a band, and nothing else but 0."""
-    rows, columns = dataset.block_shapes[band - 1]
-    top = np.iinfo(dataset.dtypes[band - 1]).max
-    seen: set[int] = set()
-    for row in np.unique(np.linspace(0, max(0, dataset.height - rows), samples, dtype=int)):
-        for col in np.unique(np.linspace(0, max(0, dataset.width - columns), samples, dtype=int)):
-            window = Window(int(col), int(row), columns, rows) & Window(0, 0, dataset.width, dataset.height)
-            try:
-                seen.update(np.unique(dataset.read(band, window=window.to_rasterio())).tolist())  # type: ignore[union-attr]
-            except RasterioIOError:  # a damaged block is reported where it is read in earnest
-                continue
-            if not seen <= {0, top}:
-                return False
-    return top in seen
-
-
-def _choose_bands(path: Path, dataset: DatasetReader, bands: Sequence[int] | None, alpha: int | None) -> tuple[int, ...]:
-    if not bands:
-        return tuple(b for b in range(1, dataset.count + 1) if b != alpha)
-    if missing := [b for b in bands if not 1 <= b <= dataset.count]:
-        raise ImageryError(f"{path} has bands 1 to {dataset.count}, not {missing[0]}; change `bands`")
-    return tuple(bands)
 
 
 def _source_nodata(dataset: DatasetReader, alpha: int | None) -> float | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from spurgekit.imagery.pixel_grid import Window
-from spurgekit.imagery.raster import open_raster
+from spurgekit.imagery.raster import open_tile_image
 from spurgekit.imagery.site_picture import INK, PAPER
 from spurgekit.imagery.stretch import BYTES, Stretch, rgb_bands
 
@@ -95,7 +95,7 @@ def thumbnail(path: Path, side_px: int = SIDE_PX) -> Picture:
     percentile.
     """
     try:
-        with open_raster(path) as raster:
+        with open_tile_image(path) as raster:
             pixels, valid = raster.read(Window(0, 0, raster.grid.width, raster.grid.height))
     except (OSError, ValueError):  # a missing or damaged file is one grey square, not the end of the sheet
         return np.full((side_px, side_px, 3), 160, np.uint8)

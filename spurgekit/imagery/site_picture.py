@@ -15,10 +15,10 @@ from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
 
 from spurgekit.errors import ImageryError
 from spurgekit.imagery.crs import name_crs
+from spurgekit.imagery.limits import open_picture
 from spurgekit.imagery.pixel_grid import PixelGrid
 from spurgekit.imagery.quicklook import QuickLook
 
@@ -263,10 +263,10 @@ def picture_grid(path: Path) -> PixelGrid:
         If it is no picture of a site that spurgekit saved.
     """
     try:
-        with Image.open(path) as picture:
+        with open_picture(path, formats=("PNG",)) as picture:
             said = json.loads(picture.info[GRID_KEY])
             return PixelGrid(*picture.size, Affine(*said["transform"]), CRS.from_wkt(said["crs"]) if said["crs"] else None)
-    except (OSError, KeyError, ValueError, TypeError, CRSError) as error:
+    except (OSError, ImageryError) as error:
         raise ImageryError(f"{path} does not say where its pixels lie; make it again") from error
 
 

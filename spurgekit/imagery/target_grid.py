@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 from affine import Affine
@@ -12,16 +11,17 @@ from rasterio.crs import CRS
 from shapely import Polygon
 
 from spurgekit.errors import ImageryError
+from spurgekit.image_names import ImageName
 from spurgekit.imagery.crs import doubtful_shift, has_place, name_crs, parse_crs, points_in
 from spurgekit.imagery.pixel_grid import POSSIBLE_GSD_M, PixelGrid
 
 
-def in_crs(path: Path, grid: PixelGrid, crs: str | None, unplaced: str | None = None) -> PixelGrid:
+def in_crs(path: ImageName, grid: PixelGrid, crs: str | None, unplaced: str | None = None) -> PixelGrid:
     """Return an image's grid in the CRS asked for: assigned where there is none, else reprojected.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : pathlib.Path or GdalName
         For messages.
     grid : PixelGrid
     crs : str, optional
@@ -68,7 +68,7 @@ def shift_note(grid: PixelGrid, native: PixelGrid) -> tuple[str, ...]:
     return (shift,) if shift else ()
 
 
-def _north_up(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:
+def _north_up(path: ImageName, grid: PixelGrid, crs: CRS) -> PixelGrid:
     """Return a grid along the axes of another CRS that covers all of a grid, with pixels of the same mean area.
 
     GDAL's own choice takes the image's bounding box for the image, so that it makes rotated ones coarser than they are.
@@ -81,7 +81,7 @@ def _north_up(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:
     return PixelGrid(width, height, Affine(side, 0.0, float(left), 0.0, -side, float(top)), crs)
 
 
-def _brought(path: Path, grid: PixelGrid, points: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
+def _brought(path: ImageName, grid: PixelGrid, points: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
     """Return points of an image, shape (n, 2), in another CRS."""
     try:
         return points_in(points, grid.crs, crs)
@@ -92,7 +92,7 @@ def _brought(path: Path, grid: PixelGrid, points: NDArray[np.float64], crs: CRS)
         ) from error
 
 
-def same_pixels_in(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:
+def same_pixels_in(path: ImageName, grid: PixelGrid, crs: CRS) -> PixelGrid:
     """Return the grid of the same pixels in another CRS: the affine map that is closest to where each of them lies there.
 
     Between projections in metres, that is to about a centimetre over a kilometre.
@@ -113,7 +113,7 @@ def same_pixels_in(path: Path, grid: PixelGrid, crs: CRS) -> PixelGrid:
     return PixelGrid(grid.width, grid.height, Affine(a, b, c, d, e, f) @ to_middle, crs)
 
 
-def at_gsd(path: Path, grid: PixelGrid, gsd_m: float | None, unplaced: str | None = None) -> PixelGrid:
+def at_gsd(path: ImageName, grid: PixelGrid, gsd_m: float | None, unplaced: str | None = None) -> PixelGrid:
     """Return the grid over the same ground with square pixels of a size in metres; the grid itself where None is asked for.
 
     Raises

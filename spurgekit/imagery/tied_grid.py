@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from affine import Affine
 from rasterio.io import DatasetReader
 
+from spurgekit.image_names import ImageName
 from spurgekit.imagery.nadir_frame import FramePlacement
 from spurgekit.imagery.pixel_grid import PixelGrid
 from spurgekit.text import counted
@@ -22,12 +21,12 @@ SAME = 1e-9
 """Parts of an affine map that are this much smaller than its largest come from rounding."""
 
 
-def tied_grid(path: Path, dataset: DatasetReader) -> FramePlacement | None:
+def tied_grid(path: ImageName, dataset: DatasetReader) -> FramePlacement | None:
     """Place an image by the points that its file ties it to the ground by; None where it has none.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : pathlib.Path or GdalName
     dataset : rasterio.io.DatasetReader
         Has no geotransform.
 

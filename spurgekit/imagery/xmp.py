@@ -6,6 +6,7 @@ order yaw, pitch, roll (DJI Mavic 3E/3T and 3M user manuals, "Data Storage").
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 from pathlib import Path
@@ -61,7 +62,7 @@ _NAMES = {
 }
 
 
-def read_xmp(path: Path) -> DroneXmp | None:
+def read_xmp(path: Path | io.BytesIO) -> DroneXmp | None:
     """Return what a drone wrote into a JPEG or TIFF, or None where there is nothing (or nothing that can be read)."""
     for packet in _packets(path):
         if found := parse_xmp(packet):
@@ -103,7 +104,7 @@ def _number(text: str | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _packets(path: Path) -> list[bytes]:
+def _packets(path: Path | io.BytesIO) -> list[bytes]:
     """Return the XMP packets of an image; a JPEG may have several, since programs put one of their own ahead of the drone's."""
     try:
         with without_warnings(Warning), Image.open(path) as image:

@@ -26,6 +26,8 @@ class MapOptions(Options):
         See :func:`spurgekit.imagery.open_raster`.
     image_crs : str, optional
         CRS that the image's coordinates are in, where its file does not say it or says it wrongly.
+    nodata : float, optional
+        Value of pixels without data, whatever the image says: of the white or black around a mosaic, for instance.
     batch_size : int
         Tiles at once; a GPU likes hundreds.
 
@@ -37,6 +39,7 @@ class MapOptions(Options):
     bands: tuple[int, ...] | None = None
     crs: str | None = None
     image_crs: str | None = None
+    nodata: float | None = None
     batch_size: int = 8
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from rasterio.io import DatasetWriter
 from spurgekit.classify.classifier import TileClassifier, load_model
 from spurgekit.classify.tile_reader import TileKind
 from spurgekit.errors import InputError
+from spurgekit.image_names import image_name
 from spurgekit.imagery import PixelGrid, Raster, Window, open_raster
 from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.maps.bands import BANDS, PROBABILITY, BandLayout
@@ -65,7 +66,8 @@ def map_site(
     Parameters
     ----------
     image : str or pathlib.Path
-        The orthomosaic; it is resampled to the model's ground sample distance as it is read.
+        The orthomosaic, by its path or by another name that GDAL reads, such as an address; it is resampled to the model's
+        ground sample distance as it is read.
     model : str, pathlib.Path or TileClassifier
         A model folder, or one that :func:`spurgekit.load_model` has loaded: for another device, fewer views of each tile, or
         another prevalence than in training.
@@ -100,7 +102,7 @@ def map_site(
     277.3
     """
     options = options or MapOptions()
-    image, out = Path(image), Path(out)
+    image, out = image_name(image), Path(out)
     classifier = model if isinstance(model, TileClassifier) else load_model(model)
     info = classifier.info
     if info.gsd_m is None:
@@ -110,7 +112,13 @@ def map_site(
         )
     layout = BandLayout(tuple(BANDS.values()), info.classes)
     with open_raster(
-        image, crs=options.crs, gsd_m=info.gsd_m, image_crs=options.image_crs, bands=options.bands, threads=cores()
+        image,
+        crs=options.crs,
+        gsd_m=info.gsd_m,
+        image_crs=options.image_crs,
+        bands=options.bands,
+        nodata=options.nodata,
+        threads=cores(),
     ) as raster:
         _check_bands(raster, classifier)
         sliding = Sliding(raster.grid, info.tile_size_px, options.stride_px or info.tile_size_px)

@@ -13,6 +13,7 @@ import pandas as pd
 from rasterio.crs import CRS
 
 from spurgekit.errors import InputError, OutputExistsError, renamed
+from spurgekit.image_names import ImageName, image_name
 from spurgekit.imagery import PixelGrid, name_crs, open_raster
 from spurgekit.imagery.crs import EARTH, doubtful_shift, has_place
 from spurgekit.imagery.quicklook import QuickLook, quick_look
@@ -85,6 +86,7 @@ def list_markers(
     Parameters
     ----------
     image : str or pathlib.Path
+        By its path, or by another name that GDAL reads, such as an address.
     out : str or pathlib.Path, optional
         The list to write: ``.gpkg``, ``.geojson``, ``.csv``, ``.json``, or ``.txt`` (ODM). A picture of the same name shows the
         markers on the image. By default nothing is written.
@@ -113,10 +115,17 @@ def list_markers(
     """
     options, file = options or MarkerOptions(), None if out is None else Path(out)
     if file is not None:
-        check_list(file, [Path(image), *([options.gcp] if options.gcp else [])], overwrite=overwrite)
+        check_list(file, [image_name(image), *([split_layer(options.gcp)[0]] if options.gcp else [])], overwrite=overwrite)
     family, size_m = options.marker_family, options.marker_side_m
     detector = FAMILIES[family].detector(size_m, ids=options.marker_ids, color=options.marker_color)
-    opened = partial(open_raster, Path(image), image_crs=options.image_crs, image_gsd_m=options.image_gsd_m, threads=cores())
+    opened = partial(
+        open_raster,
+        image,
+        image_crs=options.image_crs,
+        image_gsd_m=options.image_gsd_m,
+        nodata=options.nodata,
+        threads=cores(),
+    )
     placed = None
     if options.gcp is not None:
         with renamed(declared_crs="gcp_crs"):
@@ -129,10 +138,8 @@ def list_markers(
                 progress=progress,
             )
     with opened(crs=options.crs, grid=placed.grid if placed else None) as raster:
-        notes = (*(placed.notes if placed else ()), *raster.notes)
         if file is not None and raster.gsd_m:  # which refuses an image that does not measure the ground
             check_places(file, raster.path.name, raster.grid.crs)
-            notes = (*notes, *_degrees_note(file, raster.grid))
         found: Sequence[Marker] | None = placed.markers if placed else None
         if found is None:
             look = QuickLook(raster)
@@ -145,6 +152,8 @@ def list_markers(
             write_list(table, file, image=raster.path.name, crs=raster.grid.crs)
             title = f"{raster.path.name}: {len(markers):,} {family} markers of {size_m:g} m"
             draw_list(table, file.with_suffix(".png"), look, title)
+        degrees = _degrees_note(file, raster.grid) if file is not None else ()
+        notes = (*(placed.notes if placed else ()), *raster.notes, *degrees)
         hint = "" if markers else size_hint(raster, family, size_m, options.marker_color)
     return MarkersReport(markers, table, grid, family, size_m, file, file and file.with_suffix(".png"), notes, hint)
 
@@ -203,7 +212,7 @@ def with_known_points(table: gpd.GeoDataFrame, pairs: Sequence[Pair], gsd_m: flo
     return table
 
 
-def check_list(path: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
+def check_list(path: Path, inputs: Iterable[ImageName], *, overwrite: bool) -> None:
     """Refuse a file name that says no format, or of which the list or its picture would replace what they must not.
 
     Raises
@@ -212,8 +221,7 @@ def check_list(path: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
     """
     if path.suffix.lower() not in (*VECTOR_FORMATS, GCP_LIST):
         raise InputError(f"{path}: a list of markers ends in {', '.join(VECTOR_FORMATS)} or {GCP_LIST} (ODM's control points)")
-    picture = path.with_suffix(".png")
-    inputs = [split_layer(file)[0] for file in inputs]
+    picture, inputs = path.with_suffix(".png"), list(inputs)
     check_files(path, inputs=inputs, overwrite=overwrite)
     check_files(picture, inputs=inputs, overwrite=True)
     if picture.exists() and not is_site_picture(picture):

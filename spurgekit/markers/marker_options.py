@@ -89,12 +89,15 @@ class MarkerOptions(MarkerStyle, ControlOptions):
         Work in this CRS (e.g. EPSG:32612): assigned to an image that has none, else reprojected to.
     image_crs : str, optional
         CRS that the image's coordinates are in, where its file does not say it or says it wrongly.
+    nodata : float, optional
+        Value of pixels without data, whatever the image says: of the white or black around a mosaic, for instance.
     """
 
     min_score: float = 0.3
     image_gsd_m: float | None = None
     crs: str | None = None
     image_crs: str | None = None
+    nodata: float | None = None
 
     def __post_init__(self) -> None:
         MarkerStyle.__post_init__(self)

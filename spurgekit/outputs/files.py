@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spurgekit.errors import OutputExistsError
+from spurgekit.image_names import ImageName, local_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +49,7 @@ def remove_partial_files(folder: Path) -> None:
         path.unlink()
 
 
-def check_files(*paths: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+def check_files(*paths: Path, overwrite: bool, inputs: Iterable[ImageName] = ()) -> None:
     """Make sure that files may be written, ahead of the work that they are made by.
 
     Parameters
@@ -57,7 +58,7 @@ def check_files(*paths: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> N
         All that are to be written.
     overwrite : bool
         Replace those that are there.
-    inputs : iterable of pathlib.Path
+    inputs : iterable of pathlib.Path or GdalName
         What they are made from; none of these is ever replaced.
 
     Raises
@@ -65,7 +66,7 @@ def check_files(*paths: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> N
     OutputExistsError
         If one is there, or is an input.
     """
-    sources = [Path(source).resolve() for source in inputs]
+    sources = [source.resolve() for source in filter(None, map(local_file, inputs))]
     for path in paths:
         if path.is_dir():
             raise OutputExistsError(f"{path} is a folder; pass a file with `out`")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spurgekit.errors import InputError, OutputExistsError, SpurgekitError, first_line
+from spurgekit.image_names import ImageName, local_file
 from spurgekit.outputs.checksums import (
     CHECKSUMS,
     Listing,
@@ -39,7 +40,7 @@ def output_folder(
     kind: Kind,
     *,
     parameters: Mapping[str, Any],
-    inputs: Iterable[Path] = (),
+    inputs: Iterable[ImageName] = (),
     overwrite: bool = False,
     keep: bool = False,
 ) -> Iterator[Path]:
@@ -57,7 +58,7 @@ def output_folder(
         What it holds.
     parameters : mapping
         For ``provenance.json``.
-    inputs : iterable of pathlib.Path
+    inputs : iterable of pathlib.Path or GdalName
         What the output is made from; a folder that holds one of them is not replaced.
     overwrite : bool
         Replace a folder of the same kind that spurgekit made before, if it holds nothing else and nothing of it was changed.
@@ -95,7 +96,7 @@ def resumable_folder(
     kind: Kind,
     settings: Mapping[str, Any],
     *,
-    inputs: Iterable[Path] = (),
+    inputs: Iterable[ImageName] = (),
     overwrite: bool = False,
     scratch: Sequence[str] = (),
 ) -> Iterator[Path]:
@@ -112,7 +113,7 @@ def resumable_folder(
     settings : mapping
         What the content depends on; a run that was begun with others is not gone on with. They are the parameters in
         ``provenance.json``.
-    inputs : iterable of pathlib.Path
+    inputs : iterable of pathlib.Path or GdalName
         What the output is made from; a folder that holds one of them is not replaced.
     overwrite : bool
         Replace a folder that spurgekit made before, as :func:`output_folder` does, and begin anew.
@@ -163,7 +164,7 @@ def resolved(path: str | Path) -> Path:
 
 
 def check_output(
-    path: str | Path, kind: Kind, *, inputs: Iterable[Path] = (), overwrite: bool = False, keep: bool = False
+    path: str | Path, kind: Kind, *, inputs: Iterable[ImageName] = (), overwrite: bool = False, keep: bool = False
 ) -> Listing | None:
     """Return what is in a folder that is to be replaced, or None where there is nothing: ahead of work that waits for nobody.
 
@@ -190,7 +191,7 @@ def check_output(
         return None
     if not overwrite:
         raise OutputExistsError(f"{path} exists already; pass `overwrite` to replace it, or another `out`")
-    if inside := [source for source in inputs if Path(source).resolve().is_relative_to(path)]:
+    if inside := [source for source in filter(None, map(local_file, inputs)) if source.resolve().is_relative_to(path)]:
         raise OutputExistsError(f"{path} cannot be replaced by what is made from {inside[0]} in it; pass another `out`")
     sums = read_checksums(path)
     if sums is None:
@@ -206,7 +207,7 @@ def check_output(
 
 
 def check_resumable(
-    path: str | Path, kind: Kind, settings: Mapping[str, Any], *, inputs: Iterable[Path] = (), overwrite: bool = False
+    path: str | Path, kind: Kind, settings: Mapping[str, Any], *, inputs: Iterable[ImageName] = (), overwrite: bool = False
 ) -> Listing | None:
     """Raise what :func:`resumable_folder` would, and change nothing: ahead of work that it should not wait for."""
     old = check_output(path, kind, inputs=inputs, overwrite=overwrite)

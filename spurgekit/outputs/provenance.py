@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import spurgekit
 from spurgekit.errors import InputError
+from spurgekit.image_names import GdalName, ImageName
 from spurgekit.outputs.checksums import add_checksums
 from spurgekit.outputs.files import output_file
 
@@ -27,7 +28,7 @@ Kind = Literal["tiles", "dataset", "previews", "embeddings", "synthetic tiles", 
 """What an output folder holds; one is only ever replaced by another of its kind."""
 
 
-def write_provenance(folder: Path, kind: Kind, parameters: Mapping[str, Any], inputs: Iterable[Path]) -> None:
+def write_provenance(folder: Path, kind: Kind, parameters: Mapping[str, Any], inputs: Iterable[ImageName]) -> None:
     """Write ``provenance.json``: what a folder holds and how it was made.
 
     It holds no time of day, so that the same work gives the same bytes.
@@ -38,12 +39,12 @@ def write_provenance(folder: Path, kind: Kind, parameters: Mapping[str, Any], in
     kind : str
         What it holds.
     parameters : mapping
-    inputs : iterable of pathlib.Path
+    inputs : iterable of pathlib.Path or GdalName
     """
     _write(folder / PROVENANCE, {"kind": kind, **_record(parameters, inputs)})
 
 
-def add_provenance(folder: Path, step: str, parameters: Mapping[str, Any], inputs: Iterable[Path]) -> None:
+def add_provenance(folder: Path, step: str, parameters: Mapping[str, Any], inputs: Iterable[ImageName]) -> None:
     """Record what was done to a folder that was made before, beside what is recorded of its making.
 
     A folder without a record gets none, lest it pass for one that spurgekit made and may replace.
@@ -54,7 +55,7 @@ def add_provenance(folder: Path, step: str, parameters: Mapping[str, Any], input
     step : str
         Name of the record.
     parameters : mapping
-    inputs : iterable of pathlib.Path
+    inputs : iterable of pathlib.Path or GdalName
 
     Raises
     ------
@@ -85,7 +86,7 @@ def read_provenance(folder: Path) -> dict[str, Any]:
         raise InputError(f"{file} is damaged; make {folder} again") from error
 
 
-def _record(parameters: Mapping[str, Any], inputs: Iterable[Path]) -> dict[str, Any]:
+def _record(parameters: Mapping[str, Any], inputs: Iterable[ImageName]) -> dict[str, Any]:
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "versions": versions(),
@@ -110,11 +111,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def fingerprint(path: Path) -> dict[str, Any]:
+def fingerprint(path: ImageName) -> dict[str, Any]:
     """Return the size of a file and a SHA-256 over its first and last MiB; orthomosaics are too large to hash whole.
 
-    Of a folder that spurgekit made its provenance stands for all, of others the names and sizes of their files do.
+    Of an image in a file, such as a ZIP archive, that is the file's; one that is elsewhere has a SHA-256 over its first and
+    last block. Of a folder that spurgekit made its provenance stands for all, of others the names and sizes of their files do.
     """
+    if isinstance(path, GdalName):
+        return _fingerprint_elsewhere(path) if path.file is None else fingerprint(path.file)
     path = Path(path)
     if path.is_dir():
         inner = path / PROVENANCE
@@ -130,3 +134,16 @@ def fingerprint(path: Path) -> dict[str, Any]:
             file.seek(max(FINGERPRINT_BYTES, size - FINGERPRINT_BYTES))
             digest.update(file.read(FINGERPRINT_BYTES))
     return {"bytes": size, "sha256_of_ends": digest.hexdigest()}
+
+
+def _fingerprint_elsewhere(name: GdalName) -> dict[str, Any]:
+    """Return the size in pixels of an image that is no file of this machine, and a SHA-256 over its first and last block."""
+    import rasterio
+
+    digest = hashlib.sha256()
+    with rasterio.open(name) as image:
+        digest.update(repr((image.count, image.dtypes, image.transform, image.crs)).encode())
+        rows, columns = image.block_shapes[0]
+        for row, col in ((0, 0), ((image.height - 1) // rows, (image.width - 1) // columns)):
+            digest.update(image.read(1, window=image.block_window(1, row, col)).tobytes())
+        return {"width": image.width, "height": image.height, "sha256_of_blocks": digest.hexdigest()}

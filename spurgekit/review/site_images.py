@@ -24,6 +24,7 @@ class SiteImage:
     path : pathlib.Path
     crs, image_crs : str or None
     image_gsd_m : float or None
+    nodata : float or None
         As :func:`spurgekit.imagery.open_raster` takes them.
     """
 
@@ -31,6 +32,7 @@ class SiteImage:
     crs: str | None = None
     image_crs: str | None = None
     image_gsd_m: float | None = None
+    nodata: float | None = None
 
 
 def find_site_images(folder: ReviewFolder, imagery: Path | None = None) -> dict[str, SiteImage]:
@@ -58,11 +60,11 @@ def find_site_images(folder: ReviewFolder, imagery: Path | None = None) -> dict[
     parameters, inputs = _provenance(folder.path)
     if (parameters.get("plots") or {}).get("gcp") is not None:
         return {}
+    opened = {name: parameters.get(name) for name in ("crs", "image_crs", "image_gsd_m", "nodata")}
     found: dict[str, SiteImage] = {}
     for path in (*_images_of(imagery, names), *inputs, *_survey_images(folder), *_images_of(folder.path.parent, names)):
         if path.name in names and path.is_file():
-            said = {name: parameters.get(name) for name in ("crs", "image_crs", "image_gsd_m")}
-            found.setdefault(path.name, SiteImage(path, **said))
+            found.setdefault(path.name, SiteImage(path, **opened))
     return found
 
 
@@ -75,7 +77,7 @@ def _images_of(imagery: Path | None, names: set[str]) -> list[Path]:
 
 def _survey_images(folder: ReviewFolder) -> list[Path]:
     surveys = (find_survey(where) for where in (folder.path.parent, Path()))
-    return [path for survey in surveys if survey is not None for path in survey.images.values()]
+    return [path for survey in surveys if survey is not None for path in survey.images.values() if isinstance(path, Path)]
 
 
 def _provenance(folder: Path) -> tuple[Mapping[str, Any], list[Path]]:

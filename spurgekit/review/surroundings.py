@@ -122,7 +122,11 @@ class Surroundings:
         if name not in self._open:
             source = self._sources[name]
             self._open[name] = open_raster(
-                source.path, crs=source.crs, image_crs=source.image_crs, image_gsd_m=source.image_gsd_m
+                source.path,
+                crs=source.crs,
+                image_crs=source.image_crs,
+                image_gsd_m=source.image_gsd_m,
+                nodata=source.nodata,
             )
             while len(self._open) > OPEN_IMAGES:
                 self._open.popitem(last=False)[1].close()

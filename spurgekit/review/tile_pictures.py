@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -14,7 +15,8 @@ from PIL import Image
 
 from spurgekit.byte_cache import ByteCache
 from spurgekit.errors import InputError
-from spurgekit.imagery import open_raster
+from spurgekit.imagery import open_tile_image
+from spurgekit.imagery.limits import open_picture
 from spurgekit.imagery.stretch import BYTES, Stretch, rgb_bands
 from spurgekit.review.review_folder import ReviewFolder, ReviewTile
 
@@ -23,6 +25,10 @@ SHOWABLE = {"PNG": "image/png", "JPEG": "image/jpeg"}
 
 JPEG_QUALITY = 88
 CACHE_BYTES = 64 << 20
+LARGE_PX = 4_000_000
+"""Pictures with more pixels are decoded one at a time, however many a browser asks for."""
+
+_ONE_LARGE = Lock()
 SAMPLE = 24
 """Tiles that the stretch of a folder is taken from."""
 
@@ -139,17 +145,17 @@ def _showable(data: bytes) -> str | None:
 
 
 def _decode(data: bytes, path: Path) -> Pixels:
-    try:
-        with Image.open(io.BytesIO(data), formats=list(SHOWABLE)) as image:
+    name = Path(path.name)  # a page is not told where a folder lies
+    with open_picture(name, data, tuple(SHOWABLE)) as image:
+        is_large = image.width * image.height > LARGE_PX
+        with _ONE_LARGE if is_large else nullcontext():
             has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
             return np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError: of a broken PNG
-        raise InputError(f"{path.name} cannot be decoded; it is damaged or was cut off: make the tiles again") from error
 
 
 def _read_bands(path: Path) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     """Return the first three bands, or the first one, of an image of any kind."""
-    with open_raster(path) as raster:
+    with open_tile_image(path) as raster:
         pixels, valid = raster.read(raster.grid.window)
     return pixels[: 3 if len(pixels) >= 3 else 1], valid
 

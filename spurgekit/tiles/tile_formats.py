@@ -89,7 +89,7 @@ TILE_FORMATS = Registry(
 """All formats; yours is one more: ``TILE_FORMATS.register(TileFormat(...))``."""
 
 
-def choose_format(asked: str, bands: int, dtype: str) -> TileFormat:
+def choose_format(asked: str, bands: int, dtype: str, rgb: tuple[int, int, int] | None = None) -> TileFormat:
     """Return the format to write: the one asked for if it holds such pixels; for ``auto`` the first that holds them whole.
 
     Raises
@@ -108,6 +108,6 @@ def choose_format(asked: str, bands: int, dtype: str) -> TileFormat:
     if not chosen.holds(bands, dtype):
         raise InputError(
             f"{bands} band{'s' if bands != 1 else ''} of {dtype} do not fit into {asked.upper()}; "
-            "pass `file_format=tif`, or choose three bands with `bands=(1, 2, 3)`"
+            f"pass `file_format=tif`, or choose three bands with `bands={rgb or (1, 2, 3)}`"
         )
     return chosen

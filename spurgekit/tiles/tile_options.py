@@ -117,6 +117,8 @@ class TileOptions(Options):
         Polygons; grid tiles that do not touch them are left out.
     bands : tuple of int, optional
         Bands to read, counted from 1. Default: all but alpha.
+    nodata : float, optional
+        Value of pixels without data, whatever the image says: of the white or black around a mosaic, for instance.
     file_format : str
         auto: PNG where the pixels fit into it, else GeoTIFF.
     crs : str, optional
@@ -141,6 +143,7 @@ class TileOptions(Options):
     min_valid: float = 0.0
     aoi: Path | None = None
     bands: tuple[int, ...] | None = None
+    nodata: float | None = None
     file_format: Literal["auto"] | Annotated[str, TILE_FORMATS] = "auto"
     crs: str | None = None
     image_crs: str | None = None

@@ -13,6 +13,7 @@ import pandas as pd
 from rasterio.crs import CRS
 
 from spurgekit.errors import InputError, renamed
+from spurgekit.image_names import ImageName, image_name
 from spurgekit.imagery import PixelGrid, Raster, name_crs, open_raster, slug
 from spurgekit.imagery.quicklook import QuickLook, quick_look
 from spurgekit.markers import Marker
@@ -141,7 +142,8 @@ def tile_images(
     Parameters
     ----------
     images : path, sequence of paths, or mapping of str to path
-        One image a site. In a mapping the sites have names, else they are called by the files' stems.
+        One image a site, by its path or by another name that GDAL reads, such as an address. In a mapping the sites have names,
+        else they are called by the files' stems.
     out : str or pathlib.Path
         Folder to make, with the tiles, ``tiles.parquet``, ``tiles.gpkg`` and an overview of each site. It appears only when all
         is done.
@@ -197,12 +199,12 @@ def tile_images(
     return TilesReport(Path(out), reports, configs)
 
 
-def _by_site(images: str | Path | Sequence[str | Path] | Mapping[str, str | Path]) -> list[tuple[str, Path]]:
+def _by_site(images: str | Path | Sequence[str | Path] | Mapping[str, str | Path]) -> list[tuple[str, ImageName]]:
     """Return images with the names of their sites."""
     if isinstance(images, Mapping):
-        return [(slug(site), Path(image)) for site, image in images.items()]
-    several = [images] if isinstance(images, (str, Path)) else images
-    return [(slug(Path(image).stem), Path(image)) for image in several]
+        return [(slug(site), image_name(image)) for site, image in images.items()]
+    several = map(image_name, [images] if isinstance(images, (str, Path)) else images)
+    return [(slug(image.stem), image) for image in several]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,7 @@ class _SiteJob:
     """A site to tile."""
 
     site: str
-    path: Path
+    path: ImageName
     folder: Path
     options: TileOptions
     several: bool
@@ -233,6 +235,7 @@ class _SiteJob:
             image_gsd_m=options.image_gsd_m,
             grid=self.grid,
             bands=options.bands,
+            nodata=options.nodata,
             threads=cores(),
         )
 
@@ -271,7 +274,7 @@ def _tile_windows(job: _SiteJob, why: str) -> tuple[TiledSite, _Tables]:
     layout = "points" if options.chosen_layout == "points" else "grid"
     with job.open(options.gsd_m) as raster:
         gsd_m = raster.gsd_m  # refuses an image that is not in metres before anything is read
-        file_format = choose_format(options.file_format, len(raster.bands), raster.dtype.name)
+        file_format = choose_format(options.file_format, len(raster.bands), raster.dtype.name, raster.rgb)
         tiles, outside, said = _lay_out(raster, job.site, options)
         look = QuickLook(raster)
         everywhere = layout == "grid" and options.aoi is None
@@ -324,7 +327,7 @@ def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _SiteJob) -> tu
             "full quarters are as large as the plot makes them, and so is their ground sample distance; "
             "drop `gsd_m` (gsd_m in survey.toml), or pass `quarters=crop`"
         )
-    file_format = choose_format(options.file_format, len(raster.bands), raster.dtype.name)
+    file_format = choose_format(options.file_format, len(raster.bands), raster.dtype.name, raster.rgb)
     with ExitStack() as stack:
         # Not through a warper: an image in another CRS would be resampled twice.
         image = raster if options.crs is None else stack.enter_context(job.open(as_stored=True))

@@ -113,7 +113,7 @@ class TestTilesOfOthers:
             make_tif(tmp_path / "a.tif", np.ones((1, 2, 2), np.complex64))
         )
 
-    def test_bands_of_several_types(self, tmp_path):
+    def test_a_description_of_other_files_that_is_called_a_tile(self, tmp_path):
         transform = Affine(0.01, 0, 500_000, 0, -0.01, 5_000_000)
         parts = [tmp_path / "a.tif", tmp_path / "b.tif"]
         for path, dtype in zip(parts, ("uint8", "uint16"), strict=True):
@@ -127,7 +127,7 @@ class TestTilesOfOthers:
             for i, (path, kind) in enumerate(zip(parts, ("Byte", "UInt16"), strict=True), start=1)
         )
         (tmp_path / "both.tif").write_text(f'<VRTDataset rasterXSize="2" rasterYSize="2">{bands}</VRTDataset>')
-        assert "both.tif holds uint16, uint8; spurgekit reads" in refused(tmp_path / "both.tif")
+        assert "both.tif is no GeoTIFF, PNG, JPEG or WebP" in refused(tmp_path / "both.tif")
 
 
 class TestDamage:

@@ -76,7 +76,7 @@ class TestRead:
     @pytest.mark.parametrize(
         ("spoil", "said"),
         [
-            (lambda folder: (folder / "spurge" / "x.png").write_text("hello"), r"x\.png cannot be read as an image"),
+            (lambda folder: (folder / "spurge" / "x.png").write_text("hello"), r"x\.png cannot be decoded"),
             (
                 lambda folder: Image.new("RGB", (5, 6)).save(folder / "spurge" / "x.png"),
                 r"x\.png is 5 x 6 px, and tiles are sq",

@@ -45,7 +45,7 @@ class TestWhatIsValid:
         assert valid.all()
 
     def test_alpha_is_validity_and_not_a_band(self, tmp_path, make_tif):
-        array = np.stack([np.full((2, 3), value, np.uint8) for value in (10, 20, 30)] + [[[255, 255, 0], [255, 1, 0]]])
+        array = np.stack([np.full((2, 3), value, np.uint8) for value in (10, 20, 30)] + [[[255, 255, 0], [255, 128, 0]]])
         raster, pixels, valid = read_all(make_tif(tmp_path / "a.tif", array.astype(np.uint8), colours=RGBA))
         assert raster.bands == (1, 2, 3)
         assert raster.validity == "alpha band"

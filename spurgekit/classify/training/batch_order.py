@@ -40,7 +40,7 @@ class PixelsOnDisk:
     def __getitem__(self, rows: NDArray[np.intp]) -> NDArray[Any]:
         """Decode tiles: [n, bands, h, w]."""
         distinct, places = np.unique(rows, return_inverse=True)
-        return next(iter(batches([self.paths[row] for row in distinct], len(distinct))))[places]
+        return np.concatenate(list(batches([self.paths[row] for row in distinct], len(distinct))))[places]
 
 
 def read_pixels(
