@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.errors import RasterioIOError
+from rasterio.errors import NodataShadowWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
+from spurgekit.imagery.gdal_warnings import without_warnings
 from spurgekit.imagery.pixel_grid import Window
 
 CORNER_PX = 4
@@ -83,7 +84,8 @@ def _corner_colours(dataset: DatasetReader, bands: list[int]) -> Iterator[Colour
             window = Window(col, row, width, height).to_rasterio()
             try:
                 corner = dataset.read(bands, window=window)
-                is_valid = (dataset.read_masks(bands, window=window) > 0).all()
+                with without_warnings(NodataShadowWarning):
+                    is_valid = (dataset.read_masks(bands, window=window) > 0).all()
             except RasterioIOError:  # it is said where that is read in earnest
                 continue
             first = corner[:, 0, 0]

@@ -21,6 +21,9 @@ RGB = ("red", "green", "blue")
 MEASURED = re.compile(r"\b(nir|near[ -]?infra[ -]?red|infra[ -]?red|red[ -]?edge|thermal|[sml]wir)\b", re.IGNORECASE)
 """Words in the description of a band that is measured, whatever its file calls it otherwise."""
 
+LEAST_SEEN = 0.1
+"""Share of a block that is not 0 where it tells what an alpha band is: along the rim of a mosaic it may be noise."""
+
 SAMPLED_BLOCK_PX = 16_000_000
 """Larger blocks are not decoded for a look at an alpha band."""
 
@@ -177,15 +180,12 @@ def _look_at_alpha(dataset: DatasetReader, band: int) -> tuple[float, bool]:
     rows, columns = dataset.block_shapes[band - 1]
     if dataset.driver != "GTiff" or rows * columns > SAMPLED_BLOCK_PX:  # in other formats alpha is no habit of their writers
         return top, False
-    largest = 0.0
     for values in _sampled_blocks(dataset, band, 3):
         seen = values[values > 0]
-        if not seen.size:
-            continue
-        largest = max(largest, float(seen.max()))
-        if largest == top or top == 0:
-            return largest, dtype.kind in "iu" and float((seen < largest).mean()) > 0.5
-    return largest or top, False
+        if seen.size >= LEAST_SEEN * values.size:
+            opaque = float(seen.max())
+            return opaque, dtype.kind in "iu" and float((seen < opaque).mean()) > 0.5
+    return top, False
 
 
 def _is_two_valued(dataset: DatasetReader, band: int) -> bool:

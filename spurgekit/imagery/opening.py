@@ -6,6 +6,7 @@ import io
 import os
 import re
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import rasterio
@@ -49,7 +50,7 @@ def open_image(path: ImageName, threads: int) -> DatasetReader:
             raise ImageryError(f"{path} is a folder; name an image in it")
     try:
         with without_warnings(NotGeoreferencedWarning):
-            dataset = rasterio.open(_for_gdal(path), num_threads=threads)
+            dataset = _with_metadata(rasterio.open(_for_gdal(path), num_threads=threads))
     except RasterioError as error:
         raise ImageryError(f"{path} {_why_not(path, file, error)}") from error
     try:
@@ -81,7 +82,7 @@ def open_tile(path: Path) -> DatasetReader:
         raise ImageryError(f"{path} is no GeoTIFF, PNG, JPEG or WebP ({path.stat().st_size:,} bytes)")
     try:
         with without_warnings(NotGeoreferencedWarning), rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
-            dataset = rasterio.open(path, driver=driver)
+            dataset = _with_metadata(rasterio.open(path, driver=driver))
     except RasterioError as error:
         raise ImageryError(f"{path} {_why_not(path, path, error)}") from error
     try:
@@ -125,6 +126,13 @@ def _is_there(path: Path) -> bool:
 def _for_gdal(path: ImageName) -> str | Path:
     """Return the name as rasterio takes it, which reads no archive of the working folder without its ``./``."""
     return re.sub(r"^((?:zip|tar|gzip)://)(?=[^/]+!)", r"\1./", path) if isinstance(path, GdalName) else path
+
+
+def _with_metadata(dataset: DatasetReader) -> DatasetReader:
+    """Return a dataset whose metadata GDAL has read: damage in them it reports as an error of whatever it is asked first."""
+    with suppress(Exception):  # GDAL's own errors have no public root
+        dataset.colorinterp  # noqa: B018
+    return dataset
 
 
 def _why_not(path: ImageName, file: Path | None, error: RasterioError) -> str:

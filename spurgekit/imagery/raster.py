@@ -395,6 +395,8 @@ def slug(text: str) -> str:
 
 def _place(path: ImageName, dataset: DatasetReader, image_gsd_m: float | None) -> FramePlacement:
     """Return the grid of the pixels as they are stored: the file's own, or that of a photo."""
+    if not abs(dataset.transform.determinant) > 0:  # NaN, too
+        raise ImageryError(f"{path} has a geotransform that puts all pixels on a line; georeference it again, e.g. in QGIS")
     grid = PixelGrid(dataset.width, dataset.height, dataset.transform, dataset.crs)
     is_placed = grid.crs is not None or not grid.transform.is_identity
     if not is_placed and (tied := tied_grid(path, dataset)) is not None:

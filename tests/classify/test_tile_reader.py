@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from PIL import Image
 
 from spurgekit.classify.tile_reader import TileKind, batches, mark_missing, read_tile
 from spurgekit.errors import InputError
@@ -128,6 +129,36 @@ class TestTilesOfOthers:
         )
         (tmp_path / "both.tif").write_text(f'<VRTDataset rasterXSize="2" rasterYSize="2">{bands}</VRTDataset>')
         assert "both.tif is no GeoTIFF, PNG, JPEG or WebP" in refused(tmp_path / "both.tif")
+
+    @pytest.mark.parametrize("name", ["a.png", "a.tif"])
+    def test_a_palette_is_its_colours(self, tmp_path, name):
+        picture = Image.new("P", (3, 3), 1)
+        picture.putpalette([0, 0, 0, 30, 60, 90])
+        picture.putpixel((0, 0), 0)
+        picture.save(tmp_path / name)
+        tile = read_tile(tmp_path / name)
+        assert (tile.shape, tile.dtype) == ((3, 3, 3), np.uint8)
+        assert tile[:, 1, 1].tolist() == [30, 60, 90]
+        assert tile[:, 0, 0].tolist() == [0, 0, 0]
+
+    def test_less_than_half_opaque_is_no_data(self, tmp_path):
+        picture = Image.new("RGBA", (2, 1), (9, 9, 9, 127))
+        picture.putpixel((1, 0), (9, 9, 9, 128))
+        picture.save(tmp_path / "a.png")
+        assert read_tile(tmp_path / "a.png")[:, 0].T.tolist() == [[0, 0, 0], [9, 9, 9]]
+
+    def test_one_that_is_too_large_is_not_decoded(self, tmp_path):
+        Image.new("1", (9_000, 9_000)).save(tmp_path / "a.png")
+        assert "a.png is 9,000 x 9,000 px, and tiles are up to 8,192 x 8,192 px" in refused(tmp_path / "a.png")
+
+    def test_large_tiles_come_in_smaller_batches(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("spurgekit.classify.tile_reader.BATCH_BYTES", 100)
+        paths = [tmp_path / f"{i}.png" for i in range(5)]
+        for i, path in enumerate(paths):
+            Image.new("L", (7, 7), i).save(path)
+        got = list(batches(paths, 4))
+        assert [len(batch) for batch in got] == [2, 2, 1]
+        assert np.concatenate(got)[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
 
 
 class TestDamage:

@@ -184,9 +184,8 @@ class TestOutput:
 def test_a_tile_is_damaged(field, damage):
     tile = field / "tiles" / "field_r00002_c00007.png"
     tile.write_bytes(damage(tile.read_bytes()))
-    assert "field_r00002_c00007.png cannot be decoded; it is damaged or was cut off" in refuse(
-        "build-dataset", "tiles", *HALVES, "--buffer", 0
-    )
+    said = refuse("build-dataset", "tiles", *HALVES, "--buffer", 0)
+    assert "field_r00002_c00007.png cannot be decoded; it is damaged or was cut off" in said
 
 
 def test_every_tile_is_tested_or_trained_on_or_left_out(field):

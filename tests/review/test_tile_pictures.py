@@ -123,7 +123,7 @@ class TestTrouble:
     @pytest.mark.parametrize("content", [b"", b"hello", b"GIF89a", b"<svg xmlns='http://www.w3.org/2000/svg'/>"])
     def test_a_file_of_something_else(self, folder, pictures, content):
         folder.tiles[0].path.write_bytes(content)
-        self.refused(folder, pictures, "is not an image that GDAL can read")
+        self.refused(folder, pictures, "is no GeoTIFF, PNG, JPEG or WebP")
 
     def test_a_geotiff_that_was_cut_off(self, tmp_path, make_tif):
         noise = np.random.default_rng(0).integers(0, 255, (5, SIDE_PX, SIDE_PX), np.uint8)

@@ -1,0 +1,90 @@
+"""Files that were changed at random are read or refused in one line, whatever the change."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL.TiffImagePlugin import IFDRational
+
+from spurgekit.errors import SpurgekitError
+from spurgekit.imagery.exif import read_exif
+from spurgekit.imagery.image_info import format_info, read_image_info
+from spurgekit.imagery.xmp import parse_xmp, read_xmp
+from tests.conftest import write_tif
+from tests.imagery.photos import CAMERA, DRONE, MERIDIAN, XMP, packet, photo
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of GDAL's messages, not in UTF-8
+
+EXAMPLES = 150
+METADATA_BYTES = 1200
+"""Of each file: what is changed is mostly what says how the rest is to be read."""
+
+BYTES = st.sampled_from([0, 1, 127, 128, 255]) | st.integers(0, 255)
+CHANGES = st.lists(
+    st.tuples(st.integers(0, METADATA_BYTES - 1), st.sampled_from(["set", "insert", "delete"]), st.lists(BYTES, max_size=8)),
+    min_size=1,
+    max_size=12,
+)
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory):
+    """A drone's JPEG and TIFF, and a mosaic with alpha and nodata."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    camera = {**CAMERA, "DateTimeOriginal": "2023:06:23 16:33:27", "ExposureTime": IFDRational(1, 500)}
+    said = {"base": {**DRONE, "Orientation": 6}, "camera": camera, "gps": MERIDIAN}
+    noise = np.random.default_rng(0).integers(0, 255, (4, 40, 50), np.uint8)
+    layout = {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate", "nodata": 0}
+    return {
+        "jpg": photo(folder / "photo.jpg", **said, xmp=XMP).read_bytes(),
+        "tif": photo(folder / "photo.tif", **said).read_bytes(),
+        "mosaic.tif": write_tif(folder / "mosaic.tif", noise, colours=("red", "green", "blue", "alpha"), **layout).read_bytes(),
+    }
+
+
+def changed(data, changes):
+    raw = bytearray(data)
+    for at, how, values in changes:
+        if how == "set":
+            raw[at : at + len(values)] = bytes(values)
+        elif how == "insert":
+            raw[at:at] = bytes(values)
+        else:
+            del raw[at : at + len(values)]
+    return bytes(raw)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "tif", "mosaic.tif"])
+def test_images(tmp_path_factory, originals, kind):
+    path = tmp_path_factory.mktemp("changed") / f"a.{kind.split('.')[-1]}"
+
+    @settings(max_examples=EXAMPLES)
+    @given(CHANGES)
+    def read(changes):
+        path.write_bytes(changed(originals[kind], changes))
+        try:
+            format_info(read_image_info(path))
+        except SpurgekitError as error:
+            assert str(path) in str(error)
+            assert "\n" not in str(error)
+
+    read()
+
+
+def test_the_metadata_of_photos(originals):
+    @settings(max_examples=2 * EXAMPLES)
+    @given(CHANGES)
+    def read(changes):
+        data = changed(originals["jpg"], changes)
+        read_exif(io.BytesIO(data))
+        read_xmp(io.BytesIO(data))
+
+    read()
+
+
+@settings(max_examples=2 * EXAMPLES)
+@given(CHANGES)
+def test_xmp(changes):
+    parse_xmp(changed(packet(XMP), changes))
