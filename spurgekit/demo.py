@@ -139,7 +139,7 @@ def run_demo(
         say("simulating a site with plots, ground markers and weed")
         simulated = write_survey(draw_site(options, progress=progress), work, options)
         entries = SURVEY.format(name=site.name) + plot_entries(options) + 'quarters = "grid"\n'
-        (work / FILE_NAME).write_text(entries, encoding="utf-8")
+        (work / FILE_NAME).write_text(entries, encoding="utf-8", newline="\n")
         survey = read_survey(work)
         say("finding the markers, working out the plots, cutting them into tiles")
         tiled = TileOptions(layout="plots", size_px=survey.tiles.size_px, plots=survey.plots)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from spurgekit.errors import InputError, first_line
-from spurgekit.text import CONTROL, is_line, printable, shown
+from spurgekit.text import CONTROL, is_formula, is_line, printable, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,19 +50,21 @@ def is_inside(name: str) -> bool:
 
 
 def check_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return names of classes, of which there are two or more, all different, each a line of text.
+    """Return names of classes, of which there are two or more, different lines of text and no formulas.
 
     Raises
     ------
-    ValueError
+    InputError
         If they are not.
     """
     if len(classes) < 2:
-        raise ValueError("name two or more classes, absence first")
+        raise InputError("name two or more classes, absence first")
     if twice := [name for number, name in enumerate(classes) if name in classes[:number]]:
-        raise ValueError(f"the class {shown(twice[0])} is named twice; name each once")
+        raise InputError(f"the class {shown(twice[0])} is named twice; name each once")
     if odd := [name for name in classes if not is_line(name)]:
-        raise ValueError(f"the class {shown(odd[0])} is no line of text; call it otherwise")
+        raise InputError(f"the class {shown(odd[0])} is no line of text; call it otherwise")
+    if formulas := [name for name in classes if is_formula(name)]:
+        raise InputError(f"the class {shown(formulas[0])} is a formula to spreadsheets, which would run it; call it otherwise")
     return classes
 
 

@@ -105,7 +105,7 @@ class Survey(Options):
             raise InputError(f"`name={shown(self.name)}` is no line of text; name the survey")
         try:
             check_classes(self.classes)
-        except ValueError as error:
+        except InputError as error:
             raise InputError(f"`classes`: {error}") from error
         names = [site.name for site in self.sites]
         if len(set(names)) < len(names):
@@ -302,8 +302,8 @@ def init_survey(folder: str | Path) -> Path:
         raise OutputExistsError(f"{folder} is a file; pass another name")
     folder.mkdir(parents=True, exist_ok=True)
     name = folder.resolve().name.replace("\\", "\\\\").replace('"', '\\"')
-    file.write_text(TEMPLATE.format(name=name), encoding="utf-8")
+    file.write_text(TEMPLATE.format(name=name), encoding="utf-8", newline="\n")
     ignore = folder / ".gitignore"
     if not ignore.exists():
-        ignore.write_text(GITIGNORE, encoding="utf-8")
+        ignore.write_text(GITIGNORE, encoding="utf-8", newline="\n")
     return file

@@ -68,3 +68,21 @@ def some(names: Sequence[str], most: int = 6) -> str:
     ('a, b, c', 'a, b, ...')
     """
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def markdown(text: str) -> str:
+    r"""Return a text that means nothing to Markdown, in tables neither.
+
+    >>> markdown("a|b <script> [x](y) north_pasture")
+    'a\\|b \\<script> \\[x](y) north_pasture'
+    """
+    return re.sub(r"([\\`*<\[|])", r"\\\1", printable(text))
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet that opens a table takes a text for a formula; signs alone and numbers it does not.
+
+    >>> is_formula("=1+1"), is_formula("@sum"), is_formula("-cmd|x"), is_formula("-1"), is_formula("+")
+    (True, True, True, False, False)
+    """
+    return re.match(r"[=@]|[+-](?![\d.,]*$)", text.lstrip()) is not None

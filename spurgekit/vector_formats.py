@@ -43,13 +43,13 @@ def _geopackage(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:
 
 def _geojson(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:  # noqa: ARG001 - it has none
     placed = table.to_crs("EPSG:4326") if table.crs is not None else table
-    path.write_text(placed.to_json(drop_id=True) + "\n", encoding="utf-8")  # RFC 7946: in degrees
+    path.write_text(placed.to_json(drop_id=True) + "\n", encoding="utf-8", newline="\n")  # RFC 7946: in degrees
 
 
 def _csv(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:  # noqa: ARG001
     import pandas as pd
 
-    pd.DataFrame(table.drop(columns="geometry")).to_csv(path, index=False)
+    pd.DataFrame(table.drop(columns="geometry")).to_csv(path, index=False, lineterminator="\n")
 
 
 def _json(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:  # noqa: ARG001
@@ -58,7 +58,7 @@ def _json(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:  # noqa: ARG
     import pandas as pd
 
     rows = [{k: v for k, v in row.items() if not pd.isna(v)} for row in table.drop(columns="geometry").to_dict("records")]
-    path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 VECTOR_FORMATS = Registry(

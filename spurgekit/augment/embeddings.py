@@ -214,7 +214,7 @@ def learn_embeddings(
             options=asdict(options),
         )
         with output_file(folder / EMBEDDINGS) as file:
-            file.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            file.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8", newline="\n")
     return info
 
 

@@ -16,15 +16,17 @@ from spurgekit.parallel import stream_map
 
 
 def pick_devices(device: str) -> list[str]:
-    """Return the devices that share the work: those named, parted by commas; for ``auto`` all GPUs, else the CPU.
+    """Return the devices that share the work: those named, parted by commas; for ``auto`` all GPUs, else what there is.
 
     >>> pick_devices("cuda:0,cuda:1")
     ['cuda:0', 'cuda:1']
     """
     import torch
 
+    from spurgekit.devices import choose_device
+
     if device == "auto":
-        return [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cpu"]
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())] or [choose_device().type]
     return [name.strip() for name in device.split(",") if name.strip()] or ["cpu"]
 
 

@@ -175,10 +175,9 @@ def apply_vector(head: nn.Linear, scale: Floats, shift: Floats) -> None:
     import torch
 
     with torch.no_grad():
-        factor = torch.as_tensor(scale, dtype=torch.float64, device=head.weight.device)
-        offset = torch.as_tensor(shift, dtype=torch.float64, device=head.weight.device)
-        head.weight.copy_(factor[:, None] * head.weight)
-        head.bias.copy_(factor * head.bias + offset)
+        factor, offset = torch.as_tensor(scale, dtype=torch.float64), torch.as_tensor(shift, dtype=torch.float64)
+        head.weight.copy_(factor[:, None] * head.weight.cpu())
+        head.bias.copy_(factor * head.bias.cpu() + offset)
 
 
 def _fit(z: Floats, t: NDArray[np.int64], method: str) -> float | Vector:

@@ -112,7 +112,7 @@ class TileClassifier:
 def save_model(folder: Path, info: ModelInfo, network: nn.Module) -> None:
     """Write ``model.safetensors`` and ``model.json`` into a folder."""
     save_tensors(folder / WEIGHTS, network.state_dict(), {"format": "pt"})
-    (folder / DESCRIPTION).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (folder / DESCRIPTION).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 def load_model(

@@ -128,7 +128,7 @@ class FeatureStore:
             order = sorted(range(len(tiles)), key=lambda i: seed_of(seed, copy, tiles["tile_id"].iloc[i]))
             seeds = [seed_of(seed, copy, "alter", tiles["tile_id"].iloc[i]) for i in order]
             images = self.preprocess(augmentation.alter(pixels[order], seeds).numpy())
-            own = torch.eye(len(tiles), dtype=torch.float64, device=images.device)[order]
+            own = torch.eye(len(tiles), dtype=torch.float64)[order]
             batch, share = augmentation.mix(images, own, seed_of(seed, copy, "mix"))
             found += [self._forward(part) for part in torch.split(batch, self.batch_size)]
             shares.append(share.cpu().numpy())

@@ -11,7 +11,7 @@ import pandas as pd
 from spurgekit.classify.arms import parse_arm
 from spurgekit.classify.metrics import METRICS
 from spurgekit.classify.model_info import ModelInfo
-from spurgekit.text import counted
+from spurgekit.text import counted, markdown
 
 MOST_PLACES = 40
 """Places that the card lists one by one."""
@@ -32,7 +32,7 @@ def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: 
     title = f"{' / '.join(info.classes)} from drone tiles"
     lines = ["---", _header(info, title), "---", ""]
     lines += [
-        f"# {title}",
+        f"# {markdown(title)}",
         "",
         f"Arm `{info.arm}`: {parse_arm(info.arm).recipe.description}. The backbone is `{info.backbone}` (weights "
         f"{weights}). It looks at tiles of {info.tile_size_px} px{_on_the_ground(info)}, {_bands(info)}, resized to "
@@ -44,10 +44,10 @@ def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: 
         + "".join(f", {METRICS[name].words} {value:.3f}" for name, value in info.held_out.metrics.items() if name in METRICS)
         + f". {info.held_out.split.describe()} The test side was looked at once.",
         "",
-        "| true \\ predicted | " + " | ".join(info.classes) + " |",
+        "| true \\ predicted | " + " | ".join(map(markdown, info.classes)) + " |",
         "| --- |" + " ---: |" * len(info.classes),
         *(
-            f"| {name} | " + " | ".join(map(str, row)) + " |"
+            f"| {markdown(name)} | " + " | ".join(map(str, row)) + " |"
             for name, row in zip(info.classes, info.held_out.confusion_matrix, strict=True)
         ),
         "",
@@ -72,7 +72,7 @@ def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: 
         *_code(info),
         "",
     ]
-    (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "README.md").write_text("\n".join(lines), encoding="utf-8", newline="\n")
 
 
 def _header(info: ModelInfo, title: str) -> str:
@@ -111,7 +111,7 @@ def _bands(info: ModelInfo) -> str:
 
 
 def _counts(info: ModelInfo) -> str:
-    return ", ".join(f"{count:,} of {name}" for name, count in info.training_counts.items())
+    return ", ".join(f"{count:,} of {markdown(name)}" for name, count in info.training_counts.items())
 
 
 def _places(info: ModelInfo, tested: pd.DataFrame) -> list[str]:
@@ -119,7 +119,7 @@ def _places(info: ModelInfo, tested: pd.DataFrame) -> list[str]:
     names = sorted(set(tested["place"]), key=lambda name: (len(name), name))
     if not 1 < len(names) <= MOST_PLACES:
         return [f"The tiles are from {counted(len(names), 'place')}.", ""]
-    lines = ["| place | tiles | " + " | ".join(f"{name} recognised" for name in info.classes) + " |"]
+    lines = ["| place | tiles | " + " | ".join(f"{markdown(name)} recognised" for name in info.classes) + " |"]
     lines.append("| --- | ---: |" + " ---: |" * len(info.classes))
     for name in names:
         rows = tested[tested["place"] == name]
@@ -127,13 +127,13 @@ def _places(info: ModelInfo, tested: pd.DataFrame) -> list[str]:
         for label in info.classes:
             mine = rows[rows["class"] == label]
             cells.append(f"{int((mine['predicted'] == label).sum())} of {len(mine)}" if len(mine) else "–")
-        lines.append(f"| {name} | {len(rows)} | " + " | ".join(cells) + " |")
+        lines.append(f"| {markdown(name)} | {len(rows)} | " + " | ".join(cells) + " |")
     return [*lines, ""]
 
 
 def _calibration(info: ModelInfo) -> str:
     total = sum(info.training_counts.values())
-    shares = ", ".join(f"{name} {count / total:.0%}" for name, count in info.training_counts.items())
+    shares = ", ".join(f"{markdown(name)} {count / total:.0%}" for name, count in info.training_counts.items())
     suits = (
         f"They suit ground where the classes are as common as in training ({shares}); `--prevalence` corrects for other ground."
     )

@@ -169,7 +169,7 @@ def tile_logits(setup: Setup, trained: Trained, tiles: pd.DataFrame) -> NDArray[
     for batch in batches(tiles["path"].tolist(), setup.options.batch_size, ahead=ahead):
         with autocast(setup.preprocess.device, dtype):
             logits, _ = network.averaged(setup.preprocess(batch), trained.views)
-        found.append(logits.double().cpu().numpy())
+        found.append(logits.cpu().double().numpy())
     return np.concatenate(found)
 
 

@@ -97,7 +97,7 @@ def train_model(
         info = info.model_copy(update={"held_out": _score(data, test, probabilities)})
         save_model(folder, info, trained.network.model)
         predictions = _predictions(test, probabilities, info)
-        predictions.to_csv(folder / PREDICTIONS, index=False)
+        predictions.to_csv(folder / PREDICTIONS, index=False, lineterminator="\n")
         write_reliability(folder / "reliability.png", probabilities, test["target"].to_numpy(), info.classes)
         write_card(folder, info, predictions, weights=setup.options.described())
     checkpoint.unlink(missing_ok=True)

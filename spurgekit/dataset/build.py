@@ -251,7 +251,7 @@ class _Writer:
             licence=self.options.licence,
             notes=(*plan.gathered.notes, *plan.split.notes),
         )
-        (folder / DATASET).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (folder / DATASET).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8", newline="\n")
         write_card(folder, info, index)
         return info
 

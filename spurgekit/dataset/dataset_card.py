@@ -12,6 +12,7 @@ import pandas as pd
 from spurgekit.dataset.contact_sheet import draw_contact_sheet
 from spurgekit.dataset.reader import METADATA, SPLITS, DatasetInfo, class_folder
 from spurgekit.imagery import name_crs, parse_crs
+from spurgekit.text import markdown
 
 CARD, SHEET = "README.md", "contact_sheet.png"
 
@@ -63,7 +64,7 @@ def write_card(folder: Path, info: DatasetInfo, index: gpd.GeoDataFrame) -> None
             {"train": f"{info.unlabelled.folder}/**"}, None, folder / info.unlabelled.folder / METADATA
         )
     total = len(index)
-    lines = [*_header(info, configs, total), f"# {info.name}", "", _what(info, index), "", *_counts(info, index)]
+    lines = [*_header(info, configs, total), f"# {markdown(info.name)}", "", _what(info, index), "", *_counts(info, index)]
     lines += ["## Labels", "", _labels(info), "", f"![Tiles of each class]({SHEET})", ""]
     lines += ["## Split", "", info.split.describe(), "", *_places(info, index)]
     lines += [CHECKED.format(leakage=BY_PLACE if index.crs is not None else BY_CONTENT), ""]
@@ -72,7 +73,7 @@ def write_card(folder: Path, info: DatasetInfo, index: gpd.GeoDataFrame) -> None
     if info.notes:
         lines += ["## To keep in mind", "", *(f"- {note[0].upper()}{note[1:]}." for note in info.notes), ""]
     lines += ["## Files", "", FILES, ""]
-    (folder / CARD).write_text("\n".join(lines), encoding="utf-8")
+    (folder / CARD).write_text("\n".join(lines), encoding="utf-8", newline="\n")
 
 
 def write_cards_together(folder: Path, name: str, infos: Mapping[str, DatasetInfo]) -> None:
@@ -85,13 +86,13 @@ def write_cards_together(folder: Path, name: str, infos: Mapping[str, DatasetInf
     if first.unlabelled is not None:
         configs["unlabelled"] = _config({"train": "unlabelled/**"}, None, folder / "unlabelled" / METADATA)
     lines = _header(first, configs, sum(first.counts[side][label] for side in SPLITS for label in first.classes), name)
-    lines += [f"# {name}", "", "The same places, shown at several sizes:", ""]
+    lines += [f"# {markdown(name)}", "", "The same places, shown at several sizes:", ""]
     for config, info in infos.items():
         lines.append(f"- [`{config}/`]({config}/{CARD}): {_size(info)}")
     if first.unlabelled is not None:
         lines.append(f"- `unlabelled/`: {first.unlabelled.tiles:,} tiles of {first.unlabelled.size_px} px without labels")
     lines += ["", f"![Tiles of each class]({next(iter(infos))}/{SHEET})", ""]
-    (folder / CARD).write_text("\n".join(lines), encoding="utf-8")
+    (folder / CARD).write_text("\n".join(lines), encoding="utf-8", newline="\n")
 
 
 # -- header -----------------------------------------------------------------------------------------------------------
@@ -151,11 +152,13 @@ def _size(info: DatasetInfo) -> str:
 
 def _what(info: DatasetInfo, index: gpd.GeoDataFrame) -> str:
     sites = sorted(set(index["site"].astype(str)))
-    where = ", ".join(sites[:MOST_ROWS]) + (f" and {len(sites) - MOST_ROWS} more" if len(sites) > MOST_ROWS else "")
+    where = ", ".join(map(markdown, sites[:MOST_ROWS])) + (
+        f" and {len(sites) - MOST_ROWS} more" if len(sites) > MOST_ROWS else ""
+    )
     text = f"{_size(info).capitalize()} from {where}."
     if info.crs is not None:
         text += f" Coordinates are in {name_crs(parse_crs(info.crs))}."
-    of = [f"{survey.name} ({survey.date or 'no date'}, {survey.tiles:,} tiles)" for survey in info.surveys]
+    of = [f"{markdown(survey.name)} ({survey.date or 'no date'}, {survey.tiles:,} tiles)" for survey in info.surveys]
     if len(of) > 1 or any(survey.date for survey in info.surveys):
         text += f" Surveys: {', '.join(of)}."
     if info.unlabelled is not None:
@@ -167,7 +170,7 @@ def _what(info: DatasetInfo, index: gpd.GeoDataFrame) -> str:
 
 
 def _counts(info: DatasetInfo, index: gpd.GeoDataFrame) -> list[str]:
-    rows = [f"| {label} | {info.counts['train'][label]} | {info.counts['test'][label]} |" for label in info.classes]
+    rows = [f"| {markdown(label)} | {info.counts['train'][label]} | {info.counts['test'][label]} |" for label in info.classes]
     lines = ["| class | train | test |", "| --- | ---: | ---: |", *rows, ""]
     if len(set(index["site"])) > 1:
         lines += _table(index, "site", info)
@@ -184,9 +187,14 @@ def _table(index: gpd.GeoDataFrame, column: str, info: DatasetInfo) -> list[str]
     """Return a table of how many tiles of each class a place has, and in which split it is."""
     counts = pd.crosstab(index[column].astype(str), index["class"]).reindex(columns=list(info.classes), fill_value=0)
     sides = index.groupby(index[column].astype(str))["split"].agg(lambda split: " and ".join(sorted(set(split), reverse=True)))
-    lines = [f"| {column} | {' | '.join(info.classes)} | split |", f"| --- |{' ---: |' * len(info.classes)} --- |"]
+    lines = [
+        f"| {column} | {' | '.join(map(markdown, info.classes))} | split |",
+        f"| --- |{' ---: |' * len(info.classes)} --- |",
+    ]
     names = sorted(counts.index, key=lambda name: (len(name), name))  # 2 before 10
-    lines += [f"| {name} | {' | '.join(str(n) for n in counts.loc[name])} | {sides[name]} |" for name in names[:MOST_ROWS]]
+    lines += [
+        f"| {markdown(name)} | {' | '.join(str(n) for n in counts.loc[name])} | {sides[name]} |" for name in names[:MOST_ROWS]
+    ]
     if len(counts) > MOST_ROWS:
         lines.append(f"| {len(counts) - MOST_ROWS} more | {' | '.join('' for _ in info.classes)} | |")
     return [*lines, ""]
@@ -194,7 +202,7 @@ def _table(index: gpd.GeoDataFrame, column: str, info: DatasetInfo) -> list[str]
 
 def _labels(info: DatasetInfo) -> str:
     of = [f"{count:,} tiles by {ORIGINS.get(origin, origin)}" for origin, count in info.label_from.items()]
-    text = f"The classes are {', '.join(f'{number}: {name}' for number, name in enumerate(info.classes))}. "
+    text = f"The classes are {', '.join(f'{number}: {markdown(name)}' for number, name in enumerate(info.classes))}. "
     text += f"Labelled: {'; '.join(of)}." if of else ""
     if info.shots:
         text += (

@@ -30,6 +30,7 @@ from spurgekit.dataset.sources import IMAGE, TileSource, merged_classes
 from spurgekit.errors import InputError, renamed
 from spurgekit.imagery import name_crs, slug
 from spurgekit.imagery.crs import EARTH, doubtful_shift, has_place
+from spurgekit.reading import check_classes
 from spurgekit.tables import numbers, read_table
 from spurgekit.tiles.review_log import Outcome
 from spurgekit.vectors import Shapes, brought, median_place, read_vector
@@ -92,6 +93,7 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
     stacked = _stack([_moved(frame, offsets_m, number) for number, frame in enumerate(frames)])
     index = stacked.rows
     names = order_classes(index["class"].where(index["why"].isna()), classes)
+    check_classes(names)
     left_out = {str(why): int(count) for why, count in index["why"].value_counts(sort=False).items()}
     configs = {
         name: _stack(

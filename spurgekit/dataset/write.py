@@ -77,11 +77,11 @@ def write_tables(tables: Mapping[Path, pd.DataFrame]) -> None:
         if len(guesses) > 1:
             _make_alike(tables, name)
     for folder, rows in tables.items():
-        (folder / METADATA).write_text(_csv(rows[columns]), encoding="utf-8")
+        (folder / METADATA).write_text(_csv(rows[columns]), encoding="utf-8", newline="\n")
 
 
 def _csv(rows: pd.DataFrame) -> str:
-    return str(rows.to_csv(index=False))
+    return str(rows.to_csv(index=False, lineterminator="\n"))
 
 
 def _guessed(text: str) -> dict[str, str]:

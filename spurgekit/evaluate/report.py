@@ -29,4 +29,4 @@ def write_report(folder: Path, found: Evaluation) -> None:
         confidence=found.confidence,
     )
     with output_file(folder / REPORT) as partial:
-        partial.write_text("\n".join(report_lines(found)) + "\n", encoding="utf-8")
+        partial.write_text("\n".join(report_lines(found)) + "\n", encoding="utf-8", newline="\n")

@@ -388,9 +388,18 @@ def _raster(
     )
 
 
+DEVICES = re.compile(r"con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]", re.IGNORECASE)
+"""Names of devices on Windows, which no file can have there, whatever its suffix."""
+
+
 def slug(text: str) -> str:
-    """Return a text fit for ids and file names: letters, digits, ``_`` and ``-``."""
-    return re.sub(r"[^\w-]+", "-", text).strip("-_") or "site"
+    """Return a text fit for ids and names of files on any system: letters, digits, ``_`` and ``-``.
+
+    >>> slug("north pasture, 2"), slug("CON"), slug("com1")
+    ('north-pasture-2', 'CON-', 'com1-')
+    """
+    name = re.sub(r"[^\w-]+", "-", text).strip("-_") or "site"
+    return f"{name}-" if DEVICES.fullmatch(name) else name
 
 
 def _place(path: ImageName, dataset: DatasetReader, image_gsd_m: float | None) -> FramePlacement:

@@ -120,7 +120,7 @@ def _write_summary(
             "high_m2, covers the chance in which tiles were held out, on the understanding that this site is like those places."
         ),
     }
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 def _draw(path: Path, cells: Cells, look: QuickLook, polygons: gpd.GeoDataFrame, areas: dict[str, ClassArea]) -> None:

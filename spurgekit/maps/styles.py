@@ -72,7 +72,7 @@ def write_raster_style(path: Path, *, band: int, colour: Colour = COLOURS[0]) ->
         Red, green and blue.
     """
     hexadecimal = "#{:02x}{:02x}{:02x}".format(*colour)
-    path.write_text(RASTER_STYLE.format(band=band, colour=hexadecimal), encoding="utf-8")
+    path.write_text(RASTER_STYLE.format(band=band, colour=hexadecimal), encoding="utf-8", newline="\n")
 
 
 def store_vector_style(geopackage: Path, layer: str, classes: Sequence[str]) -> None:

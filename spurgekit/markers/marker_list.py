@@ -259,7 +259,7 @@ def write_list(table: gpd.GeoDataFrame, path: Path, *, image: str, crs: CRS | No
     """
     with output_file(path) as part:
         if path.suffix.lower() == GCP_LIST:
-            part.write_text(_control_points(table, image, crs), encoding="utf-8")
+            part.write_text(_control_points(table, image, crs), encoding="utf-8", newline="\n")
         else:
             VECTOR_FORMATS[path.suffix.lower()].write(table, part, LAYER)
 

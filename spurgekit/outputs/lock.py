@@ -47,7 +47,7 @@ def output_lock(path: Path) -> Iterator[None]:
     except Timeout:
         raise OutputInUseError(f"{_holder(file)} is writing {path}; wait until it is done, or pass another `out`") from None
     try:
-        file.write_text(f"{MARK} {os.getpid()} {platform.node()}\n", encoding="utf-8")
+        file.write_text(f"{MARK} {os.getpid()} {platform.node()}\n", encoding="utf-8", newline="\n")
         yield
     finally:
         with suppress(PermissionError):  # Windows removes no file that is open, and filelock sees to it there

@@ -140,7 +140,7 @@ def write_survey(site: DrawnSite, folder: Path, options: SurveyOptions) -> Simul
     write_geopackage(_plot_table(site), plots, layer="plots", geometry_type="Polygon")
     write_geopackage(_marker_table(site.markers, site.grid), markers, layer="markers", geometry_type="Point")
     text = SURVEY.format(name=options.name, crs=options.crs, image=image.name) + plot_entries(options)
-    (folder / FILE_NAME).write_text(text, encoding="utf-8")
+    (folder / FILE_NAME).write_text(text, encoding="utf-8", newline="\n")
     half_hidden = sum(marker.visible < 0.9 for marker in site.markers)
     return SimulatedSurvey(folder, image, truth, weed, plots, markers, len(site.markers), half_hidden)
 

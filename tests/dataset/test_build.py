@@ -451,3 +451,10 @@ class TestWithoutAPlaceOnEarth:
             InputError, match=r"has no place on Earth, so nothing says where it lies .*build a dataset of their own"
         ):
             build_dataset([field / "tiles", photos / "tiles"], field / "both", DatasetOptions())
+
+
+def test_the_card_says_names_as_they_are(chain, tmp_path):
+    build_dataset(chain.tiles, tmp_path / "d", DatasetOptions(labels=chain.weed, classes=("sand", "a|b <img src=x>")))
+    card = (tmp_path / "d" / "README.md").read_text()
+    assert "| a\\|b \\<img src=x> | " in card
+    assert " <img" not in card.partition("\n---\n")[2]

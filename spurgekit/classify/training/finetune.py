@@ -183,7 +183,7 @@ def _made_from(
     tile = tiles.pixels[np.array([0])]
     ramp = (np.arange(tile.size) % 255 + 1).reshape(tile.shape).astype(tile.dtype)
     with torch.inference_mode():
-        sample = preprocess(ramp).double()
+        sample = preprocess(ramp).cpu().double()
     return {
         "options": hash_of(repr(told)),
         "tiles": hash_of_tiles(tiles),

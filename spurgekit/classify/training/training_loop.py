@@ -142,7 +142,7 @@ class TrainingLoop:
         found = []
         for start in range(0, len(rows), self.options.batch_size):
             batch = validation.pixels[rows[start : start + self.options.batch_size]]
-            found.append(-self._logits(torch.from_numpy(batch)).log_softmax(dim=1).double().cpu().numpy())
+            found.append(-self._logits(torch.from_numpy(batch)).log_softmax(dim=1).cpu().double().numpy())
         set_learning(self.network)
         shares = weights[rows, None] * validation.targets[rows]
         total = shares.sum(axis=0)

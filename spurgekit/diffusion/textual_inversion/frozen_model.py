@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from spurgekit.devices import choose_device
+from spurgekit.devices import choose_device, widest
 from spurgekit.diffusion.checkpoint_options import ModelPrecision
 from spurgekit.diffusion.latent_model import Backbone
 
@@ -36,8 +36,8 @@ def trainable(backbone: Backbone, warn: Callable[[str], None]) -> Backbone:
 
 
 def sums_of(backbone: Backbone) -> Tensor:
-    """Return the sum of each parameter of a model, of float64."""
-    return torch.stack([parameter.detach().sum(dtype=torch.float64) for parameter in _parameters(backbone)])
+    """Return the sum of each parameter of a model, in the widest floats that its device has."""
+    return torch.stack([parameter.detach().sum(dtype=widest(backbone.device)) for parameter in _parameters(backbone)])
 
 
 def check_unchanged(backbone: Backbone, sums: Tensor) -> None:
