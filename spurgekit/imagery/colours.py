@@ -44,6 +44,8 @@ class FileBands:
         Above which value of it there is data: half of its range, since lossy compression leaves a rim of small values.
     notes : tuple of str
         What was assumed, for the user to read.
+    measured : int or None
+        A band that calls itself alpha and is none.
     dropped : int or None
         A band that is no longer there, so that those behind it have moved up.
     """
@@ -53,6 +55,7 @@ class FileBands:
     alpha: int | None
     least_alpha: float
     notes: tuple[str, ...]
+    measured: int | None = None
     dropped: int | None = None
 
     @property
@@ -90,6 +93,7 @@ def find_bands(path: ImageName, dataset: DatasetReader, asked: Sequence[int] | N
     """
     colours = band_colours(dataset)
     alpha, least_alpha, notes = _find_alpha(dataset, colours)
+    measured = colours.index("alpha") + 1 if alpha is None and "alpha" in colours else None
     rgb, doubt = _find_rgb(dataset, colours)
     if asked:
         if missing := [b for b in asked if not 1 <= b <= dataset.count]:
@@ -98,7 +102,7 @@ def find_bands(path: ImageName, dataset: DatasetReader, asked: Sequence[int] | N
         if rgb and read != rgb and set(read) == set(rgb):
             names = ", ".join(RGB[rgb.index(band)] for band in read)
             notes += (f"the bands asked for are {names}, in that order; for colours as they are pass `bands={_listed(rgb)}`",)
-        return FileBands(read, rgb, alpha, least_alpha, notes)
+        return FileBands(read, rgb, alpha, least_alpha, notes, measured)
     read = tuple(b for b in range(1, dataset.count + 1) if b != alpha)
     if doubt:
         notes += (doubt,)
@@ -106,7 +110,7 @@ def find_bands(path: ImageName, dataset: DatasetReader, asked: Sequence[int] | N
         names = ", ".join(colour if colour in RGB else str(number) for number, colour in enumerate(_named(rgb, read), 1))
         read = (*rgb, *(b for b in read if b not in rgb))
         notes += (f"bands are stored as {names}: read as red, green, blue (bands {_listed(rgb)})" + _and_others(read),)
-    return FileBands(read, rgb, alpha, least_alpha, notes)
+    return FileBands(read, rgb, alpha, least_alpha, notes, measured)
 
 
 def band_colours(dataset: DatasetReader) -> list[str]:

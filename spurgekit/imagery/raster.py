@@ -37,7 +37,7 @@ from spurgekit.imagery.orientation import AS_STORED, stored_grid, stored_window,
 from spurgekit.imagery.pixel_grid import PixelGrid, Window
 from spurgekit.imagery.target_grid import at_gsd, check_gsd, in_crs, shift_note
 from spurgekit.imagery.tied_grid import tied_grid
-from spurgekit.imagery.views import expanded, with_nodata
+from spurgekit.imagery.views import expanded, with_measured, with_nodata
 from spurgekit.imagery.xmp import read_xmp
 
 # GDAL's default block cache is 5 % of the machine's memory for as long as the process lives, which is more than the rest of
@@ -339,6 +339,8 @@ def _raster(
     _check_type(path, seen)
     chosen = find_bands(path, seen, bands)
     placed = _in_declared(path, _place(path, file, image_gsd_m), image_crs)
+    if chosen.measured is not None:
+        seen = stack.enter_context(with_measured(seen, chosen.measured))
     if nodata is not None:
         seen = stack.enter_context(with_nodata(path, seen, nodata, chosen.alpha))
         chosen = chosen.without_alpha()

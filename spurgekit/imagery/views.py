@@ -55,6 +55,15 @@ def with_nodata(path: ImageName, dataset: DatasetReader, nodata: float, alpha: i
     return _opened(root)
 
 
+def with_measured(dataset: DatasetReader, band: int) -> DatasetReader:
+    """Return an image whose alpha band is a band like others."""
+    root = _described(dataset)
+    colour = root.findall("VRTRasterBand")[band - 1].find("ColorInterp")
+    if colour is not None:
+        colour.text = "Undefined"
+    return _opened(root)
+
+
 def expanded(dataset: DatasetReader) -> DatasetReader:
     """Return an image of palette indexes as the red, green and blue that they stand for, and alpha where some say no data."""
     table = dataset.colormap(1)

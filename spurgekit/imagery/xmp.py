@@ -113,6 +113,8 @@ def _packets(path: Path | io.BytesIO) -> list[bytes]:
                 return [data.removeprefix(_HEADER) for data in found]
     except (OSError, SyntaxError, ValueError, TypeError, struct.error, Image.DecompressionBombError):
         pass  # whether the pixels can be read is GDAL's to say, and Pillow does not know all TIFFs of many bits
+    if isinstance(path, io.BytesIO):  # of a JPEG
+        return []
     try:
         with without_warnings(NotGeoreferencedWarning), rasterio.open(path) as dataset:
             return [text.encode() for text in dataset.tags(ns="xml:XMP").values()]

@@ -79,10 +79,13 @@ class TestAlpha:
 
     def test_near_infrared_that_calls_itself_alpha_is_a_band(self, tmp_path, make_tif):
         array = np.random.default_rng(0).integers(20, 200, (4, 30, 40), np.uint8)
-        raster, pixels, valid = read_all(make_tif(tmp_path / "a.tif", array, colours=RGBA))
-        assert raster.bands == (1, 2, 3, 4)
+        array[3, 0] = 0  # deep shadow
+        path = make_tif(tmp_path / "a.tif", array, colours=RGBA)
+        raster, pixels, valid = read_all(path)
+        assert (raster.bands, raster.validity) == ((1, 2, 3, 4), "none")
         assert (pixels == array).all()
         assert valid.all()
+        assert read_all(path, gsd_m=0.02)[1].shape == (4, 15, 20)
         assert "band 4 says that it is alpha, but holds what is measured" in raster.notes[0]
 
     @pytest.mark.parametrize(("colour", "description"), [("nir", None), ("undefined", "NIR"), ("alpha", "near infrared")])
