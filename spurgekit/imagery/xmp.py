@@ -118,5 +118,5 @@ def _packets(path: Path | io.BytesIO) -> list[bytes]:
     try:
         with without_warnings(NotGeoreferencedWarning), rasterio.open(path) as dataset:
             return [text.encode() for text in dataset.tags(ns="xml:XMP").values()]
-    except RasterioError:
+    except (RasterioError, UnicodeDecodeError):
         return []
