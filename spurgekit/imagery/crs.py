@@ -110,7 +110,7 @@ def misplaced(crs: CRS | pyproj.CRS, x: float, y: float) -> str | None:
     longitude, latitude = (x, y) if known.is_geographic else pyproj.Proj(known)(x, y, inverse=True)
     if not (abs(longitude) <= 180 and abs(latitude) <= 90):  # infinity and NaN are caught here, too
         return "where nothing can be"
-    area = _area_of_use(known.to_wkt())
+    area = _area_of_use(known.srs)
     if area is None:
         return None
     west, south, east, north = area
@@ -126,9 +126,9 @@ def misplaced(crs: CRS | pyproj.CRS, x: float, y: float) -> str | None:
 
 
 @lru_cache(maxsize=16)
-def _area_of_use(wkt: str) -> tuple[float, float, float, float] | None:
+def _area_of_use(text: str) -> tuple[float, float, float, float] | None:
     """Return west, south, east and north of where a CRS is used, in degrees; None where nobody says."""
-    crs = pyproj.CRS.from_wkt(wkt)
+    crs = pyproj.CRS.from_user_input(text)
     authority = crs.to_authority()  # WKT of the kind that files hold leaves the area out
     area = crs.area_of_use or (pyproj.CRS.from_authority(*authority).area_of_use if authority else None)
     return area.bounds if area else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import pyproj
@@ -137,6 +138,26 @@ class PixelGrid:
             more than 1 % here, as Web Mercator does. Also if the coordinates cannot be in the CRS that the file names, or no
             camera has such pixels.
         """
+        return _metres_per_unit(self)
+
+    @property
+    def gsd_m(self) -> float:
+        """Ground sample distance in metres: the side of a square of one pixel's area."""
+        return math.sqrt(abs(self.transform.determinant)) * self.metres_per_unit
+
+    @property
+    def pixel_size_m(self) -> tuple[float, float]:
+        """Length of one step along a row and along a column, in metres."""
+        t, unit = self.transform, self.metres_per_unit
+        return math.hypot(t.a, t.d) * unit, math.hypot(t.b, t.e) * unit
+
+    @property
+    def pixel_area_m2(self) -> float:
+        """Ground area of a pixel in square metres."""
+        return abs(self.transform.determinant) * self.metres_per_unit**2
+
+    def _measured(self) -> float:
+        """Return the length of a unit, after a look whether the coordinates can be meant."""
         if self.crs is None and self.transform.is_identity:
             raise ImageryError(
                 "is not georeferenced: it has neither a CRS nor a geotransform; georeference it first, e.g. in QGIS"
@@ -165,22 +186,6 @@ class PixelGrid:
                 "the CRS that its coordinates are in" + (", e.g. `image_crs=EPSG:4326`" if self._reads_as_degrees else "")
             )
         return unit
-
-    @property
-    def gsd_m(self) -> float:
-        """Ground sample distance in metres: the side of a square of one pixel's area."""
-        return math.sqrt(abs(self.transform.determinant)) * self.metres_per_unit
-
-    @property
-    def pixel_size_m(self) -> tuple[float, float]:
-        """Length of one step along a row and along a column, in metres."""
-        t, unit = self.transform, self.metres_per_unit
-        return math.hypot(t.a, t.d) * unit, math.hypot(t.b, t.e) * unit
-
-    @property
-    def pixel_area_m2(self) -> float:
-        """Ground area of a pixel in square metres."""
-        return abs(self.transform.determinant) * self.metres_per_unit**2
 
     def _linear_scale(self) -> float:
         """Projected length over true length at the grid's centre (square root of the areal scale)."""
@@ -311,6 +316,11 @@ class PixelGrid:
         for i in range(_steps(self.height, size_px, step)):
             for j in range(columns):
                 yield i, j, Window(j * step, i * step, size_px, size_px)
+
+
+@lru_cache(maxsize=64)  # looking takes a millisecond, and windows and plots ask again and again
+def _metres_per_unit(grid: PixelGrid) -> float:
+    return grid._measured()
 
 
 def _steps(length: int, size: int, step: int) -> int:
