@@ -113,7 +113,7 @@ def _coded(bits: int) -> Callable[[], Template]:
     return load
 
 
-CODED_WEIGHTS = ScoreWeights(3.5, 2.5, -0.2, -0.9, -3.3)
+CODED_WEIGHTS = ScoreWeights(6.1, 5.2, 0.1, -3.4, -8.5)
 
 FAMILIES = Registry(
     "family of markers",

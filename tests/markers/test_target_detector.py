@@ -10,6 +10,8 @@ from spurgekit.errors import InputError
 from spurgekit.imagery import open_raster
 from spurgekit.markers.detection import find_markers
 from spurgekit.markers.families import FAMILIES
+from spurgekit.markers.marker_score import score
+from spurgekit.markers.template_fit import Fit
 from spurgekit.simulate.painted_markers import PaintedMarker, paint_marker
 
 GSD_M = 0.01
@@ -92,6 +94,15 @@ def test_codes_are_read_however_they_are_turned(family):
         rgb = ground()
         paint(rgb, family, 120, 120, 36, angle_deg, id=number)
         assert [marker.id for marker in detect(rgb, family, 36)] == [number]
+
+
+@pytest.mark.parametrize(
+    ("agreement", "contrast", "likely"),
+    [(0.99, 170, True), (0.85, 90, True), (0.70, 35, False)],  # clean, dirty, a shrub whose twigs make a code
+)
+def test_a_patch_of_shade_that_reads_as_a_code_is_hardly_a_marker(agreement, contrast, likely):
+    fit = Fit(0, 0, (36, 0, 0, 36), size=0.97, stretch=1.08, agreement=agreement, share=1, contrast=contrast, texture=17)
+    assert (score(fit, FAMILIES["aruco-4x4-50"].weights, plain=False) > 0.5) == likely
 
 
 def test_codes_that_were_not_laid_out_are_dropped():
