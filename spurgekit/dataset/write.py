@@ -12,12 +12,13 @@ import geopandas as gpd
 import pandas as pd
 
 from spurgekit.dataset.columns import CENTRES
-from spurgekit.dataset.reader import FIELDS, METADATA, class_folder
+from spurgekit.dataset.reader import FIELDS, METADATA, MORE_NUMBERS, class_folder
 from spurgekit.errors import ImageryError, InputError, LeakageError
 from spurgekit.imagery import open_tile_image
 from spurgekit.imagery.crs import has_place
 from spurgekit.imagery.limits import open_picture
 from spurgekit.parallel import cores, stream_map
+from spurgekit.tables import numbers
 
 
 def metadata_rows(index: gpd.GeoDataFrame, classes: Sequence[str]) -> pd.DataFrame:
@@ -27,6 +28,7 @@ def metadata_rows(index: gpd.GeoDataFrame, classes: Sequence[str]) -> pd.DataFra
     rows["label"] = rows["class"].map(number)
     folders = [class_folder(label, name) for label, name in zip(rows["label"], rows["class"], strict=True)]
     rows["file_name"] = [f"{folder}/{name}" for folder, name in zip(folders, _file_names(rows), strict=True)]
+    rows = rows.assign(**{name: numbers(rows[name]) for name in MORE_NUMBERS if name in rows})
     return _with_places(rows, index).reindex(columns=list(FIELDS))
 
 
@@ -90,9 +92,7 @@ def _guessed(text: str) -> dict[str, str]:
 
 
 def _make_alike(tables: dict[Path, pd.DataFrame], name: str) -> None:
-    together = pd.concat([rows[name] for rows in tables.values()], ignore_index=True)
-    numbers = pd.to_numeric(together, errors="coerce")
-    is_number = bool((numbers.notna() | together.isna()).all())
+    is_number = not any(isinstance(value, str) for rows in tables.values() for value in rows[name])  # 01 is a name
     for folder, rows in tables.items():
         if is_number:  # some are missing somewhere, which makes whole numbers fractions there
             tables[folder] = rows.assign(**{name: pd.to_numeric(rows[name]).astype(float)})

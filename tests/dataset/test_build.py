@@ -72,6 +72,16 @@ class TestSplit:
         assert info.split.describe().endswith("training tiles that touch a test tile are left out.")
 
 
+@pytest.mark.parametrize("names", [("01", "02", "03"), ("1E1", "07", "8"), ("NA", "01", "None")])
+def test_names_of_plots_stay_as_they_are(field, names):
+    index = read_tiles(field / "tiles")
+    index.assign(plot=[names[row] for row in index["row"]]).to_parquet(field / "tiles" / "tiles.parquet")
+    build(field, group_column="plot", test_groups=names[:1], buffer_m=0.0)
+    sides = {side: set(open_dataset(field / "dataset").split(side)["plot"]) for side in ("train", "test")}
+    assert {name.removeprefix("plot ") for name in sides["test"]} == {names[0]}
+    assert {name.removeprefix("plot ") for name in sides["train"]} == {names[2]}
+
+
 class TestBlocks:
     """Blocks of a meadow of 20 x 20 tiles of 4 cm, sand and weed in turn."""
 
