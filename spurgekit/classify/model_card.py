@@ -62,7 +62,7 @@ def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: 
         "",
         "- Tested on held-out places of the same survey only: another site, season, camera or height is another question.",
         "- Not for decisions about single plants: a tile is the smallest thing that it sees.",
-        *(f"- {note[0].upper()}{note[1:].rstrip('.')}." for note in info.notes),
+        *(f"- {note[0].upper()}{markdown(note[1:].rstrip('.'))}." for note in info.notes),
         "- Not for other species than the classes above: what it does not know it calls by one of their names.",
         "",
         "## Use",

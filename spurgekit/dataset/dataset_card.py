@@ -71,7 +71,7 @@ def write_card(folder: Path, info: DatasetInfo, index: gpd.GeoDataFrame) -> None
     if info.left_out:
         lines += ["Left out: " + "; ".join(f"{count:,} {why}" for why, count in info.left_out.items()) + ".", ""]
     if info.notes:
-        lines += ["## To keep in mind", "", *(f"- {note[0].upper()}{note[1:]}." for note in info.notes), ""]
+        lines += ["## To keep in mind", "", *(f"- {note[0].upper()}{markdown(note[1:])}." for note in info.notes), ""]
     lines += ["## Files", "", FILES, ""]
     (folder / CARD).write_text("\n".join(lines), encoding="utf-8", newline="\n")
 

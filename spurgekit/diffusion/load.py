@@ -155,7 +155,7 @@ def _load(checkpoint: Checkpoint, part: str, cls: str, dtype: torch.dtype) -> An
         }
     try:
         found = _class(part, cls).from_pretrained(str(folder), **options)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise ModelError(f"{folder} cannot be loaded as {cls} ({first_line(error)}); get the checkpoint again") from error
     if not is_network:
         return found
@@ -184,6 +184,12 @@ def _class(part: str, name: str) -> Any:
             return transformers.CLIPTokenizer
         case "text_encoder" | "text_encoder_2":
             return getattr(transformers, name)
+        case "scheduler":
+            found = getattr(diffusers, name)
+            # Of the other classes some load whole pipelines, pickled weights among them.
+            if not (isinstance(found, type) and issubclass(found, diffusers.SchedulerMixin)):
+                raise ValueError(f"{name} is no scheduler")
+            return found
         case _:
             return getattr(diffusers, name)
 

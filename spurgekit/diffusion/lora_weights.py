@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 _NAME = "pytorch_lora_weights.safetensors"
 
+SETTINGS = (
+    "r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules", "exclude_modules", "bias", "lora_bias",
+    "fan_in_fan_out", "use_dora", "use_rslora",
+)  # fmt: skip
+"""Of peft's configuration, what a file may say."""
+
 
 def find_lora(path: Path) -> Path:
     """Return the file of a LoRA, given that or its folder.
@@ -69,7 +75,9 @@ def merge_lora(pipeline: DiffusionPipeline, file: Path) -> None:
         )
         # Files of diffusers' scripts mix its names with peft's, of which its loader then leaves some out: all in peft's first.
         unet = {f"unet.{key}": rows for key, rows in tools.convert_unet_state_dict_to_peft(_of("unet", state)).items()}
-        loader.load_lora_into_unet(unet, network_alphas=alphas, unet=loader.unet, metadata=metadata, _pipeline=loader)
+        loader.load_lora_into_unet(
+            unet, network_alphas=alphas, unet=loader.unet, metadata=_settings(metadata, "unet.") or None, _pipeline=loader
+        )
         encoders = {name: part for name, part in loader.components.items() if name.startswith("text_encoder")}
         for name, encoder in encoders.items():
             if own := _of(name, state):
@@ -102,12 +110,23 @@ def _put_into_encoder(encoder: Any, state: dict[str, Any], alphas: dict[str, Any
         alphas = {key.removeprefix("text_model."): alpha for key, alpha in alphas.items()}
     ranks = {key: rows.shape[1] for key, rows in state.items() if key.endswith("lora_B.weight")}
     tools: Any = diffusers.utils
-    settings = metadata or tools.get_peft_kwargs(ranks, network_alpha_dict=alphas, peft_state_dict=state, is_unet=False)
+    settings = _settings(metadata) or tools.get_peft_kwargs(
+        ranks, network_alpha_dict=alphas, peft_state_dict=state, is_unet=False
+    )
     peft.inject_adapter_in_model(peft.LoraConfig(**settings), encoder)
     outcome: Any = peft.set_peft_model_state_dict(encoder, state)
     if left := outcome.unexpected_keys:
         raise ValueError(f"no place for {left[0]}")
     encoder.to(encoder.dtype)
+
+
+def _settings(metadata: dict[str, Any] | None, prefix: str = "") -> dict[str, Any]:
+    """Return what a file says of how its LoRA was made, as far as merging goes by it.
+
+    Of what else peft takes some names modules, which it would import.
+    """
+    said = (metadata or {}).items()
+    return {key: value for key, value in said if key.startswith(prefix) and key.removeprefix(prefix) in SETTINGS}
 
 
 def _of(part: str, entries: dict[str, Any] | None) -> dict[str, Any]:

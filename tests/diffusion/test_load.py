@@ -265,3 +265,12 @@ class TestWhatIsWrong:
 def test_what_models_predict_may_be_the_velocity(copied):
     edit(copied / "scheduler" / "scheduler_config.json", prediction_type="v_prediction")
     assert load_backbone(copied, device="cpu").scheduler.config.prediction_type == "v_prediction"
+
+
+@pytest.mark.parametrize("name", ["StableDiffusionPipeline", "DiffusionPipeline", "NoSuchScheduler", "logging"])
+def test_a_scheduler_that_is_none_is_not_loaded(tiny, tmp_path, name):
+    folder = shutil.copytree(tiny, tmp_path / "model")
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, "scheduler": ["diffusers", name]}))
+    with pytest.raises(ModelError, match=rf"scheduler cannot be loaded as {name} \("):
+        load_backbone(folder)

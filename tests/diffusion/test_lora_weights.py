@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from spurgekit.diffusion.library_logs import quiet
 from spurgekit.diffusion.load import check_backbone, load_backbone
+from spurgekit.diffusion.lora_weights import _settings
 from spurgekit.errors import ModelError
 from spurgekit.seeds import seeded
 from tests.diffusion.pipelines import load_pipeline
@@ -183,3 +184,9 @@ class TestWhatDoesNotFit:
     def test_one_of_another_kind(self, tiny_xl, lora):
         with pytest.raises(ModelError, match=r"pass a LoRA made for it"):
             load_backbone(tiny_xl, lora=lora, device="cpu")
+
+
+def test_what_a_file_says_beyond_what_merging_goes_by_is_left_aside():
+    said = {"unet.r": 4, "unet.megatron_config": {}, "unet.megatron_core": "os", "text_encoder.r": 2}
+    assert _settings(said, "unet.") == {"unet.r": 4}
+    assert _settings({"r": 4, "lora_alpha": 8, "runtime_config": {}}) == {"r": 4, "lora_alpha": 8}
