@@ -152,6 +152,8 @@ def _settled(name: str, value: Any, kind: Any) -> Any:
         return None
     origin = get_origin(kind)
     if origin is Annotated:
+        if not isinstance(value, str):
+            raise InputError(f"`{name}={shown(value)}` is not a text")
         return get_args(kind)[1][value].name
     if choices := choices_of(kind):
         if value not in choices:

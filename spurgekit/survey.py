@@ -26,6 +26,9 @@ SPURGE_CLASSES = ("no spurge", "leafy spurge")
 
 SCHEMA_VERSION = 1
 
+MOST_POINTS = 200
+"""In a line: tomllib takes minutes over keys of thousands of parts."""
+
 Table = TypeVar("Table", bound=Options)
 
 
@@ -149,7 +152,10 @@ def read_survey(folder: str | Path) -> Survey:
     if not file.is_file():
         raise InputError(f"{file}: no such file; make a survey with 'spurgekit init NAME'")
     try:
-        entries = tomllib.loads(read_text(file, "save it as text in UTF-8"))
+        text = read_text(file, "save it as text in UTF-8")
+        if any(line.count(".") > MOST_POINTS for line in text.splitlines()):
+            raise InputError(f"{file} has a line with more than {MOST_POINTS} points; no entry of a survey needs so many")
+        entries = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # of numbers of thousands of digits, of lists in lists in lists
         if isinstance(error, InputError):
             raise

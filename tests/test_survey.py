@@ -244,3 +244,21 @@ class TestCommandsInASurvey:
         result = run(*command)
         assert result.exit_code == 2
         assert f"name {what}, or run this in a survey's folder (one with a survey.toml)" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name" + ".a" * 50_000 + " = 1", "has a line with more than 200 points"),
+        ("name = 1" + "0" * 5000, "is not valid TOML: "),
+        ("name = " + "[" * 100_000, "is not valid TOML: "),
+        ('name = "a"\nplots = {family = {a = 1}}', r"plots\.family: \{'a': 1\} is not a text"),
+        ('name = "a"\nsites = 3', "sites: these are tables"),
+        ('name = "a\\nb"', "name: 'a.+b' is no line of text; name the survey"),
+        ('name = "a"\n[tiles]\ngsd_m = nan', r"tiles\.gsd_m: nan is not a number"),
+    ],
+)
+def test_what_would_take_minutes_or_end_in_a_traceback(tmp_path, text, says):
+    (tmp_path / "survey.toml").write_text(text)
+    with pytest.raises(InputError, match=rf"survey\.toml:? {says}"):
+        read_survey(tmp_path)
