@@ -120,7 +120,7 @@ def known_version(version: int) -> Any:
 # -- descriptions -----------------------------------------------------------------------------------------------------
 
 
-def read_text(path: Path, remedy: str, *, error: type[InputError] = InputError) -> str:
+def read_utf8(path: Path, remedy: str, *, error: type[InputError] = InputError) -> str:
     """Read a text file.
 
     Parameters
@@ -170,7 +170,7 @@ def read_described(path: Path, kind: type[Model], remedy: str, *, error: type[In
         If it cannot be read, or says what cannot be; the message names the entry and its value.
     """
     try:
-        return kind.model_validate_json(read_text(path, remedy, error=error), strict=True)
+        return kind.model_validate_json(read_utf8(path, remedy, error=error), strict=True)
     except ValidationError as problem:
         raise error(f"{path}: {in_words(problem)}; {remedy}") from problem
 
@@ -389,7 +389,8 @@ def take_columns(table: pd.DataFrame, columns: Columns, path: Path, remedy: str)
             row = int(wrong.argmax())
             value = table[name].iloc[row]
             value = value.item() if hasattr(value, "item") else value  # of NumPy
-            raise InputError(f"{path}: {name} of row {row + 1:,} is {shown(value)}, not {column.expected}; {remedy}")
+            said = "missing" if bool(table[name].isna().iloc[row]) else shown(value)
+            raise InputError(f"{path}: {name} of row {row + 1:,} is {said}, not {column.expected}; {remedy}")
         if column.unique and (twice := table[name].duplicated()).any():
             raise InputError(f"{path} has the {name} {shown(table[name][twice].iloc[0])} twice; {remedy}")
         taken[name] = column.take(table[name])

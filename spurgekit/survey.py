@@ -16,7 +16,7 @@ from spurgekit.errors import InputError, OutputExistsError, first_line, known_na
 from spurgekit.image_names import ImageName
 from spurgekit.imagery import slug
 from spurgekit.options import Options, kinds_of, without_none
-from spurgekit.reading import check_classes, read_text
+from spurgekit.reading import check_classes, read_utf8
 from spurgekit.text import is_line, shown
 from spurgekit.tiles.tile_options import PlotOptions, TileOptions
 
@@ -152,7 +152,7 @@ def read_survey(folder: str | Path) -> Survey:
     if not file.is_file():
         raise InputError(f"{file}: no such file; make a survey with 'spurgekit init NAME'")
     try:
-        text = read_text(file, "save it as text in UTF-8")
+        text = read_utf8(file, "save it as text in UTF-8")
         if any(line.count(".") > MOST_POINTS for line in text.splitlines()):
             raise InputError(f"{file} has a line with more than {MOST_POINTS} points; no entry of a survey needs so many")
         entries = tomllib.loads(text)

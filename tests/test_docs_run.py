@@ -137,6 +137,8 @@ def test_plots(here, survey):
     succeed("simulate", "frame", "--frame", "--frame-px", 1400)
     shutil.copy("frame/site.jpg", "DJI_0042.JPG")
     Image.new("RGB", (400, 300), "tan").save("scan.jpg")
+    Image.new("RGB", (400, 300), "tan").save("photo.jpg")
+    Path("photo.jgw").write_text("2e-7\n0\n0\n-2e-7\n-111.5\n45.1\n")  # as drones' makers write it, in degrees
     succeed("markers", "DJI_0042.JPG", "--gcp", "frame/markers.gpkg", "--out", "gcp_list.txt")
 
     def before(line: str) -> None:

@@ -209,8 +209,8 @@ class Dataset:
                 f"{folder / METADATA}: class {row['class']!r} of number {row['target']} is none of the classes "
                 f"{', '.join(f'{i}: {name}' for i, name in enumerate(self.info.classes))}"
             )
-        other = next(side for side in SPLITS if side != name)
-        if both := sorted(set(rows["tile_id"]) & set(read_metadata(self.path / other)["tile_id"])):
+        other = self.path / next(side for side in SPLITS if side != name)
+        if (other / METADATA).is_file() and (both := sorted(set(rows["tile_id"]) & set(read_metadata(other)["tile_id"]))):
             raise LeakageError(
                 f"{self.path}: {counted(len(both), 'tile')} in train and in test, such as {shown(both[0])}; {REMEDY}"
             )

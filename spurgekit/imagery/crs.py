@@ -107,22 +107,33 @@ def misplaced(crs: CRS | pyproj.CRS, x: float, y: float) -> str | None:
     known = to_pyproj(crs)
     if known.is_geocentric:
         return None
-    longitude, latitude = (x, y) if known.is_geographic else pyproj.Proj(known)(x, y, inverse=True)
-    if not (abs(longitude) <= 180 and abs(latitude) <= 90):  # infinity and NaN are caught here, too
-        return "where nothing can be"
-    area = _area_of_use(known.srs)
-    if area is None:
-        return None
-    west, south, east, north = area
-    width = (east - west) % 360 or 360.0  # areas may reach across 180 degrees
-    beyond_east = (longitude - west) % 360 - width
-    beyond = max(min(beyond_east, 360 - width - beyond_east), latitude - north, south - latitude)
+    area, beyond = _area_of_use(known.srs), _degrees_beyond_area(known, x, y)
     reads_as_degrees = not known.is_geographic and abs(x) <= 360 and abs(y) <= 90
     if beyond <= (0.0 if reads_as_degrees else BEYOND_AREA_DEG):
         return None
-    return f"outside of where that is used (longitude {west:.0f} to {east:.0f}, latitude {south:.0f} to {north:.0f})" + (
-        "; these look like degrees" if reads_as_degrees else ""
-    )
+    where, why = "where nothing can be", ""
+    if area is not None and math.isfinite(beyond):
+        west, south, east, north = area
+        where = f"outside of where that is used (longitude {west:.0f} to {east:.0f}, latitude {south:.0f} to {north:.0f})"
+    if reads_as_degrees:
+        why = "; these look like degrees"
+    elif not known.is_geographic and _degrees_beyond_area(known, y, x) <= BEYOND_AREA_DEG:
+        why = "; are easting and northing swapped?"
+    return where + why
+
+
+def _degrees_beyond_area(crs: pyproj.CRS, x: float, y: float) -> float:
+    """Return how far outside of where a CRS is used a place lies; 0 or less within, infinity where nothing can be."""
+    longitude, latitude = (x, y) if crs.is_geographic else pyproj.Proj(crs)(x, y, inverse=True)
+    if not (abs(longitude) <= 180 and abs(latitude) <= 90):  # infinity and NaN are caught here, too
+        return math.inf
+    area = _area_of_use(crs.srs)
+    if area is None:
+        return 0.0
+    west, south, east, north = area
+    width = (east - west) % 360 or 360.0  # areas may reach across 180 degrees
+    beyond_east = (longitude - west) % 360 - width
+    return max(min(beyond_east, 360 - width - beyond_east), latitude - north, south - latitude)
 
 
 @lru_cache(maxsize=16)

@@ -25,6 +25,7 @@ def write_augmented(folder: Path, rows: list[dict[str, Any]]) -> Path:
     folder.mkdir()
     table = pd.DataFrame(rows, columns=list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])))
     for name in table["file_name"].dropna():
+        (folder / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (4, 4), (60, 90, 40)).save(folder / name)
     table.to_parquet(folder / MANIFEST)
     return folder

@@ -71,7 +71,7 @@ class TestPrompts:
         ({"steps": 0}, "`steps=0` is too small"),
         ({"batch_size": 0}, "`batch_size=0` is too small"),
         ({"guidance": -1}, "cannot be below 0"),
-        ({"concept_noise": float("nan")}, "cannot be below 0"),
+        ({"concept_noise": float("nan")}, "is not a number"),
         ({"cross": 1.5}, "`cross=1.5` is not a share"),
         ({"cross": 0.5, "method": "text-to-image"}, "`cross` edits real tiles, which text-to-image does not"),
         ({"size_px": 500}, "the model cannot work at 500 px; pass a multiple of 64"),

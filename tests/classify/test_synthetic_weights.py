@@ -339,7 +339,7 @@ class TestBadInput:
         [
             ({"keep": "confidant"}, "`keep='confidant'` cannot be, did you mean confident? known are confident, weighted, all"),
             ({"min_confidence": 0.0}, "`min_confidence=0` cannot be; pass a number above 0, at most 1"),
-            ({"min_confidence": float("nan")}, "`min_confidence=nan` cannot be"),
+            ({"min_confidence": float("nan")}, "`min_confidence=nan` is not a number"),
         ],
     )
     def test_options_that_cannot_be(self, given, message):

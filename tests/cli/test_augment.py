@@ -177,7 +177,7 @@ def test_one_line_says_what_is_wrong(arguments, options, message):
 
 
 def test_a_mask_that_misses_the_tiles(arguments):
-    polygon = shapely.box(0, 0, 1, 1)
+    polygon = shapely.box(400_000, 5_000_000, 400_001, 5_000_001)
     gpd.GeoDataFrame(geometry=[polygon], crs="EPSG:32612").to_file("far.gpkg")
     line = refuse(*arguments, *FEW, "--mask", "far.gpkg")
     assert "the mask far.gpkg misses all 2 tiles" in line

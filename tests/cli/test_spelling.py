@@ -57,7 +57,8 @@ def test_no_flag_is_named():
         f"{path.relative_to(PACKAGE)}:{line}: {text}"
         for path in library()
         for line, text in texts(path)
-        if FLAG.search(text) and path.name != "survey.py"  # whose file says which commands come next
+        # The file that survey.py writes says which commands come next, and pyproj is a program of others.
+        if FLAG.search(text) and path.name != "survey.py" and "pyproj" not in text
     ]
     assert flags == []
 

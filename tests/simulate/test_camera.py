@@ -45,7 +45,7 @@ def test_low_quality_leaves_traces() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"blur_px": -1.0}, {"noise": float("nan")}, {"exposure_stops": 5.0}, {"jpeg_quality": 0}, {"jpeg_quality": 101}]
+    "values", [{"blur_px": -1.0}, {"noise": 300.0}, {"exposure_stops": 5.0}, {"jpeg_quality": 0}, {"jpeg_quality": 101}]
 )
 def test_cameras_that_cannot_be_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(InputError, match=r"pass -?\d+ to \d+"):

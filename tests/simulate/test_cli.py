@@ -45,7 +45,7 @@ def test_overwriting() -> None:
     ("arguments", "hint"),
     [
         (("--plot-size", 0), "--plot-size 0.0 is not a size of a plot"),
-        (("--plot-size", "nan"), "--plot-size nan is not a size of a plot"),
+        (("--plot-size", "nan"), "--plot-size nan is not a number"),
         (("--marker-color", "1,2"), "--marker-color 1,2 has to be 3 values"),
         (("--family", "square"), "known are cross, dark-cross"),
         (("--blur", -1), "pass 0 to 20"),

@@ -208,7 +208,7 @@ def test_what_others_made_is_not_replaced(tmp_path: Path) -> None:
     [
         ({"markers": False, "site_size_m": 1.0}, "pass a size from 3.2 to 102.4 m"),
         ({"markers": False, "site_size_m": 1000.0}, "pass a size from 3.2 to 102.4 m"),
-        ({"markers": False, "site_size_m": float("nan")}, "pass a size"),
+        ({"markers": False, "site_size_m": float("nan")}, "is not a number"),
         ({"site_size_m": 25.0}, "do not fit into the picture; pass a larger `site_size_m`"),
         ({"gsd_m": 0.0}, "pass one up to 0.1 m"),
         ({"gsd_m": 0.5}, "pass one up to 0.1 m"),
@@ -226,7 +226,7 @@ def test_what_others_made_is_not_replaced(tmp_path: Path) -> None:
         ({"missing": 1.5}, "pass a number from 0 to 1"),
         ({"covered": -0.1}, "pass a number from 0 to 1"),
         ({"tape_sd_m": 2.0}, "pass 0 to a tenth of a plot, 1 m"),
-        ({"warp_m": float("nan")}, "pass 0 to a tenth of a plot, 1 m"),
+        ({"warp_m": float("nan")}, "is not a number"),
         ({"distractors": -1}, "pass 0 or more"),
         ({"frame_px": 1000, "site_size_m": 40.0}, "`site_size_m` does not go with `frame_px`"),
         ({"frame_px": 100}, "pass 256 to 8192"),

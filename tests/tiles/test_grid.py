@@ -237,7 +237,7 @@ class TestIndex:
         with pytest.raises(InputError, match=r"tiles\.parquet is not a GeoParquet file"):
             read_tiles(tmp_path)
         gpd.GeoDataFrame({"tile_id": ["a"]}, geometry=[box(0, 0, 1, 1)], crs=32612).to_parquet(tmp_path / "tiles.parquet")
-        with pytest.raises(InputError, match="lacks the column file_name"):
+        with pytest.raises(InputError, match="lacks the columns file_name, site"):
             read_tiles(tmp_path)
 
 
@@ -432,7 +432,7 @@ def test_layouts_that_cannot_be(size, overlap, message):
         ({"points": "p.gpkg", "overlap_px": 5}, "`overlap_px` and `aoi` go with `layout=grid` only"),
         ({"points": "p.gpkg", "aoi": "a.gpkg"}, "`overlap_px` and `aoi` go with `layout=grid` only"),
         ({"min_valid": 1.01}, r"`min_valid=1\.01` is not a share"),
-        ({"min_valid": float("nan")}, "`min_valid=nan` is not a share"),
+        ({"min_valid": float("nan")}, "`min_valid=nan` is not a number"),
     ],
 )
 def test_options_that_do_not_go_together(options, message):

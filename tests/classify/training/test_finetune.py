@@ -250,7 +250,7 @@ class TestBadInput:
             ({"steps": 0}, "`steps=0` is too small; pass 1 or more"),
             ({"rank": 0}, "`rank=0` is too small"),
             ({"learning_rate": 0.0}, "learning rates of 0 and 0.001 are not both above 0"),
-            ({"learning_rate": float("nan")}, "learning rates of nan and 0.001 are not both"),
+            ({"learning_rate": float("nan")}, "`learning_rate=nan` is not a number"),
             ({"weight_decay": -1.0}, "a weight decay of -1 cannot be"),
             ({"warmup": 1.5}, "warmup 1.5 and dropout 0 are shares"),
         ],

@@ -57,7 +57,7 @@ class TestOptions:
             ({"save_every": 0}, "`save_every=0` is too small"),
             ({"size_px": 0}, "`size_px=0` is too small"),
             ({"learning_rate": 0.0}, "a learning rate of 0 cannot be"),
-            ({"learning_rate": float("nan")}, "a learning rate of nan cannot be"),
+            ({"learning_rate": float("nan")}, "`learning_rate=nan` is not a number"),
             ({"weight_decay": -1.0}, "a weight decay of -1 cannot be"),
             ({"augmentation": "flips"}, "`augmentation='flips'` cannot be, did you mean hflip"),
             ({"init_word": " "}, "`init_word` is empty"),
