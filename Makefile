@@ -27,7 +27,7 @@ test: $(READY) ## Run the tests, on up to four cores (a process on each takes up
 test-lowest: ## Run the tests with the lowest versions that pyproject.toml allows, in .venv-lowest
 	$(MAKE) VENV=.venv-lowest VERSIONS='--resolution lowest-direct' test
 
-torture: $(READY) ## Give every reader forty times as many damaged files as the tests do (about an hour)
+torture: $(READY) ## Give every reader forty times as many damaged files as the tests do; kill commands, fill disks (hours)
 	SPURGEKIT_TORTURE=40 $(BIN)/python -m pytest tests/torture
 
 check: $(READY) ## Lint, check formatting, types, floors and docstrings; build the documentation
@@ -41,7 +41,7 @@ check: $(READY) ## Lint, check formatting, types, floors and docstrings; build t
 docs: $(READY) ## Build the documentation into site/; what is missing or broken is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: $(READY) ## Measure speed and memory, as ratios, and how well plots are found (about an hour)
+bench: $(READY) ## Measure speed and memory, as ratios, and how well plots are found (hours)
 	$(BIN)/python -m tests.benchmarks.bench_tile
 	$(BIN)/python -m tests.benchmarks.bench_map
 	$(BIN)/python -m tests.benchmarks.bench_memory
