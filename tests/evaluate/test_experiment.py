@@ -11,7 +11,7 @@ from PIL import Image
 
 from spurgekit.classify.training.finetune_options import FinetuneOptions
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
-from spurgekit.errors import InputError, LeakageError
+from spurgekit.errors import InputError, LeakageError, OutputExistsError
 from spurgekit.evaluate.cell_store import CellStore
 from spurgekit.evaluate.experiment import NOT_OF_CELLS, EvaluateOptions, evaluate_arms
 from spurgekit.options import kinds_of
@@ -151,6 +151,17 @@ class TestCells:
         assert (more.cells, more.resumed) == (24, 18)
         before, after = (pd.read_parquet(folder / "predictions.parquet") for folder in (evaluated.folder, out))
         pd.testing.assert_frame_equal(before, after.iloc[: len(before)])
+
+    def test_files_of_others_stay_and_what_they_changed_is_not_replaced(self, evaluated, easy, tmp_path):
+        out = shutil.copytree(evaluated.folder, tmp_path / "evaluation")
+        (out / "notes.md").write_text("what we think of it")
+        evaluate_arms(easy, out, replace(OPTIONS, arms=(*OPTIONS.arms, "probe+flip")))
+        assert (out / "notes.md").read_text() == "what we think of it"
+        assert not list(tmp_path.glob(".*"))
+        (out / "report.md").write_text("better words")
+        with pytest.raises(OutputExistsError, match=r"report\.md was changed"):
+            evaluate_arms(easy, out, OPTIONS, overwrite=True)
+        assert (out / "report.md").read_text() == "better words"
 
     def test_cells_of_other_settings_are_not_mixed_in(self, evaluated, easy, tmp_path):
         out = shutil.copytree(evaluated.folder, tmp_path / "e")
