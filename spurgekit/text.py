@@ -18,6 +18,9 @@ def counted(number: int, thing: str) -> str:
 LONGEST = 60
 """Characters of a value that a message shows."""
 
+LONGEST_NAME = 255
+"""Bytes of a name of a file, on most systems; longer names of classes and sites could be none."""
+
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, separators of lines, marks that turn the direction of text, halves of characters."""
 
@@ -57,8 +60,8 @@ def printable(text: str) -> str:
 
 
 def is_line(text: str) -> bool:
-    """Whether a text says something, and on one line, without codes that a terminal would obey."""
-    return bool(text.strip()) and CONTROL.search(text) is None
+    """Whether a text says something, on one line no longer than a name of a file, without codes that a terminal would obey."""
+    return bool(text.strip()) and len(text.encode(errors="replace")) <= LONGEST_NAME and CONTROL.search(text) is None
 
 
 def some(names: Sequence[str], most: int = 6) -> str:

@@ -53,6 +53,7 @@ COLUMNS: Columns = {
     "file_name": Texts(paths=True, unique=True),
     "tile_id": Texts(unique=True),
     "class": Texts(optional=True),
+    "site": Texts(gaps=True, optional=True),
     "label": Numbers(least=0, whole=True, optional=True),
     **SIZES,
     "longitude": Numbers(least=-180, most=180, gaps=True, optional=True),

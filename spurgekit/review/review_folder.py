@@ -176,6 +176,8 @@ def _read_dataset(path: Path) -> tuple[gpd.GeoDataFrame, tuple[str, ...]]:
         crs = parse_crs(dataset.info.crs).to_wkt() if dataset.info.crs else None
         places = [rows.get(name, pd.Series(np.nan, rows.index)) for name in ("easting", "northing")]
         table = gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(*places), crs=crs)
+    size_px = dataset.info.size_px  # which all tiles have that do not say it themselves
+    table["size_px"] = table["size_px"].fillna(size_px) if "size_px" in table else size_px
     return table, dataset.info.classes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def _map_of(folder: ReviewFolder, site: str) -> SiteMap | None:
     names = [f"overview_{site}.png", *(["overview.png"] if len(folder.sites) == 1 else [])]
     for name in names:
         path = (folder.path / name).resolve()
-        if path.is_relative_to(folder.path) and path.is_file():
+        if path.is_relative_to(folder.path) and os.path.isfile(path):  # noqa: PTH113 - of a name that can be none it is False
             try:
                 return _on_overview(folder, site, tiles, path)
             except ImageryError:  # of an earlier version, or not ours: it does not say where its pixels lie
