@@ -25,6 +25,9 @@ FAULT = 70
 FULL = re.compile(r"no space left on device|os error 28\b|disk is full|disk quota exceeded", re.IGNORECASE)
 """How libraries say that a disk is full that raise no OSError of that number: safetensors, SQLite, GDAL."""
 
+CANNOT_WRITE = re.compile(r"\bwrite (error at|failed)\b", re.IGNORECASE)
+"""How libtiff and rasterio say that a file could not be written to, mostly for lack of room."""
+
 NO_MEMORY = re.compile(
     r"can't allocate memory|not enough memory|insufficient memory|out of memory|cannot allocate", re.IGNORECASE
 )
@@ -88,6 +91,8 @@ def failure_of(error: BaseException) -> Failure:
     chain = list(_chain(error))
     if any(_is_full(one) for one in chain):
         return Failure("the disk is full; free some space and run it again", 1)
+    if not isinstance(error, SpurgekitError) and any(CANNOT_WRITE.search(str(one)) for one in chain):
+        return Failure("a file could not be written: the disk is full, or fails; free some space and run it again", 1)
     if any(_is_short_of_memory(one) for one in chain):
         return Failure("there is not enough memory for this; close other programs, or pass smaller batches or images", 1)
     if isinstance(error, SpurgekitError) and str(error).strip():

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from rasterio.errors import RasterioIOError
 from safetensors import SafetensorError
 
 import spurgekit
@@ -63,6 +64,14 @@ def test_a_traceback_comes_ahead_of_the_line(monkeypatch, tmp_path):
 )
 def test_a_full_disk_whoever_says_it(failing, error):
     assert failing(error, 1) == FULL
+
+
+def test_an_image_that_cannot_be_written(failing):
+    error = RasterioIOError("Write failed. See previous exception for details.")
+    error.__cause__ = RuntimeError("TIFFAppendToStrip:Write error at scanline 0")
+    assert failing(error, 1) == (
+        "spurgekit: a file could not be written: the disk is full, or fails; free some space and run it again"
+    )
 
 
 def test_a_full_disk_behind_another_error(failing):

@@ -57,7 +57,9 @@ class Run:
     seconds: float
 
     def place(self, folder: Path) -> Path:
-        """Return a new folder with all that the command reads."""
+        """Return a folder with all that the command reads, made in another; always called the same, as surveys are by it."""
+        folder = folder / "survey"
+        folder.mkdir(exist_ok=True)
         for entry in self.made_from.iterdir():
             copy = shutil.copytree if entry.is_dir() else shutil.copy
             copy(entry, folder / entry.name)
@@ -218,15 +220,15 @@ def test_of_two_processes_one_makes_it_whole(run, tmp_path_factory, overwrite):
 def test_a_full_disk_is_said_and_leaves_nothing(run, tmp_path_factory):
     needed = sum(len(data) + 4096 for data in run.whole.values())
     for moment in moments(ATTEMPTS):
-        folder = run.place(tmp_path_factory.mktemp("full") / "disk")
+        folder = tmp_path_factory.mktemp("full")
         room = max(4096, int(needed * (moment - 0.3)))
         # The output goes where its parent is: all of the folder lies on a disk with that much room beside the inputs.
-        disk = folder.parent / "mounted"
+        disk = folder / "survey"
         disk.mkdir()
         if subprocess.run(["mount", "-t", "tmpfs", "none", str(disk)], check=False, capture_output=True).returncode:
             pytest.skip("disks cannot be mounted here")
         try:
-            run.place(disk)
+            run.place(folder)
             used = shutil.disk_usage(disk).used
             subprocess.run(["mount", "-o", f"remount,size={used + room}", str(disk)], check=True)
             code, said = end(run.start(disk))
