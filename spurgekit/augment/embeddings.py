@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from spurgekit.augment.support_sets import SupportSetKey, tiles_of
 from spurgekit.dataset import Dataset
 from spurgekit.diffusion.latent_model import BackboneInfo
@@ -19,6 +17,7 @@ from spurgekit.errors import InputError, LeakageError, ModelError
 from spurgekit.imagery import slug
 from spurgekit.outputs import output_file, resumable_folder
 from spurgekit.progress import Progress, silent
+from spurgekit.reading import Described, known_version, read_described
 
 if TYPE_CHECKING:
     from spurgekit.diffusion.latent_model import Backbone
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 EMBEDDINGS = "embeddings.json"
 
 
-class WordInfo(BaseModel):
+class WordInfo(Described):
     """A word that was learned.
 
     Attributes
@@ -44,8 +43,6 @@ class WordInfo(BaseModel):
         :class:`spurgekit.diffusion.textual_inversion.inversion.Learned`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     set: str
     class_name: str
     token: str
@@ -54,7 +51,7 @@ class WordInfo(BaseModel):
     loss_after: float
 
 
-class EmbeddingsInfo(BaseModel):
+class EmbeddingsInfo(Described):
     """What ``embeddings.json`` says: which words were learned, with which model and how.
 
     Attributes
@@ -73,9 +70,7 @@ class EmbeddingsInfo(BaseModel):
         How they were.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: int = 1
+    schema_version: known_version(1) = 1  # type: ignore[valid-type]
     backbone: str
     revision: str | None
     licence: str | None
@@ -230,10 +225,7 @@ def read_embeddings(folder: Path) -> EmbeddingsInfo:
     if not file.is_file():
         what = f"holds no {EMBEDDINGS}" if Path(folder).is_dir() else "does not exist"
         raise InputError(f"{folder} {what}; learn words with 'spurgekit invert'")
-    try:
-        return EmbeddingsInfo.model_validate_json(file.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        raise InputError(f"{file} is damaged; learn the words again") from error
+    return read_described(file, EmbeddingsInfo, "learn the words again")
 
 
 def check_embeddings(folder: Path, dataset: Dataset, sets: Sequence[SupportSetKey], info: BackboneInfo) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,9 @@ def find_site_images(folder: ReviewFolder, imagery: Path | None = None) -> dict[
     """Return the images that can be found, by the names that the tiles have for them.
 
     They are looked for in ``imagery``, where the provenance of the tiles says, among the survey's images and beside the folder.
-    An image that was georeferenced by markers for tiling is not taken: by itself it does not know where the tiles lie.
+    An image that was georeferenced by markers for tiling is not taken: by itself it does not know where the tiles lie. Nor is
+    one within the folder, which may be anybody's, because its provenance says so: what is called ``.tif`` there may be a
+    description that reads any file or address.
 
     Parameters
     ----------
@@ -62,7 +65,8 @@ def find_site_images(folder: ReviewFolder, imagery: Path | None = None) -> dict[
         return {}
     opened = {name: parameters.get(name) for name in ("crs", "image_crs", "image_gsd_m", "nodata")}
     found: dict[str, SiteImage] = {}
-    for path in (*_images_of(imagery, names), *inputs, *_survey_images(folder), *_images_of(folder.path.parent, names)):
+    outside = [path for path in inputs if not path.resolve().is_relative_to(folder.path)]
+    for path in (*_images_of(imagery, names), *outside, *_survey_images(folder), *_images_of(folder.path.parent, names)):
         if path.name in names and path.is_file():
             found.setdefault(path.name, SiteImage(path, **opened))
     return found
@@ -101,7 +105,7 @@ def _resolved(record: Mapping[str, Any], folder: Path) -> Iterator[Path]:
     inputs = record.get("inputs")
     for name in inputs if isinstance(inputs, dict) else ():
         for start in (Path(), folder.parent, folder.parent.parent):
-            if (start / name).is_file():
+            if os.path.isfile(start / name):  # noqa: PTH113 - of a name that can be none it is False
                 yield start / name
                 break
 
@@ -109,6 +113,6 @@ def _resolved(record: Mapping[str, Any], folder: Path) -> Iterator[Path]:
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # without it the pictures lack their surroundings, and nothing else
+    except (OSError, ValueError, RecursionError):  # without it the pictures lack their surroundings, and nothing else
         return {}
     return found if isinstance(found, dict) else {}

@@ -167,7 +167,7 @@ class TestCheck:
         with pytest.raises(InputError, match=r"holds no embeddings.json"):
             read_embeddings(tmp_path)
         (tmp_path / "embeddings.json").write_text("{}")
-        with pytest.raises(InputError, match=r"embeddings.json is damaged; learn the words again"):
+        with pytest.raises(InputError, match=r"embeddings\.json: backbone is missing; learn the words again"):
             read_embeddings(tmp_path)
 
 

@@ -174,6 +174,13 @@ class TestSources:
         (dune / "tiles" / "provenance.json").write_text(json.dumps({**record, "inputs": {"dune.tif": {}}}))
         assert self.found(open_folder(dune / "tiles")) == {"dune.tif": dune / "elsewhere" / "dune.tif"}
 
+    def test_but_not_within_the_folder_which_may_be_anybodys(self, dune):
+        shutil.move(dune / "dune.tif", dune / "tiles" / "dune.tif")
+        record = json.loads((dune / "tiles" / "provenance.json").read_text())
+        for name in ("tiles/dune.tif", "x" * 5000, "\0"):
+            (dune / "tiles" / "provenance.json").write_text(json.dumps({**record, "inputs": {name: {}}}))
+            assert self.found(open_folder(dune / "tiles")) == {}
+
     def test_where_the_user_says(self, dune):
         shutil.copytree(dune / "tiles", dune / "a" / "tiles")
         (dune / "a" / "tiles" / "provenance.json").unlink()
