@@ -301,9 +301,13 @@ def _put_in_place(partial: Path, path: Path, old: Listing | None, scratch: Seque
     OutputExistsError
         If something else is there now, or the new folder has a file of the name of one that is to stay.
     SpurgekitError
-        If the operating system does not let it. What was made is still in ``partial`` then.
+        If the operating system does not let it, when what was made is still in ``partial``; or if that is not what its list
+        says.
     """
-    for name in (*scratch, MARK):
+    passing = {*scratch, MARK}
+    if statuses(partial).keys() - {CHECKSUMS, *passing} != (read_checksums(partial) or {}).keys():
+        raise SpurgekitError(f"another program changed {partial} while {path.name} was made in it; run it again")
+    for name in passing:
         (partial / name).unlink(missing_ok=True)
     made = f"what was made is in {partial}: rename it"
     staying = () if old is None else old.foreign

@@ -12,12 +12,14 @@ from spurgekit.outputs import (
     PROVENANCE,
     check_begun,
     check_output,
+    folders,
     note_settings,
     output_folder,
     output_lock,
     resumable_folder,
 )
 from spurgekit.outputs import exchange as exchanging
+from spurgekit.outputs.checksums import write_checksums
 from spurgekit.outputs.folders import MARK
 from tests.outputs.listing import RECORDS, names
 
@@ -51,6 +53,21 @@ class TestWholeOrNotAtAll:
     def test_what_a_killed_run_left_is_not_taken_over(self, tmp_path):
         kill("tiles", tmp_path / "out")
         assert lists(tmp_path) == [".out.lock", ".out.partial", f".out.partial/{MARK}", ".out.partial/half.txt"]
+        make(tmp_path / "out")
+        assert lists(tmp_path) == ["out", "out/a.txt"]
+
+    def test_what_is_not_as_listed_does_not_appear(self, tmp_path, monkeypatch):
+        def write_and_lose(folder, *, without):
+            write_checksums(folder, without=without)
+            (folder / "a.txt").unlink()  # as a program that clears away old files may
+
+        monkeypatch.setattr(folders, "write_checksums", write_and_lose)
+        with pytest.raises(
+            SpurgekitError, match=r"another program changed .*\.out\.partial while out was made in it; run it again"
+        ):
+            make(tmp_path / "out")
+        monkeypatch.undo()
+        assert not (tmp_path / "out").exists()
         make(tmp_path / "out")
         assert lists(tmp_path) == ["out", "out/a.txt"]
 
