@@ -304,7 +304,7 @@ def _put_in_place(partial: Path, path: Path, old: Listing | None, scratch: Seque
         If the operating system does not let it, when what was made is still in ``partial``; or if that is not what its list
         says.
     """
-    passing = {*scratch, MARK}
+    passing = (*scratch, MARK)
     if statuses(partial).keys() - {CHECKSUMS, *passing} != (read_checksums(partial) or {}).keys():
         raise SpurgekitError(f"another program changed {partial} while {path.name} was made in it; run it again")
     for name in passing:
