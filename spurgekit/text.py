@@ -64,6 +64,15 @@ def is_line(text: str) -> bool:
     return bool(text.strip()) and len(text.encode(errors="replace")) <= LONGEST_NAME and CONTROL.search(text) is None
 
 
+def listed(names: Sequence[str], most: int) -> str:
+    """Return the first of some names, and how many more there are.
+
+    >>> listed("abc", 3), listed("abcde", 3)
+    ('a, b, c', 'a, b, c and 2 more')
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
 def some(names: Sequence[str], most: int = 6) -> str:
     """Return the first of some names.
 

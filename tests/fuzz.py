@@ -193,7 +193,7 @@ def fuzz(reader: str, inputs: st.SearchStrategy[Any], attempt: Callable[[Any], o
         start = time.monotonic()
         try:
             tally.refused += _is_refused(attempt, value)
-        except Exception as error:
+        except Exception as error:  # whatever is no refusal is a fault, which is what is looked for
             tally.faults.append("".join(traceback.format_exception(error)[-6:]))
             if TIMES == 1:  # else all are counted
                 raise

@@ -44,9 +44,11 @@ class RunLog:
         log = cls(folder / FILE_NAME)
         if log.path.is_file():
             lines = log.path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and _is_kept(line, folder)]
-            for line in kept:
-                log._count(json.loads(line))
+            kept = []
+            for line in lines:
+                if line.endswith("\n") and (entry := _whole_entry(line, folder)) is not None:
+                    log._count(entry)
+                    kept.append(line)
             if kept != lines:
                 with output_file(log.path) as file:
                     file.write_text("".join(kept), encoding="utf-8", newline="\n")
@@ -68,11 +70,12 @@ class RunLog:
         self.in_float32 += int(in_float32)  # type: ignore[call-overload]
 
 
-def _is_kept(line: str, folder: Path) -> bool:
-    """Return whether the images that a line says are done are there, whole."""
+def _whole_entry(line: str, folder: Path) -> dict[str, object] | None:
+    """Return what a line says, if the images that it says are done are there, whole; else None."""
     try:
-        entry = json.loads(line)
-        made = set(entry["done"]) - set(entry["blanked"])
-        return "in_float32" in entry and all(is_whole_png(folder / f"{name}{SUFFIX}") for name in made)
+        entry: dict[str, object] = json.loads(line)
+        made = set(entry["done"]) - set(entry["blanked"])  # type: ignore[call-overload]
+        is_whole = "in_float32" in entry and all(is_whole_png(folder / f"{name}{SUFFIX}") for name in made)
     except (ValueError, KeyError, TypeError):
-        return False
+        return None
+    return entry if is_whole else None

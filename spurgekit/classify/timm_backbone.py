@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from spurgekit.errors import ModelError, first_line
 from spurgekit.hub import quick_offline
 from spurgekit.seeds import seeded
-from spurgekit.text import shown
+from spurgekit.text import listed, shown
 
 SHOWN_KEYS = 4
 
@@ -168,8 +168,7 @@ def misfit(own: Mapping[str, Tensor], given: Mapping[str, tuple[int, ...]]) -> s
         ("has other shapes for", [key for key in own if key in given and given[key] != tuple(own[key].shape)]),
     ):
         if keys:
-            more = f" and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else ""
-            return f"{what} {', '.join(shown(key, quotes=False) for key in keys[:SHOWN_KEYS])}{more}"
+            return f"{what} {listed([shown(key, quotes=False) for key in keys], SHOWN_KEYS)}"
     return ""
 
 

@@ -26,7 +26,7 @@ from spurgekit.dataset.few_shot import support_rows
 from spurgekit.dataset.places import places
 from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
-from spurgekit.outputs import output_folder
+from spurgekit.outputs import hidden_beside, output_folder, resolved
 from spurgekit.progress import Progress, silent
 
 
@@ -89,7 +89,7 @@ def train_model(
     with output_folder(out, "model", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
         store = setup.store(progress)
         support = extra_tiles.gather(store, tiles, arm, n=options.shots, trial=options.trial, seed=options.seed)
-        checkpoint = out.resolve().with_name(f".{out.resolve().name}.checkpoint.safetensors")
+        checkpoint = hidden_beside(resolved(out), "checkpoint.safetensors")
         trained = train_arm(TrainingTask(setup, store, support, arm, options.finetuning, checkpoint, progress))
         info = _describe(data, arm, setup, trained, tiles)
         info = _calibrate(info, trained, options.calibration)

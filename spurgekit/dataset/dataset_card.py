@@ -12,7 +12,7 @@ import pandas as pd
 from spurgekit.dataset.contact_sheet import draw_contact_sheet
 from spurgekit.dataset.reader import METADATA, SPLITS, DatasetInfo, class_folder
 from spurgekit.imagery import name_crs, parse_crs
-from spurgekit.text import markdown
+from spurgekit.text import listed, markdown
 
 CARD, SHEET = "README.md", "contact_sheet.png"
 
@@ -152,9 +152,7 @@ def _size(info: DatasetInfo) -> str:
 
 def _what(info: DatasetInfo, index: gpd.GeoDataFrame) -> str:
     sites = sorted(set(index["site"].astype(str)))
-    where = ", ".join(map(markdown, sites[:MOST_ROWS])) + (
-        f" and {len(sites) - MOST_ROWS} more" if len(sites) > MOST_ROWS else ""
-    )
+    where = listed([markdown(site) for site in sites], MOST_ROWS)
     text = f"{_size(info).capitalize()} from {where}."
     if info.crs is not None:
         text += f" Coordinates are in {name_crs(parse_crs(info.crs))}."

@@ -15,6 +15,7 @@ from spurgekit.dataset.splits import close_pairs
 from spurgekit.dataset.write import check_duplicates, check_image, digest_of
 from spurgekit.errors import InputError, LeakageError
 from spurgekit.progress import Progress, silent
+from spurgekit.text import listed
 from spurgekit.tiles.index import PARQUET
 
 FEW = 3
@@ -77,9 +78,9 @@ def _tables(dataset: Dataset, rows: dict[str, pd.DataFrame], index: gpd.GeoDataF
             yield f"{side}/{METADATA} holds {_said(counts)}, dataset.json says {_said(dataset.info.counts.get(side, {}))}"
         indexed = set(index["tile_id"][index["split"] == side])
         if odd := sorted(indexed ^ set(table["tile_id"])):
-            yield f"{_some(odd)} {'is' if len(odd) == 1 else 'are'} in one of {side}/{METADATA} and {PARQUET} alone"
+            yield f"{listed(odd, FEW)} {'is' if len(odd) == 1 else 'are'} in one of {side}/{METADATA} and {PARQUET} alone"
     if both := sorted(set(rows["train"]["tile_id"]) & set(rows["test"]["tile_id"])):
-        yield f"{_some(both)} {'is' if len(both) == 1 else 'are'} in train and in test"
+        yield f"{listed(both, FEW)} {'is' if len(both) == 1 else 'are'} in train and in test"
 
 
 def _images(dataset: Dataset, rows: dict[str, pd.DataFrame], index: gpd.GeoDataFrame, progress: Progress) -> Iterator[str]:
@@ -100,13 +101,13 @@ def _images(dataset: Dataset, rows: dict[str, pd.DataFrame], index: gpd.GeoDataF
                     yield f"{path.relative_to(dataset.path)} is {size[0]} x {size[1]} px, not {size_px} x {size_px}"
                 if path.parent.name != class_folder(target, name):
                     yield f"{path.relative_to(dataset.path)} is not in the folder of its class, {name!r}"
-            listed = set(table["path"])
+            in_tables = set(table["path"])
             if odd := sorted(
                 path.relative_to(dataset.path).as_posix()
                 for path in (dataset.path / side).rglob("*")
-                if path.is_file() and path.name != METADATA and path not in listed
+                if path.is_file() and path.name != METADATA and path not in in_tables
             ):
-                yield f"{_some(odd)} {'is' if len(odd) == 1 else 'are'} not in {side}/{METADATA}"
+                yield f"{listed(odd, FEW)} {'is' if len(odd) == 1 else 'are'} not in {side}/{METADATA}"
     known = index[index["tile_id"].isin(list(digests))]
     try:
         check_duplicates([digests[tile] for tile in known["tile_id"]], known)
@@ -133,7 +134,7 @@ def _support_sets(dataset: Dataset, train: pd.DataFrame) -> Iterator[str]:
     label = dict(zip(train["tile_id"], train["class"], strict=True))
     found = sets["tile_id"].map(label)
     if (strange := sets["tile_id"][found.isna()]).any():
-        yield f"few_shot.parquet names {_some(sorted(set(strange)))}, no training tile"
+        yield f"few_shot.parquet names {listed(sorted(set(strange)), FEW)}, no training tile"
     elif (found != sets["class"]).any():
         yield f"few_shot.parquet has {sets['tile_id'][found != sets['class']].iloc[0]} in another class than the table"
     for (trial, name), of in sets.groupby(["trial", "class"]):
@@ -154,16 +155,12 @@ def _unlabelled(dataset: Dataset, index: gpd.GeoDataFrame) -> Iterator[str]:
         return
     missing = sorted(path.name for path in rows["path"] if not path.is_file())
     if missing:
-        yield f"{said.folder} lacks {_some(missing)}"
+        yield f"{said.folder} lacks {listed(missing, FEW)}"
     if len(rows) != said.tiles:
         yield f"{said.folder} lists {len(rows)} tiles, dataset.json says {said.tiles}"
     if both := sorted(set(rows["tile_id"]) & set(index["tile_id"])):
-        yield f"{_some(both)} {'is' if len(both) == 1 else 'are'} labelled and unlabelled"
+        yield f"{listed(both, FEW)} {'is' if len(both) == 1 else 'are'} labelled and unlabelled"
 
 
 def _said(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} of {name!r}" for name, count in counts.items()) or "nothing"
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from spurgekit.errors import InputError
-from spurgekit.outputs import MARK, SETTINGS, check_begun, clear, note_settings, output_file, resolved
+from spurgekit.outputs import MARK, SETTINGS, check_begun, clear, hidden_beside, note_settings, output_file, resolved
 
 PREDICTIONS = "predictions.parquet"
 
@@ -43,8 +43,7 @@ class CellStore:
     @property
     def folder(self) -> Path:
         """Where the cells are until all are done."""
-        out = resolved(self.out)
-        return out.parent / f".{out.name}.cells"
+        return hidden_beside(resolved(self.out), "cells")
 
     def open(self, *, overwrite: bool) -> dict[Key, pd.DataFrame]:
         """Return the cells that are done.

@@ -18,6 +18,7 @@ from spurgekit.errors import ImageryError, first_line
 from spurgekit.image_names import GdalName, ImageName, image_name, local_file
 from spurgekit.imagery.gdal_warnings import without_warnings
 from spurgekit.imagery.limits import check_claims, check_tile
+from spurgekit.text import listed
 
 # A server that says nothing is given up, rather than waited for.
 os.environ.setdefault("GDAL_HTTP_CONNECTTIMEOUT", "15")
@@ -160,8 +161,7 @@ def _check(path: ImageName, dataset: DatasetReader, size_bytes: int | None) -> N
         names = list(dataset.subdatasets)
         if not names:
             raise ImageryError(f"{path} holds no image")
-        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-        raise ImageryError(f"{path} holds several images; name one of them: {', '.join(names[:MOST_NAMED])}{more}")
+        raise ImageryError(f"{path} holds several images; name one of them: {listed(names, MOST_NAMED)}")
     if dataset.driver == "GTiff" and isinstance(path, Path) and _is_raw(path):
         raise ImageryError(
             f"{path} is a raw photo (DNG), of which only a preview of {dataset.width} x {dataset.height} px can be read; "

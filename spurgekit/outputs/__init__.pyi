@@ -1,5 +1,5 @@
 from .checksums import CHECKSUMS, add_checksums
-from .files import check_files, output_file, save_tensors
+from .files import check_files, hidden_beside, output_file, save_tensors
 from .folders import (
     MARK,
     SETTINGS,
@@ -30,6 +30,7 @@ __all__ = [
     "check_resumable",
     "clear",
     "fingerprint",
+    "hidden_beside",
     "note_settings",
     "output_file",
     "output_folder",

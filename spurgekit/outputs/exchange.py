@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from spurgekit.outputs.files import hidden_beside
+
 LINUX_HERE, LINUX_EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of renameat2(2)
 MACOS_SWAP = 2  # RENAME_SWAP of renamex_np(2)
 
@@ -40,7 +42,7 @@ def exchange(one: Path, other: Path) -> None:
 
 def third_name(folder: Path) -> Path:
     """Return the name that a folder has while another takes its own."""
-    return folder.with_name(f".{folder.name}.replaced")
+    return hidden_beside(folder, "replaced")
 
 
 def put_back(folder: Path) -> None:

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 PARTIAL = ".partial"
 
 
+def hidden_beside(path: Path, what: str) -> Path:
+    """Return the hidden name beside an output for what is of use while it is made.
+
+    >>> hidden_beside(Path("surveys/tiles"), "lock").as_posix()
+    'surveys/.tiles.lock'
+    """
+    return path.with_name(f".{path.name}.{what}")
+
+
 @contextmanager
 def output_file(path: str | Path) -> Iterator[Path]:
     """Yield a hidden name beside ``path``, of the same suffix, that takes that name when the block ends without an error.

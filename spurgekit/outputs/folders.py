@@ -23,9 +23,10 @@ from spurgekit.outputs.checksums import (
     write_checksums,
 )
 from spurgekit.outputs.exchange import exchange, put_back
-from spurgekit.outputs.files import output_file, remove_partial_files
+from spurgekit.outputs.files import hidden_beside, output_file, remove_partial_files
 from spurgekit.outputs.lock import output_lock
 from spurgekit.outputs.provenance import Kind, read_provenance, write_provenance
+from spurgekit.text import listed
 
 SETTINGS = "settings.json"
 MARK = ".spurgekit-partial.json"
@@ -145,8 +146,7 @@ def resumable_folder(
 
 def partial_folder(path: str | Path) -> Path:
     """Return the hidden folder in which a folder is made."""
-    path = resolved(path)
-    return path.parent / f".{path.name}.partial"
+    return hidden_beside(resolved(path), "partial")
 
 
 def resolved(path: str | Path) -> Path:
@@ -305,7 +305,7 @@ def _put_in_place(partial: Path, path: Path, old: Listing | None, scratch: Seque
         says.
     """
     passing = (*scratch, MARK)
-    if statuses(partial).keys() - {CHECKSUMS, *passing} != (read_checksums(partial) or {}).keys():
+    if set(walk(partial)) - {CHECKSUMS, *passing} != (read_checksums(partial) or {}).keys():
         raise SpurgekitError(f"another program changed {partial} while {path.name} was made in it; run it again")
     for name in passing:
         (partial / name).unlink(missing_ok=True)
@@ -343,8 +343,7 @@ def _said(names: Sequence[str], what: str) -> list[str]:
     """Return what there is to say of some files: nothing of none."""
     if not names:
         return []
-    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return [f"{', '.join(names[:MOST_NAMED])}{more} {'was' if len(names) == 1 else 'were'} {what}"]
+    return [f"{listed(names, MOST_NAMED)} {'was' if len(names) == 1 else 'were'} {what}"]
 
 
 def _as_text(settings: Mapping[str, Any]) -> str:

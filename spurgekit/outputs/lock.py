@@ -11,8 +11,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from spurgekit.errors import OutputExistsError, OutputInUseError
+from spurgekit.outputs.files import hidden_beside
 
-MARK = "spurgekit"
+SIGNATURE = "spurgekit"
+"""How the text of a lock begins."""
 
 
 @contextmanager
@@ -35,7 +37,7 @@ def output_lock(path: Path) -> Iterator[None]:
         If a file of that name is there that is no lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.with_name(f".{path.name}.lock")
+    file = hidden_beside(path, "lock")
     if not _is_lock(file):
         raise OutputExistsError(f"{file} is in the way and no lock of spurgekit's; rename it, or pass another `out`")
     lock = FileLock(file, timeout=0, is_singleton=True)
@@ -47,7 +49,7 @@ def output_lock(path: Path) -> Iterator[None]:
     except Timeout:
         raise OutputInUseError(f"{_holder(file)} is writing {path}; wait until it is done, or pass another `out`") from None
     try:
-        file.write_text(f"{MARK} {os.getpid()} {platform.node()}\n", encoding="utf-8", newline="\n")
+        file.write_text(f"{SIGNATURE} {os.getpid()} {platform.node()}\n", encoding="utf-8", newline="\n")
         yield
     finally:
         with suppress(PermissionError):  # Windows removes no file that is open, and filelock sees to it there
@@ -58,7 +60,7 @@ def output_lock(path: Path) -> Iterator[None]:
 def _is_lock(file: Path) -> bool:
     try:
         with file.open("rb") as opened:
-            return opened.read(len(MARK)) in (b"", MARK.encode())
+            return opened.read(len(SIGNATURE)) in (b"", SIGNATURE.encode())
     except FileNotFoundError:
         return True
     except PermissionError:  # Windows keeps others from reading what is locked
