@@ -61,6 +61,10 @@ def check_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
         raise InputError("name two or more classes, absence first")
     if twice := [name for number, name in enumerate(classes) if name in classes[:number]]:
         raise InputError(f"the class {shown(twice[0])} is named twice; name each once")
+    folded = [name.casefold() for name in classes]
+    if alike := [classes[folded.index(fold)] for number, fold in enumerate(folded) if fold in folded[:number]]:
+        other = next(name for name in classes if name != alike[0] and name.casefold() == alike[0].casefold())
+        raise InputError(f"the classes {shown(alike[0])} and {shown(other)} differ in capitals alone; write them alike")
     if odd := [name for name in classes if not is_line(name)]:
         raise InputError(f"the class {shown(odd[0])} is no line of text; call it otherwise")
     if formulas := [name for name in classes if is_formula(name)]:

@@ -251,7 +251,7 @@ def _read(column: pd.Series, read: Callable[[str], float | None], what: str | No
         text = str(value).strip()
         if text.lower() in MISSING:
             continue
-        number = read(text.translate(_SIGNS)) if len(text) <= LONGEST else None
+        number = read(text.translate(_SIGNS).replace("''", '"')) if len(text) <= LONGEST else None
         if number is not None:
             found[row] = number
         elif what is not None:

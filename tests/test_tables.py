@@ -113,6 +113,7 @@ class TestDegrees:
             ("-113°37'30\"", "longitude", -113.625),
             ("46.5° S", "latitude", -46.5),
             ("0°30'W", "longitude", -0.5),
+            ("113°37'30''W", "longitude", -113.625),
         ],
     )
     def test_where_they_cannot_be_mistaken(self, text, axis, expected):

@@ -19,6 +19,10 @@ class TestClasses:
         with pytest.raises(InputError, match="is a formula to spreadsheets, which would run it; call it otherwise"):
             check_classes(("sand", name))
 
+    def test_that_differ_in_capitals_alone_are_refused(self):
+        with pytest.raises(InputError, match="the classes 'Spurge' and 'spurge' differ in capitals alone; write them alike"):
+            check_classes(("absent", "Spurge", "spurge"))
+
     @pytest.mark.parametrize("name", ["+", "-", "-1", "+0,5", "None", "NA", "leafy spurge", "Wolfsmilch (Euphorbia)", "草"])
     def test_that_are_odd_but_harmless_are_taken(self, name):
         assert check_classes(("sand", name)) == ("sand", name)

@@ -1,6 +1,6 @@
 """Folders of images that spurgekit did not make: a folder for each class, or a table beside the images, or both.
 
-``metadata.csv`` or ``metadata.jsonl`` beside the images (as Hugging Face's imagefolder has them, with a column ``file_name``)
+``metadata.csv``, ``metadata.jsonl`` or ``metadata.parquet`` beside the images (as Hugging Face's imagefolder has them, with a column ``file_name``)
 adds columns, a label among them; else the class of an image is the name of its folder. Folders called train and test on the way
 to it say its split.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import geopandas as gpd
@@ -24,6 +24,7 @@ from spurgekit.errors import ImageryError, InputError, first_line
 from spurgekit.imagery import parse_crs, slug
 from spurgekit.imagery.crs import utm_code
 from spurgekit.imagery.limits import open_picture
+from spurgekit.reading import read_parquet
 from spurgekit.tables import Table, read_table, read_text
 from spurgekit.text import counted
 from spurgekit.tiles.tile_formats import TILE_FORMATS
@@ -33,7 +34,6 @@ OTHER_SPELLINGS = {"jpg": (".jpeg",), "tif": (".tiff",)}
 """Suffixes of formats of tiles beside their own."""
 
 SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
-TABLES = ("metadata.csv", "metadata.jsonl")
 
 
 def read_imagefolder(
@@ -66,6 +66,10 @@ def read_imagefolder(
     """
     suffixes = _suffixes()
     files = _files(folder, suffixes)
+    if not files and (others := other_images(folder)):
+        raise InputError(
+            f"{folder} holds {counted(len(others), 'image')} such as {others[0]}, and none of {', '.join(suffixes)}; make them PNG"
+        )
     if not files:
         raise InputError(f"{folder} holds neither {', '.join(suffixes)} images nor tiles.parquet; pass a folder of tiles")
     index = pd.DataFrame(
@@ -139,8 +143,8 @@ def _with_table(index: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, tuple[
     """Add the columns of the tables beside the images; return what is to be said of that, too."""
     tables: list[pd.DataFrame] = []
     notes: list[str] = []
-    for path in sorted(path for path in folder.rglob("metadata.*") if path.name in TABLES):
-        read = read_table(path) if path.suffix == ".csv" else _read_lines(path)
+    for path in sorted(path for path in folder.rglob("metadata.*") if path.suffix in READERS):
+        read = READERS[path.suffix](path)
         table = read.rows
         if "file_name" not in table:
             raise InputError(f"{path} has no column file_name, which says which image a row is of; add it")
@@ -155,9 +159,12 @@ def _with_table(index: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, tuple[
         raise InputError(f"{folder}: its metadata names {known['file_name'][twice].iloc[0]} twice; take one of them out")
     if absent := sorted(set(known["file_name"]) - set(index["file_name"])):
         raise InputError(
-            f"{folder}: its metadata names {absent[0]}, which is not there; {len(absent)} such rows, take them out"
+            f"{folder}: its metadata has {counted(len(absent), 'row')} of images that are not there, {absent[0]} for one; "
+            "put the images back, or take the rows out"
         )
     own = [name for name in index.columns if name not in ("file_name", "label")]
+    if "label" not in known and index["label"].nunique() < 2:  # a folder of all images is no class
+        index = index.drop(columns="label")
     joined = index.merge(known.drop(columns=own, errors="ignore"), on="file_name", how="left", suffixes=("_of_folder", ""))
     if "label_of_folder" in joined:
         of_folder = joined["label_of_folder"]
@@ -170,14 +177,26 @@ def _with_table(index: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, tuple[
 def _read_lines(path: Path) -> Table:
     """Read a table whose rows are lines of JSON."""
     text, notes = read_text(path)
-    try:
-        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-        json.dumps(rows, ensure_ascii=False).encode()  # halves of characters are none
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON in each line: {first_line(error)}") from error
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(json.loads(line))
+            json.dumps(rows[-1], ensure_ascii=False).encode()  # halves of characters are none
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}, line {number} is not JSON: {first_line(error)}") from error
     if not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{path} is not a JSON object in each line; write one, with its file_name, for each image")
     return Table(pd.DataFrame(rows), notes)
+
+
+def _read_parquet(path: Path) -> Table:
+    return Table(read_parquet(path, "save it again, or as metadata.csv"))
+
+
+READERS: Mapping[str, Callable[[Path], Table]] = {".csv": read_table, ".jsonl": _read_lines, ".parquet": _read_parquet}
+"""Of the tables, by suffix."""
 
 
 def _placed(index: pd.DataFrame, folder: Path, gsd_m: float | None, crs: str | None) -> gpd.GeoDataFrame:

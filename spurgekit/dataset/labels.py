@@ -6,7 +6,7 @@ What a botanist wrote down of plots is in :mod:`spurgekit.dataset.field_record`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -23,22 +23,34 @@ from spurgekit.tables import numbers
 from spurgekit.text import counted
 
 DEFAULT_COLUMN = "label"
-LIKELY_COLUMNS = (
+NAME_COLUMNS = {
     "label",
     "labels",
+    "labelname",
     "class",
     "classes",
-    "class_name",
+    "classlabel",
     "classname",
     "category",
+    "categoryname",
     "presence",
     "present",
     "species",
-)
-"""What people call a column of classes, in any case, where it is not called ``label``."""
+    "taxon",
+}
+"""What people call a column of classes where it is not called ``label``; in any case, as all of these, letters alone."""
 
-COVER_COLUMNS = ("cover", "cover_percent", "percent_cover", "cover_pct", "pct_cover", "cover %", "% cover")
-"""What people call a column of cover in per cent, in any case, which tells classes where no column does."""
+COVER_COLUMNS = {"cover", "coverpercent", "percentcover", "coverpct", "pctcover"}
+"""What people call a column of cover in per cent, which tells classes where no column does."""
+
+CODE_COLUMNS = {"classid", "classcode", "classvalue", "labelid", "labelcode", "categoryid"}
+"""What people call a column of codes of classes."""
+
+LIKELY_COLUMNS = (NAME_COLUMNS, COVER_COLUMNS, CODE_COLUMNS)
+"""The first of these of which a table has some decides."""
+
+NUMBER_COLUMNS = {"id", "fid", "gid", "ogcfid", "objectid", "oid"}
+"""What programs call a column that numbers rows, which may be 0 and 1 as presence is."""
 
 ABSENT_WORDS = {"0", "no", "n", "false", "absent", "absence", "none", "-"}
 PRESENT_WORDS = {"1", "yes", "y", "true", "present", "presence", "+", "x"}
@@ -58,6 +70,8 @@ EDGE_M = 1e-6
 _COVER = re.compile(r"cover|percent|pct|%", re.IGNORECASE)
 _PERCENT = re.compile(r"percent|pct|%", re.IGNORECASE)
 _CODES = re.compile(r"class|code|categor", re.IGNORECASE)
+_LETTERS = re.compile(r"[^a-z]")
+_WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,7 +208,7 @@ def labels_from_vector(
         Class names in order. Ground without a polygon is of the first; ground whose polygon has no class is of none.
     min_cover : float
         Least share of a tile that polygons of a class cover for the tile to be of it. A tile that polygons touch with less
-        is ambiguous and gets no label. It is also the least share of cover where the column has it in per cent.
+        is ambiguous and gets no label, nor does one of which two classes cover as much. It is also the least share of cover where the column has it in per cent.
     where : pathlib.Path
         The file of the shapes, for messages.
     """
@@ -269,6 +283,11 @@ def _from_polygons(
                 f"{where} has no column {DEFAULT_COLUMN!r}; "
                 "pass `label_column`, or two `classes` whose second the polygons are of"
             )
+        if telling := _telling(polygons, classes):
+            raise InputError(
+                f"{where} has no column {DEFAULT_COLUMN!r}, but its column {telling!r} seems to tell classes apart; "
+                f"if it does, pass `label_column={telling}`, else take it out"
+            )
         names = pd.Series(classes[1], index=polygons.index)
         notes = [
             f"{where.name} has no column of classes ({_columns(polygons)}): all ground that is drawn is taken for {classes[1]}"
@@ -298,8 +317,10 @@ def _from_polygons(
     touched = share > SLIVER
     labels[touched] = np.array([*found, None], object)[best[touched]]
     labels[touched & (share < min_cover)] = None
+    disputed = touched & labels.notna().to_numpy() & ((share[:, None] - cover[:, : len(found)] < SLIVER).sum(axis=1) > 1)
+    labels[disputed] = None
     return Labels.of(
-        labels, "polygons", notes=tuple(notes), source=LabelFile.of_shapes(where, polygons.geometry, used, "polygons")
+        labels, "polygons", disputed, notes=tuple(notes), source=LabelFile.of_shapes(where, polygons.geometry, used, "polygons")
     )
 
 
@@ -335,14 +356,24 @@ def class_column(table: pd.DataFrame, column: str | None, where: Path) -> str | 
         return column
     if DEFAULT_COLUMN in table:
         return DEFAULT_COLUMN
-    likely = _called(table, LIKELY_COLUMNS) or _called(table, COVER_COLUMNS)
+    likely = next(filter(None, (_called(table, names) for names in LIKELY_COLUMNS)), [])
     if len(likely) > 1:
         raise InputError(f"{where} has no column {DEFAULT_COLUMN!r} but {' and '.join(likely)}; name one by `label_column`")
     return likely[0] if likely else None
 
 
-def _called(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    return [str(name) for name in table.columns if str(name).strip().lower() in names]
+def _called(table: pd.DataFrame, names: Collection[str]) -> list[str]:
+    return [str(name) for name in table.columns if _LETTERS.sub("", str(name).lower()) in names]
+
+
+def _telling(table: pd.DataFrame, classes: Sequence[str]) -> str | None:
+    """Return a column whose values tell classes apart, whatever it is called: names of classes, or absence and presence."""
+    words = {*ABSENT_WORDS, *PRESENT_WORDS, *(name.lower() for name in classes)}
+    for name in table.columns.drop(table.columns.intersection(["geometry"])):
+        said = {word.lower() for word in as_text(table[name]).dropna()}
+        if len(said) > 1 and said <= words and _LETTERS.sub("", str(name).lower()) not in NUMBER_COLUMNS:
+            return str(name)
+    return None
 
 
 def needed_class_column(table: pd.DataFrame, column: str | None, where: Path) -> str:
@@ -462,7 +493,7 @@ def as_classes(labels: pd.Series, classes: Sequence[str]) -> pd.Series:
 
 
 def as_text(column: pd.Series) -> pd.Series:
-    """Return labels as text; whole numbers lose the decimals that missing values have given them."""
+    """Return labels as text; whole numbers lose the decimals that missing values have given them, in a table of text, too."""
     known = [value for value in column if isinstance(value, Real) and not isinstance(value, bool) and not pd.isna(value)]
     whole = all(float(value).is_integer() for value in known)
     text = [
@@ -471,18 +502,20 @@ def as_text(column: pd.Series) -> pd.Series:
         else str(int(value) if whole and isinstance(value, float) else value).strip()
         for value in column
     ]
+    if all(word is None or _WHOLE.fullmatch(word) or word.isdecimal() for word in text):
+        text = [word and _WHOLE.sub(r"\1", word) for word in text]
     return pd.Series(text, column.index, dtype=object)
 
 
 def order_classes(labels: pd.Series, classes: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the class names in order: the ones given, else those found, sorted behind ``absent``.
+    """Return the class names in order: the ones given, else those found, sorted behind what says absence.
 
     Raises
     ------
     InputError
         If a label is not among the given ones, or fewer than two classes have tiles.
     """
-    found = sorted(set(labels.dropna()), key=lambda name: (name != DEFAULT_CLASSES[0], name))
+    found = sorted(set(labels.dropna()), key=lambda name: (name.lower() not in ABSENT_WORDS, name))
     if classes and (unknown := [name for name in found if name not in classes]):
         raise InputError(f"label {unknown[0]!r} is none of the classes {', '.join(classes)}; correct it, or pass `classes`")
     if len(found) < 2:

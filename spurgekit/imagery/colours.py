@@ -21,6 +21,9 @@ RGB = ("red", "green", "blue")
 MEASURED = re.compile(r"\b(nir|near[ -]?infra[ -]?red|infra[ -]?red|red[ -]?edge|thermal|[sml]wir)\b", re.IGNORECASE)
 """Words in the description of a band that is measured, whatever its file calls it otherwise."""
 
+COLOUR = re.compile(r"(?<![a-z])(red|green|blue)(?![a-z]|[ _-]+edge)")
+INITIALS = {colour[0]: colour for colour in RGB}
+
 LEAST_SEEN = 0.1
 """Share of a block that is not 0 where it tells what an alpha band is: along the rim of a mosaic it may be noise."""
 
@@ -141,13 +144,19 @@ def _and_others(read: Sequence[int]) -> str:
 def _find_rgb(dataset: DatasetReader, colours: Sequence[str]) -> tuple[tuple[int, int, int] | None, str | None]:
     """Return the bands that are red, green and blue, and what is to be said where colours and descriptions differ."""
     told = _positions(colours)
-    described = _positions([(text or "").strip().lower() for text in dataset.descriptions])
+    described = _positions([_described(text or "") for text in dataset.descriptions])
     if told and described and told != described:
         return told, (
             f"bands {_listed(told)} say that they are red, green and blue, and descriptions say it of {_listed(described)}: "
             "the former are taken; choose by `bands`"
         )
     return told or described, None
+
+
+def _described(text: str) -> str:
+    """Return the colour that a description is of: ``Blue (450 nm)``, ``band 1: blue``, ``B``."""
+    found = set(COLOUR.findall(text.lower().strip())) if not MEASURED.search(text) else set()
+    return INITIALS.get(text.strip().lower(), "") or (found.pop() if len(found) == 1 else "")
 
 
 def _positions(names: Sequence[str]) -> tuple[int, int, int] | None:

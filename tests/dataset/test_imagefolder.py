@@ -82,7 +82,10 @@ class TestRead:
                 r"x\.png is 5 x 6 px, and tiles are sq",
             ),
             (lambda folder: (folder / "metadata.csv").write_text("a,b\n1,2\n"), r"metadata\.csv has no column file_name"),
-            (lambda folder: (folder / "metadata.csv").write_text("file_name\nno.png\n"), r"names no\.png, which is not there"),
+            (
+                lambda folder: (folder / "metadata.csv").write_text("file_name\nno.png\n"),
+                r"1 row of images that are not there, no\.png for one",
+            ),
             (
                 lambda folder: (folder / "metadata.csv").write_text("file_name\nspurge/IMG_0_s0.png\nspurge/IMG_0_s0.png\n"),
                 "names spurge/IMG_0_s0.png twice",
@@ -94,19 +97,25 @@ class TestRead:
         with pytest.raises(InputError, match=said):
             read_imagefolder(weeds)
 
-    @pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl"])
+    @pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl", "metadata.parquet"])
     def test_a_table_in_either_form(self, weeds, name):
         files = sorted(path.relative_to(weeds).as_posix() for path in weeds.rglob("*.png"))
         table = pd.DataFrame({"file_name": files, "label": ["a", "b"] * 8, "plot": "01"})
         if name.endswith("csv"):
             table.to_csv(weeds / name, index=False)
+        elif name.endswith("parquet"):
+            table.to_parquet(weeds / name)
         else:
             (weeds / name).write_text(table.to_json(orient="records", lines=True) + "\n")
         index = read_imagefolder(weeds).rows
         assert index.set_index("file_name")["label"].to_dict() == dict(zip(files, ["a", "b"] * 8, strict=True))
 
     @pytest.mark.parametrize(
-        ("line", "said"), [('{"file_name": ', "is not JSON in each line"), ("[1]", "is not a JSON object in each line")]
+        ("line", "said"),
+        [
+            ('{"file_name": "a"}\n\n{"file_name": ', "metadata.jsonl, line 3 is not JSON"),
+            ("[1]", "is not a JSON object in each line"),
+        ],
     )
     def test_lines_that_are_no_json(self, weeds, line, said):
         (weeds / "metadata.jsonl").write_text(line)
@@ -121,6 +130,11 @@ class TestRead:
         assert len(read_imagefolder(weeds).rows) == 16
         assert [path.as_posix() for path in other_images(weeds)] == ["b.bmp", "spurge/a.webp"]
 
+    def test_a_folder_of_other_kinds_alone_says_which(self, tmp_path):
+        Image.new("RGB", (12, 12)).save(tmp_path / "a.webp")
+        with pytest.raises(InputError, match=r"holds 1 image such as a\.webp, and none of \.png, .*; make them PNG$"):
+            read_imagefolder(tmp_path)
+
     def test_an_empty_folder(self, tmp_path):
         with pytest.raises(InputError, match=r"holds neither \.png, \.jpg, \.jpeg, \.tif, \.tiff images nor tiles\.parquet"):
             read_imagefolder(tmp_path)
@@ -131,6 +145,32 @@ class TestRead:
     def test_patterns_that_do_not_serve(self, weeds, pattern, said):
         with pytest.raises(InputError, match=said):
             read_imagefolder(weeds, group_pattern=pattern)
+
+
+class TestTableWithoutLabel:
+    """A folder of all images is no class where a table tells them apart."""
+
+    def write(self, folder, called):
+        (folder / "images").mkdir(parents=True)
+        rng = np.random.default_rng(0)
+        names = [f"g{number // 4}_{number}.png" for number in range(16)]
+        for name in names:
+            Image.fromarray(rng.integers(0, 256, (12, 12, 3), np.uint8)).save(folder / "images" / name)
+        pd.DataFrame({"file_name": [f"images/{name}" for name in names], called: ["weed", "sand"] * 8}).to_csv(
+            folder / "metadata.csv", index=False
+        )
+        return DatasetOptions(group_pattern=r"g\d", shots=(1,))
+
+    def test_a_column_that_is_called_as_such_columns_are(self, tmp_path):
+        options = self.write(tmp_path / "a", "Class")
+        info = build_dataset(tmp_path / "a", tmp_path / "d", options)
+        assert info.classes == ("sand", "weed")
+        assert any("classes are taken from the column 'Class'" in note for note in info.notes)
+
+    def test_another_is_asked_for(self, tmp_path):
+        options = self.write(tmp_path / "a", "kind")
+        with pytest.raises(InputError, match=r"has no column 'label' to take labels from .*kind"):
+            build_dataset(tmp_path / "a", tmp_path / "d", options)
 
 
 class TestBuilt:

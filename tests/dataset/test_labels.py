@@ -50,6 +50,9 @@ class TestColumn:
             ([True, False, True], ["True", "False", "True"]),
             (np.array([0.0, 1.0, None], object), ["0", "1", None]),
             (np.array(["a", 1.0, 2.5], object), ["a", "1.0", "2.5"]),
+            (["1.0", "0.00", "1"], ["1", "0", "1"]),  # as tables say it whose rows some lack
+            (["1.0", "1.1", "1.10"], ["1.0", "1.1", "1.10"]),
+            (["01", "001", "1"], ["01", "001", "1"]),
         ],
     )
     def test_as_text(self, values, expected):
@@ -107,6 +110,11 @@ class TestPolygons:
         classes = ("sand", "weed", "shrub")
         assert label(shapes, ["weed", "shrub", "weed"], classes=classes) == ["shrub", "weed", "sand"]
 
+    def test_of_two_classes_that_cover_as_much_neither_is_guessed(self):
+        found = labels([box(0, 0, 10, 10), box(0, 0, 10, 10), box(10, 0, 20, 10)], ["sand", "weed", "weed"])
+        assert [None if pd.isna(name) else name for name in found.names] == [None, "weed", "sand"]
+        assert found.disputed.tolist() == [True, False, False]
+
     def test_a_background_that_is_drawn(self):
         # 40 % of the tile is drawn as sand, 20 % as weed.
         assert label([box(0, 0, 10, 4), box(0, 8, 10, 10)], ["sand", "weed"])[0] == "sand"
@@ -142,7 +150,9 @@ class TestColumnOfClasses:
     SHAPES = ([Point(5, 5), Point(15, 5)], [box(0, 0, 10, 10), box(10, 0, 20, 10)])
 
     @pytest.mark.parametrize("shapes", SHAPES)
-    @pytest.mark.parametrize("called", ["Label", "LABEL", "class", "Class_Name", "presence", "species"])
+    @pytest.mark.parametrize(
+        "called", ["Label", "LABEL", "class", "Class_Name", "Class Name", "presence", "species", "CLASS_ID"]
+    )
     def test_one_that_is_called_as_such_columns_are_is_taken_and_said(self, shapes, called):
         found = labels(shapes, ["weed", "sand"], called=called, name=["a", "b"])
         assert found.names.tolist()[:2] == ["weed", "sand"]
@@ -162,6 +172,22 @@ class TestColumnOfClasses:
     def test_polygons_without_one_say_what_they_are_taken_for(self):
         found = labels([box(0, 0, 10, 10)], name=["north"])
         assert found.notes == ("labels.gpkg has no column of classes (name): all ground that is drawn is taken for weed",)
+
+    @pytest.mark.parametrize(
+        ("called", "values"), [("weed", ["yes", "no"]), ("kind", ["Weed", "sand"]), ("code", [1, 0]), ("seen", [True, False])]
+    )
+    def test_one_whose_values_tell_absence_is_asked_for(self, called, values):
+        shapes = [box(0, 0, 10, 10), box(10, 0, 20, 10)]
+        with pytest.raises(InputError, match=f"its column '{called}' seems to tell classes apart; .* `label_column={called}`"):
+            labels(shapes, values, called=called)
+
+    @pytest.mark.parametrize(("called", "values"), [("id", [0, 1]), ("OBJECTID", [0, 1]), ("name", ["north", "no"])])
+    def test_one_that_numbers_or_names_shapes_is_not(self, called, values):
+        assert label([box(0, 0, 10, 10), box(10, 0, 20, 10)], values, called=called) == ["weed", "weed", "sand"]
+
+    def test_codes_stand_back_behind_names(self):
+        found = labels([box(0, 0, 10, 10)], ["weed"], called="Classname", Classvalue=[3])
+        assert (found.names[0], found.notes) == ("weed", ("classes are taken from the column 'Classname' of labels.gpkg",))
 
     def test_of_tiles_too(self):
         found = of_column(TILES.assign(Category=["a", "b", "a"]), None)
@@ -341,3 +367,4 @@ class TestOrder:
 def test_absence_comes_first_where_no_classes_are_given():
     labels = pd.Series(["Acacia", "absent", None, "absent", "spurge"])
     assert order_classes(labels, None) == ("absent", "Acacia", "spurge")
+    assert order_classes(pd.Series(["Euphorbia esula", "none"]), None) == ("none", "Euphorbia esula")

@@ -44,6 +44,15 @@ class TestOrder:
             file.descriptions = ["Blue", "Green", "Red", "NIR", "RedEdge"]
         assert read_all(path)[0].bands == (3, 2, 1, 4, 5)
 
+    @pytest.mark.parametrize(
+        "texts", [("Blue (450 nm)", "Green-560", "band 3: red", "Red edge", "red_edge 2"), ("B", "G", "R", "N", "red nir")]
+    )
+    def test_whatever_else_they_say(self, tmp_path, make_tif, texts):
+        path = make_tif(tmp_path / "a.tif", bands(30, 20, 10, 40, 50), photometric="minisblack")
+        with rasterio.open(path, "r+") as file:
+            file.descriptions = texts
+        assert read_all(path)[0].bands == (3, 2, 1, 4, 5)
+
     def test_where_both_differ_it_is_said(self, tmp_path, make_tif):
         path = make_tif(tmp_path / "a.tif", bands(30, 20, 10), photometric="rgb")
         with rasterio.open(path, "r+") as file:
