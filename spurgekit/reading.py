@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from spurgekit.errors import InputError, first_line
-from spurgekit.text import CONTROL, is_formula, is_line, printable, shown
+from spurgekit.text import CONTROL, check_formulas, is_line, printable, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,8 +67,7 @@ def check_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
         raise InputError(f"the classes {shown(alike[0])} and {shown(other)} differ in capitals alone; write them alike")
     if odd := [name for name in classes if not is_line(name)]:
         raise InputError(f"the class {shown(odd[0])} is no line of text; call it otherwise")
-    if formulas := [name for name in classes if is_formula(name)]:
-        raise InputError(f"the class {shown(formulas[0])} is a formula to spreadsheets, which would run it; call it otherwise")
+    check_formulas("the class", classes)
     return classes
 
 

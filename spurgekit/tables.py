@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from spurgekit.errors import InputError, first_line
+from spurgekit.text import check_formulas
 
 SEPARATORS = (",", ";", "\t", "|")
 """What may part the columns of a table, the first of those that its header has most of."""
@@ -153,6 +154,38 @@ def _frame(lines: list[list[str]], file: Path) -> pd.DataFrame:
         raise InputError(f"{file} has {names.count(twice[0])} columns {twice[0]!r}; rename all but one of them")
     frame = pd.DataFrame(cells[:, used], columns=pd.Index(names, dtype="str"), dtype="str")
     return frame.where(frame != "")
+
+
+def csv_of(rows: pd.DataFrame, where: Path | str, *, float_format: str | None = None) -> str:
+    """Return a table as the text of a CSV; all of ours are written by it.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+    where : path or str
+        What it is for, for messages.
+    float_format : str, optional
+        Of numbers with decimals.
+
+    Raises
+    ------
+    InputError
+        If a text in it is a formula to spreadsheets; see :func:`check_texts`.
+    """
+    check_texts(rows, where)
+    return str(rows.to_csv(index=False, float_format=float_format, lineterminator="\n"))
+
+
+def check_texts(rows: pd.DataFrame, where: Path | str) -> None:
+    """Refuse a table for a CSV that has names which a spreadsheet would run: of plots, sites, reviewers, ...
+
+    Raises
+    ------
+    InputError
+        If there is one.
+    """
+    for column in rows.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in rows.dtypes]]:
+        check_formulas(f"{where}: {column}", rows[column].unique())
 
 
 def numbers(column: pd.Series, what: str | None = None) -> pd.Series:

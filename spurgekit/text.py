@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from spurgekit.errors import InputError
 
 
 def counted(number: int, thing: str) -> str:
@@ -98,3 +100,15 @@ def is_formula(text: str) -> bool:
     (True, True, True, False, False)
     """
     return re.match(r"[=@]|[+-](?![\d.,]*$)", text.lstrip()) is not None
+
+
+def check_formulas(what: str, names: Iterable[object]) -> None:
+    """Refuse names that may go to a CSV and that a spreadsheet would run.
+
+    Raises
+    ------
+    InputError
+        If one is a formula.
+    """
+    if formula := next((name for name in names if isinstance(name, str) and is_formula(name)), None):
+        raise InputError(f"{what} {shown(formula)} is a formula to spreadsheets, which would run it; call it otherwise")

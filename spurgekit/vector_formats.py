@@ -46,10 +46,14 @@ def _geojson(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:  # noqa: 
     path.write_text(placed.to_json(drop_id=True) + "\n", encoding="utf-8", newline="\n")  # RFC 7946: in degrees
 
 
-def _csv(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:  # noqa: ARG001
+def _csv(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:
     import pandas as pd
 
-    pd.DataFrame(table.drop(columns="geometry")).to_csv(path, index=False, lineterminator="\n")
+    from spurgekit.tables import csv_of
+
+    path.write_text(
+        csv_of(pd.DataFrame(table.drop(columns="geometry")), f"the list of {layer}"), encoding="utf-8", newline="\n"
+    )
 
 
 def _json(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:  # noqa: ARG001

@@ -1,6 +1,7 @@
 import ast
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -9,6 +10,8 @@ from spurgekit.devices import choose_device, widest
 from spurgekit.errors import InputError, ModelError
 from spurgekit.imagery import slug
 from spurgekit.reading import check_classes
+from spurgekit.review.review_options import ReviewOptions
+from spurgekit.tables import csv_of
 
 SOURCES = sorted(Path(spurgekit.__file__).parent.rglob("*.py"))
 
@@ -18,6 +21,22 @@ class TestClasses:
     def test_that_spreadsheets_would_run_are_refused(self, name):
         with pytest.raises(InputError, match="is a formula to spreadsheets, which would run it; call it otherwise"):
             check_classes(("sand", name))
+
+    def test_so_are_other_names_in_any_table_of_ours(self):
+        rows = pd.DataFrame({"n": [-1.5, 2.0], "plot": ["+1", None], "site": ["a", "=HYPERLINK(1)"]})
+        with pytest.raises(
+            InputError, match=r"^t\.csv: site '=HYPERLINK\(1\)' is a formula to spreadsheets, which would run it"
+        ):
+            csv_of(rows, "t.csv")
+        assert csv_of(rows.drop(columns="site"), "t.csv") == "n,plot\n-1.5,+1\n2.0,\n"
+
+    def test_so_is_a_reviewer(self):
+        with pytest.raises(InputError, match="the `reviewer` '@x' is a formula"):
+            ReviewOptions(reviewer="@x")
+
+    @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+    def test_one_place_writes_them(self, source):
+        assert source.stem == "tables" or ".to_csv(" not in source.read_text(encoding="utf-8")
 
     def test_that_differ_in_capitals_alone_are_refused(self):
         with pytest.raises(InputError, match="the classes 'Spurge' and 'spurge' differ in capitals alone; write them alike"):

@@ -28,6 +28,7 @@ from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
 from spurgekit.outputs import hidden_beside, output_folder, resolved
 from spurgekit.progress import Progress, silent
+from spurgekit.tables import csv_of
 
 
 def train_model(
@@ -97,7 +98,7 @@ def train_model(
         info = info.model_copy(update={"held_out": _score(data, test, probabilities)})
         save_model(folder, info, trained.network.model)
         predictions = _predictions(test, probabilities, info)
-        predictions.to_csv(folder / PREDICTIONS, index=False, lineterminator="\n")
+        (folder / PREDICTIONS).write_text(csv_of(predictions, out / PREDICTIONS), encoding="utf-8", newline="\n")
         write_reliability(folder / "reliability.png", probabilities, test["target"].to_numpy(), info.classes)
         write_card(folder, info, predictions, weights=setup.options.described())
     checkpoint.unlink(missing_ok=True)

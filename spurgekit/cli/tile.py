@@ -82,6 +82,8 @@ def _print(report: TilesReport) -> None:
         echo(text + (f"; left out: {site.left_out}" if site.left_out else ""))
         for note in site.notes:
             echo(f"{site.site}  note: {note}")
+    for note in report.notes:
+        echo(f"note: {note}")
     for name, config in report.configs.items():
         echo(f"{name}  {config.written:,} tiles")
     plots = "plots.gpkg, " if any(site.plots for site in report.sites) else ""

@@ -15,13 +15,14 @@ from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
 from spurgekit.dataset.few_shot import possible_shots, support_sets
 from spurgekit.dataset.gather import Gathered, gather
-from spurgekit.dataset.reader import CROP, DATASET, SPLITS, DatasetInfo, SurveyInfo, Unlabelled
+from spurgekit.dataset.reader import CROP, DATASET, METADATA, SPLITS, DatasetInfo, SurveyInfo, Unlabelled
 from spurgekit.dataset.sources import IMAGE, TileSource, read_source
 from spurgekit.dataset.splits import TOO_CLOSE, Split, choose_split, close_pairs
 from spurgekit.dataset.write import check_duplicates, copy_images, metadata_rows, unlabelled_rows, write_tables
 from spurgekit.errors import InputError
 from spurgekit.outputs import output_folder
 from spurgekit.progress import Progress, silent
+from spurgekit.tables import check_texts
 from spurgekit.tiles.index import PARQUET
 from spurgekit.tiles.tile_options import CONTEXT, UNLABELLED
 from spurgekit.vectors import split_layer
@@ -223,6 +224,7 @@ class _Writer:
         plan, classes = self.plan, self.plan.gathered.classes
         size_px, gsd_m = _one_size(index, folder.name)
         rows = metadata_rows(index, classes)
+        check_texts(rows, METADATA)  # before images are copied
         targets = [folder / side / name for side, name in zip(index["split"], rows["file_name"], strict=True)]
         digests = copy_images(index[IMAGE].tolist(), targets, self.advance)  # type: ignore[arg-type]
         check_duplicates(digests, index)

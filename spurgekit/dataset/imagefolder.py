@@ -1,8 +1,8 @@
 """Folders of images that spurgekit did not make: a folder for each class, or a table beside the images, or both.
 
-``metadata.csv``, ``metadata.jsonl`` or ``metadata.parquet`` beside the images (as Hugging Face's imagefolder has them, with a column ``file_name``)
-adds columns, a label among them; else the class of an image is the name of its folder. Folders called train and test on the way
-to it say its split.
+``metadata.csv``, ``metadata.jsonl`` or ``metadata.parquet`` beside the images (as Hugging Face's imagefolder has them, with a
+column ``file_name``) adds columns, a label among them; else the class of an image is the name of its folder. Folders called
+train and test on the way to it say its split.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def read_imagefolder(
     files = _files(folder, suffixes)
     if not files and (others := other_images(folder)):
         raise InputError(
-            f"{folder} holds {counted(len(others), 'image')} such as {others[0]}, and none of {', '.join(suffixes)}; make them PNG"
+            f"{folder} holds {counted(len(others), 'image')} such as {others[0]}, and none of {', '.join(suffixes)}; "
+            "make them PNG"
         )
     if not files:
         raise InputError(f"{folder} holds neither {', '.join(suffixes)} images nor tiles.parquet; pass a folder of tiles")

@@ -208,7 +208,8 @@ def labels_from_vector(
         Class names in order. Ground without a polygon is of the first; ground whose polygon has no class is of none.
     min_cover : float
         Least share of a tile that polygons of a class cover for the tile to be of it. A tile that polygons touch with less
-        is ambiguous and gets no label, nor does one of which two classes cover as much. It is also the least share of cover where the column has it in per cent.
+        is ambiguous and gets no label, nor does one of which two classes cover as much. It is also the least share of cover
+        where the column has it in per cent.
     where : pathlib.Path
         The file of the shapes, for messages.
     """

@@ -31,7 +31,7 @@ from spurgekit.reading import (
     read_parquet,
     take_columns,
 )
-from spurgekit.tables import numbers, read_table, whole_numbers
+from spurgekit.tables import check_texts, numbers, read_table, whole_numbers
 from spurgekit.text import counted, shown
 from spurgekit.tiles.index import PARQUET, SIZES
 
@@ -274,6 +274,7 @@ def read_metadata(folder: Path) -> pd.DataFrame:
     except InputError as error:
         raise InputError(f"{error}; {REMEDY}") from error
     rows = take_columns(rows.assign(**found), COLUMNS, path, REMEDY)
+    check_texts(rows[rows.columns.intersection(FIELDS)], path)
     return rows.assign(path=[folder / file_name for file_name in rows["file_name"]])
 
 

@@ -18,7 +18,7 @@ from spurgekit.imagery import open_tile_image
 from spurgekit.imagery.crs import has_place
 from spurgekit.imagery.limits import open_picture
 from spurgekit.parallel import cores, stream_map
-from spurgekit.tables import numbers
+from spurgekit.tables import csv_of, numbers
 
 
 def metadata_rows(index: gpd.GeoDataFrame, classes: Sequence[str]) -> pd.DataFrame:
@@ -72,18 +72,14 @@ def write_tables(tables: Mapping[Path, pd.DataFrame]) -> None:
     tables = dict(tables)
     together = pd.concat(tables.values(), ignore_index=True)
     columns = [name for name in together.columns if together[name].map(_is_said).any()]
-    written = {folder: _csv(rows[columns]) for folder, rows in tables.items()}
+    written = {folder: csv_of(rows[columns], folder / METADATA) for folder, rows in tables.items()}
     kinds = {folder: _guessed(text) for folder, text in written.items()}
     for name in columns:
         guesses = {kinds[folder][name] for folder, rows in tables.items() if len(rows)}
         if len(guesses) > 1:
             _make_alike(tables, name)
     for folder, rows in tables.items():
-        (folder / METADATA).write_text(_csv(rows[columns]), encoding="utf-8", newline="\n")
-
-
-def _csv(rows: pd.DataFrame) -> str:
-    return str(rows.to_csv(index=False, lineterminator="\n"))
+        (folder / METADATA).write_text(csv_of(rows[columns], folder / METADATA), encoding="utf-8", newline="\n")
 
 
 def _guessed(text: str) -> dict[str, str]:

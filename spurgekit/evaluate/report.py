@@ -8,6 +8,7 @@ from spurgekit.evaluate.analysis import Evaluation
 from spurgekit.evaluate.curves import write_curves
 from spurgekit.evaluate.report_page import report_lines
 from spurgekit.outputs import output_file
+from spurgekit.tables import csv_of
 
 RESULTS, SUMMARY, DIFFERENCES, PLACES = "results.parquet", "summary.csv", "differences.csv", "places.csv"
 REPORT, CURVES = "report.md", ("curves.png", "curves.svg")
@@ -20,7 +21,7 @@ def write_report(folder: Path, found: Evaluation) -> None:
         found.results.to_parquet(partial, index=False)
     for name, table in ((SUMMARY, found.summary), (DIFFERENCES, found.differences), (PLACES, found.places)):
         with output_file(folder / name) as partial:
-            table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+            partial.write_text(csv_of(table, folder / name, float_format="%.6g"), encoding="utf-8", newline="\n")
     write_curves(
         [folder / name for name in CURVES],
         found.summary,

@@ -92,9 +92,10 @@ def find_bands(path: ImageName, dataset: DatasetReader, asked: Sequence[int] | N
     Raises
     ------
     ImageryError
-        If a band is not there.
+        If a band is not there, or bands are ink.
     """
     colours = band_colours(dataset)
+    _check_photometric(path, dataset, colours)
     alpha, least_alpha, notes = _find_alpha(dataset, colours)
     measured = colours.index("alpha") + 1 if alpha is None and "alpha" in colours else None
     rgb, doubt = _find_rgb(dataset, colours)
@@ -122,6 +123,18 @@ def band_colours(dataset: DatasetReader) -> list[str]:
         return [colour.name for colour in dataset.colorinterp]
     except ValueError:
         return ["undefined"] * dataset.count
+
+
+def _check_photometric(path: ImageName, dataset: DatasetReader, colours: Sequence[str]) -> None:
+    """Refuse images that are dark where their values are large: of ink (what GDAL does not make RGB of), or with a white 0."""
+    if "cyan" in colours:
+        raise ImageryError(f"{path} holds {', '.join(colours)}, which is ink; make it red, green and blue in an image editor")
+    if dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES":
+        top = np.iinfo(dataset.dtypes[0]).max
+        raise ImageryError(
+            f"{path} is a TIFF whose 0 is white; turn it round first: "
+            f"gdal_calc.py -A {path.name} --calc={top}-A --outfile=NEW.tif"
+        )
 
 
 def has_palette(dataset: DatasetReader) -> bool:

@@ -348,7 +348,7 @@ def _raster(
         placed = placed.moved(stored_grid(grid, placed.orientation))
     grid = grid or upright_grid(placed.grid, placed.orientation)
     native = in_crs(path, grid, crs, placed.unplaced)
-    said = (*doubts(file, grid), *shift_note(grid, native))
+    said = (*doubts(file, native if grid.crs is None else grid), *shift_note(grid, native))
     target = at_gsd(path, native, gsd_m, placed.unplaced)
     is_mosaic = watched and not file.transform.is_identity  # a photo is all ground
     collar = CollarWatch(seen, chosen.stored) if is_mosaic else None

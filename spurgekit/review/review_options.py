@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spurgekit.errors import InputError
 from spurgekit.options import Options
+from spurgekit.text import check_formulas
 
 DEFAULT_PORT = 8765
 """The same each time: what a page has not been able to save it keeps for the address that it was opened under."""
@@ -43,5 +44,6 @@ class ReviewOptions(Options):
 
     def __post_init__(self) -> None:
         Options.__post_init__(self)
+        check_formulas("the `reviewer`", [self.reviewer])  # goes to the metadata.csv of datasets
         if not 0 <= self.port <= 65535:
             raise InputError(f"`port={self.port}` is none; pass a number from 0 to 65535")

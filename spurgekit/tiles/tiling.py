@@ -99,6 +99,8 @@ class TilesReport:
     sites: tuple[TiledSite, ...]
     configs: Mapping[str, TilesReport] = field(default_factory=dict)
     """What became of the further tiles of the same images, by their folder inside this one."""
+    notes: tuple[str, ...] = ()
+    """What is to be said of how sites were brought together."""
 
     @property
     def layout(self) -> str:
@@ -190,13 +192,16 @@ def tile_images(
         if not sum(report.written for report in reports):
             raise InputError(_why_nothing(reports, options))
         tables = [table for _, table in done if len(table.tiles)]
-        write_index(_sorted(_join([table.tiles for table in tables])), folder)
+        pixel_m = min(report.gsd_m for report in reports)
+        joined = _join([table.tiles for table in tables], pixel_m)
+        write_index(_sorted(joined.rows), folder)
         if plots := [table.plots for table in tables if table.plots is not None]:
-            write_plots(_join(plots), _join([table.markers for table in tables if table.markers is not None]), folder)
+            markers = [table.markers for table in tables if table.markers is not None]
+            write_plots(_join(plots, pixel_m).rows, _join(markers, pixel_m).rows, folder)
         configs = {
             name: tile_images(dict(named), folder / name, config, progress=progress) for name, config in options.configs.items()
         }
-    return TilesReport(Path(out), reports, configs)
+    return TilesReport(Path(out), reports, configs, joined.notes)
 
 
 def _by_site(images: str | Path | Sequence[str | Path] | Mapping[str, str | Path]) -> list[tuple[str, ImageName]]:
@@ -422,17 +427,19 @@ def _title(report: TiledSite, job: _SiteJob) -> str:
     return text + (f"; left out: {report.left_out}" if report.left_out else "")
 
 
-def _join(tables: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
-    """Stack the tables of several sites, in the CRS of the first."""
+def _join(tables: Sequence[gpd.GeoDataFrame], pixel_m: float) -> Shapes:
+    """Stack the tables of several sites, in the CRS of the first, and return what is to be said of bringing them there."""
     tables = [table for table in tables if len(table)] or tables[:1]
     if len(tables) == 1:
-        return tables[0]
+        return Shapes(tables[0])
     crs = CRS.from_wkt(tables[0].crs.to_wkt())
     placed = [
-        brought(table, crs, what=f"site {table['site'].iloc[0]}", remedy="tile it into a folder of its own").rows
+        brought(table, crs, what=f"site {table['site'].iloc[0]}", remedy="tile it into a folder of its own", pixel_m=pixel_m)
         for table in tables
     ]
-    return gpd.GeoDataFrame(pd.concat(placed, ignore_index=True), geometry="geometry", crs=tables[0].crs)
+    rows = pd.concat([shapes.rows for shapes in placed], ignore_index=True)
+    notes = tuple(note for shapes in placed for note in shapes.notes)
+    return Shapes(gpd.GeoDataFrame(rows, geometry="geometry", crs=tables[0].crs), notes)
 
 
 def _sorted(index: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

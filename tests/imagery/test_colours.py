@@ -107,6 +107,29 @@ class TestAlpha:
         assert read_all(path)[0].bands == (1, 2, 3, 4)
 
 
+class TestInk:
+    def test_of_four_colours_in_8_bits_becomes_rgb(self, tmp_path, make_tif):
+        path = make_tif(tmp_path / "a.tif", bands(104, 150, 180, 30), photometric="cmyk")
+        raster, pixels, valid = read_all(path)
+        # (255 - ink) * (255 - black) / 255
+        assert (raster.bands, pixels[:, 0, 0].tolist(), valid.all()) == ((1, 2, 3), [133, 92, 66], True)
+
+    def test_in_16_bits_is_refused(self, tmp_path, make_tif):
+        path = make_tif(tmp_path / "a.tif", bands(104, 150, 180, 30).astype(np.uint16), photometric="cmyk")
+        with pytest.raises(ImageryError, match=r"a\.tif holds cyan, magenta, yellow, black, which is ink; make it red, green"):
+            open_raster(path)
+
+    @pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65535)])
+    def test_a_white_0_is_refused(self, tmp_path, make_tif, dtype, top):
+        path = make_tif(tmp_path / "a.tif", bands(7).astype(dtype), photometric="miniswhite")
+        with pytest.raises(ImageryError, match=rf"whose 0 is white; .* gdal_calc\.py -A a\.tif --calc={top}-A --outfile=NEW"):
+            open_raster(path)
+
+    def test_a_white_0_of_one_bit_is_a_palette(self, tmp_path, make_tif):
+        path = make_tif(tmp_path / "a.tif", bands(0), photometric="miniswhite", nbits=1)
+        assert read_all(path)[1][:, 0, 0].tolist() == [255, 255, 255]
+
+
 class TestPalette:
     COLOURS: ClassVar = {0: (10, 20, 30, 255), 1: (200, 0, 0, 255), 2: (0, 200, 0, 255), 3: (0, 0, 200, 255)}
 

@@ -9,6 +9,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from spurgekit.errors import ImageryError
+from spurgekit.imagery import open_raster
 from spurgekit.imagery.exif import read_exif
 from spurgekit.imagery.image_info import Blocks, Bounds, format_info, read_image_info
 from tests.command import refuse, succeed
@@ -219,6 +220,11 @@ class TestNotes:
             "has a CRS but no geotransform; georeference it first, e.g. in QGIS",
         )
         assert info.notes == ()
+
+    def test_mirrored_where_the_crs_is_passed(self, tmp_path, make_tif):
+        path = make_tif(tmp_path / "a.tif", np.ones((3, 4, 4), np.uint8), transform=Affine(0.1, 0, 5e5, 0, 0.1, 5e6), crs=None)
+        with open_raster(path, crs="EPSG:32612") as raster:
+            assert raster.notes == ("mirrored: rows run from south to north",)
 
     def test_mirrored(self, tmp_path, make_tif):
         path = make_tif(tmp_path / "a.tif", mosaic()[:3], transform=Affine(0.01, 0, 500_000, 0, 0.01, 5_000_000))

@@ -173,6 +173,13 @@ class TestWhichTiles:
         }
         assert (read_tile(tmp_path / "tiles" / "south-field_r00001_c00000.png") == arrays["south field"][:, 10:]).all()
 
+    def test_of_two_data_the_shift_between_them_is_said(self, tmp_path, make_tif):
+        images = [make_tif(tmp_path / f"{crs}.tif", ramp(3, 10, 10), crs=f"EPSG:{crs}") for crs in (32612, 26712)]
+        report = tile_images(images, tmp_path / "tiles", TileOptions(size_px=10))
+        (note,) = report.notes
+        assert note.startswith("site 26712: coordinates brought from EPSG:26712 to EPSG:32612 are good to about ")
+        assert tile_images(images[:1], tmp_path / "one", TileOptions(size_px=10)).notes == ()
+
     @pytest.mark.parametrize("passed", [lambda path: path, str, lambda path: [str(path)], lambda path: {"site": str(path)}])
     def test_images_are_passed_as_people_have_them(self, tmp_path, make_tif, passed):
         image = make_tif(tmp_path / "site.tif", ramp(3, 10, 20))
