@@ -222,9 +222,14 @@ def check_list(path: Path, inputs: Iterable[ImageName], *, overwrite: bool) -> N
     if path.suffix.lower() not in (*VECTOR_FORMATS, GCP_LIST):
         raise InputError(f"{path}: a list of markers ends in {', '.join(VECTOR_FORMATS)} or {GCP_LIST} (ODM's control points)")
     picture, inputs = path.with_suffix(".png"), list(inputs)
+    is_ours = picture.exists() and is_site_picture(picture)
+    if path.is_file() and not is_ours:
+        raise OutputExistsError(
+            f"{path} exists already, and may be no list of spurgekit's, as no picture of its lies beside it; pass another `out`"
+        )
     check_files(path, inputs=inputs, overwrite=overwrite)
     check_files(picture, inputs=inputs, overwrite=True)
-    if picture.exists() and not is_site_picture(picture):
+    if picture.exists() and not is_ours:
         raise OutputExistsError(f"{picture}, where the picture goes, was not drawn by spurgekit; pass another `out`")
 
 

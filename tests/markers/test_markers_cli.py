@@ -84,11 +84,21 @@ def test_places_on_earth_are_not_listed_of_a_photo_that_has_none(tmp_path, name)
 
 def test_a_list_is_replaced_only_when_asked(site, tmp_path):
     out = tmp_path / "m.csv"
-    out.write_text("mine")
+    succeed(*options(site, out))
+    written = out.read_text()
+    out.write_text("older")
     assert "--overwrite" in refuse(*options(site, out))
-    assert out.read_text() == "mine"
+    assert out.read_text() == "older"
     succeed(*options(site, out), "--overwrite")
-    assert out.read_text() != "mine"
+    assert out.read_text() == written
+
+
+@pytest.mark.parametrize("more", [(), ("--overwrite",)])
+def test_a_file_that_may_be_somebody_elses_is_never_replaced(site, tmp_path, more):
+    out = tmp_path / "drawn.csv"
+    out.write_text("mine")
+    assert "drawn.csv exists already, and may be no list of spurgekit's" in refuse(*options(site, out), *more)
+    assert out.read_text() == "mine"
 
 
 def test_an_image_without_markers_gives_an_empty_list(make_tif, tmp_path):
