@@ -61,8 +61,8 @@ class MapQuality:
     auroc : float
         Area under the receiver operating characteristic curve, on the same cells.
     cells : int
-    true_m2, mapped_m2 : float
-        Area of all cells of the site with any weed, and of those that the map gives to it.
+    occupied_m2 : float
+        Ground of all cells whose tile is under at least ``MIN_COVER`` weed.
     weed_m2 : float
         Ground that the weed itself covers.
     """
@@ -70,8 +70,7 @@ class MapQuality:
     balanced_accuracy: float
     auroc: float
     cells: int
-    true_m2: float
-    mapped_m2: float
+    occupied_m2: float
     weed_m2: float
 
 
@@ -181,13 +180,14 @@ def compare_with_truth(presence: str | Path, site: SimulatedSurvey, dataset: str
     weed_band = BandLayout(tuple(BANDS.values()), classes).channels(PROBABILITY.name).start + 2
     with rasterio.open(presence) as file, rasterio.open(site.truth) as truth:
         probability, cells = file.read(weed_band), file.transform
-        weed, grid = truth.read(1), truth.transform
+        weed, grid, no_truth = truth.read(1), truth.transform, truth.nodata
         stride = round(cells.a / grid.a)
     index = gpd.read_parquet(Path(dataset) / "tiles.parquet")
     training = index.geometry[index["split"] == "train"]
     used = rasterize(training, out_shape=weed.shape, transform=grid).astype(bool)
-    cover = _means(weed == 1, probability.shape, stride)
-    seen_in_training = _means(used, probability.shape, stride) > 0
+    cover = _means(weed == 1, probability.shape, stride, TILE_PX)
+    seen_in_training = _means(used, probability.shape, stride, TILE_PX) > 0
+    valid = _means(weed != no_truth, probability.shape, stride, stride)
     known = np.isfinite(probability)
     judged = known & ~seen_in_training & ((cover == 0) | (cover >= MIN_COVER))
     positive, found = cover[judged] >= MIN_COVER, probability[judged] > 0.5
@@ -196,20 +196,19 @@ def compare_with_truth(presence: str | Path, site: SimulatedSurvey, dataset: str
         balanced_accuracy=float((found[positive].mean() + (~found[~positive]).mean()) / 2),
         auroc=float(roc_auc_score(positive, probability[judged])),
         cells=int(judged.sum()),
-        true_m2=float((known & (cover >= MIN_COVER)).sum() * cell_m2),
-        mapped_m2=float((known & (probability > 0.5)).sum() * cell_m2),
+        occupied_m2=float(valid[known & (cover >= MIN_COVER)].sum() * cell_m2),
         weed_m2=float((weed == 1).sum() * abs(grid.determinant)),
     )
 
 
-def _means(mask: NDArray[np.bool_], shape: tuple[int, int], stride: int) -> NDArray[np.float64]:
-    """Return the mean of a mask over the tile of each cell; tiles reach beyond cells, and beyond the mask where it is False."""
-    margin = (TILE_PX - stride) // 2
+def _means(mask: NDArray[np.bool_], shape: tuple[int, int], stride: int, side: int) -> NDArray[np.float64]:
+    """Return the mean of a mask over the square around each cell, which is False beyond its edges."""
+    margin = (side - stride) // 2
     rows, columns = shape[0] * stride + 2 * margin, shape[1] * stride + 2 * margin
     padded = np.zeros((rows + 1, columns + 1))
     padded[1 + margin : 1 + margin + mask.shape[0], 1 + margin : 1 + margin + mask.shape[1]] = mask
     sums = padded.cumsum(axis=0).cumsum(axis=1)
     top = np.arange(shape[0])[:, None] * stride
     left = np.arange(shape[1])[None, :] * stride
-    total = sums[top + TILE_PX, left + TILE_PX] - sums[top, left + TILE_PX] - sums[top + TILE_PX, left] + sums[top, left]
-    return np.asarray(total / TILE_PX**2)
+    total = sums[top + side, left + side] - sums[top, left + side] - sums[top + side, left] + sums[top, left]
+    return np.asarray(total / side**2)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from spurgekit.classify.model_info import DESCRIPTION, REMEDY, HeldOut, ModelInfo, read_model_info
+from spurgekit.classify.held_out import PREDICTIONS, HeldOutCounts, HeldOutTiles, read_held_out
+from spurgekit.classify.model_info import DESCRIPTION, REMEDY, ModelInfo, read_model_info
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.prevalence import parse_prevalence, shift_prevalence
 from spurgekit.classify.tile_reader import Pixels
@@ -23,10 +24,8 @@ from spurgekit.classify.training.precision import put_on
 from spurgekit.devices import choose_device
 from spurgekit.errors import InputError, ModelError
 from spurgekit.outputs import save_tensors
-from spurgekit.tables import numbers, read_table
 
 WEIGHTS = "model.safetensors"
-PREDICTIONS = "test_predictions.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,8 @@ class TileClassifier:
         Where it was read from.
     prevalence : tuple of float or None
         The share of each class that its probabilities are for; None for that in training.
+    held_out : HeldOutCounts
+        What it said of held-out tiles, looked at as it looks at tiles now.
     """
 
     def __init__(
@@ -65,8 +66,10 @@ class TileClassifier:
         device: torch.device,
         folder: Path | None = None,
         prevalence: tuple[float, ...] | None = None,
+        held_out: HeldOutCounts | None = None,
     ) -> None:
         self.info = info
+        self.held_out = held_out or HeldOutCounts.of_matrix(info.held_out.confusion_matrix)
         self.device = device
         self.folder = folder
         self.prevalence = prevalence
@@ -129,8 +132,9 @@ def load_model(
         Turns of a tile to average over, if not as many as the model was tested with: one is eight times as fast.
     prevalence : str, optional
         How common the classes are expected to be, where that is not as in training; see
-        :func:`spurgekit.classify.prevalence.parse_prevalence`. What ``info`` says of the held-out test is then of the
-        probabilities so corrected.
+        :func:`spurgekit.classify.prevalence.parse_prevalence`.
+
+        What ``info`` says of the held-out test is then of as many views and of the probabilities so corrected.
 
     Returns
     -------
@@ -146,13 +150,25 @@ def load_model(
     folder = Path(folder)
     info = read_model_info(folder)
     shares = None if prevalence is None else parse_prevalence(prevalence, info.classes)
-    if shares is not None:
-        info = _tested_at(folder, info, shares)
-    if views is not None:
-        if views not in (1, 8):
-            raise InputError(f"`views={views!r}` cannot be; pass 1 or 8")
-        info = info.model_copy(update={"views": views})
-    return TileClassifier(info, _load_network(folder, info), choose_device(device), folder, shares)
+    if views not in (None, 1, 8):
+        raise InputError(f"`views={views!r}` cannot be; pass 1 or 8")
+    network = _load_network(folder, info)
+    tested = _held_out(folder, info, shares, views or info.views)
+    if tested is not None and (shares is not None or views not in (None, info.views)):
+        info = _tested_as(info, tested)
+    info = info.model_copy(update={"views": views or info.views})
+    counts = None if tested is None else tested.counted()
+    return TileClassifier(info, network, choose_device(device), folder, shares, counts)
+
+
+def _held_out(folder: Path, info: ModelInfo, shares: tuple[float, ...] | None, views: int) -> HeldOutTiles | None:
+    """Return what the model said of held-out tiles, at a prevalence; None where that is not in its folder."""
+    if not (folder / PREDICTIONS).is_file():
+        if shares is not None:
+            raise ModelError(f"{folder / PREDICTIONS} is missing, and `prevalence` needs it; {REMEDY}")
+        return None
+    tested = read_held_out(folder, info.classes, one_view=views < info.views)
+    return tested if shares is None else tested.at_prevalence(info.training_counts, shares)
 
 
 def _load_network(folder: Path, info: ModelInfo) -> nn.Module:
@@ -184,24 +200,18 @@ def _load_network(folder: Path, info: ModelInfo) -> nn.Module:
     return network
 
 
-def _tested_at(folder: Path, info: ModelInfo, shares: tuple[float, ...]) -> ModelInfo:
-    """Return what is said of a model with its test predictions corrected for a prevalence."""
+def _tested_as(info: ModelInfo, tested: HeldOutTiles) -> ModelInfo:
+    """Return what is said of a model, scored by what it now says of held-out tiles."""
     from spurgekit.classify.scores import confusion, score  # scikit-learn is of no use to other maps
 
-    file = folder / PREDICTIONS
-    try:
-        table = read_table(file).rows
-        probabilities = np.column_stack([numbers(table[f"p({name})"], f"p({name})") for name in info.classes])
-        targets = table["class"].map({name: i for i, name in enumerate(info.classes)}).to_numpy(np.int64)
-    except (ValueError, KeyError) as error:
-        raise ModelError(f"{file} is missing or damaged, and `prevalence` needs it; train the model again") from error
-    probabilities /= probabilities.sum(axis=1, keepdims=True)  # they were rounded
-    shifted = shift_prevalence(probabilities, info.training_counts, shares)
-    metrics = score(shifted, targets)
-    held_out = HeldOut(
-        balanced_accuracy=metrics.pop("balanced_accuracy"),
-        confusion_matrix=tuple(tuple(int(n) for n in row) for row in confusion(shifted, targets)),
-        metrics=metrics,
-        split=info.held_out.split,
+    clear = tested.clear
+    metrics = score(clear.probabilities, clear.targets)
+    matrix = confusion(clear.probabilities, clear.targets)
+    held_out = info.held_out.model_copy(
+        update={
+            "balanced_accuracy": metrics.pop("balanced_accuracy"),
+            "confusion_matrix": tuple(tuple(int(n) for n in row) for row in matrix),
+            "metrics": metrics,
+        }
     )
     return info.model_copy(update={"held_out": held_out})

@@ -25,11 +25,12 @@ def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: 
     folder : pathlib.Path
     info : ModelInfo
     tested : pandas.DataFrame
-        Test predictions: label, predicted and place of each tile.
+        Test predictions: class, predicted and place of each tile; the class of unclear tiles is empty.
     weights : str
         Where the backbone's weights were from.
     """
     title = f"{' / '.join(info.classes)} from drone tiles"
+    unclear, tested = tested[tested["class"] == ""], tested[tested["class"] != ""]
     lines = ["---", _header(info, title), "---", ""]
     lines += [
         f"# {markdown(title)}",
@@ -51,6 +52,7 @@ def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: 
             for name, row in zip(info.classes, info.held_out.confusion_matrix, strict=True)
         ),
         "",
+        *_unclear(info, unclear),
         *_places(info, tested),
         "## Probabilities",
         "",
@@ -112,6 +114,17 @@ def _bands(info: ModelInfo) -> str:
 
 def _counts(info: ModelInfo) -> str:
     return ", ".join(f"{count:,} of {markdown(name)}" for name, count in info.training_counts.items())
+
+
+def _unclear(info: ModelInfo, unclear: pd.DataFrame) -> list[str]:
+    if unclear.empty:
+        return []
+    taken = int((unclear["predicted"] != info.classes[0]).sum())
+    return [
+        f"Among the test tiles lie {len(unclear):,} that hold some of a class and too little to be of it, which the test "
+        f"leaves out: {taken:,} of them are not taken for {markdown(info.classes[0])}. Areas of maps allow for such ground.",
+        "",
+    ]
 
 
 def _places(info: ModelInfo, tested: pd.DataFrame) -> list[str]:

@@ -43,12 +43,15 @@ class HeldOut(Described):
         Further ones by name: auroc, f1, brier, ece.
     split : SplitInfo
         How the places were held out.
+    place_m2 : float or None
+        Ground of one of them, the median of the convex hulls of their tiles; None where nobody knows where tiles lie.
     """
 
     balanced_accuracy: Share
     confusion_matrix: tuple[tuple[Count, ...], ...]
     metrics: dict[Line, NumberOrNone] = Field(default_factory=dict)
     split: SplitInfo
+    place_m2: Positive | None = None
 
 
 class Calibration(Described):

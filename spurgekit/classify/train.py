@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from spurgekit.classify.arms import Arm, parse_arm
 from spurgekit.classify.calibration import apply_vector, calibrate
-from spurgekit.classify.classifier import PREDICTIONS, TileClassifier, save_model
+from spurgekit.classify.classifier import TileClassifier, save_model
+from spurgekit.classify.held_out import PREDICTIONS, probability_columns
 from spurgekit.classify.model_card import write_card
 from spurgekit.classify.model_info import Calibration, HeldOut, ModelInfo
 from spurgekit.classify.recipes import Trained, TrainingTask, train_arm
@@ -23,7 +24,7 @@ from spurgekit.classify.train_options import TrainOptions
 from spurgekit.classify.training_tiles import ExtraTiles
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.dataset.few_shot import support_rows
-from spurgekit.dataset.places import places
+from spurgekit.dataset.places import place_ground_m2, places
 from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
 from spurgekit.outputs import hidden_beside, output_folder, resolved
@@ -94,12 +95,18 @@ def train_model(
         trained = train_arm(TrainingTask(setup, store, support, arm, options.finetuning, checkpoint, progress))
         info = _describe(data, arm, setup, trained, tiles)
         info = _calibrate(info, trained, options.calibration)
-        probabilities = _predict(TileClassifier(info, trained.network.model, setup.preprocess.device), test, options, progress)
-        info = info.model_copy(update={"held_out": _score(data, test, probabilities)})
+        tested = pd.concat([test, _unclear(data)], ignore_index=True)
+        model = TileClassifier(info, trained.network.model, setup.preprocess.device)
+        probabilities = _predict(model, tested, options, progress)
+        info = info.model_copy(update={"held_out": _score(data, test, probabilities[: len(test)])})
         save_model(folder, info, trained.network.model)
-        predictions = _predictions(test, probabilities, info)
+        predictions = _predictions(tested, probabilities, info)
+        if info.views > 1:
+            one_view = TileClassifier(info.model_copy(update={"views": 1}), trained.network.model, setup.preprocess.device)
+            columns = probability_columns(info.classes, one_view=True)
+            predictions[columns] = _predict(one_view, tested, options, progress).round(5)
         (folder / PREDICTIONS).write_text(csv_of(predictions, out / PREDICTIONS), encoding="utf-8", newline="\n")
-        write_reliability(folder / "reliability.png", probabilities, test["target"].to_numpy(), info.classes)
+        write_reliability(folder / "reliability.png", probabilities[: len(test)], test["target"].to_numpy(), info.classes)
         write_card(folder, info, predictions, weights=setup.options.described())
     checkpoint.unlink(missing_ok=True)
     return info
@@ -113,6 +120,12 @@ def _splits(data: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
             raise InputError(f"{data.path} holds no tile of class {missing[0]!r} in its {name} split; hold out other places")
     train, test = (rows.assign(group=places(data, rows)) for rows in splits)
     return train, test
+
+
+def _unclear(data: Dataset) -> pd.DataFrame:
+    """Return the rows of the unclear tiles on the test side, whose class is empty."""
+    rows = data.unclear("test")
+    return rows.assign(**{"class": "", "group": rows["place"]})
 
 
 def _few(data: Dataset, train: pd.DataFrame, n: int, trial: int) -> pd.DataFrame:
@@ -179,6 +192,7 @@ def _score(data: Dataset, test: pd.DataFrame, probabilities: NDArray[np.float32]
         confusion_matrix=tuple(tuple(int(n) for n in row) for row in confusion(probabilities, targets)),
         metrics=metrics,
         split=data.info.split,
+        place_m2=place_ground_m2(data, test),
     )
 
 
@@ -187,5 +201,5 @@ def _predictions(test: pd.DataFrame, probabilities: NDArray[np.float32], info: M
     return test[["tile_id", "class"]].assign(
         place=test["group"],
         predicted=[info.classes[i] for i in probabilities.argmax(axis=1)],
-        **{f"p({name})": probabilities[:, i].round(5) for i, name in enumerate(info.classes)},
+        **dict(zip(probability_columns(info.classes), probabilities.round(5).T, strict=True)),
     )

@@ -67,6 +67,8 @@ def _from_survey(survey: Survey, chosen: dict[str, Any]) -> DatasetOptions:
 
 def echo_built(info: DatasetInfo, out: Path) -> None:
     """Say what a dataset that was built holds."""
+    from spurgekit.dataset.summary import unclear_words
+
     width = max(len(name) for name in ("class", *info.classes))
     echo(f"{'class':<{width}}  train   test")
     for name in info.classes:
@@ -75,6 +77,8 @@ def echo_built(info: DatasetInfo, out: Path) -> None:
     echo(f"held out: {info.split.held_out}; {sure}")
     for why, count in info.left_out.items():
         echo(f"left out: {count:,} {why}" + (f", such as {info.examples[why]}" if why in info.examples else ""))
+    if info.unclear is not None:
+        echo(f"unclear: {unclear_words(info.unclear)}")
     if info.unlabelled is not None:
         echo(f"unlabelled: {info.unlabelled.tiles:,} tiles")
     shots = (

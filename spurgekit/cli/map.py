@@ -62,10 +62,10 @@ def command(image: ImageName | None, model: Path, out: Path | None, overwrite: b
 def _print(report: MapReport) -> None:
     for note in report.notes:
         echo(f"note: {note}")
-    echo(f"mapped {report.mapped_m2:,.1f} m2 in cells of {report.cell_m:.2f} m")
-    for name, area in list(report.areas.items())[1:]:
+    echo(f"mapped {report.mapped_m2:,.1f} of {report.image_m2:,.1f} m2 in cells of {report.cell_m:.2f} m")
+    for name, area in report.occupied.items():
         echo(
-            f"{name}: {area.mapped_m2:,.1f} m2 mapped; corrected for errors {area.corrected_m2:,.1f} m2 "
-            f"(95 % interval {area.low_m2:,.1f} to {area.high_m2:,.1f})"
+            f"{name}: occupies tiles of {report.support_m:.2f} m on {area.counted_m2:,.1f} m2; corrected for errors "
+            f"{area.estimate_m2:,.1f} m2 (95 % interval {area.low_m2:,.1f} to {area.high_m2:,.1f})"
         )
     echo(f"{report.folder}: presence.tif, presence.gpkg ({report.polygons:,} polygons), summary.json, presence.png")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,9 +15,11 @@ from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
 from spurgekit.dataset.few_shot import possible_shots, support_sets
 from spurgekit.dataset.gather import Gathered, gather
-from spurgekit.dataset.reader import CROP, DATASET, METADATA, SPLITS, DatasetInfo, SurveyInfo, Unlabelled
+from spurgekit.dataset.places import place_column_in
+from spurgekit.dataset.reader import CROP, DATASET, METADATA, SPLITS, UNCLEAR, DatasetInfo, SurveyInfo, UnclearInfo, Unlabelled
 from spurgekit.dataset.sources import IMAGE, TileSource, read_source
 from spurgekit.dataset.splits import TOO_CLOSE, Split, choose_split, close_pairs
+from spurgekit.dataset.unclear import beside_split
 from spurgekit.dataset.write import check_duplicates, copy_images, metadata_rows, unlabelled_rows, write_tables
 from spurgekit.errors import InputError
 from spurgekit.outputs import output_folder
@@ -102,6 +104,7 @@ def build_dataset(
         )
         split, around = (replace(one, notes=(*one.notes, note)) for one in (split, around))
     plan, plan_around = _plan(gathered, split, name), _plan(gathered, around, name)
+    unclear = beside_split(gathered.unclear, plan.index, place_column_in(plan.index, split.info)) if context is None else None
     unlabelled = _free(gathered.configs.get(UNLABELLED), (gathered.index.geometry, reach[split.is_test]))
     inputs = [*folders, *_inputs(sources, options)]
     with output_folder(out, "dataset", parameters=options.parameters(), inputs=inputs, overwrite=overwrite) as folder:
@@ -109,13 +112,14 @@ def build_dataset(
             len(plan.index)
             + (0 if context is None else len(plan_around.index))
             + (0 if unlabelled is None else len(unlabelled))
+            + (0 if unclear is None else len(unclear))
         )
         with progress("copying tiles", total) as advance:
             if unlabelled is not None:
-                write_tables({_made(folder / UNLABELLED): unlabelled_rows(unlabelled)})
-                targets = [folder / UNLABELLED / name for name in unlabelled_rows(unlabelled)["file_name"]]
-                copy_images(unlabelled[IMAGE].tolist(), targets, advance)
-            writer = _Writer(plan, options, unlabelled, advance)
+                _write_beside(_made(folder / UNLABELLED), unlabelled, unlabelled_rows(unlabelled), advance)
+            if unclear is not None and len(unclear):
+                _write_beside(_made(folder / UNCLEAR), unclear, unlabelled_rows(unclear, "cover", "split", "place"), advance)
+            writer = _Writer(plan, options, unlabelled, unclear, advance)
             if context is None:
                 info = writer.write(folder, plan.index)
             else:
@@ -208,6 +212,12 @@ def _made(folder: Path) -> Path:
     return folder
 
 
+def _write_beside(folder: Path, index: gpd.GeoDataFrame, rows: pd.DataFrame, advance: Callable[[int], None]) -> None:
+    """Write tiles that are in neither split."""
+    write_tables({folder: rows})
+    copy_images(index[IMAGE].tolist(), [folder / name for name in rows["file_name"]], advance)
+
+
 # -- one dataset folder -----------------------------------------------------------------------------------------------
 
 
@@ -218,6 +228,7 @@ class _Writer:
     plan: _Plan
     options: DatasetOptions
     unlabelled: gpd.GeoDataFrame | None
+    unclear: gpd.GeoDataFrame | None
     advance: object
 
     def write(self, folder: Path, index: gpd.GeoDataFrame, *, above: str = "", is_context: bool = False) -> DatasetInfo:
@@ -249,6 +260,7 @@ class _Writer:
             unlabelled=None
             if unlabelled is None or unlabelled.empty
             else Unlabelled(folder=above + UNLABELLED, tiles=len(unlabelled), size_px=int(unlabelled["size_px"].iloc[0])),
+            unclear=self._unclear(),
             context=is_context,
             licence=self.options.licence,
             notes=(*plan.gathered.notes, *plan.split.notes),
@@ -256,6 +268,12 @@ class _Writer:
         (folder / DATASET).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8", newline="\n")
         write_card(folder, info, index)
         return info
+
+    def _unclear(self) -> UnclearInfo | None:
+        if self.unclear is None or self.unclear.empty:
+            return None
+        counts = {side: int((self.unclear["split"] == side).sum()) for side in SPLITS}
+        return UnclearInfo(**counts, min_cover=self.options.min_cover)
 
     def _write_support_sets(self, folder: Path, index: gpd.GeoDataFrame) -> tuple[int, ...]:
         train = index[index["split"] == "train"]

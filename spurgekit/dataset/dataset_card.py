@@ -10,7 +10,7 @@ import geopandas as gpd
 import pandas as pd
 
 from spurgekit.dataset.contact_sheet import draw_contact_sheet
-from spurgekit.dataset.reader import METADATA, SPLITS, DatasetInfo, class_folder
+from spurgekit.dataset.reader import METADATA, SPLITS, UNCLEAR, DatasetInfo, class_folder
 from spurgekit.imagery import name_crs, parse_crs
 from spurgekit.text import listed, markdown
 
@@ -63,6 +63,8 @@ def write_card(folder: Path, info: DatasetInfo, index: gpd.GeoDataFrame) -> None
         configs["unlabelled"] = _config(
             {"train": f"{info.unlabelled.folder}/**"}, None, folder / info.unlabelled.folder / METADATA
         )
+    if info.unclear is not None:
+        configs[UNCLEAR] = _config({"train": f"{UNCLEAR}/**"}, None, folder / UNCLEAR / METADATA)
     total = len(index)
     lines = [*_header(info, configs, total), f"# {markdown(info.name)}", "", _what(info, index), "", *_counts(info, index)]
     lines += ["## Labels", "", _labels(info), "", f"![Tiles of each class]({SHEET})", ""]

@@ -27,6 +27,7 @@ from spurgekit.dataset.labels import (
     order_classes,
 )
 from spurgekit.dataset.sources import IMAGE, TileSource, merged_classes
+from spurgekit.dataset.unclear import TOO_LITTLE
 from spurgekit.errors import InputError, renamed
 from spurgekit.imagery import name_crs, slug
 from spurgekit.imagery.crs import EARTH, doubtful_shift, has_place
@@ -55,6 +56,8 @@ class Gathered:
     drawn : geopandas.GeoDataFrame
         Those tiles and others that came with a label, as ``class``, or were given one in review; ``kept`` is that in the index,
         None of tiles that are not in it. Places to hold out are drawn of them, so that reviews do not change the draw.
+    unclear : geopandas.GeoDataFrame
+        Tiles that hold some of a class and too little to be of it, with the same columns.
     configs : mapping of str to GeoDataFrame
         Further tiles of the same ground, under the same ids.
     classes : tuple of str
@@ -68,6 +71,7 @@ class Gathered:
 
     index: gpd.GeoDataFrame
     drawn: gpd.GeoDataFrame
+    unclear: gpd.GeoDataFrame
     configs: Mapping[str, gpd.GeoDataFrame]
     classes: tuple[str, ...]
     left_out: dict[str, int]
@@ -110,7 +114,10 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
     kept = index["class"].where(index["why"].isna(), None)
     came_with = index[CAME_WITH].where(index[CAME_WITH].notna(), index["class"])
     drawn = index.assign(**{"class": came_with, "kept": kept})[came_with.notna()].reset_index(drop=True)
-    index = index[index["why"].isna()].drop(columns=["why", CAME_WITH]).reset_index(drop=True)
+    index, unclear = (
+        index[rows].drop(columns=["why", CAME_WITH]).reset_index(drop=True)
+        for rows in (index["why"].isna(), index["why"] == TOO_LITTLE)
+    )
     notes = dict.fromkeys(
         [
             *(note for one in sources for note in one.notes),
@@ -120,7 +127,7 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
             *_notes(index, names),
         ]
     )
-    return Gathered(index, drawn, configs, names, left_out, examples, tuple(notes))
+    return Gathered(index, drawn, unclear, configs, names, left_out, examples, tuple(notes))
 
 
 # -- one source -------------------------------------------------------------------------------------------------------
@@ -131,6 +138,7 @@ def _labelled(source: TileSource, labels: Labels, options: DatasetOptions, prefi
     index = source.index
     names, why = labels.names.copy(), pd.Series(None, index.index, dtype=object)
     why[names.isna()] = "without a label"
+    why[labels.unclear] = TOO_LITTLE
     why[labels.disputed] = "with labels that disagree"
     origin = labels.origin.copy()
     reviewers = pd.Series("", index.index, dtype=object)
@@ -160,6 +168,8 @@ def _labelled(source: TileSource, labels: Labels, options: DatasetOptions, prefi
         why=why,
         **{"class": names, CAME_WITH: labels.names.to_numpy()},
     )
+    if labels.cover is not None:
+        index["cover"] = labels.cover.to_numpy()
     return _renamed(index, prefix)
 
 

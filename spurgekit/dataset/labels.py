@@ -126,6 +126,8 @@ class Labels:
         What was taken for what, and what says nothing.
     source : LabelFile, optional
         The file that they come from.
+    cover : pandas.Series of float, optional
+        Share of each tile under any class but the first, NaN where it is not known; None where it is of no tile.
     """
 
     names: pd.Series
@@ -133,6 +135,7 @@ class Labels:
     disputed: NDArray[np.bool_]
     notes: tuple[str, ...] = ()
     source: LabelFile | None = None
+    cover: pd.Series | None = None
 
     @classmethod
     def of(
@@ -143,6 +146,7 @@ class Labels:
         *,
         notes: tuple[str, ...] = (),
         source: LabelFile | None = None,
+        cover: pd.Series | None = None,
     ) -> Labels:
         """Return labels of one origin, or of one for each."""
         known = names.notna()
@@ -153,7 +157,15 @@ class Labels:
             np.zeros(len(names), np.bool_) if disputed is None else disputed,
             notes,
             source,
+            cover,
         )
+
+    @property
+    def unclear(self) -> NDArray[np.bool_]:
+        """Tiles that hold some of a class and too little to be of it."""
+        if self.cover is None:
+            return np.zeros(len(self.names), np.bool_)
+        return np.asarray(self.names.isna() & (self.cover > SLIVER) & ~self.disputed)
 
 
 def labels_from_column(
@@ -320,8 +332,16 @@ def _from_polygons(
     labels[touched & (share < min_cover)] = None
     disputed = touched & labels.notna().to_numpy() & ((share[:, None] - cover[:, : len(found)] < SLIVER).sum(axis=1) > 1)
     labels[disputed] = None
+    weedy = np.array([name != classes[0] for name in found])
+    under = np.minimum(cover[:, :-1][:, weedy].sum(axis=1), 1.0)
+    under[cover[:, -1] > SLIVER] = np.nan  # polygons without a class may be of any
     return Labels.of(
-        labels, "polygons", disputed, notes=tuple(notes), source=LabelFile.of_shapes(where, polygons.geometry, used, "polygons")
+        labels,
+        "polygons",
+        disputed,
+        notes=tuple(notes),
+        source=LabelFile.of_shapes(where, polygons.geometry, used, "polygons"),
+        cover=pd.Series(np.where(under > SLIVER, under, under * 0)),
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from spurgekit.dataset.columns import PLACES
 from spurgekit.dataset.reader import Dataset
+from spurgekit.dataset.split_info import SplitInfo
 from spurgekit.errors import InputError
+from spurgekit.imagery.crs import unit_m
 
 BLOCK = "block"
 
@@ -19,12 +22,19 @@ def place_column(data: Dataset) -> str:
     Blocks of ground are its clusters, or where its points have clusters of their own, ``block`` of ``tiles.parquet``.
     """
     split = data.info.split
+    if not split.given and not split.of_blocks:
+        return split.by
+    index = data.index() if split.of_blocks else None
+    rows = index if index is not None else pd.concat([data.split("train"), data.split("test")])
+    return place_column_in(rows, split)
+
+
+def place_column_in(rows: pd.DataFrame, split: SplitInfo) -> str:
+    """Return the same of a table of tiles and the way that they were split in."""
+    if split.of_blocks:
+        return BLOCK if BLOCK in rows else "cluster"
     if not split.given:
-        if not split.of_blocks:
-            return split.by
-        index = data.index()
-        return BLOCK if index is not None and BLOCK in index else "cluster"
-    rows = pd.concat([data.split("train"), data.split("test")])
+        return split.by
     return next((name for name in PLACES if name in rows and rows[name].notna().all()), split.by)
 
 
@@ -48,6 +58,11 @@ def places(data: Dataset, rows: pd.DataFrame, column: str | None = None) -> pd.S
     values = rows[column] if column in rows else _from_index(data, rows, column)
     if values.isna().any():
         raise InputError(f"{data.path}: tile {rows['tile_id'][values.isna()].iloc[0]} has no {column!r}; pass another column")
+    return place_names(values)
+
+
+def place_names(values: pd.Series) -> pd.Series:
+    """Return places as text; whole numbers lose the decimals that missing values have given them."""
     return values.map(lambda value: str(int(value)) if isinstance(value, float) and value.is_integer() else str(value))
 
 
@@ -57,6 +72,24 @@ def footprints(data: Dataset, rows: pd.DataFrame) -> NDArray[np.object_]:
     if index is None:
         return np.full(len(rows), None, dtype=object)
     return np.asarray(index.set_index("tile_id").geometry.reindex(rows["tile_id"]), dtype=object)
+
+
+def place_ground_m2(data: Dataset, rows: pd.DataFrame) -> float | None:
+    """Return how large a place is: the median, over places, of the convex hull of its tiles; None where nobody knows.
+
+    Parameters
+    ----------
+    data : Dataset
+    rows : pandas.DataFrame
+        Tiles with their place in ``group``.
+    """
+    ground = footprints(data, rows)
+    if not len(rows) or any(shape is None for shape in ground):
+        return None
+    index = data.index()
+    assert index is not None  # it has the footprints
+    hulls = gpd.GeoSeries(ground).groupby(rows["group"].to_numpy()).apply(lambda of: of.union_all().convex_hull.area)
+    return float(hulls.median()) * unit_m(index.crs) ** 2
 
 
 def _from_index(data: Dataset, rows: pd.DataFrame, column: str) -> pd.Series:

@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 from huggingface_hub import CommitOperationAdd, HfApi, snapshot_download
 
 from spurgekit.dataset.dataset_card import CARD, SHEET
 from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
-from spurgekit.dataset.reader import DATASET, METADATA, SPLITS, datasets_in, open_dataset
+from spurgekit.dataset.reader import DATASET, METADATA, SPLITS, UNCLEAR, datasets_in, open_dataset
 from spurgekit.dataset.validate import validate_dataset
 from spurgekit.errors import InputError
 from spurgekit.hub import hub_errors, quick_offline
@@ -101,6 +102,8 @@ def own_files(folder: Path) -> list[str]:
         tables = {side: data.split(side) for side in SPLITS}
         if data.info.unlabelled is not None:
             tables[data.info.unlabelled.folder] = data.unlabelled()
+        if data.info.unclear is not None:
+            tables[UNCLEAR] = pd.concat([data.unclear(side) for side in SPLITS])
         files = [config / name for name in (DATASET, CARD, SHEET, PARQUET, FEW_SHOT)]
         for where, rows in tables.items():
             files += [config / where / METADATA, *rows["path"]]

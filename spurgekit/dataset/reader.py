@@ -24,6 +24,7 @@ from spurgekit.reading import (
     Gsd,
     Line,
     Numbers,
+    Share,
     Side,
     Texts,
     known_version,
@@ -36,6 +37,9 @@ from spurgekit.text import counted, shown
 from spurgekit.tiles.index import PARQUET, SIZES
 
 DATASET = "dataset.json"
+UNCLEAR = "unclear"
+"""Folder of tiles that hold some of a class and too little to be of it."""
+
 METADATA = "metadata.csv"
 CROP = "crop"
 """Folder of the labelled tiles themselves, where their context is a dataset beside them."""
@@ -44,7 +48,7 @@ SPLITS = ("train", "test")
 FIELDS = (
     "file_name", "label", "idx", "longitude", "latitude", "easting", "northing", "elevation", "time", "cluster", "class",
     "site", "plot", "quarter", "group", "tile_id", "survey", "date", "source", "label_from", "reviewers", "accuracy_m",
-    "size_px", "gsd_m", "valid_fraction",
+    "size_px", "gsd_m", "valid_fraction", "cover",
 )  # fmt: skip
 """Columns of ``metadata.csv``: those of the Leafy Spurge Dataset first (its label is the number of the class), then the class's
 name, and where tile and label came from."""
@@ -56,6 +60,7 @@ COLUMNS: Columns = {
     "site": Texts(gaps=True, optional=True),
     "label": Numbers(least=0, whole=True, optional=True),
     **SIZES,
+    "cover": Numbers(least=0, most=1, gaps=True, optional=True),
     "longitude": Numbers(least=-180, most=180, gaps=True, optional=True),
     "latitude": Numbers(least=-90, most=90, gaps=True, optional=True),
 }
@@ -64,7 +69,10 @@ COLUMNS: Columns = {
 INDEX_COLUMNS: Columns = {"tile_id": Texts(unique=True), "split": Texts(), "class": Texts(), **SIZES}
 """Of ``tiles.parquet`` of a dataset."""
 
-MORE_NUMBERS = ("easting", "northing", "elevation", "accuracy_m", "valid_fraction")
+UNCLEAR_COLUMNS: Columns = {"split": Texts(), "place": Texts(), "cover": Numbers(least=0, most=1)}
+"""Of ``metadata.csv`` of unclear tiles."""
+
+MORE_NUMBERS = ("easting", "northing", "elevation", "accuracy_m", "valid_fraction", "cover")
 """Other columns of numbers; what is left is text."""
 
 REMEDY = "build the dataset again, or get it again"
@@ -106,6 +114,22 @@ class Unlabelled(Described):
     size_px: Side
 
 
+class UnclearInfo(Described):
+    """Tiles that hold some of a class and too little to be of it, which are of neither split but on the side of one.
+
+    Attributes
+    ----------
+    train, test : int
+        How many lie among the training and among the test tiles.
+    min_cover : float
+        Share of a tile from which on it is of a class.
+    """
+
+    train: Count
+    test: Count
+    min_cover: Share
+
+
 class DatasetInfo(Described):
     """What ``dataset.json`` says.
 
@@ -141,6 +165,8 @@ class DatasetInfo(Described):
         Support sets of each.
     unlabelled : Unlabelled or None
         Tiles without labels beside them.
+    unclear : UnclearInfo or None
+        Tiles of too little cover beside them, in the folder ``unclear``; None where there are none.
     context : bool
         Whether the tiles are the context of points, of which the label is that of the middle alone.
     licence : str or None
@@ -164,6 +190,7 @@ class DatasetInfo(Described):
     shots: tuple[Annotated[int, Field(ge=1, le=MOST_ROWS)], ...] = ()
     trials: Annotated[int, Field(ge=0, le=MOST_ROWS)] = 0
     unlabelled: Unlabelled | None = None
+    unclear: UnclearInfo | None = None
     context: bool = False
     licence: Line | None = None
     notes: tuple[str, ...] = ()
@@ -241,6 +268,20 @@ class Dataset:
         if self.info.unlabelled is None:
             raise InputError(f"{self.path} has no unlabelled tiles; tile with `unlabelled_px`, and build it again")
         return read_metadata(self.path / self.info.unlabelled.folder)
+
+    def unclear(self, side: str) -> pd.DataFrame:
+        """Return the rows of the unclear tiles on the side of a split, with ``path`` and ``cover``; empty where there are none.
+
+        Raises
+        ------
+        InputError
+            If their table is missing or damaged.
+        """
+        if self.info.unclear is None:
+            return pd.DataFrame({"tile_id": [], "path": [], "cover": [], "split": [], "place": []})
+        folder = self.path / UNCLEAR
+        rows = take_columns(read_metadata(folder), UNCLEAR_COLUMNS, folder / METADATA, REMEDY)
+        return rows[rows["split"] == side].reset_index(drop=True)
 
     def support_sets(self) -> pd.DataFrame:
         """Return the few-shot support sets: columns trial, n, class and tile_id.

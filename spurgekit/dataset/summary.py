@@ -7,10 +7,18 @@ from collections.abc import Iterator
 import pandas as pd
 
 from spurgekit.dataset.columns import SITE, WITHIN_SITE
-from spurgekit.dataset.reader import SPLITS, Dataset
+from spurgekit.dataset.reader import SPLITS, Dataset, UnclearInfo
 
 MOST_PLACES = 40
 """Groups of a column that are listed."""
+
+
+def unclear_words(unclear: UnclearInfo) -> str:
+    """Return what is said of tiles with too little cover for a class."""
+    return (
+        f"{unclear.train:,} tiles among the training tiles and {unclear.test:,} among the test tiles hold some of a class, "
+        f"on less than {100 * unclear.min_cover:g} % of them"
+    )
 
 
 def describe_dataset(dataset: Dataset) -> Iterator[str]:
@@ -27,6 +35,8 @@ def describe_dataset(dataset: Dataset) -> Iterator[str]:
         yield f"few-shot   {info.trials} support sets of each of {', '.join(map(str, info.shots))} tiles a class"
     if info.unlabelled is not None:
         yield f"unlabelled {info.unlabelled.tiles:,} tiles of {info.unlabelled.size_px} px in {info.unlabelled.folder}"
+    if info.unclear is not None:
+        yield f"unclear    {unclear_words(info.unclear)}"
     if info.left_out:
         yield f"left out   {'; '.join(f'{count:,} {why}' for why, count in info.left_out.items())}"
     for note in info.notes:

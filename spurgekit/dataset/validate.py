@@ -10,7 +10,7 @@ import geopandas as gpd
 import pandas as pd
 
 from spurgekit.dataset.dataset_card import CARD
-from spurgekit.dataset.reader import METADATA, SPLITS, Dataset, class_folder, datasets_in, open_dataset, read_metadata
+from spurgekit.dataset.reader import METADATA, SPLITS, UNCLEAR, Dataset, class_folder, datasets_in, open_dataset, read_metadata
 from spurgekit.dataset.splits import close_pairs
 from spurgekit.dataset.write import check_duplicates, check_image, digest_of
 from spurgekit.errors import InputError, LeakageError
@@ -67,6 +67,7 @@ def _problems(folder: Path, progress: Progress) -> Iterator[str]:
     yield from _leakage(index)
     yield from _support_sets(dataset, rows["train"])
     yield from _unlabelled(dataset, index)
+    yield from _unclear(dataset, index)
     if not (folder / CARD).is_file():
         yield f"there is no card ({CARD})"
 
@@ -160,6 +161,24 @@ def _unlabelled(dataset: Dataset, index: gpd.GeoDataFrame) -> Iterator[str]:
         yield f"{said.folder} lists {len(rows)} tiles, dataset.json says {said.tiles}"
     if both := sorted(set(rows["tile_id"]) & set(index["tile_id"])):
         yield f"{listed(both, FEW)} {'is' if len(both) == 1 else 'are'} labelled and unlabelled"
+
+
+def _unclear(dataset: Dataset, index: gpd.GeoDataFrame) -> Iterator[str]:
+    said = dataset.info.unclear
+    if said is None:
+        return
+    try:
+        sides = {side: dataset.unclear(side) for side in SPLITS}
+    except InputError as error:
+        yield str(error)
+        return
+    if {side: len(rows) for side, rows in sides.items()} != {"train": said.train, "test": said.test}:
+        yield f"{UNCLEAR}/{METADATA} has other tiles than dataset.json says"
+    rows = pd.concat(sides.values())
+    if missing := sorted(path.name for path in rows["path"] if not path.is_file()):
+        yield f"{UNCLEAR} lacks {listed(missing, FEW)}"
+    if both := sorted(set(rows["tile_id"]) & set(index["tile_id"])):
+        yield f"{listed(both, FEW)} {'is' if len(both) == 1 else 'are'} unclear and of a class"
 
 
 def _said(counts: dict[str, int]) -> str:

@@ -32,11 +32,11 @@ def metadata_rows(index: gpd.GeoDataFrame, classes: Sequence[str]) -> pd.DataFra
     return _with_places(rows, index).reindex(columns=list(FIELDS))
 
 
-def unlabelled_rows(index: gpd.GeoDataFrame) -> pd.DataFrame:
-    """Return the rows of ``metadata.csv`` of tiles without labels, in their order."""
+def unlabelled_rows(index: gpd.GeoDataFrame, *more: str) -> pd.DataFrame:
+    """Return the rows of ``metadata.csv`` of tiles without labels, in their order, with the usual columns and some more."""
     rows = pd.DataFrame(index.drop(columns=index.geometry.name))
     rows["file_name"] = _file_names(rows)
-    fields = [name for name in FIELDS if name not in ("label", "class", "label_from", "reviewers")]
+    fields = [name for name in FIELDS if name not in ("label", "class", "label_from", "reviewers", "cover")] + list(more)
     return _with_places(rows, index).reindex(columns=fields)
 
 

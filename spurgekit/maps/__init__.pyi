@@ -1,4 +1,4 @@
-from .areas import ClassArea
+from .areas import AreaEstimate
 from .bands import BANDS, BandLayout, MapBand
 from .map_options import MapOptions
 from .mapping import MapReport, map_site
@@ -6,9 +6,9 @@ from .sliding_window import Cells, Sliding, slide
 
 __all__ = [
     "BANDS",
+    "AreaEstimate",
     "BandLayout",
     "Cells",
-    "ClassArea",
     "MapBand",
     "MapOptions",
     "MapReport",

@@ -1,78 +1,128 @@
-"""Areas per class, corrected for the classifier's errors, with an interval."""
+"""Occupied area: how much ground is of tiles that hold some of a class, corrected for the classifier's errors."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.optimize import nnls
 
+from spurgekit.classify.held_out import HeldOutCounts
+from spurgekit.maps.place_rates import draw_rates
+
 DRAWS = 2000
 SUM_WEIGHT = 1e3
 """Weight of the equation that shares add up to 1, against those of the confusion matrix."""
 
+Floats = NDArray[np.float64]
 
-class ClassArea(BaseModel):
-    """The area of a class, in square metres.
+
+class AreaEstimate(BaseModel):
+    """An area, in square metres.
 
     Attributes
     ----------
-    mapped_m2 : float
-        Area of the cells that the map gives to the class.
-    corrected_m2 : float
-        The same, corrected for the errors seen on the held-out tiles.
+    counted_m2 : float
+        As the map has it.
+    estimate_m2 : float
+        The same, corrected for the errors seen in held-out places.
     low_m2, high_m2 : float
-        95 % interval of the corrected area, from the finite number of held-out tiles.
+        95 % interval of the estimate, for a site that is to the tested places as these are to one another.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    mapped_m2: float
-    corrected_m2: float
+    counted_m2: float
+    estimate_m2: float
     low_m2: float
     high_m2: float
 
 
-def class_areas(mapped_m2: Sequence[float], confusion: ArrayLike, *, seed: int = 0) -> list[ClassArea]:
-    """Correct mapped areas for a classifier's errors.
+def occupied_areas(
+    counted_m2: ArrayLike, tested: HeldOutCounts, *, site_places: float = 1.0, seed: int = 0
+) -> list[AreaEstimate]:
+    """Correct the areas that a map gives to classes for the errors of its classifier.
 
-    The shares mapped are the true shares times the rates at which each class is taken for another. The rates are those of the
-    confusion matrix; solving for the true shares gives the correction (Rogan and Gladen 1978, for two classes; Buonaccorsi
-    2010, section 3.4, for more), here by non-negative least squares so that no area is negative. It does not assume that the
-    classes are as common on the map as among the tested tiles. For the interval each row of the matrix is drawn from its
-    posterior (Dirichlet, Jeffreys' prior). A class that no tile tested is taken as mapped; its interval says that little is
-    known.
+    The shares counted are the true shares times the rates at which each class is taken for another. Solving for the true shares
+    gives the correction (Rogan and Gladen 1978, for two classes; Buonaccorsi 2010, section 3.4, for more), here by non-negative
+    least squares so that no area is negative. It does not assume that the classes are as common on the map as among the tested
+    tiles. Ground that is of no class by the rule of the labels, since it holds some of the weed but too little, is counted in:
+    there is as much of it to each square metre of the weed as there was in the tested places, and it is taken for the weed as
+    often as there.
+
+    Each rate is drawn for a new site from how it varied from place to place (:mod:`spurgekit.maps.place_rates`): tiles of a
+    place are not independent. A class that no tile tested is taken as counted; its interval says that little is known.
 
     Parameters
     ----------
-    mapped_m2 : sequence of float, length k
-        Mapped area of each class.
-    confusion : array_like of int, shape (k, k)
-        Row: true class, column: predicted class.
+    counted_m2 : array_like of float, shape (k,)
+        Ground of the tiles that the map gives to each class; the first is the background.
+    tested : HeldOutCounts
+        Held-out tiles by place.
+    site_places : float
+        How many places the site is as large as.
     seed : int
         Of the draws.
+
+    Returns
+    -------
+    list of AreaEstimate, length k
     """
-    mapped = np.asarray(mapped_m2, dtype=np.float64)
-    matrix = np.asarray(confusion, dtype=np.float64)
-    total = mapped.sum()
+    counted = np.asarray(counted_m2, dtype=np.float64)
+    total = counted.sum()
     if total == 0:
-        return [ClassArea(mapped_m2=0, corrected_m2=0, low_m2=0, high_m2=0) for _ in mapped]
-    rng = np.random.default_rng(seed)
-    draws = np.stack([rng.dirichlet(row + 0.5, size=DRAWS) for row in matrix], axis=1)
-    shares = np.array([_true_shares(mapped / total, rates) for rates in draws])
-    tested = matrix.sum(axis=1, keepdims=True)
-    best = _true_shares(mapped / total, np.where(tested > 0, matrix / np.maximum(tested, 1), np.eye(len(matrix))))
+        return [AreaEstimate(counted_m2=0, estimate_m2=0, low_m2=0, high_m2=0) for _ in counted]
+    rates, unclear, ratio = _drawn(tested, site_places, np.random.default_rng(seed))
+    shares = np.array([_true_shares(counted / total, *one) for one in zip(rates, unclear, ratio, strict=True)])
+    best = _true_shares(counted / total, *_observed(tested))
     low, high = np.percentile(shares, (2.5, 97.5), axis=0)
     return [
-        ClassArea(mapped_m2=m, corrected_m2=b * total, low_m2=min(lo, b) * total, high_m2=max(hi, b) * total)
-        for m, b, lo, hi in zip(mapped, best, low, high, strict=True)
+        AreaEstimate(counted_m2=m, estimate_m2=b * total, low_m2=min(lo, b) * total, high_m2=max(hi, b) * total)
+        for m, b, lo, hi in zip(counted, best, low, high, strict=True)
     ]
 
 
-def _true_shares(mapped: NDArray[np.float64], rates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the shares p >= 0, adding up to 1, for which rates.T @ p is closest to the mapped shares."""
-    system = np.vstack([rates.T, np.full((1, len(mapped)), SUM_WEIGHT)])
-    shares = nnls(system, np.append(mapped, SUM_WEIGHT))[0]
-    return np.asarray(shares / shares.sum())
+def _observed(tested: HeldOutCounts) -> tuple[Floats, float, float]:
+    """Return the rates [true, predicted], how often unclear ground is taken for the weed, and how much there is of it."""
+    matrix, unclear = tested.matrix.astype(float), tested.unclear.sum(axis=0)
+    of_class = matrix.sum(axis=1, keepdims=True)
+    rates = np.where(of_class > 0, matrix / np.maximum(of_class, 1), np.eye(len(matrix)))
+    weedy = matrix[1:].sum()
+    ratio = unclear.sum() / weedy if weedy else 0.0
+    return rates, unclear[1:].sum() / max(unclear.sum(), 1), float(ratio)
+
+
+def _drawn(tested: HeldOutCounts, site_places: float, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    """Return draws of the same."""
+    counts, k = tested.counts, tested.counts.shape[1]
+    of_class = counts.sum(axis=2)
+    rates = np.zeros((DRAWS, k, k))
+    for true in range(k):
+        others = np.arange(k) != true
+        missed = draw_rates(
+            of_class[:, true] - counts[:, true, true], of_class[:, true], rng, draws=DRAWS, site_places=site_places
+        )
+        taken_for = rng.dirichlet(counts[:, true, others].sum(axis=0) + 0.5, size=DRAWS)
+        rates[:, true, others] = missed[:, None] * taken_for
+        rates[:, true, true] = 1 - missed
+    unclear = tested.unclear.sum(axis=1)
+    if not unclear.any():
+        return rates, np.zeros(DRAWS), np.zeros(DRAWS)
+    taken = draw_rates(tested.unclear[:, 1:].sum(axis=1), unclear, rng, draws=DRAWS, site_places=site_places)
+    part = draw_rates(unclear, unclear + of_class[:, 1:].sum(axis=1), rng, draws=DRAWS, site_places=site_places)
+    return rates, taken, part / (1 - part)
+
+
+def _true_shares(counted: Floats, rates: Floats, unclear: float, ratio: float) -> Floats:
+    """Return the shares of the classes, not negative, for which what would be counted is closest to what was.
+
+    With each square metre of a class other than the background come ``ratio`` of unclear ground, of which a share ``unclear``
+    is taken for that class. What is no class's, nor unclear, is background.
+    """
+    k = len(counted)
+    seen = rates.copy()
+    seen[1:, 0] += ratio * (1 - unclear)
+    seen[np.arange(1, k), np.arange(1, k)] += ratio * unclear
+    ground = np.append(1.0, np.full(k - 1, 1 + ratio))
+    shares = nnls(np.vstack([seen.T, SUM_WEIGHT * ground]), np.append(counted, SUM_WEIGHT))[0]
+    return np.asarray(shares / (shares @ ground))

@@ -11,6 +11,7 @@ import rasterio
 from rasterio.io import DatasetWriter
 
 from spurgekit.classify.classifier import TileClassifier, load_model
+from spurgekit.classify.held_out import PREDICTIONS
 from spurgekit.classify.tile_reader import TileKind
 from spurgekit.errors import InputError
 from spurgekit.image_names import image_name
@@ -24,7 +25,7 @@ from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from spurgekit.maps.areas import ClassArea
+    from spurgekit.maps.areas import AreaEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,14 @@ class MapReport:
     folder : pathlib.Path
     cell_m : float
         Side of a cell.
+    image_m2 : float
+        Ground of all valid pixels.
     mapped_m2 : float
-        Area of all cells with data.
-    areas : dict of ClassArea by class
+        The part of it that was looked at.
+    support_m : float
+        Side of a tile, of which a class is said.
+    occupied : dict of AreaEstimate by class
+        Ground of tiles that hold some of a class, of each class but the background.
     polygons : int
     notes : tuple of str
         What was assumed about the image, and what is doubtful about it.
@@ -46,8 +52,10 @@ class MapReport:
 
     folder: Path
     cell_m: float
+    image_m2: float
     mapped_m2: float
-    areas: dict[str, ClassArea]
+    support_m: float
+    occupied: dict[str, AreaEstimate]
     polygons: int
     notes: tuple[str, ...] = ()
 
@@ -82,7 +90,7 @@ def map_site(
     Returns
     -------
     MapReport
-        With the area of each class and its interval.
+        With the area that each class occupies and its interval.
 
     Raises
     ------
@@ -98,7 +106,7 @@ def map_site(
     >>> import spurgekit
     >>> model = spurgekit.load_model("models/probe", views=1, prevalence="0.02")  # doctest: +SKIP
     >>> report = spurgekit.map_site("site.tif", model, "maps/site")  # doctest: +SKIP
-    >>> report.areas["leafy spurge"].corrected_m2  # doctest: +SKIP
+    >>> report.occupied["leafy spurge"].estimate_m2  # doctest: +SKIP
     277.3
     """
     options = options or MapOptions()
@@ -129,7 +137,7 @@ def map_site(
             strips = folder / "strips.tif"
             cells = Cells.empty(image.name, sliding.cells)
             with _create(strips, cells.grid, layout) as file:
-                for row, found in slide(
+                for row, found, valid in slide(
                     raster,
                     classifier,
                     sliding,
@@ -141,15 +149,29 @@ def map_site(
                 ):
                     window = Window(0, row, cells.grid.width, found.shape[1])
                     file.write(found, window=window.to_rasterio())
-                    cells.put(window, found[layout.channels(PROBABILITY.name)])
+                    cells.put(window, found[layout.channels(PROBABILITY.name)], valid)
             if (cells.predicted == NO_CLASS).all():
                 raise InputError(
                     f"{image} has no cell with data to map; look at its alpha band or nodata value with 'spurgekit info'"
                 )
             from spurgekit.maps.products import write_products  # 150 MB of libraries that the model's run has no need of
 
-            areas, polygons = write_products(folder, cells, strips, look, layout, classifier)
-        return MapReport(out, cells.grid.gsd_m, cells.mapped_m2, areas, polygons, raster.notes)
+            products = write_products(folder, cells, strips, look, layout, classifier)
+        support_m = info.tile_size_px * info.gsd_m
+        return MapReport(
+            out, cells.grid.gsd_m, cells.image_m2, cells.mapped_m2, support_m, *products, _notes(raster, classifier)
+        )
+
+
+def _notes(raster: Raster, model: TileClassifier) -> tuple[str, ...]:
+    if len(model.held_out.counts) > 1:
+        return raster.notes
+    why = (
+        "its test is of a single place"
+        if model.folder and (model.folder / PREDICTIONS).is_file()
+        else f"it has no {PREDICTIONS}"
+    )
+    return (*raster.notes, f"of how the model's errors vary from place to place nothing is known ({why}): intervals are wide")
 
 
 def _check_bands(raster: Raster, model: TileClassifier) -> None:

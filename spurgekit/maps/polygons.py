@@ -20,7 +20,11 @@ COLUMNS = {"class": "object", "area_m2": "float64", "mean_probability": "float64
 
 
 def presence_polygons(
-    predicted: NDArray[np.uint8], probabilities: NDArray[np.float32], cells: PixelGrid, classes: Sequence[str]
+    predicted: NDArray[np.uint8],
+    probabilities: NDArray[np.float32],
+    valid: NDArray[np.float32],
+    cells: PixelGrid,
+    classes: Sequence[str],
 ) -> gpd.GeoDataFrame:
     """Return a polygon for each run of cells, joined along edges, that belong to one class; the first class is the background.
 
@@ -30,6 +34,8 @@ def presence_polygons(
         Class number of each cell; 255 is no data.
     probabilities : ndarray of float32, shape (rows, columns)
         Probability of that class.
+    valid : ndarray of float32, shape (rows, columns)
+        Share of each cell's pixels that have data.
     cells : PixelGrid
         Of the map.
     classes : sequence of str
@@ -45,7 +51,7 @@ def presence_polygons(
         if not count:
             continue
         wanted = np.arange(1, count + 1)
-        sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+        sizes = ndimage.sum(valid.astype(np.float64), labels, wanted)
         means = ndimage.mean(probabilities, labels, wanted)
         for geometry, value in shapes(labels.astype(np.int32), mask=labels > 0, connectivity=4, transform=cells.transform):
             i = int(value) - 1

@@ -19,12 +19,21 @@ from spurgekit.classify.classifier import TileClassifier
 from spurgekit.imagery import PixelGrid, name_crs
 from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.imagery.site_picture import SitePicture
-from spurgekit.maps.areas import ClassArea, class_areas
+from spurgekit.maps.areas import AreaEstimate, occupied_areas
 from spurgekit.maps.bands import BandLayout
 from spurgekit.maps.colours import class_colour
 from spurgekit.maps.polygons import LAYER, presence_polygons, write_polygons
 from spurgekit.maps.sliding_window import Cells
 from spurgekit.maps.styles import store_vector_style
+
+WHAT_THE_AREAS_MEAN = (
+    "image_m2 is the ground of all valid pixels, mapped_m2 what was looked at of it. Occupied area is the ground of tiles "
+    "(squares of support_m) that hold some of the class, as the labels had it: not what its leaves cover (cover, or infested "
+    "area), which is less, but what NAISMA calls gross area. It is the same question whatever the cells: smaller ones draw "
+    "finer outlines around the same tiles. counted_m2 is as the map has it; estimate_m2 allows for the errors in held-out "
+    "places (Rogan and Gladen 1978), unclear ground included; low_m2 to high_m2 is its 95 % interval, for a site that differs "
+    "from the tested places as these differ from one another."
+)
 
 MAX_SHADE = 120
 """Opacity of a cell on the quick look whose class is certain, of 255."""
@@ -32,7 +41,7 @@ MAX_SHADE = 120
 
 def write_products(
     folder: Path, cells: Cells, strips: Path, look: QuickLook, layout: BandLayout, classifier: TileClassifier
-) -> tuple[dict[str, ClassArea], int]:
+) -> tuple[dict[str, AreaEstimate], int]:
     """Write ``presence.tif`` (COG), ``presence.gpkg``, ``summary.json``, ``presence.png`` and styles for QGIS.
 
     Parameters
@@ -49,7 +58,7 @@ def write_products(
 
     Returns
     -------
-    areas : dict of ClassArea by class
+    occupied : dict of AreaEstimate by class, without the background
     polygons : int
         How many there are.
     """
@@ -61,14 +70,26 @@ def write_products(
     summaries = _summarise(strips, layout)
     strips.unlink()
     _write_styles(folder, layout)
-    polygons = presence_polygons(cells.predicted, cells.certainty, cells.grid, model.classes)
+    polygons = presence_polygons(cells.predicted, cells.certainty, cells.valid, cells.grid, model.classes)
     write_polygons(polygons, folder / "presence.gpkg")
     store_vector_style(folder / "presence.gpkg", LAYER, model.classes)
-    mapped = [float((cells.predicted == i).sum() * cells.grid.pixel_area_m2) for i in range(len(model.classes))]
-    areas = dict(zip(model.classes, class_areas(mapped, model.held_out.confusion_matrix), strict=True))
-    _write_summary(folder, cells, areas, len(polygons), classifier, summaries)
-    _draw(folder / "presence.png", cells, look, polygons, areas)
-    return areas, len(polygons)
+    occupied = _occupied(cells, classifier)
+    _write_summary(folder, cells, occupied, len(polygons), classifier, summaries)
+    _draw(folder / "presence.png", cells, look, polygons, occupied)
+    return occupied, len(polygons)
+
+
+def _occupied(cells: Cells, classifier: TileClassifier) -> dict[str, AreaEstimate]:
+    """Return the ground of the tiles of each class but the background.
+
+    Each cell is of the class of the tile around it, so that with cells smaller than a tile, tiles in as many positions are
+    counted: the area stays that of tiles, and is known better.
+    """
+    classes, place_m2 = classifier.info.classes, classifier.info.held_out.place_m2
+    counted = [cells.ground_m2(cells.predicted == i) for i in range(len(classes))]
+    site_places = cells.mapped_m2 / place_m2 if place_m2 else 1.0
+    estimates = occupied_areas(counted, classifier.held_out, site_places=site_places)
+    return dict(list(zip(classes, estimates, strict=True))[1:])
 
 
 def _summarise(strips: Path, layout: BandLayout) -> dict[str, dict[str, Any]]:
@@ -94,7 +115,7 @@ def _write_styles(folder: Path, layout: BandLayout) -> None:
 def _write_summary(
     folder: Path,
     cells: Cells,
-    areas: dict[str, ClassArea],
+    occupied: dict[str, AreaEstimate],
     polygons: int,
     classifier: TileClassifier,
     bands: dict[str, dict[str, Any]],
@@ -102,45 +123,42 @@ def _write_summary(
     model = classifier.info
     assert model.gsd_m is not None  # else it could not have been slid over an image
     summary = {
-        "schema_version": 1,
+        "schema_version": 2,
         "image": cells.image,
         "crs": name_crs(cells.grid.crs),
         "cell_m": round(cells.grid.gsd_m, 6),
-        "tile_m": round(model.tile_size_px * model.gsd_m, 6),
+        "support_m": round(model.tile_size_px * model.gsd_m, 6),
+        "image_m2": round(cells.image_m2, 3),
         "mapped_m2": round(cells.mapped_m2, 3),
-        "areas": {name: {k: round(v, 3) for k, v in area.model_dump().items()} for name, area in areas.items()},
+        "occupied": {name: {k: round(v, 3) for k, v in area.model_dump().items()} for name, area in occupied.items()},
         "polygons": polygons,
         "views": model.views,
         "prevalence": classifier.prevalence,
         "held_out_balanced_accuracy": model.held_out.balanced_accuracy,
+        "held_out_places": len(classifier.held_out.counts),
         **({"bands": bands} if bands else {}),
-        "what_the_areas_mean": (
-            "mapped_m2 is the area of the cells in whose tile the class is the likeliest, not the area that its leaves cover. "
-            "corrected_m2 allows for the errors on the held-out tiles (Rogan and Gladen 1978); its 95 % interval, low_m2 to "
-            "high_m2, covers the chance in which tiles were held out, on the understanding that this site is like those places."
-        ),
+        "what_the_areas_mean": WHAT_THE_AREAS_MEAN,
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
-def _draw(path: Path, cells: Cells, look: QuickLook, polygons: gpd.GeoDataFrame, areas: dict[str, ClassArea]) -> None:
-    area = {name: areas[name] for name in list(areas)[1:]}
-    picture = SitePicture(look, f"{cells.image}: {' and '.join(area)} on a grid of {cells.grid.gsd_m:.2f} m")
+def _draw(path: Path, cells: Cells, look: QuickLook, polygons: gpd.GeoDataFrame, occupied: dict[str, AreaEstimate]) -> None:
+    picture = SitePicture(look, f"{cells.image}: {' and '.join(occupied)} on a grid of {cells.grid.gsd_m:.2f} m")
     rows, cols = _nearest(look.grid, cells.grid)
     classes, certain = cells.predicted[np.ix_(rows, cols)], cells.certainty[np.ix_(rows, cols)]
     shade = np.zeros((*classes.shape, 4), np.uint8)
-    for number, (name, of_class) in enumerate(area.items(), start=1):
+    for number, (name, of_class) in enumerate(occupied.items(), start=1):
         mine = classes == number
         shade[mine, :3] = class_colour(number)
         shade[mine, 3] = (MAX_SHADE * certain[mine]).astype(np.uint8)
         picture.legend(
             class_colour(number),
-            f"{name}: {of_class.mapped_m2:,.1f} m2 mapped of {cells.mapped_m2:,.0f} m2; "
-            f"corrected {of_class.corrected_m2:,.1f} m2 ({of_class.low_m2:,.1f} to {of_class.high_m2:,.1f})",
+            f"{name}: tiles of {of_class.counted_m2:,.1f} of {cells.mapped_m2:,.0f} m2 mapped; corrected for errors "
+            f"{of_class.estimate_m2:,.1f} m2 ({of_class.low_m2:,.1f} to {of_class.high_m2:,.1f})",
         )
     shade[~look.seen] = 0  # cells at the rim reach outside the mosaic
     picture.paint(shade)
-    for number, name in enumerate(area, start=1):
+    for number, name in enumerate(occupied, start=1):
         rings = [
             np.asarray(ring.coords)
             for polygon in polygons.geometry[(polygons["class"] == name).to_numpy()]

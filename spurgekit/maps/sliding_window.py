@@ -39,29 +39,52 @@ class Cells:
         Number of the likeliest class; :data:`NO_CLASS` where there is no data.
     certainty : ndarray of float32, shape (rows, columns)
         Its probability.
+    valid : ndarray of float32, shape (rows, columns)
+        Share of its pixels that have data.
     """
 
     image: str
     grid: PixelGrid
     predicted: NDArray[np.uint8]
     certainty: NDArray[np.float32]
+    valid: NDArray[np.float32]
 
     @classmethod
     def empty(cls, image: str, grid: PixelGrid) -> Cells:
         """Return a map without data."""
         shape = grid.height, grid.width
-        return cls(image, grid, np.full(shape, NO_CLASS, np.uint8), np.zeros(shape, np.float32))
+        return cls(image, grid, np.full(shape, NO_CLASS, np.uint8), *(np.zeros(shape, np.float32) for _ in range(2)))
 
-    def put(self, window: Window, probabilities: NDArray[np.float32]) -> None:
-        """Fill in a window from probabilities of shape (classes, rows, columns), NaN where there is no data."""
+    def put(self, window: Window, probabilities: NDArray[np.float32], valid: NDArray[np.float32]) -> None:
+        """Fill in a window.
+
+        Parameters
+        ----------
+        window : Window
+            Of cells.
+        probabilities : ndarray of float32, shape (classes, rows, columns)
+            NaN where there is no data.
+        valid : ndarray of float32, shape (rows, columns)
+            Share of valid pixels.
+        """
+        self.valid[window.slices] = valid
         seen = np.isfinite(probabilities[0])
         self.predicted[window.slices][seen] = probabilities[:, seen].argmax(axis=0)
         self.certainty[window.slices][seen] = probabilities[:, seen].max(axis=0)
 
+    def ground_m2(self, cells: NDArray[np.bool_]) -> float:
+        """Return the ground of some cells, as far as there are pixels of it."""
+        return float(self.valid[cells].sum(dtype=np.float64) * self.grid.pixel_area_m2)
+
     @property
     def mapped_m2(self) -> float:
-        """Area of all cells with data."""
-        return float((self.predicted != NO_CLASS).sum() * self.grid.pixel_area_m2)
+        """Ground of all cells that have a class."""
+        return self.ground_m2(self.predicted != NO_CLASS)
+
+    @property
+    def image_m2(self) -> float:
+        """Ground of all valid pixels."""
+        return self.ground_m2(np.ones(self.valid.shape, np.bool_))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +146,7 @@ def slide(
     batch_size: int = 8,
     watch: Watcher | None = None,
     progress: Progress = silent,
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
+) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
     """Yield the map in runs of rows.
 
     Parameters
@@ -147,6 +170,8 @@ def slide(
         First row of cells.
     found : ndarray of float32, shape (channels, rows, columns)
         NaN where there is no data.
+    valid : ndarray of float32, shape (rows, columns)
+        Share of each cell's pixels that have data.
     """
     cells = sliding.cells
     layout = layout or BandLayout((PROBABILITY,), model.info.classes)
@@ -175,7 +200,7 @@ def slide(
                 predictions = model.predictions(batch, features=layout.needs_features)
                 found[:, a, b] = layout.values(predictions).T
                 advance(len(a))
-            yield start, found
+            yield start, found, share.astype(np.float32)
 
 
 def _cell_shares(valid: NDArray[np.bool_], sliding: Sliding, rows: int, columns: int) -> NDArray[np.float64]:

@@ -31,6 +31,51 @@ class TestViews:
         assert (one.predict(tiles) != eight.predict(tiles)).any()
 
 
+class TestHeldOut:
+    """What is known of a model's errors: as it looks at tiles now, by place, unclear tiles apart."""
+
+    def test_counts_by_place_add_up_to_the_confusion_matrix(self, chain):
+        model = load_model(chain.model, "cpu")
+        assert model.held_out.matrix.tolist() == [list(row) for row in model.info.held_out.confusion_matrix]
+        assert len(model.held_out.counts) == len(set(pd.read_csv(chain.model / "test_predictions.csv")["place"])) > 1
+
+    def test_of_one_view_where_one_is_looked_at(self, chain, tmp_path):
+        folder = shutil.copytree(chain.model, tmp_path / "model")
+        table = pd.read_csv(folder / "test_predictions.csv")
+        sand = (table["class"] == "sand").to_numpy()
+        table["p1(sand)"], table["p1(weed)"] = np.where(sand, 0.4, 0.3), np.where(sand, 0.6, 0.7)  # all are weed to one view
+        table.to_csv(folder / "test_predictions.csv", index=False)
+        one, eight = load_model(folder, "cpu", views=1), load_model(folder, "cpu")
+        assert one.held_out.matrix[:, 0].sum() == 0
+        assert one.info.held_out.balanced_accuracy == 0.5
+        assert eight.info.held_out.balanced_accuracy > 0.5
+
+    def test_unclear_tiles_are_counted_apart(self, chain, tmp_path):
+        folder = shutil.copytree(chain.model, tmp_path / "model")
+        table = pd.read_csv(folder / "test_predictions.csv")
+        rows = table.iloc[:3].assign(**{"tile_id": ["u1", "u2", "u3"], "class": "", "p(sand)": 0.2, "p(weed)": 0.8})
+        pd.concat([table, rows]).to_csv(folder / "test_predictions.csv", index=False)
+        model, before = load_model(folder, "cpu"), load_model(chain.model, "cpu")
+        assert model.held_out.unclear.sum(axis=0).tolist() == [0, 3]
+        assert (model.held_out.counts == before.held_out.counts).all()
+        assert load_model(folder, "cpu", prevalence="0.01").held_out.unclear.sum(axis=0).tolist() == [3, 0]
+
+    def test_without_a_table_all_is_of_one_place(self, chain, tmp_path):
+        folder = shutil.copytree(chain.model, tmp_path / "model")
+        (folder / "test_predictions.csv").unlink()
+        model = load_model(folder, "cpu")
+        assert model.held_out.counts.tolist() == [[list(row) for row in model.info.held_out.confusion_matrix]]
+
+    @pytest.mark.parametrize("change", [{"p(weed)": "x"}, {"p(weed)": "-1"}, {"class": "shrub"}])
+    def test_a_damaged_table_is_refused(self, chain, tmp_path, change):
+        folder = shutil.copytree(chain.model, tmp_path / "model")
+        table = pd.read_csv(folder / "test_predictions.csv", dtype=str)
+        table.loc[0, list(change)] = list(change.values())
+        table.to_csv(folder / "test_predictions.csv", index=False)
+        with pytest.raises(ModelError, match=r"test_predictions\.csv is damaged"):
+            load_model(folder)
+
+
 class TestPrevalence:
     def test_probabilities_and_held_out_scores_are_corrected(self, chain, tiles):
         plain, rare = load_model(chain.model, "cpu"), load_model(chain.model, "cpu", prevalence="0.01")
@@ -52,7 +97,7 @@ class TestPrevalence:
     def test_without_test_predictions_it_cannot_be_judged(self, chain, tmp_path):
         model = shutil.copytree(chain.model, tmp_path / "model")
         (model / "test_predictions.csv").unlink()
-        with pytest.raises(ModelError, match=r"test_predictions\.csv is missing or damaged, and `prevalence` needs it"):
+        with pytest.raises(ModelError, match=r"test_predictions\.csv is missing, and `prevalence` needs it"):
             load_model(model, prevalence="0.05")
 
 

@@ -181,12 +181,17 @@ class TestMap:
 
     def test_products(self, walk):
         summary = json.loads((walk.folder / "map" / "summary.json").read_text())
-        cell_m2 = (walk.sort.size_px * walk.sort.gsd_m) ** 2
-        with rasterio.open(walk.folder / "map" / "presence.tif") as file:
+        size = walk.sort.size_px
+        with (
+            rasterio.open(walk.folder / "map" / "presence.tif") as file,
+            open_raster(walk.image, gsd_m=walk.sort.gsd_m) as image,
+        ):
             little, much, _ = file.read()
-        assert summary["mapped_m2"] == pytest.approx(np.isfinite(much).sum() * cell_m2, abs=1e-2)
+            _, valid = image.read(Window(0, 0, file.width * size, file.height * size))
+        ground = valid.reshape(much.shape[0], size, much.shape[1], size).sum(axis=(1, 3)) * walk.sort.gsd_m**2
+        assert summary["mapped_m2"] == pytest.approx(ground[np.isfinite(much)].sum(), abs=1e-2)
         polygons = gpd.read_file(walk.folder / "map" / "presence.gpkg", layer="presence")
-        assert polygons["area_m2"].sum() == pytest.approx((much > little).sum() * cell_m2)
+        assert polygons["area_m2"].sum() == pytest.approx(ground[much > little].sum(), abs=1e-2)
         with Image.open(walk.folder / "map" / "presence.png") as picture:
             assert len(picture.convert("RGB").getcolors(1 << 24)) > 100
 

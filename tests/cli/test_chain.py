@@ -119,21 +119,24 @@ class TestMap:
         assert len(tiles) > 10
         assert pytest.approx(model.predict(np.stack(tiles)), abs=1e-5) == values[:2, cells[:, 0], cells[:, 1]].T
 
-    def test_polygons_and_summary_add_up_to_the_cells(self, mapped):
+    def test_polygons_and_summary_add_up_to_the_valid_pixels_of_cells(self, mapped, pixels):
         with rasterio.open(mapped / "presence.tif") as file:
             absent, present, _ = file.read()
-        cells_m2 = 0.25 * (present > absent).sum()
+        valid = np.zeros((50 * present.shape[0], 50 * present.shape[1]))
+        valid[: pixels.shape[1], : pixels.shape[2]] = pixels[3] > 0
+        ground = 0.25 * valid.reshape(present.shape[0], 50, present.shape[1], 50).mean(axis=(1, 3))
         polygons = gpd.read_file(mapped / "presence.gpkg", layer="presence")
         summary = json.loads((mapped / "summary.json").read_text())
-        assert 0 < cells_m2 < summary["mapped_m2"]
-        assert polygons["area_m2"].sum() == pytest.approx(cells_m2)
-        assert polygons.geometry.area.sum() == pytest.approx(cells_m2)
+        assert 0 < ground[present > absent].sum() < summary["mapped_m2"]
+        assert polygons["area_m2"].sum() == pytest.approx(ground[present > absent].sum(), abs=1e-3)
+        assert polygons.geometry.area.sum() == pytest.approx(0.25 * (present > absent).sum())
         assert len(polygons) == summary["polygons"]
-        assert summary["areas"]["present"]["mapped_m2"] == pytest.approx(cells_m2)
-        assert summary["mapped_m2"] == pytest.approx(0.25 * np.isfinite(present).sum())
-        assert summary["cell_m"] == pytest.approx(0.5)
-        corrected = summary["areas"]["present"]
-        assert corrected["low_m2"] <= corrected["corrected_m2"] <= corrected["high_m2"]
+        occupied = summary["occupied"]["present"]
+        assert occupied["counted_m2"] == pytest.approx(ground[present > absent].sum(), abs=1e-3)
+        assert summary["mapped_m2"] == pytest.approx(ground[np.isfinite(present)].sum(), abs=1e-3)
+        assert summary["image_m2"] == pytest.approx(ground.sum(), abs=1e-2)
+        assert summary["cell_m"] == summary["support_m"] == pytest.approx(0.5)
+        assert occupied["low_m2"] <= occupied["estimate_m2"] <= occupied["high_m2"]
 
 
 class TestOtherImages:

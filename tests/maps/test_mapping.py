@@ -88,10 +88,11 @@ class TestFolder:
     def test_summary(self, made):
         summary = json.loads((made.folder / "summary.json").read_text())
         assert (summary["image"], summary["crs"]) == ("site.tif", "EPSG:32612")
-        assert (summary["cell_m"], summary["tile_m"]) == (0.04, 0.04)
+        assert (summary["cell_m"], summary["support_m"], made.support_m) == (0.04, 0.04, 0.04)
         assert made.mapped_m2 == pytest.approx(5 * 0.0016)
-        assert [made.areas[name].mapped_m2 for name in ("dark", "bright")] == pytest.approx([0.0048, 0.0032])
-        assert set(summary["areas"]) == {"dark", "bright"}
+        assert made.occupied["bright"].counted_m2 == pytest.approx(0.0032)
+        assert set(summary["occupied"]) == {"bright"}
+        assert summary["mapped_m2"] == summary["image_m2"]
         assert "Rogan and Gladen" in summary["what_the_areas_mean"]
 
     def test_picture(self, made):
@@ -147,7 +148,7 @@ class TestGeometry:
         profile, bands, _ = read(made.folder / "presence.tif")
         assert bands[1] == pytest.approx(np.full((4, 6), p_bright(140)), abs=1e-5)
         assert made.cell_m == pytest.approx(0.02)
-        assert json.loads((made.folder / "summary.json").read_text())["tile_m"] == 0.04
+        assert json.loads((made.folder / "summary.json").read_text())["support_m"] == 0.04
         assert profile["transform"].a == pytest.approx(0.02)
 
 

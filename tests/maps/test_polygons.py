@@ -13,13 +13,14 @@ NORTH_UP = Affine(2, 0, 500_000, 0, -2, 5_000_000)
 CLASSES = ("bare", "weed", "shrub")
 
 
-def polygons_of(predicted, probabilities=None, transform=NORTH_UP):
+def polygons_of(predicted, probabilities=None, transform=NORTH_UP, valid=None):
     predicted = np.array(predicted, np.uint8)
     height, width = predicted.shape
     cells = PixelGrid(width, height, transform, rasterio.CRS.from_epsg(32612))
     if probabilities is None:
         probabilities = np.full(predicted.shape, 0.75)
-    return presence_polygons(predicted, np.array(probabilities, np.float32), cells, CLASSES)
+    valid = np.ones(predicted.shape) if valid is None else valid
+    return presence_polygons(predicted, np.array(probabilities, np.float32), np.array(valid, np.float32), cells, CLASSES)
 
 
 def test_cells_that_share_an_edge_are_one():
@@ -30,6 +31,12 @@ def test_cells_that_share_an_edge_are_one():
         box(500_000, 4_999_998, 500_004, 5_000_000).union(box(500_002, 4_999_996, 500_004, 4_999_998))
     )
     assert found.crs == "EPSG:32612"
+
+
+def test_of_cells_at_the_rim_only_the_ground_that_was_seen_counts():
+    found = polygons_of([[1, 1, 0]], valid=[[1, 0.5, 1]])
+    assert found["area_m2"].tolist() == [6]
+    assert found.geometry.area.tolist() == [8]
 
 
 def test_cells_that_share_a_corner_are_two():

@@ -18,7 +18,7 @@ def run(path, sliding_px, **options):
         model = brightness_model(tile_px, bands=len(raster.bands), dtype=raster.dtype.name)
         runs = list(slide(raster, model, sliding, **options))
         whole = np.full((2, sliding.cells.height, sliding.cells.width), -1, np.float32)
-        for row, found in runs:
+        for row, found, _ in runs:
             whole[:, row : row + found.shape[1]] = found
     return whole
 

@@ -20,7 +20,7 @@ def geopackage(request, tmp_path):
     cells = PixelGrid(2, 1, Affine(1, 0, 500_000, 0, -1, 5_000_000), rasterio.CRS.from_epsg(32612))
     path = tmp_path / "presence.gpkg"
     predicted = np.array([[0, request.param]], np.uint8)
-    write_polygons(presence_polygons(predicted, np.ones((1, 2), np.float32), cells, CLASSES), path)
+    write_polygons(presence_polygons(predicted, *np.ones((2, 1, 2), np.float32), cells, CLASSES), path)
     store_vector_style(path, LAYER, CLASSES)
     return path
 

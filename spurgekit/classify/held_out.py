@@ -1,0 +1,126 @@
+"""What a model said of held-out tiles, by the place that they are from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spurgekit.classify.model_info import REMEDY
+from spurgekit.classify.prevalence import shift_prevalence
+from spurgekit.errors import InputError, ModelError, first_line
+from spurgekit.tables import numbers, read_table
+
+PREDICTIONS = "test_predictions.csv"
+UNCLEAR = -1
+"""Class number of a tile that holds some of the weed, and too little to be of its class."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOutCounts:
+    """Held-out tiles by place, true class and predicted class.
+
+    Attributes
+    ----------
+    counts : ndarray of int64, shape (places, classes, classes)
+        By place, true class and predicted class.
+    unclear : ndarray of int64, shape (places, classes)
+        Tiles that are of no class by the rule of the labels, by place and predicted class.
+    """
+
+    counts: NDArray[np.int64]
+    unclear: NDArray[np.int64]
+
+    @classmethod
+    def of_matrix(cls, confusion: Sequence[Sequence[int]] | NDArray[np.integer]) -> HeldOutCounts:
+        """Return those of a confusion matrix, of which nothing more is known: all of one place."""
+        counts = np.asarray(confusion, np.int64)[None]
+        return cls(counts, np.zeros(counts.shape[:2], np.int64))
+
+    @property
+    def matrix(self) -> NDArray[np.int64]:
+        """The confusion matrix, shape (classes, classes)."""
+        return np.asarray(self.counts.sum(axis=0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOutTiles:
+    """Held-out tiles, one by one.
+
+    Attributes
+    ----------
+    probabilities : ndarray of float64, shape (n, classes)
+    targets : ndarray of int64, shape (n,)
+        Class numbers; :data:`UNCLEAR` of tiles that are of no class by the rule of the labels.
+    places : ndarray of str, shape (n,)
+    """
+
+    probabilities: NDArray[np.float64]
+    targets: NDArray[np.int64]
+    places: NDArray[np.object_]
+
+    def at_prevalence(self, counts: Mapping[str, int], shares: Sequence[float]) -> HeldOutTiles:
+        """Return them with probabilities for another prevalence; see :func:`spurgekit.classify.prevalence.shift_prevalence`."""
+        return replace(self, probabilities=shift_prevalence(self.probabilities, counts, shares))
+
+    @property
+    def clear(self) -> HeldOutTiles:
+        """Those that are of a class."""
+        keep = self.targets != UNCLEAR
+        return HeldOutTiles(self.probabilities[keep], self.targets[keep], self.places[keep])
+
+    def counted(self) -> HeldOutCounts:
+        """Return how many there are, by place, true and predicted class."""
+        k = self.probabilities.shape[1]
+        names, place = np.unique(self.places.astype(str), return_inverse=True)
+        counts = np.zeros((len(names), k + 1, k), np.int64)
+        np.add.at(counts, (place, self.targets, self.probabilities.argmax(axis=1)), 1)  # unclear ones are the last row
+        return HeldOutCounts(counts[:, :k], counts[:, k])
+
+
+def probability_columns(classes: Sequence[str], *, one_view: bool = False) -> list[str]:
+    """Return what the columns of probabilities are called in ``test_predictions.csv``.
+
+    Parameters
+    ----------
+    classes : sequence of str
+    one_view : bool
+        Of those by one view of a tile, where a model is made for several.
+    """
+    return [f"p1({name})" if one_view else f"p({name})" for name in classes]
+
+
+def read_held_out(folder: Path, classes: Sequence[str], *, one_view: bool = False) -> HeldOutTiles:
+    """Read ``test_predictions.csv`` of a model folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    classes : sequence of str
+    one_view : bool
+        Of the probabilities by one view of each tile, where the table has them.
+
+    Raises
+    ------
+    ModelError
+        If it is damaged.
+    """
+    file = folder / PREDICTIONS
+    try:
+        table = read_table(file).rows
+        columns = probability_columns(classes, one_view=one_view and f"p1({classes[0]})" in table)
+        found = np.column_stack([numbers(table[name], name) for name in columns])
+        number = {name: i for i, name in enumerate(classes)}
+        if (unknown := table["class"][table["class"].notna() & ~table["class"].isin(classes)]).size:
+            raise InputError(f"no class is called {unknown.iloc[0]!r}")
+        targets = table["class"].map(number).fillna(UNCLEAR).to_numpy(np.int64)
+        places = table["place"].to_numpy(object) if "place" in table else np.full(len(table), "", object)
+        total = found.sum(axis=1, keepdims=True)
+        if not (np.isfinite(total) & (total > 0) & (found >= 0).all(axis=1, keepdims=True)).all():
+            raise InputError("its probabilities are not numbers from 0 to 1")
+    except (ValueError, KeyError) as error:
+        raise ModelError(f"{file} is damaged ({first_line(error)}); {REMEDY}") from error
+    return HeldOutTiles(found / total, targets, places)  # they were rounded
