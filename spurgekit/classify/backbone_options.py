@@ -21,11 +21,12 @@ class BackboneOptions(Options):
     backbone : str, optional
         Any model of timm. Default: DINOv2's small vision transformer at 252 px; without pretrained weights resnet18.
 
-        What a folder of weights says it is for comes first.
+        What a folder of weights says it is for comes first. Where those of DINOv2 cannot be had, the network of
+        :mod:`spurgekit.classify.offline_weights` is the default, if it is installed.
     weights : pathlib.Path, optional
         Local safetensors for it, or a folder of timm's, instead of a download.
     pretrained : bool
-        Fetch timm's weights, or take random ones.
+        Fetch timm's weights, or take random ones. Those of the extra ``offline`` need no connection.
     backbone_options : mapping
         Further arguments of ``timm.create_model``, such as ``pad_type``; one that is known to be harmless.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from torch import nn
 from spurgekit.classify.backbone_options import BackboneOptions
 from spurgekit.classify.features import FeatureStore
 from spurgekit.classify.normalisation import band_statistics, normalisation
+from spurgekit.classify.offline_weights import OFFLINE_BACKBONE, SOURCE, has_offline_weights
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tile_reader import DType
-from spurgekit.classify.timm_backbone import make_backbone
+from spurgekit.classify.timm_backbone import WeightsUnavailableError, is_packaged, make_backbone
 from spurgekit.classify.training.network import Network
 from spurgekit.devices import choose_device
 from spurgekit.errors import InputError, ModelError
@@ -48,8 +50,10 @@ class Setup:
     mean, std : tuple of float
     dtype : {"uint8", "uint16", "float32"}
         Of the tiles.
+    weights : str
+        Where the backbone's weights are from.
     notes : tuple of str
-        What is to be said of their bands.
+        What is to be said of them, and of the bands.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Setup:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     dtype: DType
+    weights: str
     notes: tuple[str, ...] = ()
 
     def store(self, progress: Progress = silent) -> FeatureStore:
@@ -88,6 +93,9 @@ class Setup:
 def set_up(options: BackboneOptions, training: pd.DataFrame, progress: Progress = silent) -> Setup:
     """Make the backbone for a dataset.
 
+    Where none is named and the weights of the usual one cannot be had, the one of :mod:`spurgekit.classify.offline_weights` is
+    taken if it is installed, and a note says so; one that is named is never exchanged for another.
+
     Parameters
     ----------
     options : BackboneOptions
@@ -102,18 +110,31 @@ def set_up(options: BackboneOptions, training: pd.DataFrame, progress: Progress 
         If the tiles do not serve.
     """
     name = options.backbone or _named_by(options.weights) or (PRETRAINED if options.has_weights else UNTRAINED)
+    asked = options
     if options.image_size_px is None and name == PRETRAINED:
         options = replace(options, image_size_px=PRETRAINED_SIZE_PX)
     statistics = band_statistics(training["path"].tolist(), progress=progress)
-    backbone = make_backbone(
-        name,
-        pretrained=options.pretrained and options.weights is None,
+    pretrained = options.pretrained and options.weights is None
+    make = partial(
+        make_backbone,
+        pretrained=pretrained,
         weights=options.weights,
         options=options.backbone_options,
-        image_size_px=options.image_size_px,
         bands=statistics.bands,
         seed=options.seed,
     )
+    why = "need no connection"
+    try:
+        backbone = make(name, image_size_px=options.image_size_px)
+    except WeightsUnavailableError:
+        if asked.backbone is not None or not has_offline_weights():
+            raise
+        why = f"are taken since those of {name} can be neither downloaded nor found in the Hub's cache"
+        name, options = OFFLINE_BACKBONE, asked
+        backbone = make(name, image_size_px=options.image_size_px)
+    weights, notes = options.described(), statistics.notes
+    if pretrained and is_packaged(name):
+        weights, notes = SOURCE, (f"the weights of {name} {SOURCE} {why}", *notes)
     config: Mapping[str, Any] = backbone.pretrained_cfg  # type: ignore[assignment]
     size_px = options.image_size_px or (config.get("input_size") or (3, DEFAULT_SIZE_PX))[-1]
     own_mean, own_std = normalisation(config, statistics, pretrained=options.has_weights)
@@ -126,7 +147,7 @@ def set_up(options: BackboneOptions, training: pd.DataFrame, progress: Progress 
     if not all(value > 0 for value in std):
         raise InputError(f"`std={std}` has a number that is not positive")
     preprocess = Preprocess(size_px, mean, std, choose_device(options.device), statistics.dtype)
-    return Setup(name, options, backbone, preprocess, size_px, mean, std, statistics.dtype, statistics.notes)
+    return Setup(name, options, backbone, preprocess, size_px, mean, std, statistics.dtype, weights, notes)
 
 
 def _named_by(weights: Path | None) -> str | None:

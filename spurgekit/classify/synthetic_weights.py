@@ -185,7 +185,7 @@ def weigh_synthetic(
             table.to_parquet(partial, index=False)
         add_checksums(augmented, [MANIFEST])
         add_provenance(augmented, "confidence", parameters, inputs)
-    return WeighReport(Path(augmented), found, tuple(_warnings(found, options)))
+    return WeighReport(Path(augmented), found, (*setup.notes, *_warnings(found, options)))
 
 
 def _sets(folder: Path, rows: pd.DataFrame) -> dict[SupportSetKey, NDArray[np.intp]]:

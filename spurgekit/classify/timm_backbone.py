@@ -1,4 +1,4 @@
-"""Backbones from timm, with weights from the Hub, from a local file, or none."""
+"""Backbones from timm, with weights from the Hub, from a package, from a local file, or none."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
+from spurgekit.classify.offline_weights import OFFLINE_BACKBONE, SOURCE, has_offline_weights, offline_hint, read_offline_weights
 from spurgekit.errors import ModelError, first_line
 from spurgekit.hub import quick_offline
 from spurgekit.seeds import seeded
@@ -24,6 +25,15 @@ SHOWN_KEYS = 4
 
 RGB = 3
 """Bands that published weights are made for."""
+
+
+class WeightsUnavailableError(ModelError):
+    """The Hub has the weights, or nobody has: they are neither in its cache nor can they be downloaded."""
+
+
+def is_packaged(name: str) -> bool:
+    """Return whether the pretrained weights of a backbone come from an installed package, which needs no connection."""
+    return name.split(".")[0] == OFFLINE_BACKBONE and has_offline_weights()
 
 
 def make_backbone(
@@ -44,7 +54,8 @@ def make_backbone(
     name : str
         As ``timm.list_models()`` has it.
     pretrained : bool
-        Load the weights that timm names for it, from the Hub or its cache.
+        Load the weights that timm names for it: of :mod:`spurgekit.classify.offline_weights` where they are installed, else
+        from the Hub or its cache.
     weights : pathlib.Path, optional
         A local safetensors file, or a folder with ``model.safetensors``; a classifier in it is left aside.
     options : mapping, optional
@@ -61,9 +72,10 @@ def make_backbone(
 
     Raises
     ------
+    WeightsUnavailableError
+        If pretrained weights can be neither downloaded nor found.
     ModelError
-        If timm has no such model, weights cannot be had or do not fit, or the image size is no whole number of a vision
-        transformer's patches.
+        If timm has no such model, weights do not fit, or the image size is no whole number of a vision transformer's patches.
     """
     if name.split(".")[0] not in timm.list_models():
         close = timm.list_models(f"*{name.split('.')[0][:6]}*")[:4]
@@ -74,7 +86,9 @@ def make_backbone(
         raise ModelError(
             f"`backbone_options`: in_chans={arguments['in_chans']} does not go with the tiles, which have {bands}; leave it out"
         )
-    create = partial(timm.create_model, name, pretrained=pretrained, num_classes=num_classes, **arguments)
+    packaged = pretrained and is_packaged(name)
+    fetched = pretrained and not packaged
+    create = partial(timm.create_model, name, pretrained=fetched, num_classes=num_classes, **arguments)
     try:
         with quick_offline():
             try:
@@ -88,16 +102,18 @@ def make_backbone(
     except Exception as error:  # whatever an argument makes a network of timm stumble over
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
             raise
-        if pretrained and isinstance(error, (OSError, RuntimeError)):  # of the Hub; of timm, about missing weights
-            raise ModelError(
+        if fetched and isinstance(error, (OSError, RuntimeError)):  # of the Hub; of timm, about missing weights
+            raise WeightsUnavailableError(
                 f"the pretrained weights of {name!r} can be neither downloaded nor found in the Hub's cache; "
-                "pass a local file as `weights`, or `pretrained=False` for random ones"
+                f"pass a local file as `weights`, or `pretrained=False` for random ones; {offline_hint()}"
             ) from error
         raise ModelError(
             f"timm cannot make {name!r} so: {first_line(error)}; change `backbone_options` or `image_size_px`"
         ) from error
     if image_size_px is not None:
         _check_patches(name, model, image_size_px)
+    if packaged:
+        _load(model, read_offline_weights(), bands, SOURCE)
     if weights is not None:
         load_backbone_weights(model, weights, bands=bands)
     return model.eval()
@@ -130,14 +146,18 @@ def load_backbone_weights(model: nn.Module, path: Path, *, bands: int = RGB) -> 
     file = path / "model.safetensors" if path.is_dir() else path
     if not file.is_file():
         raise ModelError(f"{file}: no such file; pass a .safetensors file as `weights`")
-    tensors = read_weights(file)
+    _load(model, read_weights(file), bands, str(file))
+
+
+def _load(model: nn.Module, tensors: dict[str, Tensor], bands: int, source: str) -> None:
+    """Load tensors into a backbone, as :func:`load_backbone_weights` does those of a file."""
     own = model.state_dict()
-    _adapt_first_layer(model, tensors, bands, file)
+    _adapt_first_layer(model, tensors, bands, source)
     classifier = model.pretrained_cfg.get("classifier") or "classifier"  # type: ignore[union-attr,operator]
     heads = tuple(f"{name}." for name in ((classifier,) if isinstance(classifier, str) else classifier))
     given = {key: tuple(rows.shape) for key, rows in tensors.items() if key in own or not key.startswith(heads)}
     if problem := misfit(own, given):
-        raise ModelError(f"{file} does not fit the backbone: it {problem}; pass the `backbone` that it was made for")
+        raise ModelError(f"{source} does not fit the backbone: it {problem}; pass the `backbone` that it was made for")
     model.load_state_dict({key: tensors[key] for key in own})
 
 
@@ -172,7 +192,7 @@ def misfit(own: Mapping[str, Tensor], given: Mapping[str, tuple[int, ...]]) -> s
     return ""
 
 
-def _adapt_first_layer(model: nn.Module, tensors: dict[str, Tensor], bands: int, file: Path) -> None:
+def _adapt_first_layer(model: nn.Module, tensors: dict[str, Tensor], bands: int, source: str) -> None:
     """Adapt weights for RGB in place; those for other bands fit only as many."""
     first: str | tuple[str, ...] = model.pretrained_cfg.get("first_conv") or ()  # type: ignore[union-attr,operator]
     own = model.state_dict()
@@ -186,6 +206,6 @@ def _adapt_first_layer(model: nn.Module, tensors: dict[str, Tensor], bands: int,
                 tensors[key] = adapt_input_conv(bands, tensors[key])
         elif made_for != bands:
             raise ModelError(
-                f"{file} has weights for {made_for:g} bands in {key}, and the tiles have {bands}; "
+                f"{source} has weights for {made_for:g} bands in {key}, and the tiles have {bands}; "
                 "pass weights for as many, or for RGB"
             )

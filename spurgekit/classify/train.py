@@ -107,7 +107,7 @@ def train_model(
             predictions[columns] = _predict(one_view, tested, options, progress).round(5)
         (folder / PREDICTIONS).write_text(csv_of(predictions, out / PREDICTIONS), encoding="utf-8", newline="\n")
         write_reliability(folder / "reliability.png", probabilities[: len(test)], test["target"].to_numpy(), info.classes)
-        write_card(folder, info, predictions, weights=setup.options.described())
+        write_card(folder, info, predictions, weights=setup.weights)
     checkpoint.unlink(missing_ok=True)
     return info
 

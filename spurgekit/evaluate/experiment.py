@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from spurgekit.classify.arms import Arm, parse_arm, parse_arms
+from spurgekit.classify.offline_weights import SOURCE
 from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, probe_unit, tile_features
 from spurgekit.classify.recipes import TrainingTask, predict, train_arm
 from spurgekit.classify.setup import Setup, set_up
@@ -172,6 +173,7 @@ def evaluate_arms(
                 baseline=str(parse_arm(options.baseline or options.arms[0])),
                 metric=options.metric, resolve=options.resolve, confidence=options.confidence,
             )  # fmt: skip
+            found = replace(found, warnings=(*setup.notes, *found.warnings))
             write_report(folder, found)
         cells.close()
     return EvaluateReport(Path(out), len(plan), resumed, found.summary, found.differences, tuple(found.warnings))
@@ -200,7 +202,9 @@ def _settings(data: Dataset, setup: Setup, options: EvaluateOptions) -> Mapping[
         files["weights"] = weights / "model.safetensors" if weights.is_dir() else weights
     for name, folder in options.folders.items():
         files[f"synthetic tiles {name}".rstrip()] = folder / "manifest.parquet"
-    resolved = {"backbone": setup.name, "image_size_px": setup.size_px, "mean": setup.mean, "std": setup.std}
+    resolved: dict[str, Any] = {"backbone": setup.name, "image_size_px": setup.size_px, "mean": setup.mean, "std": setup.std}
+    if setup.weights == SOURCE:
+        resolved["weights"] = SOURCE
     kept = {name: value for name, value in options.parameters().items() if name not in NOT_OF_CELLS}
     return {**kept, **{name: fingerprint(path) for name, path in files.items()}, **resolved}
 

