@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import geopandas as gpd
 import numpy as np
@@ -14,6 +15,7 @@ from rasterio.features import rasterize
 from sklearn.metrics import roc_auc_score
 
 from spurgekit.classify import ModelInfo, TrainOptions, load_model, train_model
+from spurgekit.classify.offline_weights import OFFLINE_BACKBONE, SOURCE, has_offline_weights
 from spurgekit.dataset import DatasetInfo, DatasetOptions, build_dataset, open_dataset
 from spurgekit.maps import MapOptions, MapReport, map_site
 from spurgekit.maps.bands import BANDS, PROBABILITY, BandLayout
@@ -24,10 +26,14 @@ from spurgekit.simulate.survey_folder import plot_entries, write_survey
 from spurgekit.survey import FILE_NAME, read_survey
 from spurgekit.tiles import TileOptions, TilesReport, tile_images
 
-BACKBONE = "resnet10t"
-"""A shallow network: with random weights, the only ones to be had offline, it still tells textures apart."""
-
 IMAGE_SIZE_PX = 96
+
+SEEING = TrainOptions(backbone=OFFLINE_BACKBONE, image_size_px=IMAGE_SIZE_PX)
+"""With weights that need no connection, where they are installed."""
+
+BLIND = TrainOptions(backbone="resnet10t", pretrained=False, image_size_px=IMAGE_SIZE_PX)
+"""A shallow network: with random weights it still tells textures apart."""
+
 TILE_PX = 64
 STRIDE_PX = 32
 
@@ -88,6 +94,8 @@ class DemoReport:
     model : ModelInfo
     map : MapReport
     quality : MapQuality
+    blind : MapQuality or None
+        What the map would be with random weights, where others are installed.
     """
 
     folder: Path
@@ -97,6 +105,7 @@ class DemoReport:
     model: ModelInfo
     map: MapReport
     quality: MapQuality
+    blind: MapQuality | None
 
 
 MIN_COVER = 0.05
@@ -146,15 +155,31 @@ def run_demo(
         say("labelling them, and splitting them by place")
         labelled = DatasetOptions(labels=simulated.weed, classes=survey.classes, min_cover=MIN_COVER, block_m=5.0, seed=seed)
         dataset = build_dataset(work / "tiles", work / "dataset", labelled, progress=progress)
-        say(f"training on features of {BACKBONE} with random weights, since no others can be had offline")
-        trained = TrainOptions(backbone=BACKBONE, pretrained=False, image_size_px=IMAGE_SIZE_PX, seed=seed)
-        model = train_model(work / "dataset", work / "models" / "probe", trained, progress=progress)
-        say("mapping the whole site")
-        maps = work / "maps" / site.name
-        loaded = load_model(work / "models" / "probe", views=1)  # of the 8 that it was tested with, for the sake of time
-        report = map_site(simulated.image, loaded, maps, MapOptions(stride_px=STRIDE_PX), progress=progress)
-        quality = compare_with_truth(maps / "presence.tif", simulated, work / "dataset")
-    return DemoReport(Path(folder), simulated.laid, tiles, dataset, model, report, quality)
+        sees = has_offline_weights()
+        weights = SOURCE if sees else "that are random, since the extra 'offline' is not installed"
+        trained = replace(SEEING if sees else BLIND, seed=seed)
+        say(f"training on features of {trained.backbone} with weights {weights}; mapping the whole site")
+        model, report, quality = _train_and_map(
+            work / "dataset", simulated, trained, work / "models" / "probe", work / "maps" / site.name, progress
+        )
+        blind = None
+        if sees:
+            say(f"for comparison, the same with {BLIND.backbone} and random weights")
+            with TemporaryDirectory(dir=work) as aside:
+                _, _, blind = _train_and_map(
+                    work / "dataset", simulated, replace(BLIND, seed=seed), Path(aside, "model"), Path(aside, "map"), progress
+                )
+    return DemoReport(Path(folder), simulated.laid, tiles, dataset, model, report, quality, blind)
+
+
+def _train_and_map(
+    dataset: Path, site: SimulatedSurvey, options: TrainOptions, model: Path, maps: Path, progress: Progress
+) -> tuple[ModelInfo, MapReport, MapQuality]:
+    """Train a model, map the site it was trained on, and hold the map against the truth."""
+    info = train_model(dataset, model, options, progress=progress)
+    loaded = load_model(model, views=1)  # of the 8 that it was tested with, for the sake of time
+    report = map_site(site.image, loaded, maps, MapOptions(stride_px=STRIDE_PX), progress=progress)
+    return info, report, compare_with_truth(maps / "presence.tif", site, dataset)
 
 
 def compare_with_truth(presence: str | Path, site: SimulatedSurvey, dataset: str | Path) -> MapQuality:

@@ -48,8 +48,10 @@ def _print(report: DemoReport) -> None:
         f"map against truth    balanced accuracy {quality.balanced_accuracy:.3f}, AUROC {quality.auroc:.3f} "
         f"({quality.cells:,} cells away from training tiles)"
     )
+    if report.blind is not None:
+        echo(f"with random weights  balanced accuracy {report.blind.balanced_accuracy:.3f}, AUROC {report.blind.auroc:.3f}")
     (area,) = report.map.occupied.values()
     echo(
-        f"area with spurge     {area.counted_m2:,.0f} m2 mapped, {quality.occupied_m2:,.0f} m2 in truth "
+        f"tiles with spurge    {area.counted_m2:,.0f} m2 mapped, {quality.occupied_m2:,.0f} m2 in truth "
         f"(corrected for errors: {area.estimate_m2:,.0f} m2, {area.low_m2:,.0f} to {area.high_m2:,.0f})"
     )
