@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from spurgekit.errors import InputError
 from spurgekit.markers.aruco import dictionary_of
 from spurgekit.markers.families import FAMILIES
+from spurgekit.simulate.light import Light
 from spurgekit.simulate.random_fields import Field, Pixels, noise
 from spurgekit.simulate.stamp import Stamp
 
@@ -85,7 +86,7 @@ class PaintedMarker:
     hidden_by : {"grass", "fold"}
         Grown over from one side, or folded over.
     shadow_px : float
-        How far its shadow reaches.
+        How far its shadow reaches where the sun is 45 degrees high.
     """
 
     family: str
@@ -112,7 +113,9 @@ class PaintedMarker:
             raise InputError(f"{self.hidden} is no share of a marker to hide; pass 0 or more, but less than 1")
 
 
-def paint_marker(rgb: Pixels, marker: PaintedMarker, rng: Generator, *, blur_px: float = 0.0) -> float:
+def paint_marker(
+    rgb: Pixels, marker: PaintedMarker, rng: Generator, *, blur_px: float = 0.0, sun: Light | None = None
+) -> float:
     """Paint a marker into a picture.
 
     It is sampled several times a pixel and averaged over each pixel's area, so that its centre is the one asked for to less
@@ -127,6 +130,7 @@ def paint_marker(rgb: Pixels, marker: PaintedMarker, rng: Generator, *, blur_px:
         Draws the dirt, the blades of grass, and where it is hidden.
     blur_px : float
         Standard deviation of a lens's blur, where the picture has been taken already; 0 where that comes later.
+    sun : Light, optional
 
     Returns
     -------
@@ -134,7 +138,9 @@ def paint_marker(rgb: Pixels, marker: PaintedMarker, rng: Generator, *, blur_px:
         The share of the marker that can be seen, from 0 to 1.
     """
     half = extent(marker.family) / 2
-    reach = marker.size_px * half * (1 if marker.family in ROUND else math.sqrt(2)) + 2 * marker.shadow_px + 3 * blur_px + 1
+    sun = sun or Light()
+    shadow_px = marker.shadow_px + sun.shadow_length(marker.shadow_px)
+    reach = marker.size_px * half * (1 if marker.family in ROUND else math.sqrt(2)) + shadow_px + 3 * blur_px + 1
     stamp = Stamp.around(marker.col, marker.row, reach)
     u, v = stamp.turned(marker.angle_deg, marker.size_px)
     inside = _inside(marker.family, u, v)
@@ -148,7 +154,7 @@ def paint_marker(rgb: Pixels, marker: PaintedMarker, rng: Generator, *, blur_px:
     )
     alpha = seen + folded
     colour = _weathered(np.asarray(colour, np.float32), alpha, marker, rng)
-    stamp.press(rgb, colour, alpha, blur_px=blur_px, shadow_px=marker.shadow_px)
+    stamp.press(rgb, colour, alpha, blur_px=blur_px, shadow_px=marker.shadow_px, sun=sun)
     return float(np.count_nonzero(front) / np.count_nonzero(inside))
 
 

@@ -14,12 +14,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
+from spurgekit.simulate.light import Light
 from spurgekit.simulate.random_fields import Field, Pixels, blurred, cover, noise
 
 Mask = NDArray[np.bool_]
-
-SUN = np.array([-0.8, -0.6])
-"""Unit vector in the image towards the sun (col, row): shadows fall to the lower right."""
 
 SUBPIXEL_BITS = 4
 """Fractional bits of the coordinates that cv2 draws with."""
@@ -77,6 +75,7 @@ def draw_scene(
     *,
     valid: Mask | None = None,
     clear: ArrayLike = (),
+    light: Light | None = None,
 ) -> Scene:
     """Draw a scene as it lies there: sharp, and without the camera's noise (see :mod:`spurgekit.simulate.camera`).
 
@@ -93,14 +92,17 @@ def draw_scene(
         Inside the mosaic, as of :func:`mosaic_outline`. Default everywhere.
     clear : array_like, shape (n, 3)
         Discs (col, row, radius) in pixels where nothing grows but grass: people have laid something there.
+    light : Light, optional
+        What it is seen in; the plants are the same in any.
     """
+    light = light or Light()
     # One stream for each layer, so that a change of one leaves the others as they were.
     for_ground, for_shrubs, for_weed, for_forbs, for_straw = rng.spawn(5)
     if valid is None:
         valid = np.ones((size_px, size_px), np.bool_)
     cleared = np.asarray(clear, np.float64).reshape(-1, 3)
-    rgb, worn = _ground(for_ground, size_px, gsd_m)
-    shrubs = _shrubs(for_shrubs, size_px, gsd_m, cleared)
+    rgb, worn = _ground(for_ground, size_px, gsd_m, light)
+    shrubs = _shrubs(for_shrubs, size_px, gsd_m, cleared, light)
     clearing = Dabs(cleared[:, :2], cleared[:, 2], np.zeros((len(cleared), 3)))
     closed = (worn > 0.3) | ~valid
     for dabs in (clearing, *shrubs):
@@ -108,10 +110,10 @@ def draw_scene(
     field = _patchiness(for_weed, size_px, gsd_m)
     field[closed] = field.min()
     field -= np.quantile(field[valid], 1 - weed_share).astype(np.float32)
-    weed, *spurge = _spurge(for_weed, field, gsd_m)
-    forbs = _forbs(for_forbs, ~weed & ~closed, gsd_m)
+    weed, *spurge = _spurge(for_weed, field, gsd_m, light)
+    forbs = _forbs(for_forbs, ~weed & ~closed, gsd_m, light)
     for dabs, height_m in ((shrubs[0], 0.35), (spurge[0], 0.07), (forbs[0], 0.04)):
-        _shade(rgb, dabs, height_m / gsd_m)
+        _shade(rgb, dabs, height_m / gsd_m, light)
     leaves, flowers = forbs
     foliage, umbels = spurge
     for dabs in (leaves, foliage):
@@ -150,7 +152,7 @@ def mosaic_outline(rng: Generator, size_px: int) -> Mask:
 # -- the ground -----------------------------------------------------------------------------------------------------
 
 
-def _ground(rng: Generator, size_px: int, gsd_m: float) -> tuple[Pixels, Field]:
+def _ground(rng: Generator, size_px: int, gsd_m: float, sun: Light) -> tuple[Pixels, Field]:
     """Return the ground without taller plants, and how worn (0 to 1) it is by a trail."""
     step = max(1, round(SOIL_STEP_M / gsd_m))
     soil, bare, worn = (
@@ -166,7 +168,7 @@ def _ground(rng: Generator, size_px: int, gsd_m: float) -> tuple[Pixels, Field]:
     rgb = np.empty((size_px, size_px, 3), np.uint8)
     for band in range(3):
         rgb[..., band] = np.clip(soil[..., band] * light, 0, 255)
-    _stones(rng, rgb, bare, gsd_m)
+    _stones(rng, rgb, bare, gsd_m, sun)
     return rgb, worn
 
 
@@ -230,19 +232,19 @@ def _overgrow(rng: Generator, rgb: Pixels, gsd_m: float) -> None:
         cv2.polylines(rgb, some, False, colour)  # type: ignore[call-overload]
 
 
-def _stones(rng: Generator, rgb: Pixels, bare: Field, gsd_m: float) -> None:
+def _stones(rng: Generator, rgb: Pixels, bare: Field, gsd_m: float, sun: Light) -> None:
     at = _scatter(rng, np.clip(0.02 + 0.5 * bare, 0, 1), 0.3, gsd_m)
     radius = np.clip(rng.lognormal(math.log(0.02), 0.5, len(at)), 0.01, 0.12) / gsd_m
     colour = rng.uniform(120, 190, (len(at), 1)) * np.array([1.0, 0.97, 0.92])
     stones = Dabs(at, radius, colour)
-    _shade(rgb, stones, 0.03 / gsd_m)
+    _shade(rgb, stones, 0.03 / gsd_m, sun)
     _paint(rgb, stones)
 
 
 # -- plants ---------------------------------------------------------------------------------------------------------
 
 
-def _shrubs(rng: Generator, size_px: int, gsd_m: float, clear: NDArray[np.float64]) -> tuple[Dabs, ...]:
+def _shrubs(rng: Generator, size_px: int, gsd_m: float, clear: NDArray[np.float64], sun: Light) -> tuple[Dabs, ...]:
     """Return grey-green shrubs, the lower branches first, and the few that are dead; none that would reach into a clearing."""
     area_m2 = (size_px * gsd_m) ** 2
     at = rng.uniform(0, size_px, (rng.poisson(0.02 * area_m2), 2))
@@ -252,12 +254,13 @@ def _shrubs(rng: Generator, size_px: int, gsd_m: float, clear: NDArray[np.float6
     colour = np.array([96.0, 108.0, 84.0]) * rng.uniform(0.75, 1.15, (len(at), 1))
     colour[rng.uniform(size=len(at)) < 0.15] = (128, 120, 122)
     leaf = 0.03 / gsd_m
-    low = _tufts(rng, at, radius, 110, leaf, 0.55 * colour, light=0.1)
-    high = _tufts(rng, at + 0.1 * radius[:, None] * SUN, 0.8 * radius, 90, 0.7 * leaf, colour, light=0.25)
+    low = _tufts(rng, at, radius, 110, leaf, 0.55 * colour, light=0.1, sun=sun)
+    crown = at + 0.1 * radius[:, None] * sun.towards_sun
+    high = _tufts(rng, crown, 0.8 * radius, 90, 0.7 * leaf, colour, light=0.25, sun=sun)
     return low, high
 
 
-def _spurge(rng: Generator, field: Field, gsd_m: float) -> tuple[Mask, Dabs, Dabs]:
+def _spurge(rng: Generator, field: Field, gsd_m: float, sun: Light) -> tuple[Mask, Dabs, Dabs]:
     """Return the weed where a field is positive: its patches, the stems with their narrow leaves, the yellow-green umbels."""
     size_px = len(field)
     patches = _without_specks(field > 0, gsd_m)
@@ -271,21 +274,21 @@ def _spurge(rng: Generator, field: Field, gsd_m: float) -> tuple[Mask, Dabs, Dab
     flowering = np.clip(0.7 + 0.25 * _at(noise(rng, size_px, 3.0 / gsd_m), at) + rng.normal(0, 0.15, len(at)), 0, 1)
     radius = rng.uniform(0.045, 0.085, len(at)) / gsd_m
     leaves = np.array([76.0, 88.0, 60.0]) * rng.uniform(0.75, 1.15, (len(at), 1))
-    foliage = _tufts(rng, at, radius, 14, 0.016 / gsd_m, leaves, light=0.25)
+    foliage = _tufts(rng, at, radius, 14, 0.016 / gsd_m, leaves, light=0.25, sun=sun)
     umbels = np.repeat(np.arange(len(at)), rng.binomial(6, flowering))
     yellow = np.array([145.0, 157.0, 57.0]) * rng.uniform(0.75, 1.1, (len(umbels), 1))
-    bloom = _tufts(rng, at[umbels], 0.75 * radius[umbels], 1, 0.017 / gsd_m, yellow, light=0.15)
+    bloom = _tufts(rng, at[umbels], 0.75 * radius[umbels], 1, 0.017 / gsd_m, yellow, light=0.15, sun=sun)
     return weed, foliage, bloom
 
 
-def _forbs(rng: Generator, free: Mask, gsd_m: float) -> tuple[Dabs, ...]:
+def _forbs(rng: Generator, free: Mask, gsd_m: float, sun: Light) -> tuple[Dabs, ...]:
     """Return what is taken for the weed: broad-leaved green forbs, and yellow flowers with hardly a leaf."""
     size_px = len(free)
     clumps = cover(noise(rng, size_px, 3.0 / gsd_m) + 0.8 * noise(rng, size_px, 0.7 / gsd_m), 0.07, 1.2)
     at = _scatter(rng, np.where(free, 0.02 + 0.7 * clumps, 0).astype(np.float32), 0.14, gsd_m)
     radius = rng.uniform(0.04, 0.12, len(at)) / gsd_m
     green = np.array([88.0, 104.0, 58.0]) * rng.uniform(0.8, 1.2, (len(at), 1))
-    leaves = _tufts(rng, at, radius, 14, 0.022 / gsd_m, green, light=0.15)
+    leaves = _tufts(rng, at, radius, 14, 0.022 / gsd_m, green, light=0.15, sun=sun)
     meadow = cover(noise(rng, size_px, 4.0 / gsd_m) + 0.7 * noise(rng, size_px, 0.9 / gsd_m), 0.12, 0.8)
     at = _scatter(rng, np.where(free, 0.01 + 0.55 * meadow, 0).astype(np.float32), 0.16, gsd_m)
     yellow = np.array([196.0, 176.0, 62.0]) * rng.uniform(0.7, 1.1, (len(at), 1))
@@ -312,13 +315,14 @@ def _tufts(
     dab_px: float,
     rgb: NDArray[np.float64],
     light: float,
+    sun: Light,
 ) -> Dabs:
-    """Return plants made of ``dabs`` discs each, lighter on the side of the sun by up to ``light``."""
+    """Return plants made of ``dabs`` discs each, under a clear sky lighter on the side of the sun by up to ``light``."""
     plant = np.repeat(np.arange(len(at)), dabs)
     angle, out = rng.uniform(0, 2 * np.pi, len(plant)), np.sqrt(rng.uniform(0, 1, len(plant)))
     out *= 1 + 0.25 * np.sin(3 * angle + plant)  # no plant is round
     offset = out[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
-    shine = 1 + light * offset @ SUN + rng.normal(0, 0.13, len(plant))
+    shine = 1 + light * sun.strength * offset @ np.array(sun.towards_sun) + rng.normal(0, 0.13, len(plant))
     order = rng.permutation(len(plant))
     centres = at[plant] + radius_px[plant, None] * offset
     return Dabs(centres[order], (dab_px * rng.uniform(0.6, 1.4, len(plant))), (rgb[plant] * shine[:, None])[order])
@@ -360,13 +364,15 @@ def _silhouette(dabs: Dabs, size_px: int) -> Pixels:
     return layer
 
 
-def _shade(rgb: Pixels, dabs: Dabs, height_px: float) -> None:
+def _shade(rgb: Pixels, dabs: Dabs, height_px: float, sun: Light) -> None:
     """Darken the ground where the shadow of plants of this height falls."""
     # The silhouette smeared away from the sun: exact for tall thin plants, good enough for others.
-    reach = math.ceil(height_px) + 1
+    # A pixel of a dilation is what lies where the smear points to, which is towards the sun.
+    tip = -np.array(sun.shadow_px(height_px))
+    reach = math.ceil(float(np.abs(tip).max())) + 1
     smear = np.zeros((2 * reach + 1, 2 * reach + 1), np.uint8)
-    cv2.line(smear, (reach, reach), tuple(np.round(reach + height_px * SUN).astype(int).tolist()), 1)
+    cv2.line(smear, (reach, reach), tuple(np.round(reach + tip).astype(int).tolist()), 1)
     shadow = cv2.dilate(_silhouette(dabs, len(rgb)), smear)
-    light = 1 - 0.45 / 255 * blurred(np.asarray(shadow, np.uint8), 1.0)
+    light = 1 - sun.sun_share / 255 * blurred(np.asarray(shadow, np.uint8), 1.0)
     for band in range(3):
         rgb[..., band] = rgb[..., band] * light

@@ -123,21 +123,21 @@ def draw_site(options: SurveyOptions, *, progress: Progress = silent) -> DrawnSi
         things = scatter_distractors(options.distractors, ideal, valid, grid.gsd_m, for_things)
         reach = CLEARING * options.marker_side_m * extent(options.marker_family) / grid.gsd_m
         clear = np.column_stack([np.vstack([laid, things]), np.full(len(laid) + len(things), reach)])
-        scene = draw_scene(grid.width, grid.gsd_m, options.weed_share, for_scene, valid=valid, clear=clear)
+        scene = draw_scene(grid.width, grid.gsd_m, options.weed_share, for_scene, valid=valid, clear=clear, light=options.light)
         advance(1)
         for col, row in things:
-            paint_distractor(scene.rgb, KINDS[for_things.integers(len(KINDS))], col, row, grid.gsd_m, for_things)
+            paint_distractor(scene.rgb, KINDS[for_things.integers(len(KINDS))], col, row, grid.gsd_m, for_things, options.light)
         visible = _paint_markers(options, scene, laid, missing, grid.gsd_m, for_markers)
         markers = _as_markers(options, grid, laid, visible, pose)
         corners = np.where(missing[:, None], ideal, laid)
         plots = _as_plots(options, grid, corners, missing) if options.markers else ()
         advance(1)
         if pose is None:
-            rgb = photograph_mosaic(scene.rgb, options.camera, grid.gsd_m, for_camera)
+            rgb = photograph_mosaic(scene.rgb, options.camera, grid.gsd_m, for_camera, options.light.warmth)
             rgb[~valid] = 0
         else:
             rgb = _seen_by(pose, scene.rgb, grid)
-            expose(rgb, options.camera, pose.gsd_m, for_camera)
+            expose(rgb, options.camera, pose.gsd_m, for_camera, options.light.warmth)
         advance(1)
     return DrawnSite(rgb, grid, scene.weed, valid, markers, plots, things, pose)
 
@@ -255,7 +255,7 @@ def _paint_markers(
             hidden_by="grass" if stream.uniform() < 0.5 else "fold",
             shadow_px=SHADOW_M / gsd_m,
         )
-        visible[node] = paint_marker(scene.rgb, marker, stream)
+        visible[node] = paint_marker(scene.rgb, marker, stream, sun=options.light)
     return visible
 
 

@@ -9,14 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from spurgekit.simulate.light import Light
 from spurgekit.simulate.random_fields import Field, Pixels, blurred
-from spurgekit.simulate.scene import SUN
 
 SAMPLES_ACROSS = 400
 """About the number of samples across a thing; small things have more of them to a pixel."""
-
-SHADOW_DEPTH = 0.45
-"""Share of the light that a shadow takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,16 @@ class Stamp:
         mean = cv2.resize(layer.astype(np.float32), (self.side_px, self.side_px), interpolation=cv2.INTER_AREA)
         return np.asarray(mean, np.float32)
 
-    def press(self, rgb: Pixels, colour: Field, alpha: Field, *, blur_px: float = 0.0, shadow_px: float = 0.0) -> None:
+    def press(
+        self,
+        rgb: Pixels,
+        colour: Field,
+        alpha: Field,
+        *,
+        blur_px: float = 0.0,
+        shadow_px: float = 0.0,
+        sun: Light | None = None,
+    ) -> None:
         """Put a thing on a picture, with its shadow; what lies outside the picture is left out.
 
         Parameters
@@ -85,15 +91,18 @@ class Stamp:
         blur_px : float
             Standard deviation of a blur, for pictures that have been taken already.
         shadow_px : float
-            How far its shadow reaches.
+            How far its shadow reaches where the sun is 45 degrees high.
+        sun : Light, optional
+            Where it is, and how deep shadows are.
         """
         if blur_px:
             colour, alpha = blurred(colour, blur_px), blurred(alpha, blur_px)
-        light = np.ones_like(alpha)
+        lit = np.ones_like(alpha)
         if shadow_px:
-            dx, dy = -shadow_px * SUN
+            sun = sun or Light()
+            dx, dy = sun.shadow_px(shadow_px)
             moved = cv2.warpAffine(alpha, np.array([[1, 0, dx], [0, 1, dy]]), alpha.shape)
-            light -= SHADOW_DEPTH * blurred(np.maximum(moved, alpha), 0.4 * shadow_px + blur_px)
+            lit -= sun.sun_share * blurred(np.maximum(moved, alpha), 0.4 * shadow_px + blur_px)
         height, width = rgb.shape[:2]
         top, left = max(0, self.top), max(0, self.left)
         bottom, right = min(height, self.top + self.side_px), min(width, self.left + self.side_px)
@@ -101,5 +110,5 @@ class Stamp:
             return
         outer = slice(top, bottom), slice(left, right)
         inner = slice(top - self.top, bottom - self.top), slice(left - self.left, right - self.left)
-        below = rgb[outer] * (light * (1 - alpha))[inner][..., None]
+        below = rgb[outer] * (lit * (1 - alpha))[inner][..., None]
         rgb[outer] = np.clip(below + colour[inner] + 0.5, 0, 255)

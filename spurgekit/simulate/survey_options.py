@@ -9,6 +9,7 @@ from spurgekit.errors import InputError
 from spurgekit.markers.families import FAMILIES
 from spurgekit.options import Options
 from spurgekit.plots.protocol import PlotProtocol
+from spurgekit.simulate.light import Light
 
 BRIDGER_FOOTHILLS = (495_000.0, 5_063_000.0)
 """Upper left corner in UTM zone 12N: rangeland north of Bozeman, Montana."""
@@ -92,6 +93,8 @@ class SurveyOptions(PlotProtocol):
         Largest tilt of that photo, in degrees.
     camera : Camera
         How sharp and how clean the picture is.
+    light : Light
+        What the site is seen in: with the same seed the same ground and the same plants.
     seed : int
         0 or more: another name or another seed gives another site.
     crs : str
@@ -114,6 +117,7 @@ class SurveyOptions(PlotProtocol):
     frame_px: int | None = None
     tilt_deg: float = 2.0
     camera: Camera = field(default_factory=Camera)
+    light: Light = field(default_factory=Light)
     seed: int = 0
     crs: str = "EPSG:32612"
     origin: tuple[float, float] = BRIDGER_FOOTHILLS
