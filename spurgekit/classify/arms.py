@@ -28,6 +28,9 @@ class Recipe:
         Views of a tile (turned and mirrored) that features, or logits, are averaged over.
     unit_features : bool
         Whether the features of a view are scaled to length 1.
+    shrinks_turns : bool
+        Whether directions in which the turns of a tile differ are shrunk (see :mod:`spurgekit.classify.turns`), of all samples
+        alike; of a recipe that fits.
     fit : callable, optional
         Of a recipe that leaves the backbone as it is: ``fit(unit)`` returns the linear classifier of samples, with its logits
         of those that were left out in turn (a :class:`~spurgekit.classify.probe.Probe` of a
@@ -43,6 +46,7 @@ class Recipe:
     description: str
     views: Literal[1, 8] = 8
     unit_features: bool = False
+    shrinks_turns: bool = False
     fit: Callable[[ProbeUnit], Probe] | None = None
     train: Callable[[TrainingTask], Trained] | None = None
     alone: bool = False
@@ -103,6 +107,7 @@ RECIPES = Registry(
             name="probe",
             description="logistic regression on features of length 1, averaged over the 8 views of a tile, C by leaving out",
             unit_features=True,
+            shrinks_turns=True,
             fit=_fit_probe,
         ),
         Recipe(

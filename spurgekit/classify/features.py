@@ -17,6 +17,7 @@ from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tile_reader import batches, read_tile
 from spurgekit.classify.training.finetune_options import Precision
 from spurgekit.classify.training.precision import autocast, pick_precision, put_on
+from spurgekit.classify.turns import TILES, ShrunkTurns
 from spurgekit.dihedral import VIEWS, views_of
 from spurgekit.errors import ModelError
 from spurgekit.progress import Progress, silent
@@ -56,6 +57,7 @@ class FeatureStore:
         self.progress = progress
         self._known: dict[tuple[str, str], Features] = {}
         self._means: dict[tuple[int, bool, Path], NDArray[np.float64]] = {}
+        self._shrunk: dict[tuple[bool | Path, ...], ShrunkTurns] = {}
 
     def views(self, tiles: pd.DataFrame, views: Sequence[int]) -> Features:
         """Return features of tiles as they are seen turned and mirrored; of each file once, under however many ids it goes.
@@ -92,6 +94,23 @@ class FeatureStore:
             means = (unit(features) if unit_features else features.astype(np.float64)).mean(axis=1)
             self._means.update(zip([(views, unit_features, path) for path in new["path"]], means, strict=True))
         return np.stack([self._means[key] for key in keys])
+
+    def shrunk_turns(self, tiles: pd.DataFrame, *, unit_features: bool = True) -> ShrunkTurns:
+        """Return what shrinks directions in which turns of tiles differ, found from ``TILES`` of them that their ids choose.
+
+        Parameters
+        ----------
+        tiles : pandas.DataFrame
+            With tile_id and path.
+        unit_features : bool
+            See :meth:`mean_of_views`.
+        """
+        chosen = tiles.iloc[np.argsort([seed_of("turned", tile) for tile in tiles["tile_id"]], kind="stable")[:TILES]]
+        key = (unit_features, *chosen["path"])
+        if key not in self._shrunk:
+            features = self.views(chosen, range(VIEWS))
+            self._shrunk[key] = ShrunkTurns.of(unit(features) if unit_features else features.astype(np.float64))
+        return self._shrunk[key]
 
     def altered(self, tiles: pd.DataFrame, augmentation: Augmentation, copies: int) -> Features:
         """Return features of copies of tiles, each altered by itself; what is done to a copy depends on the tile's id alone.

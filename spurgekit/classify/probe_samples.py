@@ -13,6 +13,7 @@ from spurgekit.augment.manifest import labels
 from spurgekit.classify.arms import Arm, Recipe
 from spurgekit.classify.features import FeatureStore, unit
 from spurgekit.classify.probe import Array, Probe, ProbeSamples, fit_linear, fit_probe
+from spurgekit.classify.turns import ShrunkTurns
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
 
@@ -36,6 +37,8 @@ class SupportSet:
     mixing : float
         Share of the weight that extra tiles have in each class, or probability that a sample is one of them.
     seed : int
+    pool : pandas.DataFrame, optional
+        All tiles of the training side, of which pixels are used but no labels. Default: those of the support set.
     """
 
     tiles: pd.DataFrame
@@ -43,6 +46,7 @@ class SupportSet:
     extra: pd.DataFrame = field(default_factory=pd.DataFrame)
     mixing: float = 0.5
     seed: int = 0
+    pool: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         counts = np.bincount(self.targets, minlength=self.classes)
@@ -74,6 +78,8 @@ class ProbeUnit:
     targets : ndarray of int, shape (n,)
     groups : ndarray, shape (n,), or None
     seed : int
+    turns : ShrunkTurns, optional
+        What samples and tiles are shrunk by ahead of the fit.
     """
 
     recipe: Recipe
@@ -82,12 +88,17 @@ class ProbeUnit:
     targets: NDArray[np.int64]
     groups: NDArray[np.object_] | None
     seed: int
+    turns: ShrunkTurns | None = None
 
     def fit(self) -> Probe:
-        """Fit the classifier as the recipe does."""
+        """Fit the classifier as the recipe does; it takes features as they are, whatever they were shrunk by."""
         if self.recipe.fit is None:
             raise ValueError(f"the recipe {self.recipe.name} fits nothing to features")
-        return self.recipe.fit(self)
+        if self.turns is None:
+            return self.recipe.fit(self)
+        samples = replace(self.samples, features=self.turns(self.samples.features))
+        probe = self.recipe.fit(replace(self, samples=samples, tiles=self.turns(self.tiles), turns=None))
+        return replace(probe, weight=self.turns(probe.weight))
 
     def solve(self, *, c_values: Sequence[float]) -> Probe:
         """Fit a logistic regression; of several values of C, that which predicts best what is left out."""
@@ -102,7 +113,12 @@ def probe_unit(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeUnit:
     """Return what the classifier of an arm whose backbone is frozen is fitted to."""
     tiles = tile_features(store, support.tiles, arm.recipe)
     groups = support.tiles["group"].to_numpy(object) if "group" in support.tiles else None
-    return ProbeUnit(arm.recipe, draw_samples(store, support, arm, tiles), tiles, support.targets, groups, support.seed)
+    turns = None
+    if arm.recipe.shrinks_turns:
+        pool = support.tiles if support.pool is None else support.pool
+        turns = store.shrunk_turns(pool, unit_features=arm.recipe.unit_features)
+    samples = draw_samples(store, support, arm, tiles)
+    return ProbeUnit(arm.recipe, samples, tiles, support.targets, groups, support.seed, turns)
 
 
 def draw_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Array) -> ProbeSamples:

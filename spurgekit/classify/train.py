@@ -90,7 +90,7 @@ def train_model(
     parameters = {**options.parameters(), "backbone": setup.name}
     with output_folder(out, "model", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
         store = setup.store(progress)
-        support = extra_tiles.gather(store, tiles, arm, n=options.shots, trial=options.trial, seed=options.seed)
+        support = extra_tiles.gather(store, tiles, arm, pool=train, n=options.shots, trial=options.trial, seed=options.seed)
         checkpoint = hidden_beside(resolved(out), "checkpoint.safetensors")
         trained = train_arm(TrainingTask(setup, store, support, arm, options.finetuning, checkpoint, progress))
         info = _describe(data, arm, setup, trained, tiles)

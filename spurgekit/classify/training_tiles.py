@@ -62,7 +62,15 @@ class ExtraTiles:
             _ = self.unlabelled
 
     def gather(
-        self, store: FeatureStore, tiles: pd.DataFrame, arm: Arm, *, n: int = ALL_SHOTS, trial: int = 0, seed: int = 0
+        self,
+        store: FeatureStore,
+        tiles: pd.DataFrame,
+        arm: Arm,
+        *,
+        pool: pd.DataFrame | None = None,
+        n: int = ALL_SHOTS,
+        trial: int = 0,
+        seed: int = 0,
     ) -> SupportSet:
         """Return a support set with what an arm adds to it.
 
@@ -70,6 +78,8 @@ class ExtraTiles:
         ----------
         tiles : pandas.DataFrame
             The real ones: tile_id, path, target and group.
+        pool : pandas.DataFrame, optional
+            All tiles of the training side.
         n : int
             Shots.
         trial : int
@@ -77,7 +87,8 @@ class ExtraTiles:
         classes = len(self.data.info.classes)
         shots = int(tiles["target"].value_counts().min()) if n == ALL_SHOTS else n
         mixing = mixing_probability(max(shots, 1)) if self.mixing is None else self.mixing
-        return SupportSet(tiles, classes, self._extra(store, tiles, arm, n, trial), mixing, seed_of(seed, n, trial))
+        extra = self._extra(store, tiles, arm, n, trial)
+        return SupportSet(tiles, classes, extra, mixing, seed_of(seed, n, trial), pool)
 
     def _extra(self, store: FeatureStore, tiles: pd.DataFrame, arm: Arm, n: int, trial: int) -> pd.DataFrame:
         if arm.has("retrieval"):

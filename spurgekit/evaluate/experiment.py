@@ -268,7 +268,9 @@ class _Runner:
     def _support(self, key: Key) -> SupportSet:
         fold = self.folds[key.fold]
         tiles = fold.support(key.n, key.trial)
-        return self.extra_tiles.gather(self.store, tiles, parse_arm(key.arm), n=key.n, trial=key.trial, seed=self.options.seed)
+        return self.extra_tiles.gather(
+            self.store, tiles, parse_arm(key.arm), pool=fold.train, n=key.n, trial=key.trial, seed=self.options.seed
+        )
 
     def _table(self, key: Key, probabilities: NDArray[np.float32]) -> pd.DataFrame:
         test = self.folds[key.fold].test
