@@ -1,3 +1,4 @@
+from .accuracy import AssessOptions, CheckOptions, assess_map, draw_check
 from .augment import AugmentOptions, InvertOptions, augment_dataset, invert_classes
 from .classify import (
     ModelInfo,
@@ -35,7 +36,9 @@ from .tiles import PlotOptions, TileOptions, read_tiles, tile_images
 __version__: str
 
 __all__ = [
+    "AssessOptions",
     "AugmentOptions",
+    "CheckOptions",
     "Dataset",
     "DatasetOptions",
     "EvaluateOptions",
@@ -55,9 +58,11 @@ __all__ = [
     "TileOptions",
     "TrainOptions",
     "WeighOptions",
+    "assess_map",
     "augment_dataset",
     "build_dataset",
     "compare_with_truth",
+    "draw_check",
     "evaluate_arms",
     "export_model",
     "fetch_dataset",

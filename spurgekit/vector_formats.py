@@ -56,6 +56,17 @@ def _csv(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:
     )
 
 
+def _gpx(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:  # noqa: ARG001 - it has waypoints alone
+    import pyogrio
+
+    names = table.iloc[:, 0].astype(str)
+    placed = (table.to_crs("EPSG:4326") if table.crs is not None else table)[[table.geometry.name]].assign(name=names)
+    try:
+        pyogrio.write_dataframe(placed, path, layer="waypoints", driver="GPX")
+    except RuntimeError as error:  # what pyogrio's own errors are
+        raise OSError(f"{path} cannot be written: {error}") from error
+
+
 def _json(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:  # noqa: ARG001
     import json
 
@@ -70,6 +81,7 @@ VECTOR_FORMATS = Registry(
     [
         VectorFormat(name=".gpkg", description="GeoPackage, for a GIS", write=_geopackage),
         VectorFormat(name=".geojson", description="GeoJSON, in degrees", write=_geojson, in_degrees=True),
+        VectorFormat(name=".gpx", description="waypoints for GPS, by the first column", write=_gpx, in_degrees=True),
         VectorFormat(name=".csv", description="a table without shapes", write=_csv),
         VectorFormat(name=".json", description="rows for a program", write=_json),
     ],

@@ -22,7 +22,7 @@ from shapely.errors import ShapelyError
 from spurgekit.errors import InputError, first_line
 from spurgekit.imagery import name_crs, parse_crs
 from spurgekit.imagery.crs import doubtful_shift, has_place, misplaced, to_pyproj
-from spurgekit.tables import degrees, metres, read_table
+from spurgekit.tables import Table, degrees, metres, read_table
 from spurgekit.text import counted
 
 DEGREE_COLUMNS = (("longitude", "latitude"), ("lon", "lat"), ("long", "lat"), ("lng", "lat"))
@@ -114,6 +114,28 @@ def read_vector(
     remedy = "georeference the image first, e.g. by `gcp`" if is_nowhere else "pass `declared_crs`, the CRS of its coordinates"
     placed = brought(frame, crs, what=str(file), remedy=remedy, pixel_m=pixel_m)
     return Shapes(placed.rows, (*notes, *placed.notes), frame.crs)
+
+
+def read_attributes(path: Path, *, usual_layer: str | None = None) -> Table:
+    """Read a table, or what a vector file says of its shapes.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A table of text, or anything that OGR reads.
+    usual_layer : str, optional
+        The layer that is meant where a file has several and none is named.
+
+    Raises
+    ------
+    InputError
+        If it is missing or neither.
+    """
+    file, layer = split_layer(path)
+    if file.suffix.lower() in TABLES or not file.is_file():
+        return read_table(file)
+    frame = _read_layer(file, layer, usual_layer)
+    return Table(pd.DataFrame(frame.drop(columns=frame.geometry.name)))
 
 
 def brought(frame: gpd.GeoDataFrame, crs: CRS, *, what: str, remedy: str, pixel_m: float = 0.0) -> Shapes:

@@ -28,6 +28,7 @@ COMMANDS = {
     "model": "Look at models, export them to ONNX.",
     "evaluate": "Compare ways to train on the same few-shot support sets, with intervals.",
     "map": "Map a whole site with a trained model.",
+    "check": "Check a map by cells drawn at random, which people label.",
     "simulate": "Make up a survey with known truth.",
     "demo": "Run everything on a simulated site, offline.",
 }

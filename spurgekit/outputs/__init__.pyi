@@ -14,7 +14,7 @@ from .folders import (
     resumable_folder,
 )
 from .lock import output_lock
-from .provenance import PROVENANCE, Kind, add_provenance, fingerprint, versions
+from .provenance import PROVENANCE, Kind, add_provenance, fingerprint, input_files, read_provenance, versions
 
 __all__ = [
     "CHECKSUMS",
@@ -31,11 +31,13 @@ __all__ = [
     "clear",
     "fingerprint",
     "hidden_beside",
+    "input_files",
     "note_settings",
     "output_file",
     "output_folder",
     "output_lock",
     "partial_folder",
+    "read_provenance",
     "resolved",
     "resumable_folder",
     "save_tensors",

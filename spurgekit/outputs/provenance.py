@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +25,9 @@ PACKAGES = (
 )  # fmt: skip
 """Whose versions results depend on."""
 
-Kind = Literal["tiles", "dataset", "previews", "embeddings", "synthetic tiles", "model", "evaluation", "map", "survey", "demo"]
+Kind = Literal[
+    "tiles", "dataset", "previews", "embeddings", "synthetic tiles", "model", "evaluation", "map", "check", "survey", "demo"
+]
 """What an output folder holds; one is only ever replaced by another of its kind."""
 
 
@@ -84,6 +87,25 @@ def read_provenance(folder: Path) -> dict[str, Any]:
         return dict(json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise InputError(f"{file} is damaged; make {folder} again") from error
+
+
+def input_files(record: Mapping[str, Any], folder: Path) -> Iterator[Path]:
+    """Yield those of the inputs of a folder that are files and still there.
+
+    Their paths start from where the command was run, which is not on record.
+
+    Parameters
+    ----------
+    record : mapping
+        Of the folder, which may say anything.
+    folder : pathlib.Path
+    """
+    inputs = record.get("inputs")
+    for name in inputs if isinstance(inputs, dict) else ():
+        for start in (Path(), folder.parent, folder.parent.parent):
+            if os.path.isfile(start / name):  # noqa: PTH113 - of a name that can be none it is False
+                yield start / name
+                break
 
 
 def _record(parameters: Mapping[str, Any], inputs: Iterable[ImageName]) -> dict[str, Any]:

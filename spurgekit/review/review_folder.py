@@ -14,6 +14,7 @@ import pandas as pd
 import shapely
 from rasterio.crs import CRS
 
+from spurgekit.accuracy.sample import SAMPLE, read_sample
 from spurgekit.dataset import open_dataset
 from spurgekit.dataset.columns import WITHIN_SITE
 from spurgekit.dataset.labels import DEFAULT_CLASSES
@@ -133,6 +134,7 @@ def open_folder(path: Path, *, classes: Sequence[str] | None = None, predictions
         table, known = _read_dataset(path)
     elif (path / PARQUET).is_file():
         table = _read_tiles(path)
+        known = read_sample(path).classes if (path / SAMPLE).is_file() else None
     else:
         raise InputError(_why_not(path))
     if table.empty:

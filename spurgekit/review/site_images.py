@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spurgekit.errors import InputError
-from spurgekit.outputs import PROVENANCE
+from spurgekit.outputs import PROVENANCE, input_files
 from spurgekit.review.review_folder import ReviewFolder
 from spurgekit.survey import find_survey
 from spurgekit.tiles.index import PARQUET
@@ -87,7 +86,7 @@ def _survey_images(folder: ReviewFolder) -> list[Path]:
 def _provenance(folder: Path) -> tuple[Mapping[str, Any], list[Path]]:
     """Return the parameters of tiling and the paths of its inputs; those of a dataset are in the tiles that it was made of."""
     record = _read_json(folder / PROVENANCE)
-    inputs = list(_resolved(record, folder))
+    inputs = list(input_files(record, folder))
     for path in inputs:
         if path.name == PARQUET and path.parent != folder:
             return _provenance_of_tiles(path.parent)
@@ -97,17 +96,7 @@ def _provenance(folder: Path) -> tuple[Mapping[str, Any], list[Path]]:
 def _provenance_of_tiles(folder: Path) -> tuple[Mapping[str, Any], list[Path]]:
     record = _read_json(folder / PROVENANCE)
     parameters = record.get("parameters")
-    return parameters if isinstance(parameters, dict) else {}, list(_resolved(record, folder))
-
-
-def _resolved(record: Mapping[str, Any], folder: Path) -> Iterator[Path]:
-    """Yield the inputs as files that are there. Their paths start from where the command was run, which is not on record."""
-    inputs = record.get("inputs")
-    for name in inputs if isinstance(inputs, dict) else ():
-        for start in (Path(), folder.parent, folder.parent.parent):
-            if os.path.isfile(start / name):  # noqa: PTH113 - of a name that can be none it is False
-                yield start / name
-                break
+    return parameters if isinstance(parameters, dict) else {}, list(input_files(record, folder))
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
