@@ -208,8 +208,8 @@ def _check_counts(sample: Sample, labels: Mapping[str, str], check: Path) -> Non
     for number, stratum in enumerate(sample.strata):
         if counts[number] < min(2, stratum.cells):
             raise InputError(
-                f"{check}: {counts[number]} of {counted(stratum.sampled, 'cell')} mapped as {stratum.name} have a label, and two "
-                "are the least that tell how much such cells differ; label more of them"
+                f"{check}: {counts[number]} of {counted(stratum.sampled, 'cell')} mapped as {stratum.name} have a label, and "
+                "two are the least that tell how much such cells differ; label more of them"
             )
 
 
@@ -225,10 +225,14 @@ def _describe(
         counts = Counter(labels[one.cell] for one in sample.cells if one.stratum == number and one.cell in labels)
         strata.append(
             StratumCount(
-                mapped=stratum.mapped, uncertain=stratum.uncertain, cells=stratum.cells, sampled=stratum.sampled, labelled=counts.total(),
+                mapped=stratum.mapped,
+                uncertain=stratum.uncertain,
+                cells=stratum.cells,
+                sampled=stratum.sampled,
+                labelled=counts.total(),
                 labels={name: counts[name] for name in sample.classes},
             )
-        )  # fmt: skip
+        )
     return Assessment(
         map=sample.map,
         confidence=options.confidence,

@@ -124,7 +124,7 @@ def cut_pictures(
         index = index_tiles(raster, site, [by_id[cell.id] for cell in cells], "grid")
         write_index(index, folder)
         title = f"{raster.path.name}: {counted(len(cells), 'cell')} of {grid.gsd_m:.2f} m, drawn at random from the map"
-        draw_overview(folder / "overview.png", quick_look(raster, progress=progress), index, title=title)
+        draw_overview(folder / "overview.png", quick_look(raster, progress=progress), index, title=title, what="cell")
         unseen = len(cells) - len(index)
         said = (f"{raster.path.name} shows nothing of {counted(unseen, 'cell')}",) if unseen else ()
         return len(index), (*raster.notes, *said)

@@ -24,15 +24,15 @@ STRAY: Colour = (170, 170, 170)
 FILLED_IN: Colour = (255, 60, 120)
 
 
-def draw_overview(path: Path, look: QuickLook, index: gpd.GeoDataFrame, *, title: str) -> None:
-    """Draw the footprints of tiles on a quick look of their site.
+def draw_overview(path: Path, look: QuickLook, index: gpd.GeoDataFrame, *, title: str, what: str = "tile") -> None:
+    """Draw the footprints of tiles, or of what they show, on a quick look of their site.
 
     Whole tiles are yellow; tiles that reach outside the imagery are orange.
     """
     picture = SitePicture(look, title)
     corners = shapely.get_coordinates(index.geometry).reshape(len(index), -1, 2)
     whole = index["valid_fraction"].to_numpy() == 1
-    for mine, colour, label in ((~whole, PARTIAL, "tiles partly outside the imagery"), (whole, WHOLE, "whole tiles")):
+    for mine, colour, label in ((~whole, PARTIAL, f"{what}s partly outside the imagery"), (whole, WHOLE, f"whole {what}s")):
         if mine.any():
             picture.outline(corners[mine], colour)
             picture.legend(colour, f"{mine.sum():,} {label}")

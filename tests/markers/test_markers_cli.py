@@ -58,7 +58,7 @@ def test_lists_in_other_formats_say_the_same(site, tmp_path):
     ("changed", "said"),
     [
         (("--family", "star"), "there is no family of markers 'star'"),
-        (("--out", "m.shp"), "a list of markers ends in .gpkg, .geojson, .csv, .json or .txt"),
+        (("--out", "m.shp"), "a list of markers ends in .gpkg, .geojson, .gpx, .csv, .json or .txt"),
         (("--marker-size", "0.05"), "are 5.0 px across, fewer than the 8"),
         (("--marker-size", "-1"), "--marker-size -1.0 is not a size"),
     ],
