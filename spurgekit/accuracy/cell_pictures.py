@@ -95,7 +95,7 @@ def cut_pictures(
     pictures : int
         Cells that have one.
     notes : tuple of str
-        What was assumed of the image, and what it does not show.
+        What the image does not show; what is doubtful about it was said when it was mapped.
 
     Raises
     ------
@@ -127,4 +127,4 @@ def cut_pictures(
         draw_overview(folder / "overview.png", quick_look(raster, progress=progress), index, title=title, what="cell")
         unseen = len(cells) - len(index)
         said = (f"{raster.path.name} shows nothing of {counted(unseen, 'cell')}",) if unseen else ()
-        return len(index), (*raster.notes, *said)
+        return len(index), said

@@ -114,7 +114,7 @@ def draw_check(
     parameters = {**options.parameters(), **(mapped.parameters if mapped else {})}
     inputs = [map_folder, *([mapped.path] if mapped else [])]
     with output_folder(out, "check", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
-        cells, drawn = _draw(strata, numbers, sampled, site, options.seed)
+        cells, drawn = draw_cells(strata, numbers, sampled, site, options.seed)
         sample = _describe(strata, numbers, cells, drawn, map_folder.resolve().name)
         (folder / SAMPLE).write_text(sample.model_dump_json(indent=2) + "\n", encoding="utf-8", newline="\n")
         files, notes = write_lists(folder, cells, strata.grid)
@@ -180,7 +180,7 @@ def _describe(strata: MapStrata, numbers: Numbers, cells: Sequence[Tile], drawn:
     )
 
 
-def _draw(strata: MapStrata, numbers: Numbers, sampled: Counts, site: str, seed: int) -> tuple[list[Tile], list[int]]:
+def draw_cells(strata: MapStrata, numbers: Numbers, sampled: Counts, site: str, seed: int) -> tuple[list[Tile], list[int]]:
     """Return the cells that are drawn, in an order that is drawn, too, and the place of each one's stratum in the list."""
     tiles, drawn = [], []
     for place, (number, count) in enumerate(zip(numbers.tolist(), sampled.tolist(), strict=True)):
