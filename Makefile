@@ -53,6 +53,7 @@ bench: $(READY) ## Measure speed and memory, as ratios, and how well plots are f
 	$(BIN)/python -m tests.benchmarks.bench_review
 	$(BIN)/python -m tests.benchmarks.bench_features
 	$(BIN)/python -m tests.benchmarks.bench_finetune
+	$(BIN)/python -m tests.benchmarks.bench_check
 	$(BIN)/python -m tests.benchmarks.bench_diffusion --tiny --minutes 1
 
 clean: ## Remove the environments, the documentation and what the demo made

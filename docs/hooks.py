@@ -58,6 +58,7 @@ SEE = {
     "model export": ("export_model", "how-to/train.md"),
     "evaluate": ("evaluate_arms", "how-to/train.md"),
     "map": ("map_site", "how-to/maps.md"),
+    "check": ("draw_check", "how-to/check.md"),
     "simulate": ("simulate_survey", "tutorial.md"),
     "demo": ("run_demo", "tutorial.md"),
 }

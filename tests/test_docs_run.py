@@ -27,6 +27,7 @@ NOT_HERE = {
     "dataset fetch": "the Hub",
     "review tiles": "a person, until it is stopped",
     "review dataset": "a person, until it is stopped",
+    "review checks": "a person, until it is stopped",
     "map site.tif --model models/probe --views 1 --device cuda": "a GPU",
     "evaluate": "minutes",
     "train dataset --arm lora": "minutes, and a network with attention",
@@ -158,6 +159,25 @@ def test_maps_and_models(here, survey):
     type_page("docs/how-to/maps.md")
     type_page("docs/how-to/review.md")
     assert Path("maps/site/presence.tif").is_file()
+
+
+def test_a_check(here, survey):
+    bring(survey, "site.tif", "weed.gpkg")
+    succeed("tile", "--layout", "grid", "--size", 64, "site.tif")
+    succeed("build-dataset", "tiles", "--labels", "weed.gpkg")
+    succeed("train", "dataset", *SMALLER["train"])
+    succeed("map", "site.tif", "--model", "models/probe", "--views", 1)
+
+    def before(line: str) -> None:
+        if line == "check checks/site":  # what the review would have labelled
+            table = pd.read_csv("checks/site/cells.csv")
+            table["label"] = np.resize(["no", "no", "yes"], len(table))
+            table.to_csv("filled.csv", index=False)
+            table[:-3].to_csv("half.csv", index=False)
+            table.to_csv("checks/site/cells.csv", index=False)
+
+    type_page("docs/how-to/check.md", before)
+    assert Path("checks/site/accuracy.json").is_file()
 
 
 def test_what_is_not_run_is_shown_somewhere():

@@ -31,7 +31,7 @@ class CheckOptions(Options):
     area_of : str, optional
         Class that this area is of. Default: the last one.
     least : int
-        Least cells of a stratum; of one with fewer, all.
+        Least cells of a stratum; of one with fewer, all. More tell the accuracy of a rare class better, and its area worse.
     uncertain_from : float
         Uncertainty on the map, 0 to 1, from which cells of a class are a stratum of their own; 1 makes strata of classes alone.
     seed : int
@@ -42,7 +42,7 @@ class CheckOptions(Options):
     half_width: float | None = None
     half_width_m2: float | None = None
     area_of: str | None = None
-    least: int = 25
+    least: int = 10
     uncertain_from: float = 0.5
     seed: int = 0
 

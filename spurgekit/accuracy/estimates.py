@@ -228,5 +228,5 @@ class _Sample:
 
     def _se(self, mean_square: Floats) -> float:
         """Return the standard error of a sum over strata, given mean squares about their means (Stehman 2014, equation 25)."""
-        variance = mean_square * self.labelled / np.maximum(self.labelled - 1, 1)
+        variance = np.maximum(mean_square, 0) * self.labelled / np.maximum(self.labelled - 1, 1)
         return float(np.sqrt((self.weights**2 * (1 - self.labelled / self.cells) * variance / self.labelled).sum()))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from spurgekit.accuracy import AccuracyEstimates, allocate, estimate_accuracy
+from spurgekit.accuracy import AccuracyEstimates, CheckOptions, allocate, estimate_accuracy
 
 SIDE = 80
 """Cells along a side of a site."""
@@ -16,6 +16,7 @@ SIDE = 80
 CLUSTER = 4
 """Cells over which truth and errors go together."""
 
+LEAST = CheckOptions.least
 NOISE = 0.5
 """Spread of what the map has wrong, in spreads of what it maps."""
 
@@ -67,7 +68,7 @@ def draw(rng: np.random.Generator, site: Site, sampled: int) -> Drawn:
     here = [n for n in range(4) if (number == n).any()]
     cells = np.array([(number == n).sum() for n in here])
     expected = np.array([0.25 if n % 2 else 0.03 for n in here])
-    counts = allocate(cells, np.sqrt(expected * (1 - expected)), sampled, least=min(25, sampled // len(here)))
+    counts = allocate(cells, np.sqrt(expected * (1 - expected)), sampled, least=LEAST)
     chosen = [rng.choice(np.flatnonzero(number == n), count, replace=False) for n, count in zip(here, counts, strict=True)]
     flat = np.concatenate(chosen)
     return Drawn(

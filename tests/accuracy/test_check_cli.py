@@ -25,7 +25,7 @@ def test_drawn_labelled_and_told(drawn):
     assert lines[2].endswith("), 90 % interval")
     assert lines[4].split("  ")[0] == "class"
     assert lines[-1] == "checks/dune/accuracy.json"
-    assert lines[-3].split()[-3:] == ["60.71", "3.57", "84"]
+    assert lines[-4].split()[-3:] == ["60.71", "3.57", "84"]
 
 
 def test_by_default_it_is_made_beside_other_checks(drawn):

@@ -163,8 +163,8 @@ def test_reviews_and_labels_are_not_replaced(drawn):
     [
         ({"cells": 673}, r"`cells=673` are more than the 672 that the map has; pass fewer"),
         (
-            {"cells": 40},
-            r"`cells=40` are too few for 2 strata of 25 or more; pass 50, a smaller `least`, or `uncertain_from=1`",
+            {"cells": 30},
+            r"`cells=30` are too few for 4 strata of 10 or more; pass 40, a smaller `least`, or `uncertain_from=1`",
         ),
         ({"cells": 60, "half_width": 0.1}, r"`cells` and `half_width` both say how many cells to sample; drop one of them"),
         ({"half_width": 0.7}, r"`half_width=0.7` cannot be; pass a share above 0 and below 0.5"),
