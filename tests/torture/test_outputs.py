@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from spurgekit.maps import MapOptions, map_site
 from spurgekit.outputs.checksums import look_through, read_checksums
 from tests.command import ROOT
 from tests.diffusion.tiny import make_tiny
@@ -28,6 +29,7 @@ COMMANDS = {
     "tile": ("tile", "dune.tif", "--size", "32", "--out", "out"),
     "evaluate": ("evaluate", "dataset", "--out", "out", "--arms", "probe,plain", "--shots", "1,2", "--trials", "8", *SMALL),
     "map": ("map", "dune.tif", "--model", "model", "--device", "cpu", "--stride", "16", "--out", "out"),
+    "check": ("check", "map", "--image", "dune.tif", "--cells", "90", "--out", "out"),
     "augment": (
         "augment", "dataset", "--method", "real-guidance", "--images", "4", "--steps", "8", "--out", "out", *DIFFUSION,
     ),
@@ -159,6 +161,7 @@ def made_from(chain, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("torture") / "made-from"
     shutil.copytree(chain.site.parent, folder)
     if TIMES > 1:
+        map_site(chain.site, chain.model, folder / "map", MapOptions(stride_px=16))
         make_tiny(folder / "tiny")
     return folder
 
