@@ -79,6 +79,7 @@ class StratumCount(BaseModel):
     cells, sampled, labelled : int
         Cells of the map, of the sample, and with a label.
     labels : dict of int by class
+        Cells that were found to be of each.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -111,11 +112,15 @@ class Assessment(BaseModel):
     unlabelled : str
         What was done about the others.
     overall_accuracy : Interval
+        Share of the map's area that it has right.
     classes : dict of ClassAccuracy by class
+        What is known of each.
     error_matrix : list of lists of float
         Shares of the map's area. Row: class on the map, column: true class.
     strata : tuple of StratumCount
+        What was drawn and labelled.
     what_it_means : str
+        What the estimates hold for, in words.
     notes : tuple of str
         Where labels are from, and what was left out.
     """

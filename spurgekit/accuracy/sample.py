@@ -68,6 +68,7 @@ class Sample(Described):
     cell_m, cell_m2 : float
         Side and area of a cell.
     strata : tuple of Stratum
+        What the cells were drawn from.
     cells : tuple of SampledCell
         In the order of the lists, which is drawn, too.
     """
