@@ -56,6 +56,23 @@ def view_of(images: Tensor, view: int) -> Tensor:
     return _flip(images, flipped) if flipped else images
 
 
+def turned_back(images: Tensor, view: int) -> Tensor:
+    """Undo :func:`view_of`.
+
+    Parameters
+    ----------
+    images : Tensor, shape (..., side, side)
+    view : int
+
+    Examples
+    --------
+    >>> import torch
+    >>> turned_back(view_of(torch.tensor([[1, 2], [3, 4]]), 1), 1).tolist()
+    [[1, 2], [3, 4]]
+    """
+    return view_of(images, {1: 3, 3: 1}.get(view, view))  # all but the quarter turns undo themselves
+
+
 def views_of(images: Tensor, views: Iterable[int]) -> Iterator[Tensor]:
     """Yield images in several views, each in channels-last order.
 

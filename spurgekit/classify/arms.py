@@ -39,7 +39,7 @@ class Recipe:
         Of one that trains it in steps: ``train(task)`` returns what training gives (a
         :class:`~spurgekit.classify.recipes.Trained` of a :class:`~spurgekit.classify.recipes.TrainingTask`).
     alone : bool
-        Whether it is a baseline, which takes no augmentations and no controls.
+        Whether it takes no augmentations and no controls.
     """
 
     name: str
@@ -93,6 +93,12 @@ def _train_all(task: TrainingTask) -> Trained:
     return train_in_steps(task, learning="all")
 
 
+def _train_positions(task: TrainingTask) -> Trained:
+    from spurgekit.classify.multiple_instance import train_positions
+
+    return train_positions(task)
+
+
 RECIPES = Registry(
     "recipe",
     [
@@ -119,6 +125,13 @@ RECIPES = Registry(
             name="finetune",
             description="all of the backbone trained on, and a new classifier",
             train=_train_all,
+        ),
+        Recipe(
+            name="mil",
+            description="multiple-instance learning on the positions of a frozen backbone: from the labels of tiles, where in "
+            "them a class is",
+            train=_train_positions,
+            alone=True,
         ),
     ],
 )
@@ -204,7 +217,7 @@ def parse_arm(text: str) -> Arm:
     if len({"retrieval", "synthetic"} & set(controls)) == 2:
         raise InputError(f"the arm {text!r} adds tiles from two places; compare retrieval and synthetic as two arms")
     if recipe.alone and names:
-        raise InputError(f"the arm {text!r}: {recipe.name} is a baseline and takes nothing beside it; use {DEFAULT_ARM}")
+        raise InputError(f"the arm {text!r}: {recipe.name} takes nothing beside it; use {DEFAULT_ARM}")
     if "longer" in controls and recipe.is_frozen:
         raise InputError(f"the arm {text!r}: a frozen backbone is not trained in steps; leave 'longer' out")
     return Arm(recipe, augmentation, controls, folders[0] if folders else "")

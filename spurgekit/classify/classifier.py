@@ -11,15 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+from scipy.special import softmax
 from torch import nn
 
 from spurgekit.classify.held_out import PREDICTIONS, HeldOutCounts, HeldOutTiles, read_held_out
-from spurgekit.classify.model_info import DESCRIPTION, REMEDY, ModelInfo, read_model_info
+from spurgekit.classify.model_info import DESCRIPTION, REMEDY, ModelInfo, Positions, read_model_info
+from spurgekit.classify.position_head import PositionHead
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.prevalence import parse_prevalence, shift_prevalence
 from spurgekit.classify.tile_reader import Pixels
 from spurgekit.classify.timm_backbone import make_backbone, misfit, read_weights
-from spurgekit.classify.training.network import Network
+from spurgekit.classify.training.network import PositionModel, PositionNetwork, network_of
 from spurgekit.classify.training.precision import put_on
 from spurgekit.devices import choose_device
 from spurgekit.errors import InputError, ModelError
@@ -37,10 +39,13 @@ class TilePredictions:
     probabilities : ndarray of float32, shape (n, classes)
     features : ndarray of float32, shape (n, d), or None
         The mean over their views of what the classifier is shown of them; None where they were not asked for.
+    around : ndarray of float32, shape (n, classes), or None
+        Of cells finer than a tile, the probabilities of the tile around each.
     """
 
     probabilities: NDArray[np.float32]
     features: NDArray[np.float32] | None = None
+    around: NDArray[np.float32] | None = None
 
 
 class TileClassifier:
@@ -73,7 +78,8 @@ class TileClassifier:
         self.device = device
         self.folder = folder
         self.prevalence = prevalence
-        self.network = put_on(Network(network, unit_features=info.unit_features), device).eval()
+        self.network = put_on(network_of(network, unit_features=info.unit_features), device).eval()
+        self._whole: Preprocess | None = None  # of images that are not resized
         self._preprocess = Preprocess(info.image_size_px, info.mean, info.std, device, info.dtype)
 
     def predict(self, tiles: Pixels) -> NDArray[np.float32]:
@@ -102,10 +108,82 @@ class TileClassifier:
         features : bool
         """
         logits, seen = self.network.averaged(self._preprocess(tiles), self.info.views, features=features)
-        found = np.asarray((logits / self.info.temperature).softmax(dim=1).cpu().numpy(), dtype=np.float32)
+        found = self.probabilities(logits.cpu().numpy())
+        return TilePredictions(found, None if seen is None else np.asarray(seen.cpu().numpy(), np.float32))
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return what logits [n, classes] say, at the model's temperature and for the prevalence that was asked for."""
+        found = np.asarray(softmax(logits / self.info.temperature, axis=1), np.float32)
         if self.prevalence is not None:
             found = shift_prevalence(found, self.info.training_counts, self.prevalence).astype(np.float32)
-        return TilePredictions(found, None if seen is None else np.asarray(seen.cpu().numpy(), np.float32))
+        return found
+
+    @torch.inference_mode()
+    def position_logits(self, images: Pixels) -> NDArray[np.float32]:
+        """Return what a multiple-instance head says of the positions of images, as each view has it.
+
+        Parameters
+        ----------
+        images : ndarray, shape (n, bands, side, side)
+            As large as the backbone is shown them, not resized.
+
+        Returns
+        -------
+        ndarray of float32, shape (views, n, classes, rows, columns)
+            See :meth:`spurgekit.classify.training.network.PositionNetwork.of_positions`.
+
+        Raises
+        ------
+        InputError
+            If the model has another head.
+        ModelError
+            If the backbone takes no images of that size.
+        """
+        network, side = self._positions_network(), images.shape[-1]
+        if self._whole is None or self._whole.size_px != side:
+            self._whole = Preprocess(side, self.info.mean, self.info.std, self.device, self.info.dtype)
+        return np.asarray(network.of_positions(self._whole(images), self.info.views).cpu().numpy(), np.float32)
+
+    def takes_side(self, side_px: int) -> bool:
+        """Whether the backbone takes images of that side, and not those alone that are as large as tiles are resized to."""
+        image = torch.zeros(1, self.info.bands, side_px, side_px, device=self.device)
+        try:
+            with torch.inference_mode():
+                self._positions_network().of_positions(image, 1)
+        except (AssertionError, ModelError):  # timm's vision transformers assert it
+            return False
+        return True
+
+    @property
+    def positions(self) -> Positions:
+        """How a multiple-instance head looks at positions.
+
+        Raises
+        ------
+        InputError
+            If the model has another head.
+        """
+        self._positions_network()
+        assert self.info.positions is not None
+        return self.info.positions
+
+    def cell_probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return class probabilities of positions, from their logits [n, classes]."""
+        scale = self._positions_network().model.head.scale.cpu().numpy()
+        return self.probabilities(scale * logits)
+
+    def pooled_probabilities(self, pooled: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return class probabilities of tiles, from logits [n, classes] that were pooled over their positions."""
+        head = self._positions_network().model.head
+        return self.probabilities(head.scale.cpu().numpy() * pooled + head.shift.cpu().numpy())
+
+    def _positions_network(self) -> PositionNetwork:
+        if not isinstance(self.network, PositionNetwork):
+            raise InputError(
+                f"{self.folder or 'the model'} is of the arm {self.info.arm}, which says nothing of places within a tile; "
+                "train one with `arm=mil`, or map with `resolution=tile`"
+            )
+        return self.network
 
     def parameters(self) -> dict[str, object]:
         """Return how the model looks at tiles, for a record of what was done with it."""
@@ -178,14 +256,7 @@ def _load_network(folder: Path, info: ModelInfo) -> nn.Module:
     size.
     """
     file = folder / WEIGHTS
-    make = partial(
-        make_backbone,
-        info.backbone,
-        options=info.backbone_options,
-        image_size_px=info.image_size_px,
-        num_classes=len(info.classes),
-        bands=info.bands,
-    )
+    make = partial(_make_network, info)
     try:
         with safe_open(file, framework="pt") as tensors:
             given = {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
@@ -198,6 +269,21 @@ def _load_network(folder: Path, info: ModelInfo) -> nn.Module:
     network = make()
     network.load_state_dict(read_weights(file))
     return network
+
+
+def _make_network(info: ModelInfo) -> nn.Module:
+    """Return a network as it is described, with random weights."""
+    classes, positions = len(info.classes), info.positions
+    backbone = make_backbone(
+        info.backbone,
+        options=info.backbone_options,
+        image_size_px=info.image_size_px,
+        num_classes=classes if positions is None else 0,
+        bands=info.bands,
+    )
+    if positions is None:
+        return backbone
+    return PositionModel(backbone, PositionHead(positions.features, classes, positions.sharpness))
 
 
 def _tested_as(info: ModelInfo, tested: HeldOutTiles) -> ModelInfo:

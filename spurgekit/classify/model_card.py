@@ -38,6 +38,7 @@ def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: 
         f"Arm `{info.arm}`: {parse_arm(info.arm).recipe.description}. The backbone is `{info.backbone}` (weights "
         f"{weights}). It looks at tiles of {info.tile_size_px} px{_on_the_ground(info)}, {_bands(info)}, resized to "
         f"{info.image_size_px} px; it learned from {_counts(info)}.",
+        *_positions(info),
         "",
         "## Held-out test",
         "",
@@ -161,8 +162,23 @@ def _calibration(info: ModelInfo) -> str:
     )
 
 
+def _positions(info: ModelInfo) -> list[str]:
+    """Return how the head looks at the positions of a tile, if it does."""
+    if info.positions is None:
+        return []
+    side = info.image_size_px // info.positions.stride_px
+    return [
+        f"Its head is a multiple-instance one: it has linear logits of each of {side} x {side} positions "
+        f"({info.positions.features:,} features of length 1), and pools them over the tile by (1/r) log mean exp(r z), "
+        f"r = {info.positions.sharpness:g}. `spurgekit map --resolution fine` draws cells of one position. Labels said what "
+        "tiles hold, not where: the probability of a tile is calibrated, that of a position is not."
+    ]
+
+
 def _code(info: ModelInfo) -> list[str]:
-    """Return how the model is loaded with timm alone."""
+    """Return how the model is loaded with timm alone; of positions there is too much to do."""
+    if info.positions is not None:
+        return ["`spurgekit model export . model.onnx` writes all that is done with a tile as one file for ONNX Runtime."]
     arguments = "".join(f", {key}={value!r}" for key, value in info.backbone_options.items())
     arguments += f", in_chans={info.bands}" if info.bands != 3 and "in_chans" not in info.backbone_options else ""
     white = " / 255" if info.dtype == "uint8" else ""

@@ -76,6 +76,24 @@ class Calibration(Described):
     ece_after: Share
 
 
+class Positions(Described):
+    """How a multiple-instance head looks at the positions of a tile.
+
+    Attributes
+    ----------
+    features : int
+        Numbers that describe a position.
+    stride_px : int
+        Side of a position, in pixels of what the backbone is shown.
+    sharpness : float
+        The r of the log-sum-exp by which the logits of positions make those of a tile.
+    """
+
+    features: Annotated[int, Field(ge=1, le=1 << 16)]
+    stride_px: Side
+    sharpness: Positive
+
+
 class ModelInfo(Described):
     """What ``model.json`` says.
 
@@ -101,6 +119,10 @@ class ModelInfo(Described):
         Of the tiles.
     mean, std : tuple of float
         Per band: of values from 0 to 1 where tiles are of uint8, else in the tiles' own units.
+    head : {"linear", "multiple-instance"}
+        Whether a classifier looks at the features of a whole tile, or at each of its positions.
+    positions : Positions or None
+        Of a multiple-instance head.
     unit_features : bool
         Whether features are scaled to length 1 ahead of the classifier.
     views : {1, 8}
@@ -128,6 +150,8 @@ class ModelInfo(Described):
     dtype: Literal["uint8", "uint16", "float32"] = "uint8"
     mean: Annotated[tuple[Finite, ...], Field(min_length=1, max_length=1024)]
     std: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=1024)]
+    head: Literal["linear", "multiple-instance"] = "linear"
+    positions: Positions | None = None
     unit_features: bool = False
     views: Literal[1, 8] = 1
     temperature: Positive = 1.0
@@ -144,6 +168,10 @@ class ModelInfo(Described):
             raise ValueError("training_counts are not of the classes, in their order")
         if not all(self.training_counts.values()):
             raise ValueError("training_counts says of a class that it was not in training")
+        if (self.positions is None) is (self.head == "multiple-instance"):
+            raise ValueError(f"a {self.head} head has {'no ' if self.positions is None else ''}positions")
+        if self.positions is not None and self.image_size_px % self.positions.stride_px:
+            raise ValueError(f"positions of {self.positions.stride_px} px do not divide an image of {self.image_size_px}")
         matrix = self.held_out.confusion_matrix
         if matrix and {len(matrix), *map(len, matrix)} != {len(self.classes)}:
             raise ValueError(f"held_out.confusion_matrix is not of {len(self.classes)} classes")

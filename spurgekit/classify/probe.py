@@ -193,8 +193,18 @@ def fit_linear(
     return Probe(*fit(samples), None, left_out, by_group)
 
 
-def left_out_folds(targets: NDArray[np.integer], groups: object, seed: int = 0) -> tuple[list[Rows], bool]:
+def left_out_folds(
+    targets: NDArray[np.integer], groups: object, seed: int = 0, *, leave_one_out: int = LEAVE_ONE_OUT
+) -> tuple[list[Rows], bool]:
     """Return which tiles are left out together: each by itself where they are few, else whole groups.
+
+    Parameters
+    ----------
+    targets : ndarray of int, shape (n,)
+    groups : sequence, length n, or None
+    seed : int
+    leave_one_out : int
+        The most that are few.
 
     Returns
     -------
@@ -207,7 +217,7 @@ def left_out_folds(targets: NDArray[np.integer], groups: object, seed: int = 0) 
     fewest = int(counts[counts > 0].min())
     if fewest < 2:
         return [], False
-    if len(targets) <= LEAVE_ONE_OUT:
+    if len(targets) <= leave_one_out:
         return [test for _, test in LeaveOneOut().split(targets)], False
     if groups is not None and (parts := min(FOLDS, len(np.unique(np.asarray(groups))))) > 1:
         splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)

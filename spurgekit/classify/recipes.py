@@ -15,6 +15,7 @@ from scipy.special import softmax
 from spurgekit.augment.manifest import labels
 from spurgekit.classify.arms import Arm
 from spurgekit.classify.features import FeatureStore
+from spurgekit.classify.model_info import Positions
 from spurgekit.classify.probe import Probe
 from spurgekit.classify.probe_samples import SupportSet, probe_unit
 from spurgekit.classify.setup import Setup
@@ -86,12 +87,15 @@ class Trained:
         None where nothing could be held out.
     notes : tuple of str
         What is to be said of the training.
+    positions : Positions or None
+        Of a network that looks at the positions of a tile.
     """
 
     network: Network
     views: Literal[1, 8]
     held_out: HeldOutLogits | None
     notes: tuple[str, ...] = ()
+    positions: Positions | None = None
 
 
 def train_arm(task: TrainingTask) -> Trained:

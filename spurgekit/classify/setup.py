@@ -76,6 +76,10 @@ class Setup:
 
     def network(self, classes: int, *, unit_features: bool = False, seed: int = 0) -> Network:
         """Return a network of its own, with the backbone's weights and a new classifier for some classes."""
+        return Network(self.new_backbone(classes, seed=seed), unit_features=unit_features)
+
+    def new_backbone(self, classes: int = 0, *, seed: int = 0) -> nn.Module:
+        """Return a copy of the backbone, with a new classifier for some classes where there are any."""
         model = make_backbone(
             self.name,
             options=self.options.backbone_options,
@@ -87,7 +91,7 @@ class Setup:
         tensors = {key: value.cpu() for key, value in self.backbone.state_dict().items()}
         tensors.update({key: value for key, value in model.state_dict().items() if key not in tensors})
         model.load_state_dict(tensors)
-        return Network(model, unit_features=unit_features)
+        return model
 
 
 def set_up(options: BackboneOptions, training: pd.DataFrame, progress: Progress = silent) -> Setup:

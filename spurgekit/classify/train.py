@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spurgekit.classify.arms import Arm, parse_arm
-from spurgekit.classify.calibration import apply_vector, calibrate
+from spurgekit.classify.calibration import calibrate
 from spurgekit.classify.classifier import TileClassifier, save_model
 from spurgekit.classify.held_out import PREDICTIONS, probability_columns
 from spurgekit.classify.model_card import write_card
@@ -153,6 +153,8 @@ def _describe(data: Dataset, arm: Arm, setup: Setup, trained: Trained, tiles: pd
         dtype=setup.dtype,
         mean=setup.mean,
         std=setup.std,
+        head="linear" if trained.positions is None else "multiple-instance",
+        positions=trained.positions,
         unit_features=trained.network.unit_features,
         views=trained.views,
         training_counts={label: int(counts[label]) for label in data.info.classes},
@@ -169,7 +171,7 @@ def _calibrate(info: ModelInfo, trained: Trained, method: Literal["temperature",
     calibration: Calibration
     if method == "vector":
         vector, calibration = calibrate(held_out.logits, held_out.targets, method="vector", groups=held_out.groups)
-        apply_vector(trained.network.classifier, *vector)
+        trained.network.rescale(vector)
         return info.model_copy(update={"calibration": calibration})
     temperature, calibration = calibrate(held_out.logits, held_out.targets, method="temperature", groups=held_out.groups)
     return info.model_copy(update={"temperature": temperature, "calibration": calibration})

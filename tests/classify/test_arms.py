@@ -31,7 +31,7 @@ def test_names(text, name, views):
         ("probe+flip+dihedral", "turns tiles in two ways"),
         ("probe+duplicate+duplicate", "names a control twice"),
         ("probe+retrieval+synthetic", "adds tiles from two places; compare retrieval and synthetic as two arms"),
-        ("plain+dihedral", "plain is a baseline and takes nothing beside it"),
+        ("plain+dihedral", "plain takes nothing beside it"),
         ("probe+longer", "a frozen backbone is not trained in steps"),
     ],
 )

@@ -8,7 +8,10 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-from spurgekit.dihedral import views_of
+from spurgekit.classify.calibration import Vector, apply_vector
+from spurgekit.classify.position_features import position_features
+from spurgekit.classify.position_head import PositionHead
+from spurgekit.dihedral import turned_back, views_of
 from spurgekit.errors import ModelError
 
 
@@ -48,6 +51,15 @@ class Network(nn.Module):
             return cast(Tensor, self.model(images))
         return cast(Tensor, self.classifier(self.features(images)))
 
+    def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits [n, classes] of images, and the features that they come from, [n, features]."""
+        features = self.features(images).float()
+        return self.classifier(features), features
+
+    def rescale(self, vector: Vector) -> None:
+        """Scale and shift the logits of each class."""
+        apply_vector(self.classifier, *vector)
+
     def averaged(self, images: Tensor, views: int, *, features: bool = False) -> tuple[Tensor, Tensor | None]:
         """Return logits averaged over the first ``views`` views of images, [n, classes].
 
@@ -56,8 +68,72 @@ class Network(nn.Module):
         logits, seen = [], []
         for view in views_of(images, range(views)):
             if features:
-                seen.append(self.features(view).float())
-                logits.append(self.classifier(seen[-1]).float())
+                found, shown = self.logits_and_features(view)
+                seen.append(shown)
             else:
-                logits.append(self(view).float())
+                found = self(view)
+            logits.append(found.float())
         return torch.stack(logits).mean(dim=0), torch.stack(seen).mean(dim=0) if seen else None
+
+
+class PositionModel(nn.Module):
+    """A backbone and a head that says something of each position.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module
+        Of timm, without a classifier.
+    head : PositionHead
+    """
+
+    def __init__(self, backbone: nn.Module, head: PositionHead) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+
+class PositionNetwork(Network):
+    """A network whose logits of a tile are pooled from those of its positions.
+
+    Parameters
+    ----------
+    model : PositionModel
+    """
+
+    model: PositionModel
+
+    def __init__(self, model: PositionModel) -> None:
+        super().__init__(model, unit_features=True)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the mean of positions' features, [n, features], of images [n, bands, h, w]."""
+        return position_features(self.model.backbone, images).mean(dim=(2, 3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits [n, classes] of images [n, bands, h, w]."""
+        return self.logits_and_features(images)[0]
+
+    def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits [n, classes] of images, and the mean of their positions' features, [n, features]."""
+        positions = position_features(self.model.backbone, images)
+        return self.model.head.pool(self.model.head(positions)), positions.mean(dim=(2, 3))
+
+    def rescale(self, vector: Vector) -> None:
+        """Scale and shift the logits of each class."""
+        self.model.head.rescale(vector)
+
+    def of_positions(self, images: Tensor, views: int) -> Tensor:
+        """Return logits of the positions of images, as each of the first ``views`` views has them.
+
+        Returns
+        -------
+        Tensor, shape (views, n, classes, rows, columns)
+            Turned back, so that a position is the same ground in all views; ahead of scaling and pooling.
+        """
+        shown = zip(range(views), views_of(images, range(views)), strict=True)
+        return torch.stack([turned_back(self.model.head(position_features(self.model.backbone, one)), v) for v, one in shown])
+
+
+def network_of(model: nn.Module, *, unit_features: bool) -> Network:
+    """Return the network of a model, which says by its kind how it is looked at."""
+    return PositionNetwork(model) if isinstance(model, PositionModel) else Network(model, unit_features=unit_features)
