@@ -101,12 +101,25 @@ def _style_probability(path: Path, band: int, classes: Sequence[str]) -> None:  
     write_raster_style(path, band=band + 1)  # that of the second class
 
 
+def _around(predictions: TilePredictions) -> Floats:
+    assert predictions.around is not None
+    return predictions.around
+
+
 PROBABILITY = MapBand(
     name="probability",
     titles=lambda classes: [f"probability of {name}" for name in classes],
     value=lambda predictions: predictions.probabilities,
     style=_style_probability,
 )
+
+TILE_PROBABILITY = MapBand(
+    name="tile_probability",
+    titles=lambda classes: [f"probability of {name} in the tile around" for name in classes],
+    value=_around,
+    style=_style_probability,
+)
+"""Of a fine map: what the model says of the tile that is centred on each cell."""
 
 BANDS = Registry(
     "band of maps",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from spurgekit.errors import InputError
 from spurgekit.options import Options
@@ -14,8 +15,17 @@ class MapOptions(Options):
 
     Attributes
     ----------
+    resolution : {"tile", "fine"}
+        Whether a cell is told from the tile around it, or by what the model sees in the cell itself.
+
+        ``fine`` takes a model of the arm ``mil``. Its cells are as large as the backbone's positions, mostly a fourteenth of a
+        tile, and a further band has the probability of the tile around each.
     stride_px : int, optional
-        Side of a map cell in pixels, at the model's ground sample distance. Default: a tile.
+        Side of a map cell in pixels, at the model's ground sample distance, where cells are told from tiles. Default: a tile.
+    guided_filter : bool
+        Sharpen a fine map along edges of colour.
+
+        See :func:`spurgekit.maps.guided_filter.guided_filter`.
     min_valid : float
         Least share of valid pixels of a cell to map.
     bands : tuple of int, optional
@@ -34,7 +44,9 @@ class MapOptions(Options):
         On a CPU more than 8 cost memory and gain nothing.
     """
 
+    resolution: Literal["tile", "fine"] = "tile"
     stride_px: int | None = None
+    guided_filter: bool = False
     min_valid: float = 0.5
     bands: tuple[int, ...] | None = None
     crs: str | None = None
@@ -46,5 +58,9 @@ class MapOptions(Options):
         Options.__post_init__(self)
         if not 0 <= self.min_valid <= 1:
             raise InputError(f"`min_valid={self.min_valid}` is not a share; pass a number from 0 to 1")
+        if self.resolution == "fine" and self.stride_px is not None:
+            raise InputError("`stride_px` is of cells that are told from tiles; leave it out, or `resolution=fine`")
+        if self.resolution == "tile" and self.guided_filter:
+            raise InputError("`guided_filter` is for cells finer than tiles; pass `resolution=fine`")
         if self.batch_size < 1:
             raise InputError(f"`batch_size={self.batch_size}` is too small; pass 1 or more")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from rasterio.io import DatasetWriter
 
 from spurgekit.classify.classifier import TileClassifier, load_model
@@ -17,7 +20,8 @@ from spurgekit.errors import InputError
 from spurgekit.image_names import image_name
 from spurgekit.imagery import PixelGrid, Raster, Window, open_raster
 from spurgekit.imagery.quicklook import QuickLook
-from spurgekit.maps.bands import BANDS, PROBABILITY, BandLayout
+from spurgekit.maps.bands import BANDS, PROBABILITY, TILE_PROBABILITY, BandLayout
+from spurgekit.maps.fine import FineWindows, slide_fine
 from spurgekit.maps.map_options import MapOptions
 from spurgekit.maps.sliding_window import NO_CLASS, Cells, Sliding, slide
 from spurgekit.outputs import output_folder
@@ -118,29 +122,39 @@ def map_site(
             f"{classifier.folder or 'the model'} knows nothing of what a pixel measured on the ground in training; "
             "build its dataset with `gsd_m`, and train again"
         )
-    layout = BandLayout(tuple(BANDS.values()), info.classes)
+    fine = options.resolution == "fine"
+    if fine:  # read as large as the backbone is shown it; a position's features are too many to be told of
+        bands = (*(band for band in BANDS.values() if not band.needs_features), TILE_PROBABILITY)
+        layout = BandLayout(bands, info.classes)
+        gsd_m = info.gsd_m * info.tile_size_px / info.image_size_px
+        _ = classifier.positions
+    else:
+        layout, gsd_m = BandLayout(tuple(BANDS.values()), info.classes), info.gsd_m
     with open_raster(
         image,
         crs=options.crs,
-        gsd_m=info.gsd_m,
+        gsd_m=gsd_m,
         image_crs=options.image_crs,
         bands=options.bands,
         nodata=options.nodata,
         threads=cores(),
     ) as raster:
         _check_bands(raster, classifier)
-        sliding = Sliding(raster.grid, info.tile_size_px, options.stride_px or info.tile_size_px)
+        walk: Callable[..., Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]]
+        if fine:
+            windows = FineWindows.of(raster.grid, classifier)
+            cell_grid, walk = windows.cells, partial(slide_fine, raster, classifier, windows, guided=options.guided_filter)
+        else:
+            sliding = Sliding(raster.grid, info.tile_size_px, options.stride_px or info.tile_size_px)
+            cell_grid, walk = sliding.cells, partial(slide, raster, classifier, sliding)
         look = QuickLook(raster)
         inputs = [image, *([classifier.folder] if classifier.folder else [])]
         parameters = {**options.parameters(), **classifier.parameters()}
         with output_folder(out, "map", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
             strips = folder / "strips.tif"
-            cells = Cells.empty(image.name, sliding.cells)
+            cells = Cells.empty(image.name, cell_grid)
             with _create(strips, cells.grid, layout) as file:
-                for row, found, valid in slide(
-                    raster,
-                    classifier,
-                    sliding,
+                for row, found, valid in walk(
                     layout=layout,
                     min_valid=options.min_valid,
                     batch_size=options.batch_size,
@@ -149,7 +163,7 @@ def map_site(
                 ):
                     window = Window(0, row, cells.grid.width, found.shape[1])
                     file.write(found, window=window.to_rasterio())
-                    cells.put(window, found[layout.channels(PROBABILITY.name)], valid)
+                    cells.put(window, found, valid, layout)
             if (cells.predicted == NO_CLASS).all():
                 raise InputError(
                     f"{image} has no cell with data to map; look at its alpha band or nodata value with 'spurgekit info'"

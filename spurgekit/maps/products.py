@@ -86,7 +86,7 @@ def _occupied(cells: Cells, classifier: TileClassifier) -> dict[str, AreaEstimat
     counted: the area stays that of tiles, and is known better.
     """
     classes, place_m2 = classifier.info.classes, classifier.info.held_out.place_m2
-    counted = [cells.ground_m2(cells.predicted == i) for i in range(len(classes))]
+    counted = [cells.ground_m2(cells.around == i) for i in range(len(classes))]
     site_places = cells.mapped_m2 / place_m2 if place_m2 else 1.0
     estimates = occupied_areas(counted, classifier.held_out, site_places=site_places)
     return dict(list(zip(classes, estimates, strict=True))[1:])

@@ -14,7 +14,7 @@ from spurgekit.classify.tile_reader import mark_missing
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, Window
 from spurgekit.imagery.quicklook import Watcher
-from spurgekit.maps.bands import PROBABILITY, BandLayout
+from spurgekit.maps.bands import PROBABILITY, TILE_PROBABILITY, BandLayout
 from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
 
@@ -39,6 +39,8 @@ class Cells:
         Number of the likeliest class; :data:`NO_CLASS` where there is no data.
     certainty : ndarray of float32, shape (rows, columns)
         Its probability.
+    around : ndarray of uint8, shape (rows, columns)
+        Number of the likeliest class of the tile around the cell, which is that of the cell unless the map is a fine one.
     valid : ndarray of float32, shape (rows, columns)
         Share of its pixels that have data.
     """
@@ -47,30 +49,37 @@ class Cells:
     grid: PixelGrid
     predicted: NDArray[np.uint8]
     certainty: NDArray[np.float32]
+    around: NDArray[np.uint8]
     valid: NDArray[np.float32]
 
     @classmethod
     def empty(cls, image: str, grid: PixelGrid) -> Cells:
         """Return a map without data."""
         shape = grid.height, grid.width
-        return cls(image, grid, np.full(shape, NO_CLASS, np.uint8), *(np.zeros(shape, np.float32) for _ in range(2)))
+        none, zeros = np.full(shape, NO_CLASS, np.uint8), np.zeros(shape, np.float32)
+        return cls(image, grid, none, zeros, none.copy(), zeros.copy())
 
-    def put(self, window: Window, probabilities: NDArray[np.float32], valid: NDArray[np.float32]) -> None:
+    def put(self, window: Window, found: NDArray[np.float32], valid: NDArray[np.float32], layout: BandLayout) -> None:
         """Fill in a window.
 
         Parameters
         ----------
         window : Window
             Of cells.
-        probabilities : ndarray of float32, shape (classes, rows, columns)
+        found : ndarray of float32, shape (channels, rows, columns)
             NaN where there is no data.
         valid : ndarray of float32, shape (rows, columns)
             Share of valid pixels.
+        layout : BandLayout
+            Of ``found``.
         """
+        probabilities = found[layout.channels(PROBABILITY.name)]
         self.valid[window.slices] = valid
         seen = np.isfinite(probabilities[0])
         self.predicted[window.slices][seen] = probabilities[:, seen].argmax(axis=0)
         self.certainty[window.slices][seen] = probabilities[:, seen].max(axis=0)
+        around = found[layout.channels(TILE_PROBABILITY.name)] if TILE_PROBABILITY in layout.bands else probabilities
+        self.around[window.slices][seen] = around[:, seen].argmax(axis=0)
 
     def ground_m2(self, cells: NDArray[np.bool_]) -> float:
         """Return the ground of some cells, as far as there are pixels of it."""

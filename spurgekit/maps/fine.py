@@ -1,0 +1,307 @@
+"""Maps finer than a tile: one dense pass over large windows tells of each position of the backbone, and of the tile around it.
+
+Windows overlap by a halo, so that no position is told of that lies at the rim of one. What is missing in a window takes the
+mean colour of its rest, as in tiles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from spurgekit.classify.classifier import TileClassifier, TilePredictions
+from spurgekit.classify.tile_reader import mark_missing
+from spurgekit.imagery import PixelGrid, Raster, Window
+from spurgekit.imagery.quicklook import Watcher
+from spurgekit.maps.bands import BandLayout
+from spurgekit.maps.guided_filter import RADIUS, guided_filter
+from spurgekit.parallel import stream_map
+from spurgekit.progress import Progress, silent
+
+HALO_PX = 64
+"""How far a window reaches beyond the cells that it tells of, where the backbone takes windows of any size."""
+
+LARGEST_PX = 896
+"""Side of a window, halo included, where the backbone takes any."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FineWindows:
+    """How windows lie over an image that is read as large as the backbone is shown it.
+
+    Attributes
+    ----------
+    grid : PixelGrid
+        The image; a tile is as many of its pixels as the backbone's images have.
+    tile_px, cell_px : int
+        Side of a tile, and of a cell, which is a position of the backbone.
+    inner, halo : int
+        Cells of a window that are told of, a side, and around them. Both are even where there are several windows, since
+        the coarser stage of a backbone has positions of two cells.
+    """
+
+    grid: PixelGrid
+    tile_px: int
+    cell_px: int
+    inner: int
+    halo: int
+
+    @classmethod
+    def of(cls, grid: PixelGrid, model: TileClassifier) -> FineWindows:
+        """Return the windows for a model: large ones if its backbone takes them, else as large as tiles.
+
+        Raises
+        ------
+        InputError
+            If the model has no multiple-instance head.
+        """
+        tile_px, cell_px = model.info.image_size_px, model.positions.stride_px
+        cells = grid.coarsened(cell_px)
+        tile, halo = tile_px // cell_px, -(-HALO_PX // (2 * cell_px)) * 2
+        most = max(2, LARGEST_PX // cell_px - 2 * halo)
+        longest = max(cells.width, cells.height)
+        inner = math.ceil(longest / math.ceil(longest / most) / 2) * 2
+        if model.takes_side((inner + 2 * halo) * cell_px):
+            return cls(grid, tile_px, cell_px, inner, halo)
+        halo = round(tile / 16) * 2
+        return cls(grid, tile_px, cell_px, tile - 2 * halo, halo)
+
+    @property
+    def cells(self) -> PixelGrid:
+        """The grid of the map."""
+        return self.grid.coarsened(self.cell_px)
+
+    @property
+    def side_px(self) -> int:
+        """Side of a window."""
+        return (self.inner + 2 * self.halo) * self.cell_px
+
+    @property
+    def columns(self) -> int:
+        """Windows side by side."""
+        return math.ceil(self.cells.width / self.inner)
+
+    def strip(self, row: int) -> Window:
+        """Return the pixels below the windows whose first row of cells is given."""
+        margin, step = self.halo * self.cell_px, self.inner * self.cell_px
+        return Window(-margin, row * self.cell_px - margin, self.columns * step + 2 * margin, step + 2 * margin)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What is known of some rows of cells.
+
+    Attributes
+    ----------
+    logits : ndarray of float32, shape (views, classes, rows, columns)
+        Of positions.
+    valid : ndarray of float32, shape (rows, columns)
+        Share of their pixels that are data.
+    share : ndarray of float32, shape (rows, columns)
+        The same; 0 where they are too few to map a cell.
+    colours : ndarray of float32, shape (bands, rows, columns)
+        Mean of their pixels that are data.
+    """
+
+    logits: Floats
+    valid: Floats
+    share: Floats
+    colours: Floats
+
+    @classmethod
+    def join(cls, parts: Iterable[_Rows]) -> _Rows:
+        """Return rows below rows."""
+        return cls(*(np.concatenate(arrays, axis=-2) for arrays in zip(*(p.arrays for p in parts), strict=True)))
+
+    @property
+    def arrays(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """All of it."""
+        return self.logits, self.valid, self.share, self.colours
+
+    def __getitem__(self, rows: slice) -> _Rows:
+        return _Rows(*(array[..., rows, :] for array in self.arrays))
+
+
+def slide_fine(
+    raster: Raster,
+    model: TileClassifier,
+    windows: FineWindows,
+    *,
+    layout: BandLayout,
+    min_valid: float = 0.5,
+    batch_size: int = 8,
+    guided: bool = False,
+    watch: Watcher | None = None,
+    progress: Progress = silent,
+) -> Iterator[tuple[int, Floats, Floats]]:
+    """Yield the map in runs of rows.
+
+    Parameters
+    ----------
+    raster : Raster
+        At the ground sample distance of ``windows.grid``, with the model's bands and of its type.
+    model : TileClassifier
+        With a multiple-instance head.
+    windows : FineWindows
+    layout : BandLayout
+        What is said of each cell; its bands are given the probabilities of the cell, and those of the tile around it.
+    min_valid : float
+        Least share of a cell's pixels with data; other cells are NaN.
+    batch_size : int
+        Tiles' worth of windows that the model is shown at once.
+    guided : bool
+        Whether the probabilities of cells go through a guided filter by colour.
+    watch : callable, optional
+        Is shown every strip that is read.
+
+    Yields
+    ------
+    row : int
+        First row of cells.
+    found : ndarray of float32, shape (channels, rows, columns)
+        NaN where there is no data.
+    valid : ndarray of float32, shape (rows, columns)
+        Share of each cell's pixels that have data.
+    """
+    tile = windows.tile_px // windows.cell_px
+    margin = max(tile // 2, 2 * RADIUS * guided)
+    parts = _looked_at(raster, model, windows, min_valid, batch_size, watch, progress)
+    for row, rows, own in _with_surroundings(parts, margin):
+        pooled = pool(rows.logits, rows.share, tile, model.positions.sharpness)
+        seen = rows.share[own] > 0
+        cells = _cell_probabilities(model, rows, guided)[:, own][:, seen].T
+        around = model.pooled_probabilities(pooled[:, own][:, seen].T)
+        found = np.full((len(layout.titles), *seen.shape), np.nan, np.float32)
+        found[:, seen] = layout.values(TilePredictions(cells, around=around)).T
+        yield row, found, rows.valid[own]
+
+
+def pool(logits: Floats, share: Floats, tile: int, sharpness: float) -> NDArray[np.float64]:
+    """Pool the logits of positions over the tile that is centred on each, as a multiple-instance head does it.
+
+    Parameters
+    ----------
+    logits : ndarray of float32, shape (views, classes, rows, columns)
+    share : ndarray of float32, shape (rows, columns)
+        Weights of positions; those of 0 take no part.
+    tile : int
+        Side of a tile in positions. Of an even number, the outer ones count by half.
+    sharpness : float
+
+    Returns
+    -------
+    ndarray of float64, shape (classes, rows, columns)
+        The mean over views; not finite where nothing takes part.
+    """
+    side = np.ones(tile + (tile + 1) % 2)
+    side[[0, -1]] -= (len(side) - tile) / 2
+
+    def box(image: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(cv2.sepFilter2D(image, -1, side, side, borderType=cv2.BORDER_CONSTANT))
+
+    weights = share.astype(np.float64)
+    powers = np.exp(np.clip(sharpness * logits.astype(np.float64), -600, 600)) * weights
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = np.stack([[box(image) for image in view] for view in powers]) / box(weights)
+        return np.asarray(np.log(means).mean(axis=0) / sharpness)
+
+
+def _cell_probabilities(model: TileClassifier, rows: _Rows, guided: bool) -> Floats:
+    """Return the class probabilities of each cell, shape (classes, rows, columns)."""
+    logits = rows.logits.mean(axis=0)
+    found = model.cell_probabilities(logits.reshape(len(logits), -1).T).T.reshape(logits.shape)
+    if not guided:
+        return found
+    white = 255 if model.info.dtype == "uint8" else 1
+    mean, std = (np.array(values)[:, None, None] for values in (model.info.mean, model.info.std))
+    guide = (rows.colours / white - mean) / (2 * std)  # bytes normalised by 0.5 span 1
+    return np.clip(guided_filter(guide, found.astype(np.float64), rows.share > 0), 0, 1).astype(np.float32)
+
+
+def _with_surroundings(parts: Iterable[_Rows], margin: int) -> Iterator[tuple[int, _Rows, slice]]:
+    """Yield runs of rows: the first one, rows that reach beyond them by a margin, and which of these are the run."""
+    known: _Rows | None = None
+    first = done = 0
+    for part, is_last in _marked(parts):
+        known = part if known is None else _Rows.join([known, part])
+        ready = first + len(known.share) - (0 if is_last else margin)
+        if ready > done:
+            yield done, known, slice(done - first, ready - first)
+            done = ready
+            kept = max(0, done - margin - first)
+            known, first = known[kept:], first + kept
+
+
+def _marked(parts: Iterable[_Rows]) -> Iterator[tuple[_Rows, bool]]:
+    """Yield each part, and whether it is the last one."""
+    waiting: _Rows | None = None
+    for part in parts:
+        if waiting is not None:
+            yield waiting, False
+        waiting = part
+    if waiting is not None:
+        yield waiting, True
+
+
+def _looked_at(
+    raster: Raster,
+    model: TileClassifier,
+    windows: FineWindows,
+    min_valid: float,
+    batch_size: int,
+    watch: Watcher | None,
+    progress: Progress,
+) -> Iterator[_Rows]:
+    """Yield what the model says of the cells of each strip of windows."""
+    cells, inner = windows.cells, windows.inner
+    at_once = max(1, batch_size * windows.tile_px**2 // windows.side_px**2)
+    strips = [(row, windows.strip(row)) for row in range(0, cells.height, inner)]
+    with ThreadPoolExecutor(1) as reader, progress(f"mapping {raster.path.name}", cells.width * cells.height) as advance:
+        read = stream_map(reader, lambda item: raster.read(item[1]), strips, in_flight=2)
+        for (row, window), (pixels, valid) in zip(strips, read, strict=True):
+            if watch is not None:
+                watch(window, pixels, valid)
+            share, colours = _shares_and_colours(pixels, valid, windows)
+            enough = np.where(share >= max(min_valid, 1e-9), share, 0)
+            mark_missing(pixels, valid)
+            logits = np.zeros((model.info.views, len(model.info.classes), inner, windows.columns * inner), np.float32)
+            found = [j for j in range(windows.columns) if enough[:, j * inner : (j + 1) * inner].any()]
+            for at in range(0, len(found), at_once):
+                some = found[at : at + at_once]
+                looked = model.position_logits(np.stack([_window(pixels, windows, j) for j in some]))
+                h = slice(windows.halo, windows.halo + inner)
+                for j, one in zip(some, looked.swapaxes(0, 1), strict=True):
+                    logits[..., j * inner : (j + 1) * inner] = one[..., h, h]
+            height = min(inner, cells.height - row)
+            whole = _Rows(logits, share, enough, colours)
+            yield _Rows(*(array[..., :height, : cells.width] for array in whole.arrays))
+            advance(height * cells.width)
+
+
+def _window(pixels: NDArray[Any], windows: FineWindows, column: int) -> NDArray[Any]:
+    start = column * windows.inner * windows.cell_px
+    return pixels[..., start : start + windows.side_px]
+
+
+def _shares_and_colours(pixels: NDArray[Any], valid: NDArray[np.bool_], windows: FineWindows) -> tuple[Floats, Floats]:
+    """Return the share of data in each cell of a strip, and the mean colour of its pixels that are data."""
+    margin, px = windows.halo * windows.cell_px, windows.cell_px
+    own = slice(margin, margin + windows.inner * px), slice(margin, margin + windows.columns * windows.inner * px)
+
+    def means(values: NDArray[np.generic]) -> Floats:
+        *front, height, width = values.shape
+        parts = values.reshape(*front, height // px, px, width // px, px)
+        return np.asarray(parts.mean(axis=(-3, -1), dtype=np.float32))
+
+    share = means(valid[own])
+    colours = means(np.where(valid[own], pixels[:, *own], 0))
+    return share, np.divide(colours, share, out=np.zeros_like(colours), where=share > 0)
