@@ -20,7 +20,7 @@ from spurgekit.errors import InputError
 from spurgekit.image_names import image_name
 from spurgekit.imagery import PixelGrid, Raster, Window, open_raster
 from spurgekit.imagery.quicklook import QuickLook
-from spurgekit.maps.bands import BANDS, PROBABILITY, TILE_PROBABILITY, BandLayout
+from spurgekit.maps.bands import BANDS, TILE_PROBABILITY, BandLayout
 from spurgekit.maps.fine import FineWindows, slide_fine
 from spurgekit.maps.map_options import MapOptions
 from spurgekit.maps.sliding_window import NO_CLASS, Cells, Sliding, slide
