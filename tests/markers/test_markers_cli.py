@@ -40,7 +40,7 @@ def test_markers_are_listed_and_drawn(site, tmp_path):
 
 
 def test_lists_in_other_formats_say_the_same(site, tmp_path):
-    for suffix in ("csv", "json", "geojson", "txt"):
+    for suffix in ("csv", "json", "geojson", "gpx", "txt"):
         succeed(*options(site, tmp_path / f"m.{suffix}"))
     with (tmp_path / "m.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -50,6 +50,9 @@ def test_lists_in_other_formats_say_the_same(site, tmp_path):
     assert "id" not in listed[0]  # crosses carry no code
     placed = gpd.read_file(tmp_path / "m.geojson")
     assert placed.crs.to_epsg() == 4326
+    waypoints = gpd.read_file(tmp_path / "m.gpx", layer="waypoints")
+    assert list(waypoints["name"]) == ["1", "2"]
+    assert waypoints.geometry.geom_equals_exact(placed.geometry, 1e-9).all()
     points = read_gcp_list(tmp_path / "m.txt").points
     assert [(p.image, round(p.x, 3)) for p in points] == [(site.name, round(row["x"], 3)) for row in listed]
 
