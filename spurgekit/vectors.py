@@ -29,6 +29,7 @@ DEGREE_COLUMNS = (("longitude", "latitude"), ("lon", "lat"), ("long", "lat"), ("
 FIXED_DATE = "2000-01-01T00:00:00.000Z"
 MAP_COLUMNS = (("easting", "northing"), ("x", "y"))
 TABLES = (".csv", ".tsv", ".txt")
+WORKBOOKS = (".xlsx", ".xls", ".ods")
 GEOPARQUET = (".parquet", ".geoparquet")
 
 DAMAGED = (RuntimeError, ValueError, OSError, ShapelyError, ArrowException, LookupError, TypeError, AttributeError, NameError)
@@ -132,8 +133,8 @@ def read_attributes(path: Path, *, usual_layer: str | None = None) -> Table:
         If it is missing or neither.
     """
     file, layer = split_layer(path)
-    if file.suffix.lower() in TABLES or not file.is_file():
-        return read_table(file)
+    if file.suffix.lower() in (*TABLES, *WORKBOOKS) or not file.is_file():
+        return read_table(file)  # which says what to do about a workbook
     frame = _read_layer(file, layer, usual_layer)
     return Table(pd.DataFrame(frame.drop(columns=frame.geometry.name)))
 

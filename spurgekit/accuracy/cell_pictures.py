@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from spurgekit.errors import ImageryError
-from spurgekit.image_names import ImageName
+from spurgekit.image_names import GdalName, ImageName
 from spurgekit.imagery import PixelGrid, Raster, Window, open_raster
 from spurgekit.imagery.quicklook import quick_look
-from spurgekit.outputs import input_files, read_provenance
+from spurgekit.outputs import fingerprint, input_files, read_provenance
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress
 from spurgekit.text import counted
@@ -32,12 +32,15 @@ class MappedImage:
     crs, image_crs : str or None
     nodata : float or None
         As :func:`spurgekit.imagery.open_raster` takes them.
+    is_known : bool
+        Whether it is as it was when it was mapped.
     """
 
     path: ImageName
     crs: str | None = None
     image_crs: str | None = None
     nodata: float | None = None
+    is_known: bool = True
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -70,7 +73,17 @@ def find_mapped_image(folder: Path, path: ImageName | None) -> MappedImage | Non
     said: Mapping[str, Any] = found if isinstance(found := record.get("parameters"), dict) else {}
     texts = {name: said[name] for name in ("crs", "image_crs") if isinstance(said.get(name), str)}
     nodata = said.get("nodata")
-    return MappedImage(path, **texts, nodata=float(nodata) if isinstance(nodata, (int, float)) else None)
+    inputs = record.get("inputs")
+    return MappedImage(
+        path,
+        **texts,
+        nodata=float(nodata) if isinstance(nodata, (int, float)) else None,
+        is_known=isinstance(inputs, dict) and _is_there(path) and fingerprint(path) in inputs.values(),
+    )
+
+
+def _is_there(path: ImageName) -> bool:
+    return isinstance(path, GdalName) or path.is_file()
 
 
 def cut_pictures(
@@ -95,7 +108,7 @@ def cut_pictures(
     pictures : int
         Cells that have one.
     notes : tuple of str
-        What the image does not show; what is doubtful about it was said when it was mapped.
+        What the image does not show, and whether it is another; what is doubtful about it was said when it was mapped.
 
     Raises
     ------
@@ -126,5 +139,9 @@ def cut_pictures(
         title = f"{raster.path.name}: {counted(len(cells), 'cell')} of {grid.gsd_m:.2f} m, drawn at random from the map"
         draw_overview(folder / "overview.png", quick_look(raster, progress=progress), index, title=title, what="cell")
         unseen = len(cells) - len(index)
-        said = (f"{raster.path.name} shows nothing of {counted(unseen, 'cell')}",) if unseen else ()
-        return len(index), said
+        said = [f"{raster.path.name} shows nothing of {counted(unseen, 'cell')}"] if unseen else []
+        if not image.is_known:
+            said.append(
+                f"{raster.path.name} is not the file that was mapped, or was changed since: look whether it shows the same"
+            )
+        return len(index), tuple(said)

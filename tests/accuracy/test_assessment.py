@@ -147,6 +147,12 @@ def test_labels_that_cannot_be_are_refused(drawn, change, said):
     assert not (drawn.check / "accuracy.json").exists()
 
 
+def test_a_workbook_is_refused_with_what_to_do(drawn):
+    Path("filled.xlsx").write_bytes(b"PK\x03\x04")
+    with pytest.raises(InputError, match=r"^filled.xlsx is a workbook or an archive, not a text; save the sheet as CSV"):
+        assess_map(drawn.check, AssessOptions(labels="filled.xlsx"))
+
+
 @pytest.mark.parametrize("how", ["bound", "leave-out"])
 def test_a_stratum_with_one_label_is_refused(drawn, how):
     table = pd.read_csv(drawn.fill_in(Path("filled.csv")), dtype=str)

@@ -14,7 +14,7 @@ from spurgekit.accuracy.strata import read_strata
 from spurgekit.errors import InputError, OutputExistsError
 from spurgekit.review import open_folder
 from spurgekit.review.site_images import find_site_images
-from tests.accuracy.conftest import CELL_PX, ROWS
+from tests.accuracy.conftest import CELL_PX, COLUMNS, ROWS
 from tests.outputs.listing import RECORDS, names
 
 STRATA = {("dark", False): 17 * ROWS, ("dark", True): ROWS, ("bright", False): 9 * ROWS, ("bright", True): ROWS}
@@ -135,7 +135,14 @@ def test_without_the_image_there_are_lists_alone(drawn):
     assert report.notes == ("the image that was mapped is not where it was, so no cell has a picture; pass `image`",)
     assert report.pictures == 0
     assert not (Path("lists") / "tiles.parquet").exists()
-    assert draw_check(drawn.map, "pictures", CheckOptions(cells=60), image="elsewhere.tif").pictures == 60
+    again = draw_check(drawn.map, "pictures", CheckOptions(cells=60), image="elsewhere.tif")
+    assert (again.pictures, again.notes) == (60, ())
+
+
+def test_another_image_of_the_same_ground_is_said_to_be_one(drawn, make_tif):
+    make_tif("later.tif", np.full((3, ROWS * CELL_PX, COLUMNS * CELL_PX), 90, np.uint8))
+    report = draw_check(drawn.map, "one", CheckOptions(cells=60), image="later.tif")
+    assert report.notes == ("later.tif is not the file that was mapped, or was changed since: look whether it shows the same",)
 
 
 def test_an_image_that_was_not_mapped_is_refused(drawn, make_tif):
