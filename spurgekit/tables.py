@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from spurgekit.errors import InputError, first_line
-from spurgekit.text import check_formulas
+from spurgekit.text import check_formulas, counted
 
 SEPARATORS = (",", ";", "\t", "|")
 """What may part the columns of a table, the first of those that its header has most of."""
@@ -118,8 +118,10 @@ def read_table(file: Path) -> Table:
         If it is missing or not such a table.
     """
     text, notes = read_text(file)
-    text = text.lstrip()
-    header, _, rest = text.partition("\n")
+    text, comments = without_comments(text.lstrip())
+    if comments:
+        notes = (*notes, f"{counted(comments, 'line')} above the header of {file.name} left out, as # begins them")
+    header, _, rest = text.lstrip().partition("\n")
     if said := re.fullmatch(r"sep=(.)\s*", header, re.IGNORECASE):  # Excel's way to say it
         separator, text = said[1], rest
     else:
@@ -143,6 +145,28 @@ def read_table(file: Path) -> Table:
     if not lines:
         raise InputError(f"{file} is empty; write a header with the names of the columns, and a line for each row")
     return Table(_frame(lines, file), notes)
+
+
+def without_comments(text: str) -> tuple[str, int]:
+    r"""Return the text of a table without the lines above its header that begin with #, and how many they are.
+
+    A header may begin with #, too: that is the last such line where it has as many columns as the line below it, and that line
+    holds numbers.
+
+    >>> without_comments("# of June\nplot,x\n1,2"), without_comments("#plot,x\n1,2")
+    (('\nplot,x\n1,2', 1), ('plot,x\n1,2', 0))
+    """
+    lines = text.splitlines(keepends=True)
+    count = next((number for number, line in enumerate(lines) if not line.startswith("#")), 0)
+    if count == 0:
+        return text, 0
+    header, first = lines[count - 1], lines[count]
+    separator = separator_of(header)
+    cells = [cell.strip() for cell in first.split(separator)]
+    if 0 < header.count(separator) == first.count(separator) and any(_number(cell) is not None for cell in cells):
+        count -= 1
+        lines[count] = re.sub(r"^#\s*(?=\w)", "", header)
+    return "\n" * count + "".join(lines[count:]), count
 
 
 def _frame(lines: list[list[str]], file: Path) -> pd.DataFrame:

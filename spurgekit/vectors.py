@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,25 @@ from spurgekit.text import counted
 
 DEGREE_COLUMNS = (("longitude", "latitude"), ("lon", "lat"), ("long", "lat"), ("lng", "lat"))
 FIXED_DATE = "2000-01-01T00:00:00.000Z"
-MAP_COLUMNS = (("easting", "northing"), ("x", "y"))
+MAP_COLUMNS = (
+    ("easting", "northing"),
+    ("x", "y"),
+    ("e", "n"),
+    ("east", "north"),
+    ("utm_e", "utm_n"),
+    ("utm_x", "utm_y"),
+    ("utm_easting", "utm_northing"),
+    ("point_x", "point_y"),
+    ("x_coord", "y_coord"),
+    ("xcoord", "ycoord"),
+    ("coord_x", "coord_y"),
+    ("rechtswert", "hochwert"),
+    ("ostwert", "nordwert"),
+    ("ost", "nord"),
+)
+"""How people and programs call columns of coordinates; see :func:`coordinate_columns`."""
+
+_UNIT = re.compile(r"\s*[(\[][^)\]]*[)\]]$")
 TABLES = (".csv", ".tsv", ".txt")
 WORKBOOKS = (".xlsx", ".xls", ".ods")
 GEOPARQUET = (".parquet", ".geoparquet")
@@ -255,17 +274,28 @@ def _intact(file: Path, what: str) -> Iterator[None]:
 def _read_places(file: Path, declared_crs: str | None, *, is_local: bool) -> Shapes:
     table = read_table(file)
     rows = table.rows
-    columns = {str(name).lower(): name for name in rows.columns}
-    pairs = (*MAP_COLUMNS, *DEGREE_COLUMNS) if declared_crs or is_local else DEGREE_COLUMNS
-    pair = next((p for p in pairs if p[0] in columns and p[1] in columns), None)
-    if pair is None:
-        hint = (
-            "pass `declared_crs` for its easting and northing" if any(p[0] in columns for p in MAP_COLUMNS) else "name them so"
-        )
+    in_degrees, on_map = (coordinate_columns(rows.columns, pairs) for pairs in (DEGREE_COLUMNS, MAP_COLUMNS))
+    pairs = [*on_map, *in_degrees] if declared_crs or is_local else in_degrees
+    if not pairs:
+        names = " and ".join(on_map[0] if on_map else MAP_COLUMNS[0])
+        hint = f"pass `declared_crs` for its {names}" if on_map else f"name them so, or {names} with `declared_crs`"
         raise InputError(f"{file} has no columns longitude and latitude ({', '.join(map(str, rows.columns))}); {hint}")
-    x, y = coordinates(rows, [columns[name] for name in pair], file, in_degrees=pair in DEGREE_COLUMNS)
-    crs = parse_crs(declared_crs or "EPSG:4326").to_wkt() if declared_crs or pair in DEGREE_COLUMNS else None
-    return Shapes(gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(x, y), crs=crs), table.notes)
+    pair, notes = pairs[0], table.notes
+    if pair in on_map[:1] and len(on_map) > 1:
+        notes = (*notes, f"places of {file.name} are read from {' and '.join(pair)}, not from {' and '.join(on_map[1])}")
+    x, y = coordinates(rows, pair, file, in_degrees=pair in in_degrees)
+    crs = parse_crs(declared_crs or "EPSG:4326").to_wkt() if declared_crs or pair in in_degrees else None
+    return Shapes(gpd.GeoDataFrame(rows, geometry=gpd.points_from_xy(x, y), crs=crs), notes)
+
+
+def coordinate_columns(columns: Iterable[object], pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the pairs of columns that are called like pairs of coordinates, whatever their case, gaps and units in brackets.
+
+    >>> coordinate_columns(["id", "POINT_X", "point y", "E [m]", "N [m]"], MAP_COLUMNS)
+    [('E [m]', 'N [m]'), ('POINT_X', 'point y')]
+    """
+    names = {re.sub(r"[\s.-]+", "_", _UNIT.sub("", str(name).strip().lower())): str(name) for name in columns}
+    return [(names[x], names[y]) for x, y in pairs if x in names and y in names]
 
 
 def coordinates(table: pd.DataFrame, pair: Sequence[str], file: Path, *, in_degrees: bool) -> tuple[pd.Series, pd.Series]:

@@ -40,6 +40,20 @@ class TestText:
     def test_as_a_spreadsheet_says_it(self, tmp_path):
         assert table(tmp_path, "sep=;\r\nx,y;z\r\n1,5;2\r\n").rows.to_dict("list") == {"x,y": ["1,5"], "z": ["2"]}
 
+    def test_comments_above_the_header_are_left_out_and_counted(self, tmp_path):
+        found = table(tmp_path, "# Emlid, RS2\n#\n\nplot,label\n1,weed\n")
+        assert found.rows.to_dict("list") == {"plot": ["1"], "label": ["weed"]}
+        assert found.notes == ("2 lines above the header of field.csv left out, as # begins them",)
+
+    @pytest.mark.parametrize(("header", "name"), [("#plot,x", "plot"), ("# plot,x", "plot"), ("#,x", "#")])
+    def test_a_header_may_begin_as_comments_do(self, tmp_path, header, name):
+        found = table(tmp_path, f"{header}\n1,2\n")
+        assert (found.rows.to_dict("list"), found.notes) == ({name: ["1"], "x": ["2"]}, ())
+
+    def test_lines_are_counted_with_the_comments(self, tmp_path):
+        with pytest.raises(InputError, match="line 4 has 3 cells"):
+            table(tmp_path, "# a\nplot,x\n1,2\n1,2,3\n")
+
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
     def test_encodings_that_say_what_they_are(self, tmp_path, encoding):
         found = table(tmp_path, "plot\tlabel\n1\tWölfsmilch\n".encode(encoding))

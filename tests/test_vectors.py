@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import geopandas as gpd
@@ -159,9 +160,24 @@ class TestTables:
 
     def test_x_and_y_need_a_crs(self, tmp_path):
         path = self.write(tmp_path, "x,y\n500000,4999999\n")
-        with pytest.raises(InputError, match="pass `declared_crs` for its easting and northing"):
+        with pytest.raises(InputError, match="pass `declared_crs` for its x and y"):
             read_vector(path, UTM)
         assert len(read_vector(path, UTM, declared_crs="EPSG:32612").rows) == 1
+
+    @pytest.mark.parametrize(
+        "header", ["POINT_X,POINT_Y", "E,N", "Rechtswert,Hochwert", "Easting (m),Northing [m]", "X_Coord,Y Coord", "Ost,Nord"]
+    )
+    def test_columns_by_other_names(self, tmp_path, header):
+        path = self.write(tmp_path, f"{header},label\n500000,4999999,weed\n")
+        assert xy(read_vector(path, UTM, declared_crs="EPSG:32612").rows) == [(500_000, 4_999_999)]
+        with pytest.raises(InputError, match=re.escape(f"pass `declared_crs` for its {header.replace(',', ' and ')}")):
+            read_vector(path, UTM)
+
+    def test_of_two_pairs_of_columns_the_one_is_named(self, tmp_path):
+        path = self.write(tmp_path, "x,y,easting,northing\n1,2,500000,4999999\n")
+        found = read_vector(path, UTM, declared_crs="EPSG:32612")
+        assert xy(found.rows) == [(500_000, 4_999_999)]
+        assert found.notes == ("places of a.csv are read from easting and northing, not from x and y",)
 
     def test_coordinates_that_have_no_place_in_the_crs(self, tmp_path):
         path = self.write(tmp_path, "x,y\n1e12,1e12\n")

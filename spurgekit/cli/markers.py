@@ -16,6 +16,7 @@ from spurgekit.cli.types import IMAGE, PATH
 from spurgekit.image_names import ImageName
 from spurgekit.markers.marker_options import MarkerOptions
 from spurgekit.progress import bar
+from spurgekit.text import counted
 from spurgekit.vector_formats import VECTOR_FORMATS
 
 
@@ -38,7 +39,7 @@ def command(image: ImageName, out: Path | None, overwrite: bool, **chosen: Any) 
     for note in report.notes:
         echo(f"note: {note}")
     found = report.table
-    echo(f"{len(found):,} {report.family} markers of {report.size_m:g} m" + (":" if len(found) else report.hint))
+    echo(f"{counted(len(found), f'{report.family} marker')} of {report.size_m:g} m" + (":" if len(found) else report.hint))
     for row in found.to_dict("records"):
         code = f"  id {row['id']}" if found["id"].notna().any() else ""
         place = f"col {row['col']:9.2f}  row {row['row']:9.2f}"

@@ -14,6 +14,7 @@ from spurgekit.cli.declared import given, options_of
 from spurgekit.cli.spelling import echo
 from spurgekit.cli.types import IMAGE, PATH
 from spurgekit.progress import bar
+from spurgekit.text import counted
 from spurgekit.tiles.tile_options import PlotOptions, TileOptions
 
 if TYPE_CHECKING:
@@ -77,15 +78,16 @@ def _print(report: TilesReport) -> None:
     for site in report.sites:
         if layouts:
             echo(f"{site.site}  layout {site.layout}" + (f" ({site.why})" if site.why else ""))
-        of_plots = f" of {site.plots} plot{'s' * (site.plots != 1)}" if site.plots else ""
-        text = f"{site.site}  {site.written:,} {site.file_format} tiles{of_plots} at {100 * site.gsd_m:.2f} cm a pixel"
+        of_plots = f" of {counted(site.plots, 'plot')}" if site.plots else ""
+        tiles = counted(site.written, f"{site.file_format} tile")
+        text = f"{site.site}  {tiles}{of_plots} at {100 * site.gsd_m:.2f} cm a pixel"
         echo(text + (f"; left out: {site.left_out}" if site.left_out else ""))
         for note in site.notes:
             echo(f"{site.site}  note: {note}")
     for note in report.notes:
         echo(f"note: {note}")
     for name, config in report.configs.items():
-        echo(f"{name}  {config.written:,} tiles")
+        echo(f"{name}  {counted(config.written, 'tile')}")
     plots = "plots.gpkg, " if any(site.plots for site in report.sites) else ""
     overview = "overviews" if len(report.sites) > 1 else "overview.png"
     configs = "".join(f", {name}/" for name in report.configs)

@@ -28,7 +28,7 @@ from spurgekit.reading import read_parquet
 from spurgekit.tables import Table, read_table, read_text
 from spurgekit.text import counted
 from spurgekit.tiles.tile_formats import TILE_FORMATS
-from spurgekit.vectors import DEGREE_COLUMNS, MAP_COLUMNS, Shapes, coordinates
+from spurgekit.vectors import DEGREE_COLUMNS, MAP_COLUMNS, Shapes, coordinate_columns, coordinates
 
 OTHER_SPELLINGS = {"jpg": (".jpeg",), "tif": (".tiff",)}
 """Suffixes of formats of tiles beside their own."""
@@ -202,11 +202,7 @@ READERS: Mapping[str, Callable[[Path], Table]] = {".csv": read_table, ".jsonl": 
 
 def _placed(index: pd.DataFrame, folder: Path, gsd_m: float | None, crs: str | None) -> gpd.GeoDataFrame:
     """Return the index with footprints, where there are coordinates and a ground sample distance."""
-    names = {str(name).lower(): name for name in index.columns}
-    degrees, metres = (
-        next((tuple(names[name] for name in pair) for pair in pairs if set(pair) <= set(names)), None)
-        for pairs in (DEGREE_COLUMNS, MAP_COLUMNS)
-    )
+    degrees, metres = (next(iter(coordinate_columns(index.columns, pairs)), None) for pairs in (DEGREE_COLUMNS, MAP_COLUMNS))
     if gsd_m is None or (degrees is None and (metres is None or crs is None)):
         if gsd_m is not None and metres is not None and crs is None:
             raise InputError(f"{folder}: pass the CRS of {' and '.join(metres)} with `crs`, e.g. `crs=EPSG:32612`")

@@ -1,6 +1,6 @@
-"""Collars: what surrounds a mosaic in one exact colour while nothing in its file says that there is no data.
+"""Collars: what surrounds a mosaic in one or two exact colours while nothing in its file says that there is no data.
 
-Corners of an image are looked at when it is opened; how much of it is of their colour is counted while it is read.
+Corners of an image are looked at when it is opened; how much of it is of their colours is counted while it is read.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import MaskFlags
 from rasterio.errors import NodataShadowWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
@@ -21,6 +22,9 @@ CORNER_PX = 4
 LEAST_SHARE = 0.01
 """Of all pixels that are read: less is ground that happens to be black or white."""
 
+MOST_COLOURS = 2
+"""Of a collar, as of the white of one mosaic within the black of another; a drawing has more in its corners, and no collar."""
+
 ROW_BY_ROW = ("JPEG", "PNG")
 """Formats that are decoded from their first row on, so that a look at their last would cost as much as reading all."""
 
@@ -28,7 +32,7 @@ Colour = tuple[float, ...]
 
 
 class CollarWatch:
-    """Counts pixels of the colour that an image has in its corners.
+    """Counts pixels of the colours that an image has in its corners.
 
     Parameters
     ----------
@@ -39,38 +43,59 @@ class CollarWatch:
     """
 
     def __init__(self, dataset: DatasetReader, bands: Iterable[int]) -> None:
-        colours = set(_corner_colours(dataset, list(bands)))
-        self._colour = colours.pop() if len(colours) == 1 else None  # a drawing has several, and no collar
-        self._count = self._seen = 0
+        bands = list(bands)
+        colours = sorted(set(_corner_colours(dataset, bands)))
+        self._known = _left_out(dataset, bands)
+        self._counts = dict.fromkeys(colours, 0) if len(colours) <= MOST_COLOURS else {}
+        self._seen = 0
 
     def watch(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
         """Take in pixels that were read, shape (bands, height, width)."""
-        if self._colour is None:
-            return
         self._seen += valid.size
-        same = pixels[0] == self._colour[0]
-        if same.any():
-            for band, value in zip(pixels[1:], self._colour[1:], strict=True):
-                same &= band == value
-            self._count += int(np.count_nonzero(same & valid))
+        for colour in self._counts:
+            same = pixels[0] == colour[0]
+            if same.any():
+                for band, value in zip(pixels[1:], colour[1:], strict=True):
+                    same &= band == value
+                self._counts[colour] += int(np.count_nonzero(same & valid))
 
     def note(self, name: str) -> str | None:
         """Return what is to be said of the image of a name, as far as it was read; None where it has no collar."""
-        if self._colour is None or not LEAST_SHARE * self._seen <= self._count < self._seen:  # all of one colour is no collar
+        found = [colour for colour, count in self._counts.items() if count >= LEAST_SHARE * self._seen]
+        count = sum(self._counts[colour] for colour in found)
+        if not found or count == self._seen:  # all of one colour is no collar
             return None
-        share = f"{self._count / self._seen:.0%}".replace("%", " %")
-        values = ", ".join(f"{value:g}" for value in self._colour)
+        said = " or ".join(", ".join(_texts(colour)) for colour in found)
+        share = f"{count / self._seen:.0%}".replace("%", " %")
         return (
-            f"{share} of the pixels are exactly {values}, as corners of the image are, and nothing says that they hold no "
-            f"data; if they hold none, {_remedy(self._colour, name)}"
+            f"{share} of the pixels are exactly {said}, as corners of the image are, and nothing says that they hold no data; "
+            f"if they hold none, {_remedy(found, self._known, name)}"
         )
 
 
-def _remedy(colour: Colour, name: str) -> str:
-    if len(set(colour)) == 1:
-        return f"pass `nodata={colour[0]:g}`, or mend the file: gdal_edit.py -a_nodata {colour[0]:g} {name}"
-    values = " ".join(f"{value:g}" for value in colour)
-    return f'mend the file: gdalwarp -srcnodata "{values}" -dstalpha {name} NEW.tif'
+def _remedy(colours: list[Colour], known: list[str] | None, name: str) -> str:
+    """Return what to do about colours; `known` is how the file says already what holds no data, which is to stay so."""
+    values = _texts(colours[0])
+    if known is None and len(colours) == len(set(values)) == 1:
+        return f"pass `nodata={values[0]}`, or mend the file: gdal_edit.py -a_nodata {values[0]} {name}"
+    steps = [*(known or []), *(f'-srcnodata "{" ".join(_texts(colour))}" ' for colour in colours)]
+    names = [name, *(f"STEP{number}.tif" for number in range(1, len(steps))), "NEW.tif"]
+    warps = (f"gdalwarp {step}-dstalpha {old} {new}" for step, old, new in zip(steps, names[:-1], names[1:], strict=True))
+    return f"mend the file: {', then '.join(warps)}"
+
+
+def _left_out(dataset: DatasetReader, bands: list[int]) -> list[str] | None:
+    """Return the options of gdalwarp that keep what a file says holds no data; None where it says nothing."""
+    flags = set(dataset.mask_flag_enums[bands[0] - 1])
+    if MaskFlags.alpha in flags:
+        return []
+    if MaskFlags.nodata in flags:
+        return [f'-srcnodata "{" ".join([f"{dataset.nodata:g}"] * len(bands))}" ']
+    return [""] if MaskFlags.per_dataset in flags else None
+
+
+def _texts(colour: Colour) -> list[str]:
+    return [f"{value:g}" for value in colour]
 
 
 def _corner_colours(dataset: DatasetReader, bands: list[int]) -> Iterator[Colour]:

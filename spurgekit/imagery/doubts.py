@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import rasterio
+from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
+from spurgekit.errors import ImageryError
 from spurgekit.imagery.exif import read_exif
 from spurgekit.imagery.gdal_warnings import without_warnings
 from spurgekit.imagery.pixel_grid import PixelGrid
+
+SAME_SIDE = 0.01
+"""Share by which a pixel may be longer than wide, and count as square."""
 
 
 def doubts(dataset: DatasetReader, grid: PixelGrid) -> Iterator[str]:
@@ -28,9 +33,19 @@ def doubts(dataset: DatasetReader, grid: PixelGrid) -> Iterator[str]:
         Of its pixels, turned upright.
     """
     if grid.crs is not None and not grid.transform.is_identity and grid.transform.determinant > 0:
-        yield "mirrored: rows run from south to north"
+        yield f"mirrored: {_mirrored(grid.transform)}"
     if pages := _pages(dataset):
         yield pages
+
+
+def oblong(grid: PixelGrid) -> Iterator[str]:
+    """Yield that the pixels of a grid in a CRS that measures the ground have unequal sides, if so."""
+    try:
+        across, down = grid.pixel_size_m
+    except ImageryError:  # it is said where metres are asked for
+        return
+    if max(across, down) > (1 + SAME_SIDE) * min(across, down):
+        yield f"pixels of {100 * across:.2f} x {100 * down:.2f} cm: what is square in pixels is oblong on the ground"
 
 
 def left_turned(path: Path, orientation: int) -> Iterator[str]:
@@ -41,6 +56,12 @@ def left_turned(path: Path, orientation: int) -> Iterator[str]:
     exif = read_exif(path)
     if exif is not None and (exif.orientation or orientation) != orientation:
         yield f"EXIF says that the photo is turned (orientation {exif.orientation}); pixels are read as they are stored"
+
+
+def _mirrored(transform: Affine) -> str:
+    if transform.a > 0 and transform.e > 0:
+        return "rows run from south to north"
+    return "columns run from east to west" if transform.a < 0 and transform.e < 0 else "as if seen from below the ground"
 
 
 def _pages(dataset: DatasetReader) -> str | None:

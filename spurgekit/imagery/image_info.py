@@ -319,9 +319,7 @@ def _crs(info: ImageInfo) -> str:
 def _ground_resolution(info: ImageInfo) -> str:
     if info.gsd_cm is None or info.pixel_size_m is None:
         return f"unknown: the image {info.gsd_unknown_because}"
-    across, down = (f"{side * 100:.2f}" for side in info.pixel_size_m)
-    text = f"{info.gsd_cm:.2f} cm"
-    return text if across == down else f"{text} (pixels of {across} x {down} cm)"
+    return f"{info.gsd_cm:.2f} cm"
 
 
 def _digits(pixel_size: tuple[float, float] | None) -> int:

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import struct
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -142,8 +143,18 @@ def _why_not(path: ImageName, file: Path | None, error: RasterioError) -> str:
         return _MOVED.format(missing)
     if isinstance(path, GdalName):
         return f"cannot be opened: {first_line(error)}"
+    if zipfile.is_zipfile(path):
+        return f"is a zip archive; name an image in it: {listed(_files_in(path), MOST_NAMED)}"
     size = file.stat().st_size if file is not None else 0
     return f"is not an image that GDAL can read ({size:,} bytes); it is of another kind, or was cut off"
+
+
+def _files_in(path: Path) -> list[str]:
+    """Return how GDAL calls the files in an archive, whatever its suffix."""
+    with suppress(OSError, ValueError, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+        return [f"zip://{path}!{name}" if path.suffix.lower() == ".zip" else f"/vsizip/{{{path}}}/{name}" for name in names]
+    return []
 
 
 def _missing_source(error: BaseException) -> str | None:

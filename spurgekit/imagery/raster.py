@@ -28,7 +28,7 @@ from spurgekit.image_names import ImageName, image_name
 from spurgekit.imagery.collar import CollarWatch
 from spurgekit.imagery.colours import FileBands, find_bands, has_palette
 from spurgekit.imagery.crs import has_place, name_crs, parse_crs
-from spurgekit.imagery.doubts import doubts, left_turned
+from spurgekit.imagery.doubts import doubts, left_turned, oblong
 from spurgekit.imagery.exif import read_exif
 from spurgekit.imagery.limits import check_window
 from spurgekit.imagery.nadir_frame import FramePlacement, FramePose, place_photo
@@ -38,6 +38,7 @@ from spurgekit.imagery.pixel_grid import PixelGrid, Window
 from spurgekit.imagery.target_grid import at_gsd, check_gsd, in_crs, shift_note
 from spurgekit.imagery.tied_grid import tied_grid
 from spurgekit.imagery.views import expanded, with_measured, with_nodata
+from spurgekit.imagery.world_file import unusable_world_file
 from spurgekit.imagery.xmp import read_xmp
 
 # GDAL's default block cache is 5 % of the machine's memory for as long as the process lives, which is more than the rest of
@@ -348,8 +349,8 @@ def _raster(
         placed = placed.moved(stored_grid(grid, placed.orientation))
     grid = grid or upright_grid(placed.grid, placed.orientation)
     native = in_crs(path, grid, crs, placed.unplaced)
-    said = (*doubts(file, native if grid.crs is None else grid), *shift_note(grid, native))
     target = at_gsd(path, native, gsd_m, placed.unplaced)
+    said = (*doubts(file, native if grid.crs is None else grid), *oblong(target), *shift_note(grid, native))
     is_mosaic = watched and not file.transform.is_identity  # a photo is all ground
     collar = CollarWatch(seen, chosen.stored) if is_mosaic else None
     is_warped = (target.width, target.height, target.transform) != (grid.width, grid.height, grid.transform)
@@ -410,15 +411,21 @@ def _place(path: ImageName, dataset: DatasetReader, image_gsd_m: float | None) -
         raise ImageryError(f"{path} has a geotransform that puts all pixels on a line; georeference it again, e.g. in QGIS")
     grid = PixelGrid(dataset.width, dataset.height, dataset.transform, dataset.crs)
     is_placed = grid.crs is not None or not grid.transform.is_identity
-    if not is_placed and (tied := tied_grid(path, dataset)) is not None:
-        return tied
     if image_gsd_m is not None:
         check_gsd(image_gsd_m)
         if is_placed:
             raise ImageryError(f"{path} is georeferenced, so `image_gsd_m` cannot say what its pixels measure; leave it out")
-    elif is_placed or not _is_photo(path, dataset):
+    if is_placed:
         return FramePlacement(grid)
-    return place_photo(photo_file(path), grid.width, grid.height, image_gsd_m)
+    placed = tied_grid(path, dataset)
+    if placed is None and (image_gsd_m is not None or _is_photo(path, dataset)):
+        placed = place_photo(photo_file(path), grid.width, grid.height, image_gsd_m)
+    fault = unusable_world_file(path)
+    if fault is None:
+        return placed or FramePlacement(grid)
+    if placed is None or placed.unplaced:
+        return replace(placed or FramePlacement(grid), unplaced=fault)
+    return replace(placed, notes=(*placed.notes, fault))
 
 
 def _is_photo(path: ImageName, dataset: DatasetReader) -> bool:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spurgekit.errors import InputError
-from spurgekit.imagery import Raster, Window
+from spurgekit.imagery import PixelGrid, Raster, Window
+from spurgekit.imagery.doubts import SAME_SIDE
 from spurgekit.imagery.quicklook import Watcher
 from spurgekit.imagery.stretch import BYTES, Stretch, rgb_bands
 from spurgekit.markers.families import FAMILIES
@@ -45,6 +46,37 @@ class _Piece:
     core: Window
     pixels: NDArray[np.generic]
     valid: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """How pixels lie on the ground, where that is not as detectors want them: square, and as seen from above."""
+
+    gsd_m: float
+    stretch: tuple[float, float]
+    is_mirrored: bool
+
+    @classmethod
+    def of(cls, grid: PixelGrid) -> _Stored:
+        across, down = (side / grid.gsd_m for side in grid.pixel_size_m)
+        is_square = max(across, down) <= (1 + SAME_SIDE) * min(across, down)
+        # Codes of mirrored images could be read from below the ground only.
+        return cls(grid.gsd_m, (1.0, 1.0) if is_square else (across, down), grid.transform.determinant > 0)
+
+    def find(self, detector: MarkerDetector, rgb: NDArray[np.uint8], valid: NDArray[np.bool_]) -> list[Marker]:
+        """Return the markers of a piece, in its own pixels."""
+        if self.is_mirrored:
+            rgb, valid = np.ascontiguousarray(rgb[::-1]), np.ascontiguousarray(valid[::-1])
+        rows, columns = valid.shape
+        size = columns, rows
+        if self.stretch != (1.0, 1.0):
+            size = max(1, round(columns * self.stretch[0])), max(1, round(rows * self.stretch[1]))
+            rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+            valid = cv2.resize(valid.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+        found = (
+            replace(m, col=m.col * columns / size[0], row=m.row * rows / size[1]) for m in detector(rgb, valid, self.gsd_m)
+        )
+        return [replace(m, row=rows - m.row) for m in found] if self.is_mirrored else list(found)
 
 
 def find_markers(
@@ -88,14 +120,14 @@ def find_markers(
             f"fewer than the {LEAST_PX:.0f} that it takes to know one; fly lower, use larger ones, or pass corners with `file`"
         )
     stretch = _stretch(raster)
-    is_mirrored = raster.grid.transform.determinant > 0  # its codes can be read from below the ground only
+    stored = _Stored.of(raster.grid)
 
     def work(piece: _Piece) -> list[Marker]:
         if not piece.valid.any():
             return []
         bands = stretch(rgb_bands(piece.pixels))
         rgb = np.asarray(cv2.merge([np.ascontiguousarray(band) for band in bands]), np.uint8)
-        found = _found_mirrored(detector, rgb, piece.valid, gsd_m) if is_mirrored else detector(rgb, piece.valid, gsd_m)
+        found = stored.find(detector, rgb, piece.valid)
         moved = (replace(m, col=m.col + piece.window.col, row=m.row + piece.window.row) for m in found)
         core = piece.core
         return [m for m in moved if core.col <= m.col < core.stop_col and core.row <= m.row < core.stop_row]
@@ -112,12 +144,6 @@ def find_markers(
             own.shutdown(cancel_futures=True)
     kept = strongest(markers, APART * size_px)  # one on the line between two pieces may have been found in both
     return sorted(kept, key=lambda m: (m.row, m.col))
-
-
-def _found_mirrored(detector: MarkerDetector, rgb: NDArray[np.uint8], valid: NDArray[np.bool_], gsd_m: float) -> list[Marker]:
-    """Return the markers of a piece whose rows run from south to north, or columns from east to west, in its own pixels."""
-    found = detector(np.ascontiguousarray(rgb[::-1]), np.ascontiguousarray(valid[::-1]), gsd_m)
-    return [replace(marker, row=len(rgb) - marker.row) for marker in found]
 
 
 def size_hint(raster: Raster, family: str, size_m: float, color: Sequence[int] | None = None) -> str:

@@ -22,9 +22,9 @@ from spurgekit.markers.gcp_matching import KnownPoint
 from spurgekit.markers.gcp_transform import SEARCH_M, Georeference, georeference
 from spurgekit.markers.marker import Marker, MarkerDetector
 from spurgekit.progress import Progress, silent
-from spurgekit.tables import numbers, read_text, separator_of
+from spurgekit.tables import numbers, read_text, separator_of, without_comments
 from spurgekit.text import counted
-from spurgekit.vectors import DEGREE_COLUMNS, MAP_COLUMNS, read_vector
+from spurgekit.vectors import DEGREE_COLUMNS, MAP_COLUMNS, coordinate_columns, read_vector
 
 LEAST_SCORE = 0.3
 """Markers below this score are rather stones, which make agreement by chance likelier than they help."""
@@ -282,9 +282,9 @@ def _is_gcp_list(path: Path) -> bool:
     """Whether a file is ODM's list: a text whose first line names no columns with coordinates."""
     if path.suffix.lower() != ".txt" or not path.is_file():
         return False
-    header = read_text(path)[0].strip().partition("\n")[0].lower()
-    columns = {part.strip().strip('"') for part in header.split(separator_of(header))}
-    return not any(set(pair) <= columns for pair in (*DEGREE_COLUMNS, *MAP_COLUMNS))
+    header = without_comments(read_text(path)[0])[0].strip().partition("\n")[0]
+    columns = (part.strip().strip('"') for part in header.split(separator_of(header)))
+    return not coordinate_columns(columns, (*DEGREE_COLUMNS, *MAP_COLUMNS))
 
 
 def _start(raster: Raster, crs: str | None) -> PixelGrid:

@@ -23,6 +23,7 @@ from spurgekit.markers.gcp_placement import place_by_markers
 from spurgekit.outputs import output_folder
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
+from spurgekit.text import counted
 from spurgekit.tiles.cut import CutTile, cut_tiles
 from spurgekit.tiles.index import index_tiles, write_index
 from spurgekit.tiles.layouts import Tile, grid_layout, points_layout
@@ -83,12 +84,9 @@ class TiledSite:
     @property
     def left_out(self) -> str:
         """What was left out and why, in words; empty if nothing was."""
-        counts = {
-            "without data": self.empty,
-            "with too little data": self.sparse,
-            "points outside the image": self.outside,
-        }
-        return ", ".join(f"{count:,} {why}" for why, count in counts.items() if count)
+        counts = [(self.empty, "tile", "without data"), (self.sparse, "tile", "with too little data")]
+        counts += [(self.outside, "point", "outside the image")]
+        return ", ".join(f"{counted(count, thing)} {why}" for count, thing, why in counts if count)
 
 
 @dataclass(frozen=True, slots=True)

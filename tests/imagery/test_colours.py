@@ -223,6 +223,29 @@ class TestCollar:
         array = np.concatenate([self.half(), np.full((1, 40, 40), 255, np.uint8)])
         assert read_image_info(make_tif(tmp_path / "a.tif", array, colours=RGBA)).notes[0].startswith("50 % of the pixels")
 
+    def test_of_two_colours_both_are_said(self, tmp_path, make_tif):
+        array = self.half()
+        array[:, 30:] = 0
+        assert read_image_info(make_tif(tmp_path / "a.tif", array)).notes == (
+            "62 % of the pixels are exactly 0, 0, 0 or 255, 255, 255, as corners of the image are, and nothing says that they "
+            'hold no data; if they hold none, mend the file: gdalwarp -srcnodata "0 0 0" -dstalpha a.tif STEP1.tif, then '
+            'gdalwarp -srcnodata "255 255 255" -dstalpha STEP1.tif NEW.tif',
+        )
+
+    def test_what_holds_no_data_already_stays_so(self, tmp_path, make_tif):
+        array = self.half()
+        array[:, 30:, 20:] = 0
+        first, then = (
+            'gdalwarp -srcnodata "0 0 0" -dstalpha a.tif STEP1.tif',
+            'gdalwarp -srcnodata "255 255 255" -dstalpha STEP1',
+        )
+        assert f"mend the file: {first}, then {then}" in read_image_info(make_tif(tmp_path / "a.tif", array, nodata=0)).notes[0]
+
+    def test_a_drawing_of_three_colours_has_none(self, tmp_path, make_tif):
+        array = self.half()
+        array[:, :20, :20], array[:, 30:, 30:] = 0, 128
+        assert read_image_info(make_tif(tmp_path / "a.tif", array)).notes == ()
+
     def test_and_where_it_is_reprojected(self, tmp_path, make_tif):
         raster, _, _ = read_all(make_tif(tmp_path / "a.tif", self.half()), crs="EPSG:32611")
         assert " of the pixels are exactly 255, 255, 255" in raster.notes[0]

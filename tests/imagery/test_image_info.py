@@ -103,7 +103,8 @@ class TestOtherImages:
     def test_oblong_pixels(self, tmp_path, make_tif):
         oblong = Affine(0.02, 0, 500_000, 0, -0.08, 5_000_000)
         info = read_image_info(make_tif(tmp_path / "a.tif", mosaic()[:3], transform=oblong))
-        assert dict(format_info(info))["GSD"] == "4.00 cm (pixels of 2.00 x 8.00 cm)"
+        assert dict(format_info(info))["GSD"] == "4.00 cm"
+        assert info.notes == ("pixels of 2.00 x 8.00 cm: what is square in pixels is oblong on the ground",)
 
     def test_feet(self, tmp_path, make_tif):
         feet = Affine(0.1, 0, 1_500_000, 0, -0.1, 500_000)
@@ -225,6 +226,14 @@ class TestNotes:
         path = make_tif(tmp_path / "a.tif", np.ones((3, 4, 4), np.uint8), transform=Affine(0.1, 0, 5e5, 0, 0.1, 5e6), crs=None)
         with open_raster(path, crs="EPSG:32612") as raster:
             assert raster.notes == ("mirrored: rows run from south to north",)
+
+    @pytest.mark.parametrize(
+        ("a", "b", "d", "e", "how"),
+        [(-0.02, 0, 0, -0.02, "columns run from east to west"), (0, 0.02, -0.02, 0, "as if seen from below the ground")],
+    )
+    def test_mirrored_otherwise(self, tmp_path, make_tif, a, b, d, e, how):
+        path = make_tif(tmp_path / "a.tif", np.ones((3, 4, 4), np.uint8), transform=Affine(a, b, 500_000, d, e, 5_000_000))
+        assert read_image_info(path).notes == (f"mirrored: {how}",)
 
     def test_mirrored(self, tmp_path, make_tif):
         path = make_tif(tmp_path / "a.tif", mosaic()[:3], transform=Affine(0.01, 0, 500_000, 0, 0.01, 5_000_000))

@@ -178,3 +178,26 @@ class TestClaims:
     def test_a_picture(self, tmp_path, side):
         with pytest.raises(ImageryError, match=r"a\.png is .* tile"), open_picture(empty_png(tmp_path / "a.png", side)):
             pass
+
+
+@pytest.mark.parametrize("name", ["s.zip", "s.tif"])
+def test_an_archive_is_called_so_and_its_images_can_be_opened_by_the_names_said(make_tif, tmp_path, name):
+    make_tif(tmp_path / "a.tif", np.ones((3, 4, 5), np.uint8))
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.write(tmp_path / "a.tif", "north/a.tif")
+    with pytest.raises(ImageryError, match=f"{name} is a zip archive; name an image in it: ") as error:
+        open_raster(tmp_path / name)
+    with open_raster(str(error.value).split(": ", 1)[1]) as raster:
+        assert (raster.grid.width, raster.grid.height) == (5, 4)
+
+
+@pytest.mark.parametrize("text", ["", "0\n" * 6, "0.02\n0\n0\n-0.02\n", "hello\n0\n0\n-0.02\n500000\n5000000\n"])
+@pytest.mark.parametrize("world", ["a.pgw", "a.wld", "a.PGW"])
+def test_a_world_file_that_places_nothing_is_named(tmp_path, text, world):
+    Image.new("RGB", (5, 4)).save(tmp_path / "a.png")
+    (tmp_path / world).write_text(text)
+    said = rf"a\.png is not georeferenced: its world file {world} does not hold six numbers that place it; write them again"
+    with open_raster(tmp_path / "a.png") as raster, pytest.raises(ImageryError, match=said):
+        raster.gsd_m  # noqa: B018
+    with pytest.raises(ImageryError, match=said):
+        open_raster(tmp_path / "a.png", crs="EPSG:32612")

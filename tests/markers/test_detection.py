@@ -88,3 +88,14 @@ def test_codes_are_read_in_images_that_are_stored_mirrored(make_tif, tmp_path, a
     expected = (100.25, 300 - 80.5) if e > 0 else (300 - 100.25, 80.5)
     assert found.id == 11
     assert np.hypot(found.col - expected[0], found.row - expected[1]) < 0.3
+
+
+def test_markers_are_found_in_pixels_of_unequal_sides(make_tif, tmp_path):
+    rgb = ground(300)
+    paint(rgb, "aruco-4x4-50", 100.25, 80.5, 36, 20, id=11)
+    pixels = np.repeat(np.moveaxis(rgb, -1, 0), 2, axis=2)  # pixels half as wide as they are high
+    path = make_tif(tmp_path / "s.tif", pixels, transform=Affine(GSD_M / 2, 0, 500_000, 0, -GSD_M, 5_000_000))
+    with open_raster(path) as raster:
+        (found,) = find_markers(raster, FAMILIES["aruco-4x4-50"].detector(36 * GSD_M))
+    assert found.id == 11
+    assert np.hypot(found.col / 2 - 100.25, found.row - 80.5) < 0.3

@@ -49,14 +49,14 @@ class TestPrinted:
         out = succeed("tile", "site.tif", "--size", 10, "--min-valid", 0.3, "--layout", "grid")
         assert out.splitlines()[:2] == [
             "layout  grid",
-            "site  4 png tiles at 1.00 cm a pixel; left out: 2 without data, 2 with too little data",
+            "site  4 png tiles at 1.00 cm a pixel; left out: 2 tiles without data, 2 tiles with too little data",
         ]
 
     def test_points_outside_are_counted(self, site, folder):
         points = [Point(X + 0.2, Y - 0.15), Point(X + 3, Y)]
         gpd.GeoSeries(points, crs=32612).to_file(folder / "p.gpkg")
         out = succeed("tile", site, "--points", "p.gpkg", "--size", 10)
-        assert "site  1 png tiles at 1.00 cm a pixel; left out: 1 points outside the image" in out
+        assert "site  1 png tile at 1.00 cm a pixel; left out: 1 point outside the image" in out
         assert out.startswith("layout  points\n")
 
 
@@ -173,7 +173,10 @@ def shelf(tmp_path_factory, make_tif):
         (["--points", "swapped.csv"], "swapped.csv declares degrees but reaches from (46, -111) to (46, -111); are longitude"),
         (["--points", "metres.csv"], "metres.csv declares degrees but reaches from (5e+05"),
         (["--points", "words.csv"], "words.csv: longitude 'far' in row 1 cannot be read; write decimal"),
-        (["--points", "other.csv"], "other.csv has no columns longitude and latitude (a, b); name them so"),
+        (
+            ["--points", "other.csv"],
+            "other.csv has no columns longitude and latitude (a, b); name them so, or easting",
+        ),
         (["--points", "eastings.csv"], "(easting, northing); pass --points-crs"),
         (["--points", "empty.csv"], "empty.csv is empty; write a header"),
         (["--points", "header.csv"], "header.csv holds no geometries"),

@@ -158,7 +158,7 @@ class TestIndex:
         assert share["site_1_NW"] == share["site_1_SW"] == 0.5
         assert share["site_1_NE"] == 1
         assert "site_2_NW" not in share  # x from -2 to 0 m
-        assert report.sites[0].left_out == "2 without data"
+        assert report.sites[0].left_out == "2 tiles without data"
 
     def test_least_share(self, tile):
         _, index = tile(ramp(3, SIDE, SIDE), [square(10, 150)], min_valid=0.6)
