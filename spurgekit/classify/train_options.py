@@ -12,6 +12,7 @@ from spurgekit.classify.backbone_options import BackboneOptions
 from spurgekit.classify.training.finetune_options import FinetuneOptions
 from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
+from spurgekit.text import check_formulas
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class ArmOptions(BackboneOptions):
         BackboneOptions.__post_init__(self)
         if self.mixing is not None and not 0 <= self.mixing <= 1:
             raise InputError(f"`mixing={self.mixing}` is not a probability; pass a number from 0 to 1")
+        check_formulas("the `synthetic` folder's name", self.folders)  # goes to CSVs of results
 
     def inputs(self, dataset: Path) -> list[Path]:
         """Return the files and folders that it is made from."""

@@ -20,7 +20,7 @@ from pandas.api.types import is_scalar
 
 from spurgekit.errors import InputError
 from spurgekit.tables import numbers
-from spurgekit.text import counted
+from spurgekit.text import counted, shown
 
 DEFAULT_COLUMN = "label"
 NAME_COLUMNS = {
@@ -55,6 +55,9 @@ NUMBER_COLUMNS = {"id", "fid", "gid", "ogcfid", "objectid", "oid"}
 ABSENT_WORDS = {"0", "no", "n", "false", "absent", "absence", "none", "-"}
 PRESENT_WORDS = {"1", "yes", "y", "true", "present", "presence", "+", "x"}
 """What botanists write for the first and for the second of two classes, beside the classes' own names."""
+
+ANSWERS = {"no", "n", "false", "yes", "y", "true"}
+"""Those of them that answer a question, so that what stands beside them is no further class."""
 
 UNKNOWN_WORDS = {"na", "n/a", "nan", "null", "?"}
 """What stands in tables where a class is not known, unless a class is called so."""
@@ -461,11 +464,25 @@ def classes_in(
             word = text[unknown].iloc[0]
             notes.append(f"{word!r} in the column {called!r} of {where.name} is no class, unless `classes` names it")
         text = text.mask(pd.Series(unknown, text.index), None)
+        if tuple(classes or DEFAULT_CLASSES) == DEFAULT_CLASSES:
+            _check_answers(text, called, where)
         names = as_classes(text, classes) if classes else text
     if place_of is not None and (count := int(text.isna().sum())):
         have = f"{counted(count, rows)} of {where.name} {'has' if count == 1 else 'have'} no class"
         notes.append(f"{have}, the first of them {place_of(int(text.isna().to_numpy().argmax()))}")
     return names, tuple(notes)
+
+
+def _check_answers(text: pd.Series, called: str, where: Path) -> None:
+    """Refuse a column of answers, yes or no, that has others beside them, which would be classes of their own."""
+    words = [word for word in dict.fromkeys(text) if word is not None]
+    answers = [word for word in words if word.lower() in ANSWERS]
+    others = [word for word in words if word.lower() not in ABSENT_WORDS | PRESENT_WORDS]
+    if others and {word.lower() in ABSENT_WORDS for word in answers} == {True, False}:
+        raise InputError(
+            f"{where}: {called} says {shown(answers[0])} in some rows and {shown(others[0])} in others; leave rows empty of "
+            "which nobody knows the class, or name all `classes`"
+        )
 
 
 def _percent(text: pd.Series, called: str, where: Path) -> pd.Series | None:

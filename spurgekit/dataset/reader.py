@@ -14,7 +14,7 @@ from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
 from spurgekit.dataset.few_shot import check_sets
 from spurgekit.dataset.split_info import SplitInfo
 from spurgekit.errors import InputError, LeakageError
-from spurgekit.imagery import slug
+from spurgekit.imagery import parse_crs, slug
 from spurgekit.reading import (
     MOST_ROWS,
     ClassNames,
@@ -199,6 +199,8 @@ class DatasetInfo(Described):
     def _counts_what_there_is(self) -> DatasetInfo:
         if sorted(self.counts) != sorted(SPLITS) or any(sorted(of) != sorted(self.classes) for of in self.counts.values()):
             raise ValueError(f"counts is not of train and test and of the classes {', '.join(map(shown, self.classes))}")
+        if self.crs is not None:
+            parse_crs(self.crs)
         if bool(self.shots) != bool(self.trials) or sorted(set(self.shots)) != list(self.shots):
             raise ValueError("shots and trials do not go together, or shots do not ascend")
         return self

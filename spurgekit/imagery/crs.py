@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 import pyproj
+import rasterio
 from numpy.typing import NDArray
 from pyproj.transformer import AreaOfInterest, TransformerGroup
 from rasterio._err import CPLE_BaseError  # what GDAL raises beside rasterio's own errors; not exported
@@ -27,7 +28,8 @@ BEYOND_AREA_DEG = 6.0
 def parse_crs(text: str) -> CRS:
     """Return the CRS that a user named (``EPSG:32612``, a PROJ string, WKT)."""
     try:
-        return CRS.from_user_input(text)
+        with rasterio.Env():  # else PROJ's own lines are printed, too
+            return CRS.from_user_input(text)
     except (CRSError, ValueError) as error:  # "EPSG:" with anything but a number is a ValueError
         raise ImageryError(f"{text!r} is no CRS that PROJ knows; pass a code such as EPSG:32612") from error
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spurgekit.errors import OutputExistsError
+from spurgekit.errors import InputError, OutputExistsError
 from spurgekit.image_names import ImageName, local_file
 
 if TYPE_CHECKING:
@@ -58,6 +59,24 @@ def remove_partial_files(folder: Path) -> None:
         path.unlink()
 
 
+_ELSEWHERE = re.compile(r"[\\/]+vsi\w+(?:[\\/]|$)|[A-Za-z][\w+.-]+:[\\/]")
+"""How paths begin that programs take for addresses, or that GDAL takes for its virtual file systems."""
+
+
+def check_name(path: str | Path) -> None:
+    """Refuse the name of an output that GDAL, which writes parts of it, would take for something else than a path.
+
+    Raises
+    ------
+    InputError
+        If it is an address, or holds a ``!``.
+    """
+    if _ELSEWHERE.match(str(path)):
+        raise InputError(f"{path} is no folder or file of this machine, where outputs are written; pass another `out`")
+    if "!" in str(path):
+        raise InputError(f"{path}: what is before a ! is taken for an archive; pass an `out` without it")
+
+
 def check_files(*paths: Path, overwrite: bool, inputs: Iterable[ImageName] = ()) -> None:
     """Make sure that files may be written, ahead of the work that they are made by.
 
@@ -74,9 +93,12 @@ def check_files(*paths: Path, overwrite: bool, inputs: Iterable[ImageName] = ())
     ------
     OutputExistsError
         If one is there, or is an input.
+    InputError
+        If one has a name that no output can have.
     """
     sources = [source.resolve() for source in filter(None, map(local_file, inputs))]
     for path in paths:
+        check_name(path)
         if path.is_dir():
             raise OutputExistsError(f"{path} is a folder; pass a file with `out`")
         if path.resolve() in sources:

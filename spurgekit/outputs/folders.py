@@ -23,7 +23,7 @@ from spurgekit.outputs.checksums import (
     write_checksums,
 )
 from spurgekit.outputs.exchange import exchange, put_back
-from spurgekit.outputs.files import hidden_beside, output_file, remove_partial_files
+from spurgekit.outputs.files import check_name, hidden_beside, output_file, remove_partial_files
 from spurgekit.outputs.lock import output_lock
 from spurgekit.outputs.provenance import Kind, read_provenance, write_provenance
 from spurgekit.text import listed
@@ -155,8 +155,9 @@ def resolved(path: str | Path) -> Path:
     Raises
     ------
     InputError
-        If links lead in a circle.
+        If links lead in a circle, or no output can have that name.
     """
+    check_name(path)
     try:
         return Path(path).resolve()
     except (RuntimeError, OSError) as error:

@@ -36,7 +36,10 @@ def output_lock(path: Path) -> Iterator[None]:
     OutputExistsError
         If a file of that name is there that is no lock.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OutputExistsError(f"{error.filename} is a file, so nothing can be made in it; pass another `out`") from error
     file = hidden_beside(path, "lock")
     if not _is_lock(file):
         raise OutputExistsError(f"{file} is in the way and no lock of spurgekit's; rename it, or pass another `out`")

@@ -17,6 +17,11 @@ CORNERS = ("NW", "NE", "SE", "SW")
 """The order of a plot's corners, clockwise; of a plot whose rows run east."""
 
 DEFAULT_SIDE_M = 10.0
+MOST_PLOTS = 10_000
+"""Of a lattice: each takes memory while markers are brought to it."""
+
+LARGEST_M = 1e4
+"""Of a plot's side and of gaps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +55,14 @@ class PlotProtocol(MarkerStyle):
         for name in ("rows", "columns"):
             if getattr(self, name) < 1:
                 raise InputError(f"`{name}={getattr(self, name)}` leaves no plots; pass 1 or more")
-        if self.size_m is not None and not self.size_m > 0:
+        if self.rows * self.columns > MOST_PLOTS:
+            raise InputError(f"{self.rows:,} `rows` of {self.columns:,} plots are more than {MOST_PLOTS:,} plots; tile parts")
+        if self.size_m is not None and not 0 < self.size_m <= LARGEST_M:
             raise InputError(f"`size_m={self.size_m}` is not a size of a plot; pass metres")
         if not min(self.gaps_m) >= 0:
             raise InputError("a gap between plots cannot be negative; see `gaps_m`")
+        if not max(self.gaps_m) <= LARGEST_M:
+            raise InputError(f"`gaps_m={self.gaps_m}` is no space between plots; pass metres")
         if self.marker_ids and len(self.marker_ids) != len(self.nodes_m):
             raise InputError(
                 f"`marker_ids` needs {len(self.nodes_m)} numbers, one for each node of the lattice, row by row; it has "

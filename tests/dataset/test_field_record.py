@@ -10,6 +10,7 @@ import pytest
 from shapely import box
 
 from spurgekit.dataset.field_record import labels_from_record
+from spurgekit.dataset.labels import DEFAULT_CLASSES
 from spurgekit.errors import InputError
 
 WHERE = Path("record.csv")
@@ -39,6 +40,12 @@ def test_of_quarters():
     found = label({"Plot": ["1"] * 2, "Quarter": ["NW", "se"], "label": ["leafy spurge", "no spurge"]})
     assert found.names.tolist()[:4] == ["leafy spurge", None, "no spurge", None]
     assert found.origin.tolist()[:4] == ["quarter", None, "quarter", None]
+
+
+@pytest.mark.parametrize("other", ["maybe", "not surveyed"])
+def test_an_answer_that_is_neither_yes_nor_no_is_no_class(other):
+    with pytest.raises(InputError, match=rf"record\.csv: presence says 'Yes' in some rows and '{other}' in others; leave rows"):
+        label({"plot": [1, 1, 2], "quarter": ["NW", "NE", None], "presence": ["Yes", other, "no"]}, classes=DEFAULT_CLASSES)
 
 
 def test_a_quarter_counts_more_than_its_plot():

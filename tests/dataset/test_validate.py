@@ -83,6 +83,10 @@ DAMAGES = {
         "is not in the folder of its class, 'sand'",
     ),
     "a row is gone": (lambda d: edit(d / "train" / "metadata.csv", lambda t: t[1:]), "dataset.json says 3 of 'sand'"),
+    "nobody knows the CRS": (
+        lambda d: edit_json(d, crs="EPSG:999999"),
+        "dataset.json: 'EPSG:999999' is no CRS that PROJ knows",
+    ),
     "a label was changed": (
         lambda d: edit(d / "test" / "metadata.csv", lambda t: t.assign(label=1 - t["label"])),
         "is none of the classes 0: sand, 1: weed",

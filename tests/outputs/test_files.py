@@ -5,8 +5,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from spurgekit.errors import OutputExistsError
-from spurgekit.outputs import check_files, output_file, save_tensors
+from spurgekit.errors import InputError, OutputExistsError
+from spurgekit.outputs import check_files, output_file, output_folder, save_tensors
 from tests.outputs.listing import names
 
 
@@ -80,3 +80,23 @@ def test_tensors_are_for_all_who_may_read_the_other_files(tmp_path, mask):
     assert tensors == other
     assert load_file(tmp_path / "a.safetensors")["weight"].tolist() == [0, 1, 2]
     assert names(tmp_path) == ["a.safetensors", "other.txt"]
+
+
+@pytest.mark.parametrize("name", ["s3://bucket/x", "https://example.org/x", "zip:/x", "/vsimem/x", "a.zip!x", "a!b"])
+def test_outputs_have_no_names_that_gdal_takes_for_something_else(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="pass an"), output_folder(name, "tiles", parameters={}):
+        pass
+    with pytest.raises(InputError, match="pass an"):
+        check_files(Path(f"{name}.gpkg"), overwrite=False)
+    assert names(tmp_path) == []
+
+
+def test_nothing_is_made_in_a_file(tmp_path):
+    (tmp_path / "a").write_text("mine")
+    with (
+        pytest.raises(OutputExistsError, match="a is a file, so nothing"),
+        output_folder(tmp_path / "a" / "b", "tiles", parameters={}),
+    ):
+        pass
+    assert (tmp_path / "a").read_text() == "mine"

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from spurgekit.errors import InputError
@@ -42,7 +44,18 @@ class TestPlotNodes:
 
 
 class TestWhatCannotBe:
-    @pytest.mark.parametrize("entry", [{"rows": 0}, {"columns": -1}, {"size_m": 0}, {"gaps_m": (-1, 0)}])
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            {"rows": 0},
+            {"columns": -1},
+            {"rows": 100_000_000},
+            {"size_m": 0},
+            {"size_m": math.inf},
+            {"gaps_m": (-1, 0)},
+            {"gaps_m": (0, math.inf)},
+        ],
+    )
     def test_is_refused(self, entry):
         with pytest.raises(InputError):
             PlotProtocol(**entry)
