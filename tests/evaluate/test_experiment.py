@@ -252,6 +252,7 @@ class TestBadInput:
             ({"trials": 0}, "0 trials of"),
             ({"baseline": "lora"}, "`baseline=lora` is none of the arms plain, probe, probe"),
             ({"arms": ("probe", "probe")}, "names probe twice"),
+            ({"synthetic": {"=1+1": "augmented"}}, "the `synthetic` folder's name '=1\\+1' is a formula to spreadsheets"),
         ],
     )
     def test_options_that_cannot_be(self, changes, says):
