@@ -65,7 +65,7 @@ class TestErrors:
     def test_a_folder_that_may_not_be_written(self, tmp_path, make_tif):
         (tmp_path / "file").write_text("")
         site = make_tif(tmp_path / "site.tif", draw_site())
-        line = refuse("tile", site, "--out", tmp_path / "file" / "tiles", code=1)
+        line = refuse("tile", site, "--out", tmp_path / "file" / "tiles", code=2)
         assert str(tmp_path / "file") in line
 
     def test_a_full_disk(self, tmp_path, make_tif, monkeypatch):
