@@ -8,7 +8,7 @@ import torch
 from affine import Affine
 from torch import nn
 
-from spurgekit.classify import ModelInfo, TileClassifier
+from spurgekit.classify import ModelInfo, TileClassifier, TrainOptions, load_model, train_model
 from spurgekit.classify.model_info import HeldOut, Positions
 from spurgekit.classify.position_head import PositionHead
 from spurgekit.classify.training.network import PositionModel
@@ -17,6 +17,7 @@ from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, open_raster
 from spurgekit.maps import MapOptions, map_site
 from spurgekit.maps.fine import FineWindows, pool
+from tests.chain import COLUMNS, ROWS, is_weed
 from tests.maps.brightness import brightness_model
 
 CELL = 16
@@ -185,6 +186,23 @@ def half_size():
     model = light_model(tile_px=128, size_px=64)
     model.info = model.info.model_copy(update={"gsd_m": 0.005})
     return model
+
+
+@pytest.mark.parametrize("backbone", ["resnet10t", "convnext_atto", "vit_tiny_patch16_dinov3_qkvb"])
+def test_the_drawn_site_mapped_finer_than_its_tiles(chain, tmp_path, backbone):
+    """Two columns of sand and two of weed, by a model that was trained on the labels of tiles."""
+    options = TrainOptions(arm="mil", backbone=backbone, pretrained=False, image_size_px=64, shots=8)
+    train_model(chain.dataset, tmp_path / "model", options)
+    model = load_model(tmp_path / "model", "cpu", views=1)
+    made = map_site(chain.site, model, tmp_path / "map", fine())
+    profile, bands, _ = read(made.folder)
+    # Tiles of 32 px are shown to the backbone as 64 px: a position of 16 px is 8 px of the image.
+    assert (profile["width"], profile["height"]) == (COLUMNS * 4, ROWS * 4)
+    assert profile["transform"].a == pytest.approx(0.08)
+    true = np.array([is_weed(0, column // 4) for column in range(COLUMNS * 4)])
+    found = bands[1] > 0.5
+    assert (found == true).mean() > 0.9
+    assert (found[:, 1::4] == true[1::4]).mean() > 0.95  # not at an edge between columns
 
 
 class TestCost:
