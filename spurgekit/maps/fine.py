@@ -70,7 +70,7 @@ class FineWindows:
         most = max(2, LARGEST_PX // cell_px - 2 * halo)
         longest = max(cells.width, cells.height)
         inner = math.ceil(longest / math.ceil(longest / most) / 2) * 2
-        if model.takes_side((inner + 2 * halo) * cell_px):
+        if model.takes_side(tile_px + 2 * cell_px):
             return cls(grid, tile_px, cell_px, inner, halo)
         halo = round(tile / 16) * 2
         return cls(grid, tile_px, cell_px, tile - 2 * halo, halo)

@@ -275,8 +275,9 @@ def edge_width(p: Floats, share: Floats) -> float:
     outside = cv2.distanceTransform(1 - true, cv2.DIST_L2, 5) - 0.5
     distance = np.where(true > 0, inside, -outside)
     known = np.isfinite(p) & np.isfinite(share)
-    at = np.arange(-6, 2.01, 0.5)
-    means = np.array([p[known & (np.abs(distance - d) <= 0.5)].mean() for d in at])
+    near = {d: known & (np.abs(distance - d) <= 0.5) for d in np.arange(-6, 2.01, 0.5)}
+    at = [d for d, some in near.items() if some.any()]
+    means = np.array([p[near[d]].mean() for d in at])
     low, high = means[0], means[-1]
     rise = np.maximum.accumulate((means - low) / (high - low))
     return float(np.interp(0.8, rise, at) - np.interp(0.2, rise, at))

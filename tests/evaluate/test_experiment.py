@@ -210,6 +210,10 @@ class TestFolds:
 
 
 class TestTuned:
+    def test_a_head_on_positions_is_one_of_the_arms(self, easy, tmp_path):
+        options = replace(OPTIONS, arms=("probe", "mil"), shots=(4,), trials=2, image_size_px=64)
+        assert mean_of(evaluate_arms(easy, tmp_path / "e", options), "mil", 4) > 0.9
+
     def test_finetuning_goes_through_the_same_cells(self, easy, tmp_path):
         from spurgekit.classify.training.finetune_options import FinetuneOptions
 
