@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -100,9 +100,14 @@ class ProbeUnit:
         probe = self.recipe.fit(replace(self, samples=samples, tiles=self.turns(self.tiles), turns=None))
         return replace(probe, weight=self.turns(probe.weight))
 
-    def solve(self, *, c_values: Sequence[float]) -> Probe:
-        """Fit a logistic regression; of several values of C, that which predicts best what is left out."""
-        return fit_probe(self.samples, self.tiles, self.targets, groups=self.groups, c_values=c_values, seed=self.seed)
+    @property
+    def fewest(self) -> int:
+        """How many tiles there are of the rarest class."""
+        return int(np.bincount(self.targets).min())
+
+    def solve(self, *, c: float) -> Probe:
+        """Fit a logistic regression with a penalty of inverse strength C."""
+        return fit_probe(self.samples, self.tiles, self.targets, c=c, groups=self.groups, seed=self.seed)
 
     def fit_by(self, fit: Callable[[ProbeSamples], tuple[Array, Array]]) -> Probe:
         """Fit another linear classifier; see :func:`spurgekit.classify.probe.fit_linear`."""

@@ -9,7 +9,7 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
 
-from spurgekit.classify.probe import C_VALUES, LEAVE_ONE_OUT, ProbeSamples, fit_probe, left_out_folds
+from spurgekit.classify.probe import LEAVE_ONE_OUT, PROBE_C, ProbeSamples, fit_linear, fit_probe, left_out_folds, nearest_mean
 
 
 def blobs(counts, *, dimensions=6, apart=2.0, seed=0):
@@ -21,7 +21,9 @@ def blobs(counts, *, dimensions=6, apart=2.0, seed=0):
 
 
 def fit(features, targets, **options):
-    return fit_probe(ProbeSamples.of_tiles(features, targets, targets.max() + 1), features, targets, **options)
+    return fit_probe(
+        ProbeSamples.of_tiles(features, targets, targets.max() + 1), features, targets, **{"c": PROBE_C, **options}
+    )
 
 
 class TestRegression:
@@ -29,7 +31,7 @@ class TestRegression:
     @pytest.mark.parametrize("dimensions", [6, 90])
     def test_it_is_scikit_learns(self, counts, dimensions):
         features, targets = blobs(counts, dimensions=dimensions)
-        probe = fit(features, targets, c_values=(10.0,))
+        probe = fit(features, targets, c=10.0)
         other = LogisticRegression(C=10.0, max_iter=5000, tol=1e-8).fit(features, targets)
         queries, _ = blobs(counts, dimensions=dimensions, seed=1)
         assert softmax(probe.logits(queries), axis=1) == pytest.approx(other.predict_proba(queries), abs=2e-3)
@@ -44,7 +46,7 @@ class TestRegression:
         features, targets = blobs((8, 8))
         soft = np.eye(2)[targets] * 0.8 + 0.1
         samples = ProbeSamples(features, soft, np.ones(16), np.eye(16, dtype=bool))
-        probe = fit_probe(samples, features, targets, c_values=(10.0,))
+        probe = fit_probe(samples, features, targets, c=10.0)
         twice, hard = np.vstack([features, features]), np.concatenate([targets, 1 - targets])
         weights = np.repeat([0.9, 0.1], 16)
         other = LogisticRegression(C=10.0, max_iter=5000, tol=1e-8).fit(twice, hard, sample_weight=weights)
@@ -54,7 +56,7 @@ class TestRegression:
         features, targets = blobs((12, 12))
         plain = ProbeSamples.of_tiles(features, targets, 2)
         shifted = replace(plain, shift=np.array([0.5, -1.0]))
-        one, other = (fit_probe(samples, features, targets, c_values=(10.0,)) for samples in (plain, shifted))
+        one, other = (fit_probe(samples, features, targets, c=10.0) for samples in (plain, shifted))
         assert (one.weight == other.weight).all()
         assert other.bias - one.bias == pytest.approx([0.5, -1.0])
         assert other.left_out - one.left_out == pytest.approx(np.tile([0.5, -1.0], (24, 1)))
@@ -66,34 +68,30 @@ class TestRegression:
         assert (one.left_out == other.left_out).all()
 
 
-class TestPenalty:
-    def test_left_out_logits_are_those_of_a_fit_without_the_tile(self):
+class TestLeftOut:
+    def test_logits_are_those_of_a_fit_without_the_tile(self):
         features, targets = blobs((5, 6))
         probe = fit(features, targets)
-        assert probe.c in C_VALUES
+        assert probe.c == PROBE_C
         for i in range(11):
             rest = np.arange(11) != i
-            other = LogisticRegression(C=probe.c, max_iter=5000, tol=1e-8).fit(features[rest], targets[rest])
+            other = LogisticRegression(C=PROBE_C, max_iter=5000, tol=1e-8).fit(features[rest], targets[rest])
             expected = other.predict_proba(features[[i]])
             assert softmax(probe.left_out[[i]], axis=1) == pytest.approx(expected, abs=1e-2)
 
-    def test_it_is_the_one_that_predicts_tiles_left_out_best(self):
-        features, targets = blobs((12, 12), apart=1.0)
-        chosen = fit(features, targets)
-        losses = {}
-        for c in C_VALUES:
-            p = softmax(fit(features, targets, c_values=(c,)).left_out, axis=1)
-            losses[c] = -np.log(p[np.arange(24), targets]).mean()
-        assert chosen.c == min(losses, key=losses.get)
-
-    def test_noise_gets_the_strongest(self):
-        rng = np.random.default_rng(3)
-        features = rng.normal(size=(40, 30))
-        features /= np.linalg.norm(features, axis=1, keepdims=True)
-        assert fit(features, np.arange(40) % 2).c == C_VALUES[0]
+    def test_of_several_places_each_is_left_out_whole(self):
+        features, targets = blobs((6, 6))
+        places = np.tile(list("abc"), 4)
+        probe = fit(features, targets, groups=places)
+        assert probe.by_group
+        for place in "abc":
+            rest = places != place
+            other = LogisticRegression(C=PROBE_C, max_iter=5000, tol=1e-8).fit(features[rest], targets[rest])
+            expected = other.predict_proba(features[~rest])
+            assert softmax(probe.left_out[~rest], axis=1) == pytest.approx(expected, abs=1e-2)
 
     def test_a_copy_of_a_tile_does_not_vouch_for_it(self):
-        # Noise, each tile twice: were the copy seen when the tile is left out, the weakest penalty would look best.
+        # Noise, each tile twice: were the copy seen when the tile is left out, nearly all would be recognised.
         rng = np.random.default_rng(0)
         features = rng.normal(size=(16, 60))
         features /= np.linalg.norm(features, axis=1, keepdims=True)
@@ -104,8 +102,7 @@ class TestPenalty:
             np.full(32, 0.5),
             np.tile(np.eye(16, dtype=bool), (2, 1)),
         )
-        probe = fit_probe(twice, features, targets)
-        assert probe.c == C_VALUES[0]
+        probe = fit_probe(twice, features, targets, c=PROBE_C)
         assert (probe.left_out.argmax(axis=1) == targets).mean() < 0.75
 
     def test_copies_that_share_the_weight_of_a_tile_change_nothing(self):
@@ -117,36 +114,52 @@ class TestPenalty:
             np.full(8 * n, 1 / 8),
             np.repeat(np.eye(n, dtype=bool), 8, axis=0),
         )
-        one, many = fit(features, targets), fit_probe(copies, features, targets)
-        assert one.c == many.c
+        one, many = fit(features, targets), fit_probe(copies, features, targets, c=PROBE_C)
         assert many.logits(features) == pytest.approx(one.logits(features), abs=0.05)
 
 
 class TestOneTileOfAClass:
+    """Nothing can be left out, and the classifier is the nearest mean."""
+
+    def fit(self, features, targets):
+        return fit_linear(ProbeSamples.of_tiles(features, targets, targets.max() + 1), features, targets, nearest_mean)
+
     @pytest.mark.parametrize("classes", [2, 4])
     def test_the_nearest_mean_wins(self, classes):
         features, targets = blobs((1,) * classes, dimensions=8)
         queries, _ = blobs((50,) * classes, dimensions=8, seed=1)
-        probe = fit(features, targets)
+        probe = self.fit(features, targets)
         assert probe.c is None
         assert np.isnan(probe.left_out).all()
         assert (probe.logits(queries).argmax(axis=1) == NearestCentroid().fit(features, targets).predict(queries)).all()
 
     def test_of_two_classes_each_mean_has_0_88(self):
         features, targets = blobs((1, 1))
-        p = softmax(fit(features, targets).logits(features), axis=1)
+        p = softmax(self.fit(features, targets).logits(features), axis=1)
         assert p[[0, 1], [0, 1]] == pytest.approx(1 / (1 + np.exp(-2)))
 
     def test_two_tiles_that_are_the_same(self):
         features = np.ones((2, 4)) / 2
-        assert softmax(fit(features, np.array([0, 1])).logits(features), axis=1) == pytest.approx(0.5)
+        assert softmax(self.fit(features, np.array([0, 1])).logits(features), axis=1) == pytest.approx(0.5)
 
 
 class TestFolds:
-    def test_few_tiles_are_left_out_one_by_one(self):
-        folds, by_group = left_out_folds(np.arange(10) % 2, list("aabbccddee"))
+    @pytest.mark.parametrize("groups", [None, ["a"] * 10])
+    def test_few_tiles_of_one_place_are_left_out_one_by_one(self, groups):
+        folds, by_group = left_out_folds(np.arange(10) % 2, groups)
         assert [fold.tolist() for fold in folds] == [[i] for i in range(10)]
         assert not by_group
+
+    def test_few_tiles_of_several_places_are_left_out_by_place(self):
+        folds, by_group = left_out_folds(np.arange(10) % 2, list("aabbccddee"))
+        assert sorted(fold.tolist() for fold in folds) == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
+        assert by_group
+
+    def test_fewer_parts_where_a_class_grows_in_two_places_only(self):
+        targets = np.array([0, 1, 0, 1, 0, 0, 0, 0])
+        folds, by_group = left_out_folds(targets, list("aabbccdd"))
+        assert by_group
+        assert len(folds) == 2
 
     def test_of_one_tile_of_a_class_nothing_can_be_left_out(self):
         assert left_out_folds(np.array([0, 0, 1]), None) == ([], False)
