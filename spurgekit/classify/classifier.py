@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from spurgekit.classify.model_info import DESCRIPTION, REMEDY, ModelInfo, Positi
 from spurgekit.classify.position_head import PositionHead
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.prevalence import parse_prevalence, shift_prevalence
+from spurgekit.classify.site_shift import SiteShift
 from spurgekit.classify.tile_reader import Pixels
 from spurgekit.classify.timm_backbone import make_backbone, misfit, read_weights
 from spurgekit.classify.training.network import PositionModel, PositionNetwork, network_of
@@ -62,7 +64,11 @@ class TileClassifier:
         The share of each class that its probabilities are for; None for that in training.
     held_out : HeldOutCounts
         What it said of held-out tiles, looked at as it looks at tiles now.
+    shift : SiteShift or None
+        How it was moved to a site.
     """
+
+    shift: SiteShift | None = None
 
     def __init__(
         self,
@@ -112,8 +118,10 @@ class TileClassifier:
         return TilePredictions(found, None if seen is None else np.asarray(seen.cpu().numpy(), np.float32))
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return what logits [n, classes] say, at the model's temperature and for the prevalence that was asked for."""
+        """Return what logits [n, classes] say, at the model's temperature, on its site and for the prevalence asked for."""
         found = np.asarray(softmax(logits / self.info.temperature, axis=1), np.float32)
+        if self.shift is not None:
+            found = self.shift.apply(found)
         if self.prevalence is not None:
             found = shift_prevalence(found, self.info.training_counts, self.prevalence).astype(np.float32)
         return found
@@ -184,6 +192,17 @@ class TileClassifier:
                 "train one with `arm=mil`, or map with `resolution=tile`"
             )
         return self.network
+
+    def on_site(self, shift: SiteShift) -> TileClassifier:
+        """Return the same model moved to a site; what ``info`` says of its held-out test is of it as it was.
+
+        Parameters
+        ----------
+        shift : SiteShift
+        """
+        moved = copy(self)
+        moved.shift = shift
+        return moved
 
     def parameters(self) -> dict[str, object]:
         """Return how the model looks at tiles, for a record of what was done with it."""

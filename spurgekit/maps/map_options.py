@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from spurgekit.errors import InputError
 from spurgekit.options import Options
+
+TO_SITE, NO_ADAPTATION = "site", "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,10 @@ class MapOptions(Options):
         CRS that the image's coordinates are in, where its file does not say it or says it wrongly.
     nodata : float, optional
         Value of pixels without data, whatever the image says: of the white or black around a mosaic, for instance.
+    adapt : str
+        What moves the threshold to the site: none, site (a sample of its tiles), or a file of points with their class.
+
+        Of two classes, and transductive: probabilities are then for this site alone. See :mod:`spurgekit.classify.site_shift`.
     batch_size : int
         Tiles at once; a GPU likes hundreds.
 
@@ -52,9 +60,12 @@ class MapOptions(Options):
     crs: str | None = None
     image_crs: str | None = None
     nodata: float | None = None
+    adapt: str = NO_ADAPTATION
     batch_size: int = 8
 
     def __post_init__(self) -> None:
+        if isinstance(self.adapt, os.PathLike):
+            object.__setattr__(self, "adapt", os.fspath(self.adapt))
         Options.__post_init__(self)
         if not 0 <= self.min_valid <= 1:
             raise InputError(f"`min_valid={self.min_valid}` is not a share; pass a number from 0 to 1")
@@ -64,3 +75,8 @@ class MapOptions(Options):
             raise InputError("`guided_filter` is for cells finer than tiles; pass `resolution=fine`")
         if self.batch_size < 1:
             raise InputError(f"`batch_size={self.batch_size}` is too small; pass 1 or more")
+
+    @property
+    def label_file(self) -> Path | None:
+        """The file of labelled points, without the layer that may be named with it."""
+        return None if self.adapt in (TO_SITE, NO_ADAPTATION) else Path(self.adapt.partition("|")[0])

@@ -20,6 +20,7 @@ from spurgekit.errors import InputError
 from spurgekit.image_names import image_name
 from spurgekit.imagery import PixelGrid, Raster, Window, open_raster
 from spurgekit.imagery.quicklook import QuickLook
+from spurgekit.maps.adapting import moved_to_site
 from spurgekit.maps.bands import BANDS, TILE_PROBABILITY, BandLayout
 from spurgekit.maps.fine import FineWindows, slide_fine
 from spurgekit.maps.map_options import MapOptions
@@ -140,6 +141,8 @@ def map_site(
         threads=cores(),
     ) as raster:
         _check_bands(raster, classifier)
+        tile_px = info.image_size_px if fine else info.tile_size_px
+        classifier, notes = moved_to_site(classifier, raster, options, progress, tile_px=tile_px)
         walk: Callable[..., Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]]
         if fine:
             windows = FineWindows.of(raster.grid, classifier)
@@ -148,7 +151,7 @@ def map_site(
             sliding = Sliding(raster.grid, info.tile_size_px, options.stride_px or info.tile_size_px)
             cell_grid, walk = sliding.cells, partial(slide, raster, classifier, sliding)
         look = QuickLook(raster)
-        inputs = [image, *([classifier.folder] if classifier.folder else [])]
+        inputs = [image, *(path for path in (classifier.folder, options.label_file) if path is not None)]
         parameters = {**options.parameters(), **classifier.parameters()}
         with output_folder(out, "map", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
             strips = folder / "strips.tif"
@@ -173,7 +176,7 @@ def map_site(
             products = write_products(folder, cells, strips, look, layout, classifier)
         support_m = info.tile_size_px * info.gsd_m
         return MapReport(
-            out, cells.grid.gsd_m, cells.image_m2, cells.mapped_m2, support_m, *products, _notes(raster, classifier)
+            out, cells.grid.gsd_m, cells.image_m2, cells.mapped_m2, support_m, *products, (*_notes(raster, classifier), *notes)
         )
 
 

@@ -6,6 +6,7 @@ imports this module when it is done.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,7 @@ def _write_summary(
         "polygons": polygons,
         "views": model.views,
         "prevalence": classifier.prevalence,
+        **({"moved_to_site": dataclasses.asdict(classifier.shift)} if classifier.shift else {}),
         "held_out_balanced_accuracy": model.held_out.balanced_accuracy,
         "held_out_places": len(classifier.held_out.counts),
         **({"bands": bands} if bands else {}),
