@@ -11,6 +11,7 @@ import pandas as pd
 from spurgekit.classify.arms import parse_arm
 from spurgekit.classify.metrics import METRICS
 from spurgekit.classify.model_info import ModelInfo
+from spurgekit.classify.scores import value_of
 from spurgekit.text import counted, markdown
 
 MOST_PLACES = 40
@@ -25,7 +26,7 @@ def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: 
     folder : pathlib.Path
     info : ModelInfo
     tested : pandas.DataFrame
-        Test predictions: class, predicted and place of each tile; the class of unclear tiles is empty.
+        Test predictions: class, predicted, place and probabilities of each tile; the class of unclear tiles is empty.
     weights : str
         Where the backbone's weights were from.
     """
@@ -133,16 +134,19 @@ def _places(info: ModelInfo, tested: pd.DataFrame) -> list[str]:
     names = sorted(set(tested["place"]), key=lambda name: (len(name), name))
     if not 1 < len(names) <= MOST_PLACES:
         return [f"The tiles are from {counted(len(names), 'place')}.", ""]
-    lines = ["| place | tiles | " + " | ".join(f"{markdown(name)} recognised" for name in info.classes) + " |"]
-    lines.append("| --- | ---: |" + " ---: |" * len(info.classes))
+    recognised = " | ".join(f"{markdown(name)} recognised" for name in info.classes)
+    lines = [f"| place | tiles | {recognised} | calibration error |", "| --- | ---: |" + " ---: |" * (len(info.classes) + 1)]
     for name in names:
         rows = tested[tested["place"] == name]
         cells = []
         for label in info.classes:
             mine = rows[rows["class"] == label]
             cells.append(f"{int((mine['predicted'] == label).sum())} of {len(mine)}" if len(mine) else "–")
+        probabilities = rows[[f"p({label})" for label in info.classes]].to_numpy(np.float64)
+        targets = rows["class"].map({label: number for number, label in enumerate(info.classes)}).to_numpy(np.int64)
+        cells.append(f"{value_of('ece', probabilities, targets):.3f}")
         lines.append(f"| {markdown(name)} | {len(rows)} | " + " | ".join(cells) + " |")
-    return [*lines, ""]
+    return [*lines, "", "Of a place with few tiles the calibration error is mostly chance, which makes it too high.", ""]
 
 
 def _calibration(info: ModelInfo) -> str:

@@ -30,7 +30,7 @@ DEPTH = 0.25
 SMALLEST = 0.03
 """Least share of tiles in a hump."""
 
-NARROWEST = 0.05
+NARROWEST = 0.01
 """Of the variance of all log odds, what is added to that of a hump: without it a few like tiles would make one."""
 
 WAY = 0.5

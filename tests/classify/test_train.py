@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from spurgekit.classify import TrainOptions, load_model, read_model_info, train_model
+from spurgekit.classify.model_card import write_card
 from spurgekit.classify.setup import set_up
 from spurgekit.classify.tile_reader import batches, read_tile
 from spurgekit.dataset import open_dataset
@@ -144,6 +145,19 @@ class TestCards:
         assert (balanced.metric_type, balanced.metric_value) == ("balanced_accuracy", 1.0)
         assert {result.metric_type: result.metric_value for result in results[1:]} == info.held_out.metrics
         assert f"square blocks of {info.held_out.split.block_m:g} m are held out whole" in card
+
+    def test_of_the_model_says_by_place_how_far_probabilities_are_off(self, chain, tmp_path):
+        # At dune all ten are right at 0.9; at ridge, at 0.8, half of them.
+        said = np.array(["weed"] * 20)
+        tested = pd.DataFrame({"place": ["dune"] * 10 + ["ridge"] * 10, "class": said, "predicted": said})
+        tested.loc[15:, "class"] = "sand"
+        tested["p(weed)"] = np.repeat([0.9, 0.8], 10)
+        tested["p(sand)"] = 1 - tested["p(weed)"]
+        write_card(tmp_path, read_model_info(chain.model), tested, weights="none")
+        card = (tmp_path / "README.md").read_text()
+        assert "| place | tiles | sand recognised | weed recognised | calibration error |" in card
+        assert "| dune | 10 | – | 10 of 10 | 0.100 |" in card
+        assert "| ridge | 10 | 0 of 5 | 5 of 5 | 0.300 |" in card
 
     def test_of_the_dataset(self, chain):
         card = (chain.dataset / "README.md").read_text()
