@@ -66,7 +66,7 @@ class TestBySite:
     )
     def test_a_site_without_weed_or_full_of_it_stays(self, mapped, parts):
         report = mapped(fields(parts), adapt="site")
-        assert report.notes == ("probabilities are not moved to the site: 64 tiles of it do not part in two there",)
+        assert report.notes == ("probabilities are not moved to the site: 64 tiles of it do not part in two at the threshold",)
         assert "moved_to_site" not in summary(report)
 
     def test_unasked_it_stays(self, mapped):
