@@ -14,8 +14,8 @@ from sklearn.model_selection import LeaveOneOut, StratifiedGroupKFold, Stratifie
 from torch import nn
 
 PROBE_C = 30.0
-"""Inverse strength C of the L2 penalty, for features of length 1. Chosen by leaving out tiles of the same ground it is too weak
-on other ground; see the tables of ``tests/benchmarks/bench_shift.py``."""
+"""Inverse strength C of the L2 penalty, for features of length 1. Chosen by leaving out tiles of the same ground it is weaker,
+and hardly better on other ground; see the table "penalty" of ``tests/benchmarks/bench_shift.py``."""
 
 PLAIN_C = 0.1
 """Of the recipe ``plain``, whose features are not scaled."""

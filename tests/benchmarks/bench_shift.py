@@ -306,13 +306,14 @@ def light_table(backbone: str, cache: Path, trials: int) -> None:
     labelled, turns = train.labelled, shrunk(train)
     known = turns(labelled.views.mean(axis=1))
     seen = {name: tiles_of(f"light-{name}", backbone, cache) for name in LIGHTS}
+    asked = {name: turns(tiles.views.mean(axis=1)) for name, tiles in seen.items()}
     print(f"\nlight, {backbone}: trained on another site under a clear sky, n = {' '.join(map(str, SHOTS))}")
     found: dict[str, dict[int, list[tuple[float, ...]]]] = {name: {} for name in LIGHTS}
     for n, _, chosen in draws(labelled, trials):
         targets = labelled.targets[chosen]
         probe = fitted(known[chosen], targets, labelled.places[chosen])
         t = temperature(probe, targets)
-        odds = {name: log_odds(probe, turns(tiles.views.mean(axis=1))) / t for name, tiles in seen.items()}
+        odds = {name: log_odds(probe, features) / t for name, features in asked.items()}
         for name, tiles in seen.items():
             has = tiles.targets >= 0
             clear, here = odds["clear"], odds[name]
