@@ -187,7 +187,7 @@ class TestScript:
         assert "|mcc]" in re.sub(r"\s", "", told)
         assert re.search(rf"Recipes: .*, {RECIPE}$", told, flags=re.MULTILINE)
         assert re.search(r"Augmentations: .*, exposure$", told, flags=re.MULTILINE)
-        assert f"finetune, {RECIPE}. Augmentations" in " ".join(python(script, "train", "--help").stdout.split())
+        assert f"finetune, mil, {RECIPE}. Augmentations" in " ".join(python(script, "train", "--help").stdout.split())
 
     def test_a_typo_is_told_what_was_meant(self, script, tmp_path):
         for arguments, meant in (
@@ -414,13 +414,14 @@ class TestMetric:
 
 @pytest.mark.usefixtures("varieties")
 class TestBand:
-    def test_it_comes_last_and_says_what_it_is(self, site_map):
+    def test_it_comes_behind_ours_and_says_what_it_is(self, site_map):
         with rasterio.open(site_map / "presence.tif") as file:
             assert file.descriptions == (
                 "probability of sand",
                 "probability of weed",
                 "uncertainty (entropy, 0 to 1)",
                 "ambiguity (second likeliest class over likeliest, 0 to 1)",
+                "dissimilarity from the training tiles",
             )
 
     def test_a_cell_is_the_second_likeliest_over_the_likeliest(self, site_map):

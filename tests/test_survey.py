@@ -204,7 +204,7 @@ class TestCommandsInASurvey:
         assert (survey / "models" / "probe" / "model.safetensors").is_file()
 
         output = succeed("map", "--model", "models/probe")
-        assert output.count("mapped 9.8 m2 in cells of 0.32 m") == 2  # 96 cells of 0.1024 m2
+        assert output.count("mapped 9.8 of 9.8 m2 in cells of 0.32 m") == 2  # 96 cells of 0.1024 m2
         for site in ("north", "south"):
             assert gpd.read_file(survey / "maps" / site / "presence.gpkg", layer="presence")["area_m2"].sum() == pytest.approx(
                 48 * 0.32**2

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from scipy.special import softmax
 from torch import nn
 
+from spurgekit.classify.applicability import Applicability, read_applicability
 from spurgekit.classify.held_out import PREDICTIONS, HeldOutCounts, HeldOutTiles, read_held_out
 from spurgekit.classify.model_info import DESCRIPTION, REMEDY, ModelInfo, Positions, read_model_info
 from spurgekit.classify.position_head import PositionHead
@@ -41,12 +42,16 @@ class TilePredictions:
     probabilities : ndarray of float32, shape (n, classes)
     features : ndarray of float32, shape (n, d), or None
         The mean over their views of what the classifier is shown of them; None where they were not asked for.
+    dissimilarity : ndarray of float32, shape (n,), or None
+        How far they lie from the training tiles (see :mod:`spurgekit.classify.applicability`); with features, of a model that
+        knows these.
     around : ndarray of float32, shape (n, classes), or None
         Of cells finer than a tile, the probabilities of the tile around each.
     """
 
     probabilities: NDArray[np.float32]
     features: NDArray[np.float32] | None = None
+    dissimilarity: NDArray[np.float32] | None = None
     around: NDArray[np.float32] | None = None
 
 
@@ -62,13 +67,16 @@ class TileClassifier:
         Where it was read from.
     prevalence : tuple of float or None
         The share of each class that its probabilities are for; None for that in training.
-    held_out : HeldOutCounts
-        What it said of held-out tiles, looked at as it looks at tiles now.
+    held_out_tiles : HeldOutTiles or None
+        What it said of held-out tiles, looked at as it looks at tiles now; None where nobody knows.
     shift : SiteShift or None
         How it was moved to a site.
+    applicability : Applicability or None
+        The training tiles, to tell tiles by that are unlike them; None where they are not known.
     """
 
     shift: SiteShift | None = None
+    applicability: Applicability | None = None
 
     def __init__(
         self,
@@ -77,16 +85,24 @@ class TileClassifier:
         device: torch.device,
         folder: Path | None = None,
         prevalence: tuple[float, ...] | None = None,
-        held_out: HeldOutCounts | None = None,
+        held_out: HeldOutTiles | None = None,
     ) -> None:
         self.info = info
-        self.held_out = held_out or HeldOutCounts.of_matrix(info.held_out.confusion_matrix)
+        self.held_out_tiles = held_out
         self.device = device
         self.folder = folder
         self.prevalence = prevalence
         self.network = put_on(network_of(network, unit_features=info.unit_features), device).eval()
         self._whole: Preprocess | None = None  # of images that are not resized
         self._preprocess = Preprocess(info.image_size_px, info.mean, info.std, device, info.dtype)
+
+    @property
+    def held_out(self) -> HeldOutCounts:
+        """Held-out tiles by place and class; all of one place where nothing is known but the confusion matrix."""
+        tiles = self.held_out_tiles
+        if tiles is None:
+            return HeldOutCounts.of_matrix(self.info.held_out.confusion_matrix)
+        return tiles.counted(self.info.predicted(tiles.probabilities))
 
     def predict(self, tiles: Pixels) -> NDArray[np.float32]:
         """Return class probabilities.
@@ -115,7 +131,11 @@ class TileClassifier:
         """
         logits, seen = self.network.averaged(self._preprocess(tiles), self.info.views, features=features)
         found = self.probabilities(logits.cpu().numpy())
-        return TilePredictions(found, None if seen is None else np.asarray(seen.cpu().numpy(), np.float32))
+        if seen is None:
+            return TilePredictions(found)
+        described = np.asarray(seen.cpu().numpy(), np.float32)
+        unlike = None if self.applicability is None else self.applicability.dissimilarity(described)
+        return TilePredictions(found, described, unlike)
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return what logits [n, classes] say, at the model's temperature, on its site and for the prevalence asked for."""
@@ -246,6 +266,8 @@ def load_model(
     """
     folder = Path(folder)
     info = read_model_info(folder)
+    if prevalence is not None and info.target == "cover":
+        raise InputError(f"{folder} says how much of a tile is covered, which no `prevalence` changes; leave it out")
     shares = None if prevalence is None else parse_prevalence(prevalence, info.classes)
     if views not in (None, 1, 8):
         raise InputError(f"`views={views!r}` cannot be; pass 1 or 8")
@@ -254,8 +276,9 @@ def load_model(
     if tested is not None and (shares is not None or views not in (None, info.views)):
         info = _tested_as(info, tested)
     info = info.model_copy(update={"views": views or info.views})
-    counts = None if tested is None else tested.counted()
-    return TileClassifier(info, network, choose_device(device), folder, shares, counts)
+    model = TileClassifier(info, network, choose_device(device), folder, shares, tested)
+    model.applicability = read_applicability(folder)
+    return model
 
 
 def _held_out(folder: Path, info: ModelInfo, shares: tuple[float, ...] | None, views: int) -> HeldOutTiles | None:
@@ -307,16 +330,7 @@ def _make_network(info: ModelInfo) -> nn.Module:
 
 def _tested_as(info: ModelInfo, tested: HeldOutTiles) -> ModelInfo:
     """Return what is said of a model, scored by what it now says of held-out tiles."""
-    from spurgekit.classify.scores import confusion, score  # scikit-learn is of no use to other maps
+    from spurgekit.classify.testing import score_tiles  # scikit-learn is of no use to other maps
 
-    clear = tested.clear
-    metrics = score(clear.probabilities, clear.targets)
-    matrix = confusion(clear.probabilities, clear.targets)
-    held_out = info.held_out.model_copy(
-        update={
-            "balanced_accuracy": metrics.pop("balanced_accuracy"),
-            "confusion_matrix": tuple(tuple(int(n) for n in row) for row in matrix),
-            "metrics": metrics,
-        }
-    )
-    return info.model_copy(update={"held_out": held_out})
+    scored = score_tiles(info, tested)
+    return info.model_copy(update={"held_out": info.held_out.model_copy(update=scored)})

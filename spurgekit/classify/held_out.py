@@ -56,11 +56,14 @@ class HeldOutTiles:
     targets : ndarray of int64, shape (n,)
         Class numbers; :data:`UNCLEAR` of tiles that are of no class by the rule of the labels.
     places : ndarray of str, shape (n,)
+    cover : ndarray of float64, shape (n,)
+        Share of each that is covered; NaN where it is not known.
     """
 
     probabilities: NDArray[np.float64]
     targets: NDArray[np.int64]
     places: NDArray[np.object_]
+    cover: NDArray[np.float64]
 
     def at_prevalence(self, counts: Mapping[str, int], shares: Sequence[float]) -> HeldOutTiles:
         """Return them with probabilities for another prevalence; see :func:`spurgekit.classify.prevalence.shift_prevalence`."""
@@ -70,14 +73,14 @@ class HeldOutTiles:
     def clear(self) -> HeldOutTiles:
         """Those that are of a class."""
         keep = self.targets != UNCLEAR
-        return HeldOutTiles(self.probabilities[keep], self.targets[keep], self.places[keep])
+        return HeldOutTiles(self.probabilities[keep], self.targets[keep], self.places[keep], self.cover[keep])
 
-    def counted(self) -> HeldOutCounts:
-        """Return how many there are, by place, true and predicted class."""
+    def counted(self, predicted: NDArray[np.intp]) -> HeldOutCounts:
+        """Return how many there are, by place, true class and the class that is predicted of each."""
         k = self.probabilities.shape[1]
         names, place = np.unique(self.places.astype(str), return_inverse=True)
         counts = np.zeros((len(names), k + 1, k), np.int64)
-        np.add.at(counts, (place, self.targets, self.probabilities.argmax(axis=1)), 1)  # unclear ones are the last row
+        np.add.at(counts, (place, self.targets, predicted), 1)  # unclear ones are the last row
         return HeldOutCounts(counts[:, :k], counts[:, k])
 
 
@@ -118,9 +121,10 @@ def read_held_out(folder: Path, classes: Sequence[str], *, one_view: bool = Fals
             raise InputError(f"no class is called {unknown.iloc[0]!r}")
         targets = table["class"].map(number).fillna(UNCLEAR).to_numpy(np.int64)
         places = table["place"].to_numpy(object) if "place" in table else np.full(len(table), "", object)
+        cover = numbers(table["cover"], "cover").to_numpy() if "cover" in table else np.full(len(table), np.nan)
         total = found.sum(axis=1, keepdims=True)
         if not (np.isfinite(total) & (total > 0) & (found >= 0).all(axis=1, keepdims=True)).all():
             raise InputError("its probabilities are not numbers from 0 to 1")
     except (ValueError, KeyError) as error:
         raise ModelError(f"{file} is damaged ({first_line(error)}); {REMEDY}") from error
-    return HeldOutTiles(found / total, targets, places)  # they were rounded
+    return HeldOutTiles(found / total, targets, places, cover)  # they were rounded

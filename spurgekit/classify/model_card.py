@@ -54,9 +54,10 @@ def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: 
             for name, row in zip(info.classes, info.held_out.confusion_matrix, strict=True)
         ),
         "",
+        *_cover(info),
         *_unclear(info, unclear),
         *_places(info, tested),
-        "## Probabilities",
+        "## Cover" if info.target == "cover" else "## Probabilities",
         "",
         _calibration(info),
         "",
@@ -118,6 +119,20 @@ def _counts(info: ModelInfo) -> str:
     return ", ".join(f"{count:,} of {markdown(name)}" for name, count in info.training_counts.items())
 
 
+def _cover(info: ModelInfo) -> list[str]:
+    """Return how well the cover of tiles was met."""
+    if info.target != "cover":
+        return []
+    said = info.held_out.metrics
+    plant = markdown(info.classes[1])
+    return [
+        f"It says how much of a tile is under {plant}: on all test tiles, unclear ones too, with a mean absolute error of "
+        f"{said['cover_mae']:.3f}, a root mean square error of {said['cover_rmse']:.3f}, a bias of {said['cover_bias']:+.3f} "
+        f"(R2 {said['cover_r2']:.2f}). A tile is taken for {plant} from a cover of {100 * (info.min_cover or 0):g} % on.",
+        "",
+    ]
+
+
 def _unclear(info: ModelInfo, unclear: pd.DataFrame) -> list[str]:
     if unclear.empty:
         return []
@@ -156,6 +171,14 @@ def _calibration(info: ModelInfo) -> str:
         f"They suit ground where the classes are as common as in training ({shares}); `--prevalence` corrects for other ground."
     )
     calibration = info.calibration
+    if info.target == "cover":
+        if calibration is None:
+            return "Cover is as the training left it, not calibrated."
+        held_out = f"{calibration.groups} places" if calibration.groups else "tiles"
+        return (
+            f"Cover is calibrated by a slope and an offset of its logit on {calibration.tiles:,} training tiles, {held_out} "
+            f"held out in turn: mean error in ten bins {calibration.ece_before:.3f} before, {calibration.ece_after:.3f} after."
+        )
     if calibration is None:
         return f"They are as the training left them, not calibrated. {suits}"
     held_out = f"{calibration.groups} places" if calibration.groups else "tiles"

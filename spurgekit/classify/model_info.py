@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from spurgekit.classify.backbone_arguments import BackboneArguments
@@ -133,6 +135,10 @@ class ModelInfo(Described):
         Where the temperature came from; None where probabilities are as the training left them.
     training_counts : dict
         Tiles per class; the probabilities hold for ground where the classes have these shares.
+    target : {"presence", "cover"}
+        What is said of a tile: the probability of each class, or the share of it that the second class covers.
+    min_cover : float or None
+        Share of a tile from which on it is of a class, by the rule of the labels; None where they do not go by cover.
     held_out : HeldOut
         How it did on places that it had not seen.
     notes : tuple of str
@@ -157,6 +163,8 @@ class ModelInfo(Described):
     temperature: Positive = 1.0
     calibration: Calibration | None = None
     training_counts: dict[str, Count]
+    target: Literal["presence", "cover"] = "presence"
+    min_cover: Share | None = None
     held_out: HeldOut
     notes: tuple[str, ...] = ()
 
@@ -166,6 +174,8 @@ class ModelInfo(Described):
             raise ValueError(f"mean is of {len(self.mean)} bands, std of {len(self.std)}")
         if tuple(self.training_counts) != self.classes:
             raise ValueError("training_counts are not of the classes, in their order")
+        if self.target == "cover" and (self.min_cover is None or len(self.classes) != 2):
+            raise ValueError("a model of cover is of two classes, and says from which min_cover on a tile is of the second")
         if not all(self.training_counts.values()):
             raise ValueError("training_counts says of a class that it was not in training")
         if (self.positions is None) is (self.head == "multiple-instance"):
@@ -181,6 +191,19 @@ class ModelInfo(Described):
     def bands(self) -> int:
         """How many bands a tile has."""
         return len(self.mean)
+
+    def predicted(self, said: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
+        """Return the class number of tiles.
+
+        Parameters
+        ----------
+        said : ndarray of float, shape (n, classes)
+            Probabilities; of a model of cover, the shares of a tile that are not and that are covered.
+        """
+        if self.target == "cover":
+            assert self.min_cover is not None  # as it was looked at
+            return np.asarray((said[:, 1] >= self.min_cover) & (said[:, 1] > 0), np.intp)
+        return np.asarray(said.argmax(axis=1))
 
 
 def read_model_info(folder: str | Path) -> ModelInfo:

@@ -28,7 +28,7 @@ class SupportSet:
     Attributes
     ----------
     tiles : pandas.DataFrame
-        The real ones: tile_id, path, target and group.
+        The real ones: tile_id, path, target and group; where their labels are soft, source_target and share.
     classes : int
     extra : pandas.DataFrame
         Extra tiles: tile_id, path, target, weight, and ``owner``, the tile_id of the real tile that each owes its
@@ -59,6 +59,11 @@ class SupportSet:
     def targets(self) -> NDArray[np.int64]:
         """Class number of each real tile."""
         return np.asarray(self.tiles["target"], np.int64)
+
+    @property
+    def labels(self) -> Array:
+        """How much each real tile is of each class, shape (n, classes)."""
+        return labels(self.tiles, self.classes)
 
 
 def tile_features(store: FeatureStore, tiles: pd.DataFrame, recipe: Recipe) -> Array:
@@ -150,9 +155,9 @@ def draw_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
 
 
 def _own_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Array) -> ProbeSamples:
-    n, targets, augmentation = len(support.tiles), support.targets, arm.augmentation
+    n, augmentation = len(support.tiles), arm.augmentation
     if augmentation.views == (0,):
-        return ProbeSamples.of_tiles(tiles, targets, support.classes)
+        return ProbeSamples(tiles.astype(np.float64), support.labels, np.ones(n), np.eye(n, dtype=np.bool_))
     if augmentation.mixes:
         features, shares = store.mixed(support.tiles, augmentation, COPIES, seed_of(support.seed, str(arm)))
         copies = COPIES
@@ -163,10 +168,9 @@ def _own_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
             found = store.altered(support.tiles, augmentation, COPIES)
         copies = found.shape[1]
         features, shares = found.reshape(n * copies, -1), np.repeat(np.eye(n), copies, axis=0)
-    labels = shares @ np.eye(support.classes)[targets]
     return ProbeSamples(
         unit(features) if arm.recipe.unit_features else features.astype(np.float64),
-        labels,
+        shares @ support.labels,
         np.full(len(features), 1 / copies),
         shares > 0,
     )

@@ -41,11 +41,14 @@ class HeldOutLogits:
     targets : ndarray of int, shape (n,)
     groups : ndarray, shape (n,), or None
         What was left out together; None where tiles were left out one by one.
+    labels : ndarray, shape (n, classes), optional
+        How much each tile is of each class, where that is not its class alone.
     """
 
     logits: NDArray[np.float64]
     targets: NDArray[np.int64]
     groups: NDArray[Any] | None
+    labels: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ def left_out_logits(probe: Probe, support: SupportSet) -> HeldOutLogits | None:
     if not known.any():
         return None
     groups = support.tiles["group"].to_numpy()[known] if probe.by_group else None
-    return HeldOutLogits(probe.left_out[known], support.targets[known], groups)
+    return HeldOutLogits(probe.left_out[known], support.targets[known], groups, support.labels[known])
 
 
 def train_in_steps(task: TrainingTask, *, learning: Literal["adapters", "all"]) -> Trained:

@@ -9,16 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spurgekit.classify.applicability import MOST_TILES, Applicability, write_applicability
 from spurgekit.classify.arms import Arm, parse_arm
 from spurgekit.classify.calibration import calibrate
 from spurgekit.classify.classifier import TileClassifier, save_model
-from spurgekit.classify.held_out import PREDICTIONS, probability_columns
+from spurgekit.classify.cover import calibrate_cover, check_cover, cover_rows
+from spurgekit.classify.held_out import PREDICTIONS, UNCLEAR, HeldOutTiles, probability_columns
 from spurgekit.classify.model_card import write_card
 from spurgekit.classify.model_info import Calibration, HeldOut, ModelInfo
 from spurgekit.classify.recipes import Trained, TrainingTask, train_arm
-from spurgekit.classify.reliability import write_reliability
-from spurgekit.classify.scores import confusion, score
+from spurgekit.classify.reliability import RELIABILITY, write_cover_reliability, write_reliability
 from spurgekit.classify.setup import Setup, set_up
+from spurgekit.classify.testing import score_tiles
 from spurgekit.classify.tile_reader import batches
 from spurgekit.classify.train_options import TrainOptions
 from spurgekit.classify.training_tiles import ExtraTiles
@@ -29,6 +31,7 @@ from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
 from spurgekit.outputs import hidden_beside, output_folder, resolved
 from spurgekit.progress import Progress, silent
+from spurgekit.seeds import seed_of
 from spurgekit.tables import csv_of
 
 
@@ -84,29 +87,41 @@ def train_model(
     train, test = _splits(data)
     extra_tiles = ExtraTiles.open(data, options.folders, options.mixing)
     extra_tiles.check(arm)
+    min_cover = check_cover(data) if options.target == "cover" else None
     setup = set_up(options, train, progress)
     tiles = train if options.shots == ALL_SHOTS else _few(data, train, options.shots, options.trial)
+    learned = tiles
+    if min_cover is not None:
+        more = [_unclear(data, "train")] if options.shots == ALL_SHOTS else []
+        learned = cover_rows(pd.concat([tiles, *more], ignore_index=True), min_cover, dataset)
     inputs = options.inputs(dataset)
     parameters = {**options.parameters(), "backbone": setup.name}
     with output_folder(out, "model", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
         store = setup.store(progress)
-        support = extra_tiles.gather(store, tiles, arm, pool=train, n=options.shots, trial=options.trial, seed=options.seed)
+        support = extra_tiles.gather(store, learned, arm, pool=train, n=options.shots, trial=options.trial, seed=options.seed)
         checkpoint = hidden_beside(resolved(out), "checkpoint.safetensors")
         trained = train_arm(TrainingTask(setup, store, support, arm, options.finetuning, checkpoint, progress))
         info = _describe(data, arm, setup, trained, tiles)
+        info = info.model_copy(update={"target": options.target})
         info = _calibrate(info, trained, options.calibration)
-        tested = pd.concat([test, _unclear(data)], ignore_index=True)
+        tested = pd.concat([test, _unclear(data, "test")], ignore_index=True)
         model = TileClassifier(info, trained.network.model, setup.preprocess.device)
         probabilities = _predict(model, tested, options, progress)
-        info = info.model_copy(update={"held_out": _score(data, test, probabilities[: len(test)])})
+        info = info.model_copy(update={"held_out": _score(data, info, tested, probabilities)})
         save_model(folder, info, trained.network.model)
+        if applicability := _applicability(model, learned, options, progress):
+            write_applicability(folder, applicability)
         predictions = _predictions(tested, probabilities, info)
         if info.views > 1:
             one_view = TileClassifier(info.model_copy(update={"views": 1}), trained.network.model, setup.preprocess.device)
             columns = probability_columns(info.classes, one_view=True)
             predictions[columns] = _predict(one_view, tested, options, progress).round(5)
         (folder / PREDICTIONS).write_text(csv_of(predictions, out / PREDICTIONS), encoding="utf-8", newline="\n")
-        write_reliability(folder / "reliability.png", probabilities[: len(test)], test["target"].to_numpy(), info.classes)
+        if info.target == "cover":
+            write_cover_reliability(folder / RELIABILITY, probabilities[:, 1], tested["cover"].to_numpy(float), info.classes[1])
+        else:
+            clear = probabilities[: len(test)]
+            write_reliability(folder / RELIABILITY, clear, test["target"].to_numpy(), info.classes)
         write_card(folder, info, predictions, weights=setup.weights)
     checkpoint.unlink(missing_ok=True)
     return info
@@ -122,10 +137,10 @@ def _splits(data: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
     return train, test
 
 
-def _unclear(data: Dataset) -> pd.DataFrame:
-    """Return the rows of the unclear tiles on the test side, whose class is empty."""
-    rows = data.unclear("test")
-    return rows.assign(**{"class": "", "group": rows["place"]})
+def _unclear(data: Dataset, side: str) -> pd.DataFrame:
+    """Return the rows of the unclear tiles on a side, whose class is empty."""
+    rows = data.unclear(side)
+    return rows.assign(**{"class": "", "group": rows["place"], "target": UNCLEAR})
 
 
 def _few(data: Dataset, train: pd.DataFrame, n: int, trial: int) -> pd.DataFrame:
@@ -158,6 +173,7 @@ def _describe(data: Dataset, arm: Arm, setup: Setup, trained: Trained, tiles: pd
         unit_features=trained.network.unit_features,
         views=trained.views,
         training_counts={label: int(counts[label]) for label in data.info.classes},
+        min_cover=data.info.min_cover,
         held_out=HeldOut(balanced_accuracy=0, confusion_matrix=(), split=data.info.split),
         notes=(*setup.notes, *trained.notes),
     )
@@ -169,6 +185,11 @@ def _calibrate(info: ModelInfo, trained: Trained, method: Literal["temperature",
     if method == "none" or held_out is None:
         return info
     calibration: Calibration
+    if info.target == "cover":
+        logits, shares = np.diff(held_out.logits, axis=1)[:, 0], np.asarray(held_out.labels)[:, 1]
+        line, calibration = calibrate_cover(logits, shares, groups=held_out.groups)
+        trained.network.rescale((np.full(2, line.slope), np.array([0.0, line.offset])))
+        return info.model_copy(update={"calibration": calibration})
     if method == "vector":
         vector, calibration = calibrate(held_out.logits, held_out.targets, method="vector", groups=held_out.groups)
         trained.network.rescale(vector)
@@ -186,22 +207,32 @@ def _predict(model: TileClassifier, rows: pd.DataFrame, options: TrainOptions, p
     return np.concatenate(found)
 
 
-def _score(data: Dataset, test: pd.DataFrame, probabilities: NDArray[np.float32]) -> HeldOut:
-    targets = test["target"].to_numpy(np.int64)
-    metrics = score(probabilities, targets)
-    return HeldOut(
-        balanced_accuracy=metrics.pop("balanced_accuracy"),
-        confusion_matrix=tuple(tuple(int(n) for n in row) for row in confusion(probabilities, targets)),
-        metrics=metrics,
-        split=data.info.split,
-        place_m2=place_ground_m2(data, test),
-    )
+def _applicability(
+    model: TileClassifier, learned: pd.DataFrame, options: TrainOptions, progress: Progress
+) -> Applicability | None:
+    """Return what tells tiles that are unlike those that a model learned from, from as many of these as are of use."""
+    rows = learned.iloc[np.argsort([seed_of("applicability", tile) for tile in learned["tile_id"]], kind="stable")[:MOST_TILES]]
+    found = []
+    with progress("describing training tiles", len(rows)) as advance:
+        for batch in batches(rows["path"].tolist(), options.batch_size):
+            found.append(model.predictions(batch, features=True).features)
+            advance(len(batch))
+    return Applicability.of(np.concatenate([part for part in found if part is not None]), rows["group"].to_numpy())
+
+
+def _score(data: Dataset, info: ModelInfo, tested: pd.DataFrame, probabilities: NDArray[np.float32]) -> HeldOut:
+    targets, places_of = tested["target"].to_numpy(np.int64), tested["group"].to_numpy(object)
+    cover = tested["cover"].to_numpy(float) if "cover" in tested else np.full(len(tested), np.nan)
+    held_out = HeldOutTiles(probabilities.astype(np.float64), targets, places_of, cover)
+    clear = tested[targets != UNCLEAR]
+    return HeldOut(**score_tiles(info, held_out), split=data.info.split, place_m2=place_ground_m2(data, clear))
 
 
 def _predictions(test: pd.DataFrame, probabilities: NDArray[np.float32], info: ModelInfo) -> pd.DataFrame:
     """Return what is said of each test tile."""
     return test[["tile_id", "class"]].assign(
         place=test["group"],
-        predicted=[info.classes[i] for i in probabilities.argmax(axis=1)],
+        predicted=[info.classes[i] for i in info.predicted(probabilities)],
+        **({"cover": test["cover"]} if "cover" in test and test["cover"].notna().any() else {}),
         **dict(zip(probability_columns(info.classes), probabilities.round(5).T, strict=True)),
     )

@@ -65,6 +65,10 @@ class TrainOptions(ArmOptions):
         Tiles a class of the few-shot support set to train on. Default: all tiles.
     trial : int
         Which support set.
+    target : {"presence", "cover"}
+        What to learn of a tile: which class it is of, or which share of it is covered.
+
+        Cover needs two classes and labels from polygons.
     calibration : {"temperature", "vector", "none"}
         How probabilities are made to mean what they say, on training places that are held out in turn.
     """
@@ -72,8 +76,14 @@ class TrainOptions(ArmOptions):
     arm: str = DEFAULT_ARM
     shots: int = ALL_SHOTS
     trial: int = 0
+    target: Literal["presence", "cover"] = "presence"
     calibration: Literal["temperature", "vector", "none"] = "temperature"
 
     def __post_init__(self) -> None:
         ArmOptions.__post_init__(self)
-        parse_arm(self.arm)
+        arm = parse_arm(self.arm)
+        if self.target == "cover" and (not arm.recipe.is_frozen or arm.has("synthetic") or arm.has("retrieval")):
+            raise InputError(
+                f"the arm {arm} does not learn cover, which is for recipes on a frozen backbone and real tiles; "
+                "pass another `arm`, or leave out `target`"
+            )

@@ -78,7 +78,7 @@ def echo_built(info: DatasetInfo, out: Path) -> None:
     for why, count in info.left_out.items():
         echo(f"left out: {count:,} {why}" + (f", such as {info.examples[why]}" if why in info.examples else ""))
     if info.unclear is not None:
-        echo(f"unclear: {unclear_words(info.unclear)}")
+        echo(f"unclear: {unclear_words(info.unclear, info.min_cover or 0)}")
     if info.unlabelled is not None:
         echo(f"unlabelled: {info.unlabelled.tiles:,} tiles")
     shots = (

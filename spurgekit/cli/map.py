@@ -68,4 +68,14 @@ def _print(report: MapReport) -> None:
             f"{name}: occupies tiles of {report.support_m:.2f} m on {area.counted_m2:,.1f} m2; corrected for errors "
             f"{area.estimate_m2:,.1f} m2 (95 % interval {area.low_m2:,.1f} to {area.high_m2:,.1f})"
         )
+    for name, area in report.cover.items():
+        echo(
+            f"{name}: covers {area.counted_m2:,.1f} m2; corrected for errors {area.estimate_m2:,.1f} m2 "
+            f"(95 % interval {area.low_m2:,.1f} to {area.high_m2:,.1f})"
+        )
+    if report.unlike_m2 is not None and report.mapped_m2:
+        echo(
+            f"{report.unlike_m2 / report.mapped_m2:.0%} of the mapped ground is unlike the tiles that the model learned from"
+            + (": look at the band of dissimilarity before you trust it there" if report.unlike_m2 else "")
+        )
     echo(f"{report.folder}: presence.tif, presence.gpkg ({report.polygons:,} polygons), summary.json, presence.png")

@@ -261,6 +261,7 @@ class _Writer:
             if unlabelled is None or unlabelled.empty
             else Unlabelled(folder=above + UNLABELLED, tiles=len(unlabelled), size_px=int(unlabelled["size_px"].iloc[0])),
             unclear=self._unclear(),
+            min_cover=self.options.min_cover if "cover" in index and index["cover"].notna().any() else None,
             context=is_context,
             licence=self.options.licence,
             notes=(*plan.gathered.notes, *plan.split.notes),
@@ -273,7 +274,7 @@ class _Writer:
         if self.unclear is None or self.unclear.empty:
             return None
         counts = {side: int((self.unclear["split"] == side).sum()) for side in SPLITS}
-        return UnclearInfo(**counts, min_cover=self.options.min_cover)
+        return UnclearInfo(**counts)
 
     def _write_support_sets(self, folder: Path, index: gpd.GeoDataFrame) -> tuple[int, ...]:
         train = index[index["split"] == "train"]

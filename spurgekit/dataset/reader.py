@@ -121,13 +121,10 @@ class UnclearInfo(Described):
     ----------
     train, test : int
         How many lie among the training and among the test tiles.
-    min_cover : float
-        Share of a tile from which on it is of a class.
     """
 
     train: Count
     test: Count
-    min_cover: Share
 
 
 class DatasetInfo(Described):
@@ -167,6 +164,8 @@ class DatasetInfo(Described):
         Tiles without labels beside them.
     unclear : UnclearInfo or None
         Tiles of too little cover beside them, in the folder ``unclear``; None where there are none.
+    min_cover : float or None
+        Share of a tile from which on it is of a class; None where the cover of tiles is not known.
     context : bool
         Whether the tiles are the context of points, of which the label is that of the middle alone.
     licence : str or None
@@ -191,6 +190,7 @@ class DatasetInfo(Described):
     trials: Annotated[int, Field(ge=0, le=MOST_ROWS)] = 0
     unlabelled: Unlabelled | None = None
     unclear: UnclearInfo | None = None
+    min_cover: Share | None = None
     context: bool = False
     licence: Line | None = None
     notes: tuple[str, ...] = ()

@@ -13,11 +13,11 @@ MOST_PLACES = 40
 """Groups of a column that are listed."""
 
 
-def unclear_words(unclear: UnclearInfo) -> str:
+def unclear_words(unclear: UnclearInfo, min_cover: float) -> str:
     """Return what is said of tiles with too little cover for a class."""
     return (
         f"{unclear.train:,} tiles among the training tiles and {unclear.test:,} among the test tiles hold some of a class, "
-        f"on less than {100 * unclear.min_cover:g} % of them"
+        f"on less than {100 * min_cover:g} % of them"
     )
 
 
@@ -36,7 +36,7 @@ def describe_dataset(dataset: Dataset) -> Iterator[str]:
     if info.unlabelled is not None:
         yield f"unlabelled {info.unlabelled.tiles:,} tiles of {info.unlabelled.size_px} px in {info.unlabelled.folder}"
     if info.unclear is not None:
-        yield f"unclear    {unclear_words(info.unclear)}"
+        yield f"unclear    {unclear_words(info.unclear, info.min_cover or 0)}"
     if info.left_out:
         yield f"left out   {'; '.join(f'{count:,} {why}' for why, count in info.left_out.items())}"
     for note in info.notes:

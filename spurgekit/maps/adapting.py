@@ -49,10 +49,12 @@ def moved_to_site(
     Raises
     ------
     InputError
-        If labels do not serve, or the model has other than two classes and labels are given.
+        If labels do not serve, the model tells cover, or has other than two classes and labels are given.
     """
     if options.adapt == NO_ADAPTATION:
         return model, ()
+    if model.info.target == "cover":
+        raise InputError(f"{model.folder or 'the model'} tells cover, which no threshold moves; pass `adapt='{NO_ADAPTATION}'`")
     sliding = Sliding(raster.grid, tile_px, tile_px)
     if options.adapt != TO_SITE:
         return _by_labels(model, raster, sliding, options, progress)

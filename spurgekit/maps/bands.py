@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from spurgekit.registry import Registry
 
 if TYPE_CHECKING:
     from spurgekit.classify.classifier import TilePredictions
+    from spurgekit.classify.model_info import ModelInfo
 
 Floats = NDArray[np.float32]
 
@@ -32,6 +33,8 @@ class MapBand:
         (:class:`~spurgekit.classify.classifier.TilePredictions`).
     needs_features : bool
         Whether it wants the features of tiles, beside their probabilities.
+    target : {"presence", "cover"}
+        Of which models it is.
     style : callable, optional
         ``style(path, band, classes)`` writes how QGIS shows it; ``band`` is the number of its first channel, counted from 1.
     summary : callable, optional
@@ -43,6 +46,7 @@ class MapBand:
     titles: Callable[[Sequence[str]], Sequence[str]]
     value: Callable[[TilePredictions], Floats]
     needs_features: bool = False
+    target: Literal["presence", "cover"] = "presence"
     style: Callable[[Path, int, Sequence[str]], None] | None = None
     summary: Callable[[Floats], Mapping[str, Any]] | None = None
 
@@ -59,6 +63,36 @@ class BandLayout:
 
     bands: tuple[MapBand, ...]
     classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, info: ModelInfo, *more: MapBand, of_positions: bool = False) -> BandLayout:
+        """Return the bands of a model's maps, and more behind them.
+
+        Parameters
+        ----------
+        info : ModelInfo
+        more : MapBand
+        of_positions : bool
+            Whether cells are positions within tiles, whose features are too many to be told of.
+        """
+        own = (band for band in BANDS.values() if band.target == info.target and not (of_positions and band.needs_features))
+        return cls((*own, *more), info.classes)
+
+    def said(self, found: Floats) -> Floats:
+        """Return what is said of the classes: their probabilities, or the shares that are not and that are covered.
+
+        Parameters
+        ----------
+        found : ndarray of float32, shape (channels, ...)
+
+        Returns
+        -------
+        ndarray of float32, shape (classes, ...)
+        """
+        if COVER in self.bands:
+            cover = found[self.channels(COVER.name)]
+            return np.concatenate([1 - cover, cover])
+        return found[self.channels(PROBABILITY.name)]
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -121,6 +155,35 @@ TILE_PROBABILITY = MapBand(
 )
 """Of a fine map: what the model says of the tile that is centred on each cell."""
 
+
+def _style_cover(path: Path, band: int, classes: Sequence[str]) -> None:  # noqa: ARG001
+    from spurgekit.maps.styles import write_raster_style
+
+    write_raster_style(path, band=band)
+
+
+COVER = MapBand(
+    name="cover",
+    titles=lambda classes: [f"cover of {classes[1]} (share)"],
+    value=lambda predictions: predictions.probabilities[:, 1:],
+    target="cover",
+    style=_style_cover,
+)
+
+
+def _dissimilarity(predictions: TilePredictions) -> Floats:
+    assert predictions.dissimilarity is not None  # it is of models that know their training tiles
+    return predictions.dissimilarity[:, None]
+
+
+DISSIMILARITY = MapBand(
+    name="dissimilarity",
+    titles=lambda classes: ["dissimilarity from the training tiles"],  # noqa: ARG005
+    value=_dissimilarity,
+    needs_features=True,
+)
+"""Of the tile around each cell, where the model knows its training tiles; see :mod:`spurgekit.classify.applicability`."""
+
 BANDS = Registry(
     "band of maps",
     [
@@ -130,6 +193,7 @@ BANDS = Registry(
             titles=lambda classes: ["uncertainty (entropy, 0 to 1)"],  # noqa: ARG005
             value=lambda predictions: entropy(predictions.probabilities)[:, None],
         ),
+        COVER,
     ],
 )
 """All bands in their order; yours comes last: ``BANDS.register(MapBand(...))``."""

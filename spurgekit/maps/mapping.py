@@ -21,7 +21,7 @@ from spurgekit.image_names import image_name
 from spurgekit.imagery import PixelGrid, Raster, Window, open_raster
 from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.maps.adapting import moved_to_site
-from spurgekit.maps.bands import BANDS, TILE_PROBABILITY, BandLayout
+from spurgekit.maps.bands import DISSIMILARITY, TILE_PROBABILITY, BandLayout
 from spurgekit.maps.fine import FineWindows, slide_fine
 from spurgekit.maps.map_options import MapOptions
 from spurgekit.maps.sliding_window import NO_CLASS, Cells, Sliding, slide
@@ -50,7 +50,12 @@ class MapReport:
         Side of a tile, of which a class is said.
     occupied : dict of AreaEstimate by class
         Ground of tiles that hold some of a class, of each class but the background.
+    cover : dict of AreaEstimate by class
+        Ground under the plant itself, where the model says how much of a tile is covered; else empty.
     polygons : int
+    unlike_m2 : float or None
+        Mapped ground whose tiles are unlike those that the model learned from (outside of its area of applicability); None
+        where that is not known.
     notes : tuple of str
         What was assumed about the image, and what is doubtful about it.
     """
@@ -61,7 +66,9 @@ class MapReport:
     mapped_m2: float
     support_m: float
     occupied: dict[str, AreaEstimate]
+    cover: dict[str, AreaEstimate]
     polygons: int
+    unlike_m2: float | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -125,12 +132,12 @@ def map_site(
         )
     fine = options.resolution == "fine"
     if fine:  # read as large as the backbone is shown it; a position's features are too many to be told of
-        bands = (*(band for band in BANDS.values() if not band.needs_features), TILE_PROBABILITY)
-        layout = BandLayout(bands, info.classes)
+        layout = BandLayout.of(info, TILE_PROBABILITY, of_positions=True)
         gsd_m = info.gsd_m * info.tile_size_px / info.image_size_px
         _ = classifier.positions
     else:
-        layout, gsd_m = BandLayout(tuple(BANDS.values()), info.classes), info.gsd_m
+        more = [] if classifier.applicability is None else [DISSIMILARITY]
+        layout, gsd_m = BandLayout.of(info, *more), info.gsd_m
     with open_raster(
         image,
         crs=options.crs,
@@ -155,7 +162,7 @@ def map_site(
         parameters = {**options.parameters(), **classifier.parameters()}
         with output_folder(out, "map", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
             strips = folder / "strips.tif"
-            cells = Cells.empty(image.name, cell_grid)
+            cells, outside_m2 = Cells.empty(image.name, cell_grid, info), 0.0
             with _create(strips, cells.grid, layout) as file:
                 for row, found, valid in walk(
                     layout=layout,
@@ -167,16 +174,29 @@ def map_site(
                     window = Window(0, row, cells.grid.width, found.shape[1])
                     file.write(found, window=window.to_rasterio())
                     cells.put(window, found, valid, layout)
+                    if DISSIMILARITY in layout.bands and classifier.applicability is not None:
+                        unlike = found[layout.channels(DISSIMILARITY.name)][0] > classifier.applicability.threshold
+                        outside_m2 += cells.ground_m2(unlike, of=window)
             if (cells.predicted == NO_CLASS).all():
                 raise InputError(
                     f"{image} has no cell with data to map; look at its alpha band or nodata value with 'spurgekit info'"
                 )
             from spurgekit.maps.products import write_products  # 150 MB of libraries that the model's run has no need of
 
-            products = write_products(folder, cells, strips, look, layout, classifier)
+            unlike_m2 = outside_m2 if DISSIMILARITY in layout.bands else None
+            areas, polygons = write_products(folder, cells, strips, look, layout, classifier, unlike_m2)
         support_m = info.tile_size_px * info.gsd_m
         return MapReport(
-            out, cells.grid.gsd_m, cells.image_m2, cells.mapped_m2, support_m, *products, (*_notes(raster, classifier), *notes)
+            out,
+            cells.grid.gsd_m,
+            cells.image_m2,
+            cells.mapped_m2,
+            support_m,
+            areas.occupied,
+            areas.cover,
+            polygons,
+            unlike_m2,
+            (*_notes(raster, classifier), *notes),
         )
 
 

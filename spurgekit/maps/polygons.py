@@ -17,6 +17,8 @@ from spurgekit.vectors import write_geopackage
 
 LAYER = "presence"
 COLUMNS = {"class": "object", "area_m2": "float64", "mean_probability": "float64"}
+MEAN_COVER = "mean_cover"
+"""The last column, in maps of cover."""
 
 
 def presence_polygons(
@@ -25,6 +27,8 @@ def presence_polygons(
     valid: NDArray[np.float32],
     cells: PixelGrid,
     classes: Sequence[str],
+    *,
+    mean: str = "mean_probability",
 ) -> gpd.GeoDataFrame:
     """Return a polygon for each run of cells, joined along edges, that belong to one class; the first class is the background.
 
@@ -33,17 +37,19 @@ def presence_polygons(
     predicted : ndarray of uint8, shape (rows, columns)
         Class number of each cell; 255 is no data.
     probabilities : ndarray of float32, shape (rows, columns)
-        Probability of that class.
+        Probability of that class, or its cover.
     valid : ndarray of float32, shape (rows, columns)
         Share of each cell's pixels that have data.
     cells : PixelGrid
         Of the map.
     classes : sequence of str
+    mean : str
+        What the column of the mean is called.
 
     Returns
     -------
     geopandas.GeoDataFrame
-        Columns class, area_m2, mean_probability; largest first.
+        Columns class, area_m2 and that of the mean; largest first.
     """
     rows = []
     for number, name in list(enumerate(classes))[1:]:
@@ -59,13 +65,14 @@ def presence_polygons(
                 {
                     "class": name,
                     "area_m2": float(sizes[i] * cells.pixel_area_m2),
-                    "mean_probability": float(means[i]),
+                    mean: float(means[i]),
                     "geometry": shape(geometry),
                 }
             )
     crs = cells.crs.to_wkt() if cells.crs else None
     if not rows:
-        empty = {name: np.array([], dtype=kind) for name, kind in COLUMNS.items()}
+        names = (*list(COLUMNS)[:-1], mean)
+        empty = {name: np.array([], dtype=kind) for name, kind in zip(names, COLUMNS.values(), strict=True)}
         return gpd.GeoDataFrame(empty, geometry=gpd.GeoSeries([], crs=crs), crs=crs)
     frame = gpd.GeoDataFrame(rows, geometry="geometry", crs=crs)
     return frame.sort_values("area_m2", ascending=False, kind="stable", ignore_index=True)

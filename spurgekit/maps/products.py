@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ from spurgekit.classify.classifier import TileClassifier
 from spurgekit.imagery import PixelGrid, name_crs
 from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.imagery.site_picture import SitePicture
-from spurgekit.maps.areas import AreaEstimate, occupied_areas
+from spurgekit.maps.areas import AreaEstimate, covered_area, occupied_areas
 from spurgekit.maps.bands import BandLayout
 from spurgekit.maps.colours import class_colour
-from spurgekit.maps.polygons import LAYER, presence_polygons, write_polygons
+from spurgekit.maps.polygons import COLUMNS, LAYER, MEAN_COVER, presence_polygons, write_polygons
 from spurgekit.maps.sliding_window import Cells
 from spurgekit.maps.styles import store_vector_style
 
@@ -40,9 +41,31 @@ MAX_SHADE = 120
 """Opacity of a cell on the quick look whose class is certain, of 255."""
 
 
+@dataclass(frozen=True, slots=True)
+class Areas:
+    """The areas of a map.
+
+    Attributes
+    ----------
+    occupied : dict of AreaEstimate by class
+        Of each class but the background.
+    cover : dict of AreaEstimate by class
+        The same; empty where the model does not tell cover.
+    """
+
+    occupied: dict[str, AreaEstimate]
+    cover: dict[str, AreaEstimate]
+
+
 def write_products(
-    folder: Path, cells: Cells, strips: Path, look: QuickLook, layout: BandLayout, classifier: TileClassifier
-) -> tuple[dict[str, AreaEstimate], int]:
+    folder: Path,
+    cells: Cells,
+    strips: Path,
+    look: QuickLook,
+    layout: BandLayout,
+    classifier: TileClassifier,
+    unlike_m2: float | None = None,
+) -> tuple[Areas, int]:
     """Write ``presence.tif`` (COG), ``presence.gpkg``, ``summary.json``, ``presence.png`` and styles for QGIS.
 
     Parameters
@@ -56,10 +79,12 @@ def write_products(
     layout : BandLayout
         Of ``strips``.
     classifier : TileClassifier
+    unlike_m2 : float, optional
+        Mapped ground that is unlike the training tiles, where that is known.
 
     Returns
     -------
-    occupied : dict of AreaEstimate by class, without the background
+    areas : Areas
     polygons : int
         How many there are.
     """
@@ -71,17 +96,18 @@ def write_products(
     summaries = _summarise(strips, layout)
     strips.unlink()
     _write_styles(folder, layout)
-    polygons = presence_polygons(cells.predicted, cells.certainty, cells.valid, cells.grid, model.classes)
+    mean = MEAN_COVER if model.target == "cover" else list(COLUMNS)[-1]
+    polygons = presence_polygons(cells.predicted, cells.said, cells.valid, cells.grid, model.classes, mean=mean)
     write_polygons(polygons, folder / "presence.gpkg")
     store_vector_style(folder / "presence.gpkg", LAYER, model.classes)
-    occupied = _occupied(cells, classifier)
-    _write_summary(folder, cells, occupied, len(polygons), classifier, summaries)
-    _draw(folder / "presence.png", cells, look, polygons, occupied)
-    return occupied, len(polygons)
+    areas = _areas(cells, classifier)
+    _write_summary(folder, cells, areas, len(polygons), classifier, summaries, unlike_m2)
+    _draw(folder / "presence.png", cells, look, polygons, areas)
+    return areas, len(polygons)
 
 
-def _occupied(cells: Cells, classifier: TileClassifier) -> dict[str, AreaEstimate]:
-    """Return the ground of the tiles of each class but the background.
+def _areas(cells: Cells, classifier: TileClassifier) -> Areas:
+    """Return the ground of the tiles of each class but the background, and what is covered of it.
 
     Each cell is of the class of the tile around it, so that with cells smaller than a tile, tiles in as many positions are
     counted: the area stays that of tiles, and is known better.
@@ -90,7 +116,12 @@ def _occupied(cells: Cells, classifier: TileClassifier) -> dict[str, AreaEstimat
     counted = [cells.ground_m2(cells.around == i) for i in range(len(classes))]
     site_places = cells.mapped_m2 / place_m2 if place_m2 else 1.0
     estimates = occupied_areas(counted, classifier.held_out, site_places=site_places)
-    return dict(list(zip(classes, estimates, strict=True))[1:])
+    occupied = dict(list(zip(classes, estimates, strict=True))[1:])
+    if classifier.info.target != "cover":
+        return Areas(occupied, {})
+    cover = [cells.ground_m2(cells.predicted == i, weights=cells.said) for i in range(len(classes))]
+    covered = covered_area(counted, cover, classifier.held_out_tiles, classifier.info, site_places=site_places)
+    return Areas(occupied, {classes[1]: covered})
 
 
 def _summarise(strips: Path, layout: BandLayout) -> dict[str, dict[str, Any]]:
@@ -116,10 +147,11 @@ def _write_styles(folder: Path, layout: BandLayout) -> None:
 def _write_summary(
     folder: Path,
     cells: Cells,
-    occupied: dict[str, AreaEstimate],
+    areas: Areas,
     polygons: int,
     classifier: TileClassifier,
     bands: dict[str, dict[str, Any]],
+    unlike_m2: float | None,
 ) -> None:
     model = classifier.info
     assert model.gsd_m is not None  # else it could not have been slid over an image
@@ -131,12 +163,14 @@ def _write_summary(
         "support_m": round(model.tile_size_px * model.gsd_m, 6),
         "image_m2": round(cells.image_m2, 3),
         "mapped_m2": round(cells.mapped_m2, 3),
-        "occupied": {name: {k: round(v, 3) for k, v in area.model_dump().items()} for name, area in occupied.items()},
+        "occupied": _rounded(areas.occupied),
+        **({"cover": _rounded(areas.cover)} if areas.cover else {}),
         "polygons": polygons,
         "views": model.views,
         "prevalence": classifier.prevalence,
         **({"moved_to_site": dataclasses.asdict(classifier.shift)} if classifier.shift else {}),
         "held_out_balanced_accuracy": model.held_out.balanced_accuracy,
+        **({} if unlike_m2 is None else {"unlike_training_m2": round(unlike_m2, 3)}),
         "held_out_places": len(classifier.held_out.counts),
         **({"bands": bands} if bands else {}),
         "what_the_areas_mean": WHAT_THE_AREAS_MEAN,
@@ -144,10 +178,15 @@ def _write_summary(
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
-def _draw(path: Path, cells: Cells, look: QuickLook, polygons: gpd.GeoDataFrame, occupied: dict[str, AreaEstimate]) -> None:
+def _rounded(areas: dict[str, AreaEstimate]) -> dict[str, dict[str, float]]:
+    return {name: {k: round(v, 3) for k, v in area.model_dump().items()} for name, area in areas.items()}
+
+
+def _draw(path: Path, cells: Cells, look: QuickLook, polygons: gpd.GeoDataFrame, areas: Areas) -> None:
+    occupied = areas.occupied
     picture = SitePicture(look, f"{cells.image}: {' and '.join(occupied)} on a grid of {cells.grid.gsd_m:.2f} m")
     rows, cols = _nearest(look.grid, cells.grid)
-    classes, certain = cells.predicted[np.ix_(rows, cols)], cells.certainty[np.ix_(rows, cols)]
+    classes, certain = cells.predicted[np.ix_(rows, cols)], cells.said[np.ix_(rows, cols)]
     shade = np.zeros((*classes.shape, 4), np.uint8)
     for number, (name, of_class) in enumerate(occupied.items(), start=1):
         mine = classes == number
@@ -157,6 +196,12 @@ def _draw(path: Path, cells: Cells, look: QuickLook, polygons: gpd.GeoDataFrame,
             class_colour(number),
             f"{name}: tiles of {of_class.counted_m2:,.1f} of {cells.mapped_m2:,.0f} m2 mapped; corrected for errors "
             f"{of_class.estimate_m2:,.1f} m2 ({of_class.low_m2:,.1f} to {of_class.high_m2:,.1f})",
+        )
+    for name, covered in areas.cover.items():
+        picture.legend(
+            class_colour(1),
+            f"{name}: covers {covered.counted_m2:,.1f} m2; corrected for errors {covered.estimate_m2:,.1f} m2 "
+            f"({covered.low_m2:,.1f} to {covered.high_m2:,.1f})",
         )
     shade[~look.seen] = 0  # cells at the rim reach outside the mosaic
     picture.paint(shade)

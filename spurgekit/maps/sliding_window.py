@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spurgekit.classify.classifier import TileClassifier
+from spurgekit.classify.model_info import ModelInfo
 from spurgekit.classify.tile_reader import mark_missing
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, Window
@@ -21,8 +22,17 @@ from spurgekit.progress import Progress, silent
 STRIP_BYTES = 8 << 20
 """The most bytes of pixels that are read at once (two strips are held: one being looked at, one being read)."""
 
+WHOLE = 0.9
+"""A tile with a smaller share of data is moved onto the mosaic, where it can be so that it still holds its cell."""
+
 NO_CLASS = 255
 """Class number of a cell without data."""
+
+
+MOVES = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))
+"""Down and across, in margins of a tile around its cell."""
+
+Corner = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +45,32 @@ class Cells:
         Name of the image.
     grid : PixelGrid
         Of the cells.
+    model : ModelInfo
+        What says so.
     predicted : ndarray of uint8, shape (rows, columns)
-        Number of the likeliest class; :data:`NO_CLASS` where there is no data.
-    certainty : ndarray of float32, shape (rows, columns)
-        Its probability.
+        Number of the class that is predicted; :data:`NO_CLASS` where there is no data.
+    said : ndarray of float32, shape (rows, columns)
+        Its probability; of a model of cover, the cover.
     around : ndarray of uint8, shape (rows, columns)
-        Number of the likeliest class of the tile around the cell, which is that of the cell unless the map is a fine one.
+        Number of the class of the tile around the cell, which is that of the cell unless the map is a fine one.
     valid : ndarray of float32, shape (rows, columns)
         Share of its pixels that have data.
     """
 
     image: str
     grid: PixelGrid
+    model: ModelInfo
     predicted: NDArray[np.uint8]
-    certainty: NDArray[np.float32]
+    said: NDArray[np.float32]
     around: NDArray[np.uint8]
     valid: NDArray[np.float32]
 
     @classmethod
-    def empty(cls, image: str, grid: PixelGrid) -> Cells:
+    def empty(cls, image: str, grid: PixelGrid, model: ModelInfo) -> Cells:
         """Return a map without data."""
         shape = grid.height, grid.width
         none, zeros = np.full(shape, NO_CLASS, np.uint8), np.zeros(shape, np.float32)
-        return cls(image, grid, none, zeros, none.copy(), zeros.copy())
+        return cls(image, grid, model, none, zeros, none.copy(), zeros.copy())
 
     def put(self, window: Window, found: NDArray[np.float32], valid: NDArray[np.float32], layout: BandLayout) -> None:
         """Fill in a window.
@@ -73,17 +86,24 @@ class Cells:
         layout : BandLayout
             Of ``found``.
         """
-        probabilities = found[layout.channels(PROBABILITY.name)]
+        probabilities = layout.said(found)
         self.valid[window.slices] = valid
         seen = np.isfinite(probabilities[0])
-        self.predicted[window.slices][seen] = probabilities[:, seen].argmax(axis=0)
-        self.certainty[window.slices][seen] = probabilities[:, seen].max(axis=0)
+        mine = probabilities[:, seen].T
+        self.predicted[window.slices][seen] = self.model.predicted(mine)
+        self.said[window.slices][seen] = mine[:, 1] if self.model.target == "cover" else mine.max(axis=1)
         around = found[layout.channels(TILE_PROBABILITY.name)] if TILE_PROBABILITY in layout.bands else probabilities
-        self.around[window.slices][seen] = around[:, seen].argmax(axis=0)
+        self.around[window.slices][seen] = self.model.predicted(around[:, seen].T)
 
-    def ground_m2(self, cells: NDArray[np.bool_]) -> float:
-        """Return the ground of some cells, as far as there are pixels of it."""
-        return float(self.valid[cells].sum(dtype=np.float64) * self.grid.pixel_area_m2)
+    def ground_m2(
+        self, cells: NDArray[np.bool_], weights: NDArray[np.float32] | None = None, of: Window | None = None
+    ) -> float:
+        """Return the ground of some cells, as far as there are pixels of it, or shares of it; of all cells or of a window."""
+        valid = self.valid if of is None else self.valid[of.slices]
+        ground = valid[cells].astype(np.float64)
+        if weights is not None:
+            ground *= weights[cells]
+        return float(ground.sum() * self.grid.pixel_area_m2)
 
     @property
     def mapped_m2(self) -> float:
@@ -99,6 +119,9 @@ class Cells:
 @dataclass(frozen=True, slots=True)
 class Sliding:
     """How tiles lie over an image: a cell for each step, the tile centred on its cell.
+
+    At the rim of a mosaic half of such a tile would be missing. There the tile is moved by as much as it reaches beyond its
+    cell, to the side where most of it has data.
 
     Attributes
     ----------
@@ -139,10 +162,41 @@ class Sliding:
         return Window(col * s - m, row * s - m, self.tile_px, self.tile_px)
 
     def strip(self, row: int, rows: int) -> Window:
-        """Return the pixels below all tiles of some rows of cells."""
+        """Return the pixels below all tiles of some rows of cells, wherever they are moved to."""
         s, m = self.stride_px, self.margin_px
         columns = self.cells.width
-        return Window(-m, row * s - m, (columns - 1) * s + self.tile_px, (rows - 1) * s + self.tile_px)
+        return Window(-2 * m, row * s - 2 * m, columns * s + 4 * m, rows * s + 4 * m)
+
+    def corners(self, valid: NDArray[np.bool_], i: NDArray[np.intp], j: NDArray[np.intp]) -> tuple[Corner, Corner]:
+        """Return where the tiles of cells begin in their strip.
+
+        Parameters
+        ----------
+        valid : ndarray of bool, shape (height, width)
+            Of the strip.
+        i, j : ndarray of int, shape (n,)
+            Rows and columns of cells, those of the strip counted from 0.
+
+        Returns
+        -------
+        rows, columns : ndarray of int, shape (n,)
+        """
+        s, m, t = self.stride_px, self.margin_px, self.tile_px
+        rows, columns = i * s + m, j * s + m
+        if m == 0 or valid.all():
+            return rows, columns
+        sums = np.zeros((valid.shape[0] + 1, valid.shape[1] + 1), np.int32)
+        np.cumsum(valid, axis=0, dtype=np.int32, out=sums[1:, 1:])
+        np.cumsum(sums[1:, 1:], axis=1, out=sums[1:, 1:])
+
+        def seen(down: int, across: int) -> NDArray[np.int32]:
+            top, left = rows + down, columns + across
+            return sums[top + t, left + t] - sums[top, left + t] - sums[top + t, left] + sums[top, left]
+
+        counts = np.stack([seen(down * m, across * m) for down, across in MOVES])
+        best = np.where(counts[0] < WHOLE * t * t, counts.argmax(axis=0), 0)  # of as good ones the first, which moves least
+        down, across = (m * np.array(steps)[best] for steps in zip(*MOVES, strict=True))
+        return rows + down, columns + across
 
 
 def slide(
@@ -202,10 +256,11 @@ def slide(
             advance(int((share < max(min_valid, 1e-9)).sum()))
             i, j = np.nonzero(share >= max(min_valid, 1e-9))
             tiles = np.lib.stride_tricks.sliding_window_view(pixels, (sliding.tile_px, sliding.tile_px), axis=(1, 2))
-            tiles = tiles[:, :: sliding.stride_px, :: sliding.stride_px]
+            top, left = sliding.corners(valid, i, j)
             for at in range(0, len(i), batch_size):
                 a, b = i[at : at + batch_size], j[at : at + batch_size]
-                batch = np.ascontiguousarray(tiles[:, a, b].swapaxes(0, 1))
+                some = slice(at, at + batch_size)
+                batch = np.ascontiguousarray(tiles[:, top[some], left[some]].swapaxes(0, 1))
                 predictions = model.predictions(batch, features=layout.needs_features)
                 found[:, a, b] = layout.values(predictions).T
                 advance(len(a))
@@ -214,6 +269,6 @@ def slide(
 
 def _cell_shares(valid: NDArray[np.bool_], sliding: Sliding, rows: int, columns: int) -> NDArray[np.float64]:
     """Return the share of valid pixels of each cell of a strip."""
-    s, m = sliding.stride_px, sliding.margin_px
+    s, m = sliding.stride_px, 2 * sliding.margin_px
     inner = valid[m : m + rows * s, m : m + columns * s]
     return np.asarray(inner.reshape(rows, s, columns, s).mean(axis=(1, 3)))

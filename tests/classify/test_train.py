@@ -53,6 +53,7 @@ class TestModelFolder:
             "provenance.json",
             "reliability.png",
             "test_predictions.csv",
+            "training_features.safetensors",
         ]
 
     def test_description(self, chain):

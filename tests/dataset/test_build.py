@@ -246,7 +246,7 @@ class TestFolder:
         known = [name for name in FIELDS if name in rows["test"].columns]
         assert list(rows["test"].columns) == list(rows["train"].columns) == known
         assert set(FIELDS) - set(known) == {  # of which nothing is known here
-            "elevation", "time", "cluster", "plot", "quarter", "group", "date", "reviewers", "accuracy_m",
+            "elevation", "time", "cluster", "plot", "quarter", "group", "date", "reviewers", "accuracy_m", "cover",
         }  # fmt: skip
         assert list(FIELDS[:10]) == [
             "file_name", "label", "idx", "longitude", "latitude", "easting", "northing", "elevation", "time", "cluster",

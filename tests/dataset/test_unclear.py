@@ -33,7 +33,7 @@ def test_they_lie_beside_the_splits_on_the_side_of_their_place(built):
     folder, info = built
     data = open_dataset(folder)
     assert validate_dataset(folder) == []
-    assert info.unclear.min_cover == 0.05
+    assert info.min_cover == 0.05
     assert info.left_out["with some of a class, and too little to be of it"] == 20 * 7
     assert 0 < info.unclear.test < info.unclear.train
     index = gpd.read_parquet(folder / "tiles.parquet")

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from spurgekit.classify import ModelInfo, TileClassifier
+from spurgekit.classify.held_out import HeldOutTiles
 from spurgekit.classify.model_info import HeldOut
 from spurgekit.classify.tile_reader import DType
 from spurgekit.dataset.split_info import SplitInfo
@@ -49,4 +50,11 @@ def brightness_model(
         training_counts={"dark": 1, "bright": 1},
         held_out=HeldOut(balanced_accuracy=1, confusion_matrix=confusion, split=SplitInfo(by="site")),
     )
-    return TileClassifier(info, Brightness(), torch.device("cpu"))
+    return TileClassifier(info, Brightness(), torch.device("cpu"), held_out=held_out_of(confusion))
+
+
+def held_out_of(confusion: tuple[tuple[int, ...], ...]) -> HeldOutTiles:
+    """Return tiles of a confusion matrix, in turn of two places."""
+    true, predicted = (np.repeat(numbers, np.ravel(confusion)) for numbers in np.indices(np.shape(confusion)).reshape(2, -1))
+    places = np.array(["one", "other"], object)[np.arange(len(true)) % 2]
+    return HeldOutTiles(np.eye(len(confusion))[predicted], true, places, np.full(len(true), np.nan))

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
-from spurgekit.classify.held_out import HeldOutCounts
-from spurgekit.maps.areas import occupied_areas
+from spurgekit.classify.held_out import HeldOutCounts, HeldOutTiles
+from spurgekit.maps.areas import covered_area, occupied_areas
+from tests.maps.brightness import brightness_model
+
+COVER = brightness_model(4).info.model_copy(update={"target": "cover", "min_cover": 0.05})
 
 
 def class_areas(counted_m2, confusion, *, places=10, unclear=None):
@@ -117,7 +120,8 @@ class TestUnclearGround:
 
     def test_widens_the_interval(self):
         clear, unclear = (class_areas([700, 300], [[80, 0], [0, 80]], unclear=n)[1] for n in ([0, 0], [40, 40]))
-        assert unclear.high_m2 - unclear.low_m2 > clear.high_m2 - clear.low_m2
+        of_clear, of_unclear = ((area.high_m2 - area.low_m2) / area.estimate_m2 for area in (clear, unclear))
+        assert of_unclear > 1.1 * of_clear
 
     def test_the_same_every_time(self):
         assert class_areas([660, 340], [[80, 20], [10, 90]]) == class_areas([660, 340], [[80, 20], [10, 90]])
@@ -145,3 +149,49 @@ class TestDegenerate:
         assert corrected(areas) == pytest.approx([600, 300, 100], abs=0.1)
         tested = class_areas([600, 300, 100], [[50, 0, 0], [0, 50, 0], [0, 0, 50]])
         assert areas[2].high_m2 - areas[2].low_m2 > 2 * (tested[2].high_m2 - tested[2].low_m2)
+
+
+class TestCover:
+    """Ground under the plant: what the map says, corrected by how far held-out tiles were off."""
+
+    def held_out(self, predicted, cover, places):
+        predicted = np.asarray(predicted, float)
+        nobody = np.zeros(len(predicted), np.int64)
+        return HeldOutTiles(np.column_stack([1 - predicted, predicted]), nobody, np.asarray(places, object), np.asarray(cover))
+
+    def test_no_errors_leave_it_as_it_is(self):
+        said = [0.0, 0.2, 0.0, 0.6]
+        area = covered_area([900, 100], [0, 40], self.held_out(said, said, list("aabb")), COVER)
+        assert (area.counted_m2, area.estimate_m2, area.low_m2, area.high_m2) == (40, 40, 40, 40)
+
+    def test_cells_with_and_without_are_corrected_each_by_their_own_tiles(self):
+        # Tiles that are taken for bare hold 1 % more than was said; those taken for weedy 10 % less.
+        tested = self.held_out([0.01, 0.3, 0.01, 0.5], [0.02, 0.2, 0.02, 0.4], list("aabb"))
+        area = covered_area([900, 100], [9, 40], tested, COVER)
+        assert area.estimate_m2 == pytest.approx(9 + 9 + 40 - 10)
+        assert area.low_m2 == pytest.approx(area.high_m2)  # places do not differ
+
+    def test_places_that_differ_make_it_wide_and_a_large_site_less_so(self):
+        tested = self.held_out([0.3] * 6, [0.2, 0.2, 0.3, 0.3, 0.5, 0.5], list("aabbcc"))
+        small, large = (covered_area([900, 100], [0, 30], tested, COVER, site_places=places) for places in (1, 100))
+        assert small.high_m2 - small.low_m2 > 1.5 * (large.high_m2 - large.low_m2) > 0
+
+    @pytest.mark.parametrize("places", ["aaaa", ""])
+    def test_of_one_place_or_of_none_nothing_is_known(self, places):
+        tested = self.held_out([0.3] * 4, [0.2] * 4, list(places)) if places else None
+        area = covered_area([900, 100], [0, 30], tested, COVER)
+        assert (area.estimate_m2, area.low_m2, area.high_m2) == (30, 0, 1000)
+
+    def test_covers_the_truth_as_often_as_it_says_where_errors_are_clustered(self):
+        rng = np.random.default_rng(0)
+        found = []
+        for _ in range(300):
+            places, tiles, on_site = 8, 12, 5
+            of_place = rng.normal(0.02, 0.04, places + on_site)  # what is missed in each place
+            predicted = np.clip(rng.beta(1, 4, (places, tiles)), 0.06, 0.9)
+            cover = np.clip(predicted + of_place[:places, None] + rng.normal(0, 0.05, predicted.shape), 0, 1)
+            tested = self.held_out(predicted.ravel(), cover.ravel(), np.repeat(np.arange(places), tiles))
+            truth = 1000 * (0.25 + of_place[places:].mean())
+            area = covered_area([0, 1000], [0, 250], tested, COVER, site_places=on_site)
+            found.append(area.low_m2 <= truth <= area.high_m2)
+        assert 0.92 <= np.mean(found) <= 0.99

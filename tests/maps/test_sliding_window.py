@@ -38,7 +38,7 @@ class TestGeometry:
         assert sliding.margin_px == 2
         assert sliding.tile(0, 0) == Window(-2, -2, 6, 6)
         assert sliding.tile(1, 2) == Window(2, 0, 6, 6)
-        assert sliding.strip(1, 2) == Window(-2, 0, 14, 8)
+        assert sliding.strip(1, 2) == Window(-4, -2, 18, 12)
 
     @pytest.mark.parametrize(("tile_px", "stride_px"), [(4, 4), (6, 2), (7, 3), (5, 1)])
     def test_a_tile_and_its_cell_have_one_centre(self, tile_px, stride_px):
@@ -76,13 +76,31 @@ class TestProbabilities:
     def test_a_tile_sees_beyond_its_cell(self, tmp_path, make_tif):
         image = np.random.default_rng(0).integers(1, 256, (14, 20)).astype(np.uint8)
         found = run(make_tif(tmp_path / "a.tif", image[None]), (6, 2))
-        expected = np.empty((7, 10))
-        for row, column in np.ndindex(7, 10):
-            rows, columns = (slice(max(0, 2 * k - 2), 2 * k + 4) for k in (row, column))
-            seen = image[rows, columns]
-            # Around the image nothing is seen: what is missing of a tile takes the mean of the rest, to the whole number.
-            expected[row, column] = (seen.sum() + (36 - seen.size) * np.round(seen.mean())) / 36
+        # Around the image nothing is seen: there a tile is moved until it lies on it.
+        starts = [np.clip(2 * np.arange(cells) - 2, 0, side - 6) for cells, side in ((7, 14), (10, 20))]
+        expected = [[image[top : top + 6, left : left + 6].mean() for left in starts[1]] for top in starts[0]]
         assert found[1] == pytest.approx(p_bright(expected), abs=1e-5)
+
+    def test_at_a_slanting_rim_tiles_are_moved_onto_the_mosaic(self, tmp_path, make_tif):
+        """Bright ground beside nothing; the mean of half a tile is known worse than that of a whole one."""
+        rng = np.random.default_rng(3)
+        image = rng.integers(60, 240, (1, 40, 40)).astype(np.uint8)
+        inside = np.add.outer(np.arange(40), np.arange(40)) < 40
+        path = make_tif(tmp_path / "a.tif", image, mask=inside)
+        with open_raster(path) as raster:
+            sliding = Sliding(raster.grid, 10, 2)
+            _, valid = raster.read(sliding.strip(0, 20))
+        i, j = np.nonzero(np.add.outer(np.arange(20), np.arange(20)) < 19)
+        top, left = sliding.corners(valid, i, j)
+        moved = (top != i * 2 + 4) | (left != j * 2 + 4)
+        assert 0.1 < moved.mean() < 0.6
+        assert ((top <= i * 2 + 8) & (i * 2 + 8 + 2 <= top + 10)).all()  # it still holds its cell
+        assert ((left <= j * 2 + 8) & (j * 2 + 8 + 2 <= left + 10)).all()
+        share = np.array([valid[a : a + 10, b : b + 10].mean() for a, b in zip(top, left, strict=True)])
+        centred = np.array([valid[a : a + 10, b : b + 10].mean() for a, b in zip(i * 2 + 4, j * 2 + 4, strict=True)])
+        assert (share[moved] > centred[moved]).all()
+        assert share.min() > 0.7  # at the tips of the mosaic
+        assert centred.min() < 0.6
 
     def test_three_bands(self, tmp_path, make_tif):
         image = np.stack([np.full((4, 4), value, np.uint8) for value in (30, 90, 240)])
