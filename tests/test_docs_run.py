@@ -25,6 +25,7 @@ from tests.tiles import ramp
 NOT_HERE = {
     "dataset push": "the Hub",
     "dataset fetch": "the Hub",
+    "map drone-lsr": "the Hub",
     "review tiles": "a person, until it is stopped",
     "review dataset": "a person, until it is stopped",
     "review checks": "a person, until it is stopped",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,10 @@ from spurgekit.cli import common
 from spurgekit.cli.spelling import echo, show, warn
 from spurgekit.cli.types import PATH, NameList
 from spurgekit.progress import bar
+from spurgekit.text import counted
+
+if TYPE_CHECKING:
+    from spurgekit.dataset import LightSeries
 
 
 @click.group("dataset")
@@ -59,13 +64,35 @@ def push(folder: Path, repository: str, private: bool, revision: str | None, tok
 
 @command.command("fetch")
 @click.argument("source", default="mpg-ranch/leafy_spurge")
-@click.option("--configs", type=NameList(), default=("crop",), help="Of crop, context and unlabelled.  [default: crop]")
-@click.option("--revision", help="Of the repository; a commit gives the same tiles always.  [default: main]")
-@click.option("--out", type=PATH, default=Path("leafy-spurge"), show_default=True, help="Folder to make.")
+@click.option("--configs", type=NameList(), help="Of the Leafy Spurge Dataset: crop, context, unlabelled.  [default: crop]")
+@click.option("--revision", help="Of the repository; a commit gives the same pixels always.  [default: main]")
+@click.option("--out", type=PATH, help="Folder to make.  [default: leafy-spurge, or drone-lsr]")
 @common.overwrite
-def fetch(source: str, configs: tuple[str, ...], revision: str | None, out: Path, overwrite: bool) -> None:
-    """Make a dataset of the published Leafy Spurge Dataset: its repository on the Hub, or a folder that is a copy of it."""
-    from spurgekit.cli.build_dataset import echo_built
+def fetch(source: str, configs: tuple[str, ...] | None, revision: str | None, out: Path | None, overwrite: bool) -> None:
+    """Make a dataset of the published Leafy Spurge Dataset: its repository on the Hub, or a folder that is a copy of it.
 
-    info = spurgekit.fetch_dataset(source, out, configs=configs, revision=revision, overwrite=overwrite, progress=bar)
+    Of mpg-ranch/drone-lsr, the same ground at three times of a day without labels, a mosaic of each time to map.
+    """
+    from spurgekit.cli.build_dataset import echo_built
+    from spurgekit.dataset.light_series import is_light_series
+
+    if is_light_series(source):
+        if configs is not None:
+            raise click.UsageError(f"--configs are of the Leafy Spurge Dataset, and {source} is another; leave it out")
+        out = out or Path("drone-lsr")
+        _echo_series(spurgekit.fetch_light_series(source, out, revision=revision, overwrite=overwrite, progress=bar))
+        return
+    out = out or Path("leafy-spurge")
+    info = spurgekit.fetch_dataset(
+        source, out, configs=configs or ("crop",), revision=revision, overwrite=overwrite, progress=bar
+    )
     echo_built(info, out)
+
+
+def _echo_series(series: LightSeries) -> None:
+    side_m = series.size_px * series.gsd_m
+    times = ", ".join(f"{name}.tif ({clock})" for name, clock in series.times.items())
+    echo(f"the same {counted(series.places, 'square')} of {series.size_px:,} px ({side_m:.3g} m) in each of {times}")
+    for note in series.notes:
+        echo(f"note: {note}")
+    echo(f"{series.folder}: t0.tif, t1.tif, t2.tif, canopy_height.tif, places.csv, README.md")

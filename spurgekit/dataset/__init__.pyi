@@ -1,6 +1,7 @@
 from .build import build_dataset
 from .dataset_options import DatasetOptions
 from .leafy_spurge import fetch_dataset
+from .light_series import LightSeries, fetch_light_series
 from .preview import preview_tiles
 from .publish import push_dataset
 from .reader import Dataset, DatasetInfo, open_dataset
@@ -13,11 +14,13 @@ __all__ = [
     "DatasetInfo",
     "DatasetOptions",
     "LeaveClustersOut",
+    "LightSeries",
     "NewSites",
     "SpatialBlocks",
     "build_dataset",
     "check_leakage",
     "fetch_dataset",
+    "fetch_light_series",
     "fold_balance",
     "open_dataset",
     "preview_tiles",

@@ -15,7 +15,7 @@ import geopandas as gpd
 from spurgekit.dataset.build import build_dataset
 from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.dataset.imagefolder import read_imagefolder
-from spurgekit.dataset.publish import download
+from spurgekit.dataset.publish import local_copy
 from spurgekit.dataset.reader import DatasetInfo
 from spurgekit.dataset.sources import IMAGE, TileSource
 from spurgekit.errors import InputError
@@ -73,11 +73,7 @@ def fetch_dataset(
     if unknown := [name for name in configs if name not in CONFIGS]:
         raise InputError(f"there is no config {unknown[0]!r}; there are {', '.join(CONFIGS)}")
     wanted = [name for name in CONFIGS if name in configs or name == "crop"]
-    folder = Path(source)
-    notes: tuple[str, ...] = ()
-    if not folder.is_dir():
-        folder = download(str(source), [f"data/{FOLDERS[name]}/**" for name in wanted], revision=revision)
-        notes = (f"fetched from {source} at commit {folder.name}",)  # the Hub's cache calls folders by it
+    folder, notes = local_copy(source, [f"data/{FOLDERS[name]}/**" for name in wanted], revision)
     return build_dataset(
         replace(read_leafy_spurge(folder, wanted), notes=notes),
         out,

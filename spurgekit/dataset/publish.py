@@ -111,6 +111,14 @@ def own_files(folder: Path) -> list[str]:
     return sorted(name for name in found if (folder / name).is_file())
 
 
+def local_copy(source: str | Path, patterns: list[str], revision: str | None) -> tuple[Path, tuple[str, ...]]:
+    """Return a folder with a published dataset, the source itself or what is downloaded, and what is to be said of that."""
+    if Path(source).is_dir():
+        return Path(source), ()
+    folder = download(str(source), patterns, revision=revision)
+    return folder, (f"fetched from {source} at commit {folder.name}",)  # the Hub's cache calls folders by it
+
+
 def download(repo: str, patterns: list[str], *, revision: str | None = None, endpoint: str | None = None) -> Path:
     """Return a folder with the files of a dataset repository that match patterns; from the Hub's cache where they are there.
 
