@@ -156,7 +156,7 @@ def test_maps_and_models(here, survey):
     bring(survey, "site.tif", "weed.gpkg", "survey.toml")
     succeed("tile", "--layout", "grid", "--size", 64)
     succeed("build-dataset")
-    index = gpd.read_parquet("dataset/tiles.parquet").groupby("class").head(3)
+    index = gpd.read_parquet("dataset/tiles.parquet").query("valid_fraction == 1").groupby("class").head(3)
     index.set_geometry(index.centroid)[["class", "geometry"]].to_file("known.gpkg")
     type_page("docs/how-to/train.md")
     type_page("docs/how-to/maps.md")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -114,8 +113,11 @@ def read_applicability(folder: Path) -> Applicability | None:
     return Applicability(features, float(scale[0]), float(threshold[0]))
 
 
-def _distances(one: Floats, other: Floats) -> NDArray[Any]:
-    """Return the distance of each of n rows from each of m, shape (n, m)."""
-    a, b = one.astype(np.float64), other.astype(np.float64)
-    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2 * a @ b.T
-    return np.asarray(np.sqrt(np.maximum(squares, 0)))
+def _distances(one: Floats, other: Floats) -> Floats:
+    """Return the distance of each of n rows from each of m, shape (n, m).
+
+    By torch, beside whose threads those of NumPy's matrix product wait for one another: with both, maps took four times as
+    long.
+    """
+    apart = torch.cdist(torch.from_numpy(one), torch.from_numpy(other), compute_mode="donot_use_mm_for_euclid_dist")
+    return np.asarray(apart.numpy())

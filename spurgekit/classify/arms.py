@@ -76,10 +76,10 @@ def _fit_plain(unit: ProbeUnit) -> Probe:
 
 
 def _fit_probe(unit: ProbeUnit) -> Probe:
-    from spurgekit.classify.probe import PROBE_C, nearest_mean
+    from spurgekit.classify.probe import nearest_mean
 
     # Of one tile a class nothing can be left out to calibrate by: the nearest mean parts them alike, its spread being a prior.
-    return unit.fit_by(nearest_mean) if unit.fewest == 1 else unit.solve(c=PROBE_C)
+    return unit.fit_by(nearest_mean) if unit.fewest == 1 else unit.solve_by_places()
 
 
 def _train_adapters(task: TrainingTask) -> Trained:
@@ -112,7 +112,7 @@ RECIPES = Registry(
         ),
         Recipe(
             name="probe",
-            description="logistic regression (C = 30) on features of length 1, averaged over 8 views of a tile, turns shrunk",
+            description="logistic regression on features of length 1, averaged over the 8 views of a tile, turns shrunk",
             unit_features=True,
             shrinks_turns=True,
             fit=_fit_probe,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spurgekit.augment.manifest import labels
 from spurgekit.classify.arms import Arm, Recipe
 from spurgekit.classify.features import FeatureStore, unit
-from spurgekit.classify.probe import Array, Probe, ProbeSamples, fit_linear, fit_probe
+from spurgekit.classify.probe import Array, Probe, ProbeSamples, fit_linear, fit_penalised, fit_probe
 from spurgekit.classify.turns import ShrunkTurns
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
@@ -113,6 +113,10 @@ class ProbeUnit:
     def solve(self, *, c: float) -> Probe:
         """Fit a logistic regression with a penalty of inverse strength C."""
         return fit_probe(self.samples, self.tiles, self.targets, c=c, groups=self.groups, seed=self.seed)
+
+    def solve_by_places(self) -> Probe:
+        """Fit a logistic regression with the strongest penalty that places speak for."""
+        return fit_penalised(self.samples, self.tiles, self.targets, groups=self.groups, seed=self.seed)
 
     def fit_by(self, fit: Callable[[ProbeSamples], tuple[Array, Array]]) -> Probe:
         """Fit another linear classifier; see :func:`spurgekit.classify.probe.fit_linear`."""

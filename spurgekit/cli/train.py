@@ -43,7 +43,8 @@ def command(dataset: Path | None, out: Path | None, overwrite: bool, **chosen: A
     tile. How much a tile says is weighed by leaving tiles, or places, out in turn; the test side is looked at once, at the end.
     """
     dataset = common.or_here(dataset, "dataset", "a dataset")
-    out = out or Path("models") / (chosen["arm"] or DEFAULT_ARM).replace(" ", "").replace(":", "-")
+    name = (chosen["arm"] or DEFAULT_ARM).replace(" ", "").replace(":", "-")
+    out = out or Path("models") / (f"{name}-cover" if chosen["target"] == "cover" else name)
     finetuning = given_finetuning(chosen)
     training = given(TrainOptions, chosen, finetuning=finetuning)
     info = spurgekit.train_model(dataset, out, training, overwrite=overwrite, progress=bar)
