@@ -25,7 +25,7 @@ FAULT = 70
 FULL = re.compile(r"no space left on device|os error 28\b|disk is full|disk quota exceeded", re.IGNORECASE)
 """How libraries say that a disk is full that raise no OSError of that number: safetensors, SQLite, GDAL."""
 
-CANNOT_WRITE = re.compile(r"\bwrite (error at|failed)\b", re.IGNORECASE)
+CANNOT_WRITE = re.compile(r"\bwrite (error at|failed)\b|\bio error writing\b", re.IGNORECASE)
 """How libtiff and rasterio say that a file could not be written to, mostly for lack of room."""
 
 NO_MEMORY = re.compile(

@@ -66,9 +66,12 @@ def test_a_full_disk_whoever_says_it(failing, error):
     assert failing(error, 1) == FULL
 
 
-def test_an_image_that_cannot_be_written(failing):
-    error = RasterioIOError("Write failed. See previous exception for details.")
-    error.__cause__ = RuntimeError("TIFFAppendToStrip:Write error at scanline 0")
+@pytest.mark.parametrize(
+    "said", ["TIFFAppendToStrip:Write error at scanline 0", "TIFFWriteDirectoryTagData:IO error writing tag data"]
+)
+def test_an_image_that_cannot_be_written(failing, said):
+    error = RasterioIOError("See previous exception for details.")
+    error.__cause__ = RuntimeError(said)
     assert failing(error, 1) == (
         "spurgekit: a file could not be written: the disk is full, or fails; free some space and run it again"
     )
