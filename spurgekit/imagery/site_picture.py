@@ -169,7 +169,7 @@ class SitePicture:
         crs = name_crs(self._grid.crs)
         draw.text((MARGIN + width, MARGIN // 2), crs, INK, font, anchor="ra")
         room = width - font.getlength(crs) - 2 * size
-        fitting = font.font_variant(size=size * min(1.0, room / font.getlength(self._title)))
+        fitting = font.font_variant(size=max(LEAST_LETTER_PX, size * min(1.0, room / font.getlength(self._title))))
         draw.text((MARGIN, MARGIN // 2), self._title, INK, fitting)
         for i, line in enumerate(lines):
             self._draw_legend(draw, line, font, top + height + MARGIN // 2 + i * line_height, size)

@@ -31,3 +31,10 @@ def test_another_picture_says_nothing(tmp_path):
     Image.new("RGB", (10, 10)).save(tmp_path / "other.png")
     with pytest.raises(ImageryError, match=r"other\.png does not say where its pixels lie"):
         picture_grid(tmp_path / "other.png")
+
+
+def test_a_site_may_be_a_narrow_strip(make_tif, tmp_path):
+    site = make_tif(tmp_path / "site.tif", np.full((3, 1120, 80), 200, np.uint8))
+    with open_raster(site) as raster:
+        SitePicture(quick_look(raster), "a strip with a title that is longer than it is wide").save(tmp_path / "strip.png")
+    assert picture_grid(tmp_path / "strip.png").width > 0
