@@ -29,6 +29,7 @@ from spurgekit.imagery import Window
 from spurgekit.imagery.limits import open_picture
 from spurgekit.outputs import output_folder
 from spurgekit.progress import Progress, silent
+from spurgekit.tables import csv_of
 from spurgekit.text import shown
 
 REPOSITORY = "mpg-ranch/drone-lsr"
@@ -161,7 +162,8 @@ def fetch_light_series(
         places = _places(shards)
         notes = (*fetched, NOTE)
         size_px = _write_mosaics(folder, shards, places, progress)
-        places.to_csv(folder / "places.csv", index=False)
+        table = csv_of(places, "places.csv")
+        (folder / "places.csv").write_text(table, encoding="utf-8", newline="\n")
         times = "\n".join(f"| `{name}.tif` | at {clock} |" for name, clock in TIMES.items())
         said = "\n".join(f"- {note}" for note in notes)
         card = CARD.format(

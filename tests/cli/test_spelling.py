@@ -16,7 +16,7 @@ from spurgekit.errors import PARAMETER
 
 PACKAGE = Path(spurgekit.__file__).parent
 
-PAGES = {"dataset_card.py", "model_card.py", "report_page.py", "split_info.py"}
+PAGES = {"dataset_card.py", "model_card.py", "report_page.py", "split_info.py", "light_series.py"}
 """What these write is Markdown, in which backquotes are those of code."""
 
 PYTHON = {"declared_crs", "schema_version", "date"}
