@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict
-from scipy import stats
 from scipy.optimize import nnls
+from scipy.special import stdtrit
 
 from spurgekit.classify.held_out import HeldOutCounts, HeldOutTiles
 from spurgekit.classify.model_info import ModelInfo
@@ -126,7 +126,7 @@ def covered_area(
     estimate = counted + float(ground @ mean)
     by_place = np.bincount(place, (ground / tiles)[stratum] * (away - mean[stratum]), minlength=places)
     variance = places / (places - 1) * float(by_place @ by_place) * (1 + places / max(site_places, 1.0))
-    reach = float(stats.t.isf(0.025, places - 1)) * np.sqrt(variance)
+    reach = float(stdtrit(places - 1, 0.975)) * np.sqrt(variance)
     low, best, high = (float(np.clip(value, 0, total)) for value in (estimate - reach, estimate, estimate + reach))
     return AreaEstimate(counted_m2=counted, estimate_m2=best, low_m2=low, high_m2=high)
 
