@@ -23,9 +23,9 @@ from spurgekit.dataset.labels import (
     Labels,
     as_text,
     labels_from_column,
-    labels_from_vector,
     order_classes,
 )
+from spurgekit.dataset.shape_labels import labels_from_vector
 from spurgekit.dataset.sources import IMAGE, TileSource, merged_classes
 from spurgekit.dataset.unclear import TOO_LITTLE
 from spurgekit.errors import InputError, renamed

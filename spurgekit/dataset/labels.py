@@ -1,6 +1,7 @@
-"""Labels for tiles: from a column of their index, from points, or from polygons drawn in QGIS.
+"""Labels of tiles, and what a column of classes means; labels from a column of the tiles' index.
 
-What a botanist wrote down of plots is in :mod:`spurgekit.dataset.field_record`.
+Those from points and polygons are in :mod:`spurgekit.dataset.shape_labels`; what a botanist wrote down of plots is in
+:mod:`spurgekit.dataset.field_record`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import shapely
 from numpy.typing import NDArray
 from pandas.api.types import is_scalar
 
@@ -66,9 +66,6 @@ DEFAULT_CLASSES = ("absent", "present")
 """The classes where nobody has named them."""
 SLIVER = 1e-6
 """Share of a tile that polygons along its edge may seem to cover by rounding."""
-
-EDGE_M = 1e-6
-"""A point this near to the edge of a tile is on it; corners of tiles are sums of pixels, and known no better."""
 
 _COVER = re.compile(r"cover|percent|pct|%", re.IGNORECASE)
 _PERCENT = re.compile(r"percent|pct|%", re.IGNORECASE)
@@ -181,7 +178,7 @@ def labels_from_column(
     index : geopandas.GeoDataFrame
         Tiles.
     column : str, optional
-        As of :func:`labels_from_vector`.
+        As of :func:`spurgekit.dataset.shape_labels.labels_from_vector`.
     classes : sequence of str, optional
         Class names in order; without them labels stay as they are.
     min_cover : float
@@ -192,173 +189,11 @@ def labels_from_column(
     name = None if column is not None and column not in index else class_column(index, column, where)
     if name is None:
         raise InputError(
-            f"{where} has no column {(column or DEFAULT_COLUMN)!r} to take labels from ({_columns(index)}); "
+            f"{where} has no column {(column or DEFAULT_COLUMN)!r} to take labels from ({columns_of(index)}); "
             "pass `label_column`, or a file of `labels`"
         )
     names, notes = classes_in(index, name, column, classes, min_cover=min_cover, where=where, rows="tile")
     return Labels.of(names, "column", notes=notes)
-
-
-def labels_from_vector(
-    index: gpd.GeoDataFrame,
-    shapes: gpd.GeoDataFrame,
-    *,
-    column: str | None,
-    classes: Sequence[str],
-    min_cover: float,
-    where: Path,
-) -> Labels:
-    """Return labels from points (the class of the points in a tile) or polygons (the class that covers enough of it).
-
-    Parameters
-    ----------
-    index : geopandas.GeoDataFrame
-        Tiles.
-    shapes : geopandas.GeoDataFrame
-        In the CRS of the tiles: all points, or all polygons.
-    column : str, optional
-        Column of the class; by default ``label``, or the one that is called as such columns are. Polygons may do without: all
-        are then of the second class.
-    classes : sequence of str
-        Class names in order. Ground without a polygon is of the first; ground whose polygon has no class is of none.
-    min_cover : float
-        Least share of a tile that polygons of a class cover for the tile to be of it. A tile that polygons touch with less
-        is ambiguous and gets no label, nor does one of which two classes cover as much. It is also the least share of cover
-        where the column has it in per cent.
-    where : pathlib.Path
-        The file of the shapes, for messages.
-    """
-    if shapes.geom_type.isin(["Polygon", "MultiPolygon"]).all():
-        return _from_polygons(index, shapes, column, classes, min_cover, where)
-    if (shapes.geom_type == "Point").all():
-        return _from_points(index, shapes, column, classes, min_cover, where)
-    raise InputError(f"{where} mixes {' and '.join(sorted(set(shapes.geom_type)))}; labels come from points or from polygons")
-
-
-def _from_points(
-    index: gpd.GeoDataFrame,
-    points: gpd.GeoDataFrame,
-    column: str | None,
-    classes: Sequence[str],
-    min_cover: float,
-    where: Path,
-) -> Labels:
-    called = needed_class_column(points, column, where)
-    names, notes = classes_in(
-        points, called, column, classes, min_cover=min_cover, where=where, rows="point", place_of=place_in(points.geometry)
-    )
-    tile, point = _tiles_of_points(index.geometry, points.geometry)
-    pairs = pd.DataFrame({"tile": tile, "name": names.to_numpy()[point]}).dropna()
-    of_tile = pairs.groupby("tile")["name"].agg(set)
-    labels = pd.Series(None, index=range(len(index)), dtype=object)
-    disputed = np.zeros(len(index), np.bool_)
-    for number, said in of_tile.items():
-        if len(said) == 1:
-            labels[number] = next(iter(said))
-        else:
-            disputed[number] = True
-    return Labels.of(
-        labels,
-        "points",
-        disputed,
-        notes=notes,
-        source=LabelFile.of_shapes(where, points.geometry, np.isin(np.arange(len(points)), point), "points"),
-    )
-
-
-def _tiles_of_points(tiles: gpd.GeoSeries, points: gpd.GeoSeries) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return pairs of a tile and a point in it.
-
-    A point is in all tiles whose inside it lies in. One that lies on edges alone is in a single tile, the one to its
-    south-east, as a pixel owns its upper left corner; where there is none, in the one that there is.
-    """
-    tile, point = points.sindex.query(tiles, predicate="dwithin", distance=EDGE_M)
-    squares, places = tiles.to_numpy()[tile], points.to_numpy()[point]
-    inside = shapely.distance(shapely.boundary(squares), places) > EDGE_M
-    on_edges = np.flatnonzero(~np.isin(point, point[inside]))
-    centres = shapely.centroid(squares[on_edges])
-    to_south_east = shapely.get_x(centres) - shapely.get_y(centres)
-    order = np.lexsort([-(to_south_east - to_south_east.min(initial=0)).round(3), point[on_edges]])
-    _, first = np.unique(point[on_edges][order], return_index=True)
-    inside[on_edges[order[first]]] = True
-    return tile[inside], point[inside]
-
-
-def _from_polygons(
-    index: gpd.GeoDataFrame,
-    polygons: gpd.GeoDataFrame,
-    column: str | None,
-    classes: Sequence[str],
-    min_cover: float,
-    where: Path,
-) -> Labels:
-    called = class_column(polygons, column, where)
-    if called is None:
-        if len(classes) != 2:
-            raise InputError(
-                f"{where} has no column {DEFAULT_COLUMN!r}; "
-                "pass `label_column`, or two `classes` whose second the polygons are of"
-            )
-        if telling := _telling(polygons, classes):
-            raise InputError(
-                f"{where} has no column {DEFAULT_COLUMN!r}, but its column {telling!r} seems to tell classes apart; "
-                f"if it does, pass `label_column={telling}`, else take it out"
-            )
-        names = pd.Series(classes[1], index=polygons.index)
-        notes = [
-            f"{where.name} has no column of classes ({_columns(polygons)}): all ground that is drawn is taken for {classes[1]}"
-        ]
-    else:
-        names, said = classes_in(
-            polygons,
-            called,
-            column,
-            classes,
-            min_cover=min_cover,
-            where=where,
-            rows="polygon",
-            place_of=place_in(polygons.geometry),
-        )
-        notes = list(said)
-    if not names.notna().any():
-        raise InputError(f"{where}: none of its {len(names)} polygons has a class; fill the column, or pass `label_column`")
-    if names.isna().any():
-        notes.append("tiles with more ground of polygons without a class than of any class have no label")
-    found, used = sorted(set(names.dropna())), np.zeros(len(polygons), np.bool_)
-    cover = np.zeros((len(index), len(found) + 1))
-    for number, rows in enumerate([*((names == name).to_numpy() for name in found), names.isna().to_numpy()]):
-        cover[:, number], used[rows] = _cover(index.geometry, polygons.geometry[rows])
-    best, share = cover.argmax(axis=1), cover.max(axis=1)
-    labels = pd.Series([classes[0]] * len(index), dtype=object)
-    touched = share > SLIVER
-    labels[touched] = np.array([*found, None], object)[best[touched]]
-    labels[touched & (share < min_cover)] = None
-    disputed = touched & labels.notna().to_numpy() & ((share[:, None] - cover[:, : len(found)] < SLIVER).sum(axis=1) > 1)
-    labels[disputed] = None
-    weedy = np.array([name != classes[0] for name in found])
-    under = np.minimum(cover[:, :-1][:, weedy].sum(axis=1), 1.0)
-    under[cover[:, -1] > SLIVER] = np.nan  # polygons without a class may be of any
-    return Labels.of(
-        labels,
-        "polygons",
-        disputed,
-        notes=tuple(notes),
-        source=LabelFile.of_shapes(where, polygons.geometry, used, "polygons"),
-        cover=pd.Series(np.where(under > SLIVER, under, under * 0)),
-    )
-
-
-def _cover(tiles: gpd.GeoSeries, polygons: gpd.GeoSeries) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the share of each tile that polygons cover together, and which polygons lie on a tile."""
-    shapes = polygons.make_valid()
-    tile, polygon = shapes.sindex.query(tiles, predicate="intersects", sort=True)
-    pieces = shapely.intersection(tiles.to_numpy()[tile], shapes.to_numpy()[polygon])
-    numbers, starts = np.unique(tile, return_index=True)
-    together = [part[0] if len(part) == 1 else shapely.union_all(part) for part in np.split(pieces, starts[1:])]
-    share = np.zeros(len(tiles))
-    if len(numbers):
-        share[numbers] = shapely.area(together) / tiles.area.to_numpy()[numbers]
-    return share, np.isin(np.arange(len(shapes)), polygon)
 
 
 def class_column(table: pd.DataFrame, column: str | None, where: Path) -> str | None:
@@ -376,7 +211,7 @@ def class_column(table: pd.DataFrame, column: str | None, where: Path) -> str | 
     """
     if column is not None:
         if column not in table:
-            raise InputError(f"{where} has no column {column!r} ({_columns(table)}); pass another `label_column`")
+            raise InputError(f"{where} has no column {column!r} ({columns_of(table)}); pass another `label_column`")
         return column
     if DEFAULT_COLUMN in table:
         return DEFAULT_COLUMN
@@ -390,7 +225,7 @@ def _called(table: pd.DataFrame, names: Collection[str]) -> list[str]:
     return [str(name) for name in table.columns if _LETTERS.sub("", str(name).lower()) in names]
 
 
-def _telling(table: pd.DataFrame, classes: Sequence[str]) -> str | None:
+def telling_column(table: pd.DataFrame, classes: Sequence[str]) -> str | None:
     """Return a column whose values tell classes apart, whatever it is called: names of classes, or absence and presence."""
     words = {*ABSENT_WORDS, *PRESENT_WORDS, *(name.lower() for name in classes)}
     for name in table.columns.drop(table.columns.intersection(["geometry"])):
@@ -404,7 +239,7 @@ def needed_class_column(table: pd.DataFrame, column: str | None, where: Path) ->
     """Return the name of the column that holds classes, of a table that has to have one; see :func:`class_column`."""
     called = class_column(table, column, where)
     if called is None:
-        raise InputError(f"{where} has no column {DEFAULT_COLUMN!r} ({_columns(table)}); pass `label_column`")
+        raise InputError(f"{where} has no column {DEFAULT_COLUMN!r} ({columns_of(table)}); pass `label_column`")
     return called
 
 
@@ -513,7 +348,8 @@ def _classes_of_cover(percent: pd.Series, classes: Sequence[str], min_cover: flo
     return names
 
 
-def _columns(table: pd.DataFrame) -> str:
+def columns_of(table: pd.DataFrame) -> str:
+    """Return the names of the columns of a table, for messages."""
     return ", ".join(str(name) for name in table.columns if name != "geometry") or "none at all"
 
 

@@ -83,7 +83,7 @@ def _by_labels(
 ) -> tuple[TileClassifier, tuple[str, ...]]:
     import geopandas as gpd  # large, and of no use to other maps
 
-    from spurgekit.dataset.labels import labels_from_vector
+    from spurgekit.dataset.shape_labels import labels_from_vector
     from spurgekit.vectors import read_vector
 
     file, classes, grid = Path(options.adapt), model.info.classes, raster.grid

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely import LineString, MultiPolygon, Point, Polygon, box, union_all
 
-from spurgekit.dataset.labels import labels_from_column, labels_from_vector, order_classes
+from spurgekit.dataset.labels import labels_from_column, order_classes
+from spurgekit.dataset.shape_labels import labels_from_vector
 from spurgekit.errors import InputError
 
 WHERE = Path("labels.gpkg")

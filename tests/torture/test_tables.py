@@ -15,7 +15,7 @@ from shapely import MultiPoint, Point, box
 from spurgekit.dataset.build import build_dataset
 from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.dataset.field_record import labels_from_record
-from spurgekit.dataset.labels import labels_from_vector
+from spurgekit.dataset.shape_labels import labels_from_vector
 from spurgekit.markers.gcp_placement import read_control
 from spurgekit.plots.field_sheet import join_field_sheet
 from spurgekit.plots.plot import Plot
