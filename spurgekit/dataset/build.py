@@ -16,9 +16,21 @@ from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
 from spurgekit.dataset.few_shot import possible_shots, support_sets
 from spurgekit.dataset.gather import Gathered, gather
 from spurgekit.dataset.places import place_column_in
-from spurgekit.dataset.reader import CROP, DATASET, METADATA, SPLITS, UNCLEAR, DatasetInfo, SurveyInfo, UnclearInfo, Unlabelled
+from spurgekit.dataset.reader import (
+    CROP,
+    DATASET,
+    MASKS,
+    METADATA,
+    SPLITS,
+    UNCLEAR,
+    DatasetInfo,
+    SurveyInfo,
+    UnclearInfo,
+    Unlabelled,
+)
 from spurgekit.dataset.sources import IMAGE, TileSource, read_source
 from spurgekit.dataset.splits import TOO_CLOSE, Split, choose_split, close_pairs
+from spurgekit.dataset.tile_masks import write_masks
 from spurgekit.dataset.unclear import beside_split
 from spurgekit.dataset.write import check_duplicates, copy_images, metadata_rows, unlabelled_rows, write_tables
 from spurgekit.errors import InputError
@@ -119,7 +131,7 @@ def build_dataset(
                 _write_beside(_made(folder / UNLABELLED), unlabelled, unlabelled_rows(unlabelled), advance)
             if unclear is not None and len(unclear):
                 _write_beside(_made(folder / UNCLEAR), unclear, unlabelled_rows(unclear, "cover", "split", "place"), advance)
-            writer = _Writer(plan, options, unlabelled, unclear, advance)
+            writer = _Writer(plan, options, unlabelled, unclear, advance, progress)
             if context is None:
                 info = writer.write(folder, plan.index)
             else:
@@ -230,6 +242,7 @@ class _Writer:
     unlabelled: gpd.GeoDataFrame | None
     unclear: gpd.GeoDataFrame | None
     advance: object
+    progress: Progress
 
     def write(self, folder: Path, index: gpd.GeoDataFrame, *, above: str = "", is_context: bool = False) -> DatasetInfo:
         plan, classes = self.plan, self.plan.gathered.classes
@@ -242,6 +255,7 @@ class _Writer:
         write_tables({folder / side: rows[(index["split"] == side).to_numpy()] for side in SPLITS})
         index.drop(columns=IMAGE).to_parquet(folder / PARQUET)
         shots = self._write_support_sets(folder, index)
+        masks = 0 if is_context else self._write_masks(folder / MASKS, index)
         unlabelled = self.unlabelled
         info = DatasetInfo(
             name=plan.name if not above else f"{plan.name}-{folder.name}",
@@ -262,6 +276,7 @@ class _Writer:
             else Unlabelled(folder=above + UNLABELLED, tiles=len(unlabelled), size_px=int(unlabelled["size_px"].iloc[0])),
             unclear=self._unclear(),
             min_cover=self.options.min_cover if "cover" in index and index["cover"].notna().any() else None,
+            masks=masks > 0,
             context=is_context,
             licence=self.options.licence,
             notes=(*plan.gathered.notes, *plan.split.notes),
@@ -269,6 +284,14 @@ class _Writer:
         (folder / DATASET).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8", newline="\n")
         write_card(folder, info, index)
         return info
+
+    def _write_masks(self, folder: Path, index: gpd.GeoDataFrame) -> int:
+        ids = {*index["tile_id"], *(() if self.unclear is None else self.unclear["tile_id"])}
+        masks, classes = self.plan.gathered.masks, self.plan.gathered.classes
+        if not masks:
+            return 0
+        with self.progress("drawing masks", sum(len(one.rows(ids)) for one in masks)) as advance:
+            return write_masks(folder, masks, ids, classes, advance)
 
     def _unclear(self) -> UnclearInfo | None:
         if self.unclear is None or self.unclear.empty:

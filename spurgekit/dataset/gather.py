@@ -11,6 +11,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyproj
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 from shapely.affinity import translate
 
@@ -27,12 +28,15 @@ from spurgekit.dataset.labels import (
 )
 from spurgekit.dataset.shape_labels import labels_from_vector
 from spurgekit.dataset.sources import IMAGE, TileSource, merged_classes
+from spurgekit.dataset.tile_masks import TileMasks
 from spurgekit.dataset.unclear import TOO_LITTLE
 from spurgekit.errors import InputError, renamed
 from spurgekit.imagery import name_crs, slug
 from spurgekit.imagery.crs import EARTH, doubtful_shift, has_place
 from spurgekit.reading import check_classes
 from spurgekit.tables import numbers, read_table
+from spurgekit.text import counted
+from spurgekit.tiles.index import footprint_corners
 from spurgekit.tiles.review_log import Outcome
 from spurgekit.vectors import Shapes, brought, median_place, read_vector
 
@@ -67,6 +71,8 @@ class Gathered:
         One of these tiles, by reason.
     notes : tuple of str
         What is to be said of the labels.
+    masks : tuple of TileMasks
+        What labels say of each pixel of tiles, of sources where they do.
     """
 
     index: gpd.GeoDataFrame
@@ -77,6 +83,7 @@ class Gathered:
     left_out: dict[str, int]
     examples: dict[str, str]
     notes: tuple[str, ...]
+    masks: tuple[TileMasks, ...]
 
 
 def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
@@ -90,8 +97,10 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
     classes = options.classes or merged_classes(sources)
     prefixes = _prefixes(sources)
     labels = [_labels(source, options, classes) for source in sources]
+    contradicted = [_contradicted(source, found) for source, found in zip(sources, labels, strict=True)]
     frames = [
-        _labelled(source, found, options, prefix) for source, found, prefix in zip(sources, labels, prefixes, strict=True)
+        _labelled(source, found, options, prefix, unknown)
+        for source, found, prefix, unknown in zip(sources, labels, prefixes, contradicted, strict=True)
     ]
     offsets_m = _set_apart(sources)
     stacked = _stack([_moved(frame, offsets_m, number) for number, frame in enumerate(frames)])
@@ -118,6 +127,12 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
         index[rows].drop(columns=["why", CAME_WITH]).reset_index(drop=True)
         for rows in (index["why"].isna(), index["why"] == TOO_LITTLE)
     )
+    odd = [frame for found, frame in zip(labels, frames, strict=True) if found.ground is not None and _are_odd(frame)]
+    masks = tuple(
+        TileMasks(found.ground, tuple(frame["tile_id"]), ~unknown)
+        for found, frame, unknown in zip(labels, frames, contradicted, strict=True)
+        if found.ground is not None and not odd
+    )
     notes = dict.fromkeys(
         [
             *(note for one in sources for note in one.notes),
@@ -125,15 +140,32 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
             *_unused(labels),
             *stacked.notes,
             *_notes(index, names),
+            *_mask_notes(masks, names, odd),
         ]
     )
-    return Gathered(index, drawn, unclear, configs, names, left_out, examples, tuple(notes))
+    return Gathered(index, drawn, unclear, configs, names, left_out, examples, tuple(notes), masks)
 
 
 # -- one source -------------------------------------------------------------------------------------------------------
 
 
-def _labelled(source: TileSource, labels: Labels, options: DatasetOptions, prefix: str) -> gpd.GeoDataFrame:
+def _contradicted(source: TileSource, labels: Labels) -> NDArray[np.bool_]:
+    """Return which tiles a review gave another class than the ground that is drawn on them has.
+
+    A tile with too little of the second of two classes may be called by it in review.
+    """
+    said = [source.outcomes.get(tile) for tile in source.index["tile_id"]]
+    if labels.ground is None or not any(said):
+        return np.zeros(len(said), np.bool_)
+    names = labels.ground.names
+    held = np.where(labels.unclear & (len(names) == 2), names[-1], labels.names.to_numpy())
+    pairs = zip(said, held, strict=True)
+    return np.array([one is not None and one.status == "accepted" and one.label != name for one, name in pairs], np.bool_)
+
+
+def _labelled(
+    source: TileSource, labels: Labels, options: DatasetOptions, prefix: str, contradicted: NDArray[np.bool_]
+) -> gpd.GeoDataFrame:
     """Return a source's tiles with their labels, and in the column ``why`` why some of them are left out."""
     index = source.index
     names, why = labels.names.copy(), pd.Series(None, index.index, dtype=object)
@@ -169,7 +201,7 @@ def _labelled(source: TileSource, labels: Labels, options: DatasetOptions, prefi
         **{"class": names, CAME_WITH: labels.names.to_numpy()},
     )
     if labels.cover is not None:
-        index["cover"] = labels.cover.to_numpy()
+        index["cover"] = labels.cover.mask(contradicted).to_numpy()
     return _renamed(index, prefix)
 
 
@@ -345,6 +377,20 @@ def _longitude_note(index: gpd.GeoDataFrame) -> Iterator[str]:
         yield f"tiles are in {name_crs(index.crs)}, which has no place on Earth: longitude and latitude are empty{apart}"
     elif shift := doubtful_shift(index.crs, EARTH, *median_place(where), pixel_m=index["gsd_m"].min()):
         yield f"longitude and latitude: {shift}"
+
+
+def _are_odd(frame: gpd.GeoDataFrame) -> bool:
+    return bool(np.isnan(footprint_corners(frame.geometry)).any())
+
+
+def _mask_notes(masks: Sequence[TileMasks], classes: Sequence[str], odd: Sequence[gpd.GeoDataFrame]) -> Iterator[str]:
+    """Yield what is to be said of ground whose class is not known pixel by pixel."""
+    if odd:
+        yield f"there are no masks, as footprints of tiles such as {odd[0]['tile_id'].iloc[0]} have other than four corners"
+    if count := sum(int((~one.known).sum()) for one in masks):
+        yield f"cover and mask of {counted(count, 'tile')} are not known: a review gave another class than what was drawn there"
+    for name in sorted({name for one in masks for name in one.ground.names} - set(classes)):
+        yield f"no tile is of {name!r}, and its ground counts as unknown in masks"
 
 
 def _notes(index: gpd.GeoDataFrame, classes: Sequence[str]) -> tuple[str, ...]:

@@ -36,6 +36,10 @@ OTHER_SPELLINGS = {"jpg": (".jpeg",), "tif": (".tiff",)}
 SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
 
 
+UPPER_LEFT_FIRST = np.array([(-1, 1), (1, 1), (1, -1), (-1, -1)])
+"""Corners of an image with north up, in the order of footprints of tiles."""
+
+
 def read_imagefolder(
     folder: Path, *, gsd_m: float | None = None, crs: str | None = None, group_pattern: str | None = None
 ) -> Shapes:
@@ -220,6 +224,8 @@ def _placed(index: pd.DataFrame, folder: Path, gsd_m: float | None, crs: str | N
         centres = gpd.GeoSeries.from_xy(lon, lat, crs="EPSG:4326").to_crs(parse_crs(target).to_wkt()).array
     half = index["size_px"].to_numpy() * gsd_m / 2
     x, y = np.asarray(centres.x), np.asarray(centres.y)
-    footprints = shapely.box(x - half, y - half, x + half, y + half)
-    footprints[~(np.isfinite(x) & np.isfinite(y))] = None
+    places = np.stack([x, y], axis=-1)[:, None] + half[:, None, None] * UPPER_LEFT_FIRST
+    footprints = np.full(len(index), None, object)
+    known = np.isfinite(places).all(axis=(1, 2))
+    footprints[known] = shapely.polygons(places[known])
     return gpd.GeoDataFrame(index, geometry=footprints, crs=centres.crs)

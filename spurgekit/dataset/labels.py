@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
@@ -21,6 +22,9 @@ from pandas.api.types import is_scalar
 from spurgekit.errors import InputError
 from spurgekit.tables import numbers
 from spurgekit.text import counted, shown
+
+if TYPE_CHECKING:
+    from spurgekit.dataset.tile_masks import Ground
 
 DEFAULT_COLUMN = "label"
 NAME_COLUMNS = {
@@ -128,6 +132,8 @@ class Labels:
         The file that they come from.
     cover : pandas.Series of float, optional
         Share of each tile under any class but the first, NaN where it is not known; None where it is of no tile.
+    ground : Ground, optional
+        What they say of each pixel; None where they are of whole tiles.
     """
 
     names: pd.Series
@@ -136,6 +142,7 @@ class Labels:
     notes: tuple[str, ...] = ()
     source: LabelFile | None = None
     cover: pd.Series | None = None
+    ground: Ground | None = None
 
     @classmethod
     def of(
@@ -147,6 +154,7 @@ class Labels:
         notes: tuple[str, ...] = (),
         source: LabelFile | None = None,
         cover: pd.Series | None = None,
+        ground: Ground | None = None,
     ) -> Labels:
         """Return labels of one origin, or of one for each."""
         known = names.notna()
@@ -158,6 +166,7 @@ class Labels:
             notes,
             source,
             cover,
+            ground,
         )
 
     @property

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
 from spurgekit.dataset.few_shot import check_sets
 from spurgekit.dataset.split_info import SplitInfo
-from spurgekit.errors import InputError, LeakageError
+from spurgekit.errors import ImageryError, InputError, LeakageError
 from spurgekit.imagery import parse_crs, slug
+from spurgekit.imagery.limits import open_picture
 from spurgekit.reading import (
     MOST_ROWS,
     ClassNames,
@@ -39,6 +42,12 @@ from spurgekit.tiles.index import PARQUET, SIZES
 DATASET = "dataset.json"
 UNCLEAR = "unclear"
 """Folder of tiles that hold some of a class and too little to be of it."""
+
+MASKS = "masks"
+"""Folder of the masks of tiles, ``{tile_id}.png``, whose pixels are numbers of classes."""
+
+UNKNOWN = 255
+"""Pixel of a mask of which nobody knows the class."""
 
 METADATA = "metadata.csv"
 CROP = "crop"
@@ -166,6 +175,8 @@ class DatasetInfo(Described):
         Tiles of too little cover beside them, in the folder ``unclear``; None where there are none.
     min_cover : float or None
         Share of a tile from which on it is of a class; None where the cover of tiles is not known.
+    masks : bool
+        Whether tiles have masks, in the folder ``masks``.
     context : bool
         Whether the tiles are the context of points, of which the label is that of the middle alone.
     licence : str or None
@@ -191,6 +202,7 @@ class DatasetInfo(Described):
     unlabelled: Unlabelled | None = None
     unclear: UnclearInfo | None = None
     min_cover: Share | None = None
+    masks: bool = False
     context: bool = False
     licence: Line | None = None
     notes: tuple[str, ...] = ()
@@ -285,6 +297,25 @@ class Dataset:
         rows = take_columns(read_metadata(folder), UNCLEAR_COLUMNS, folder / METADATA, REMEDY)
         return rows[rows["split"] == side].reset_index(drop=True)
 
+    def masks(self, rows: pd.DataFrame) -> list[Path | None]:
+        """Return the masks of tiles, None where one has none; see :func:`read_mask`.
+
+        Parameters
+        ----------
+        rows : pandas.DataFrame
+            With ``tile_id``, such as those of a split or of unclear tiles.
+
+        Raises
+        ------
+        InputError
+            If the dataset has no masks.
+        """
+        if not self.info.masks:
+            raise InputError(f"{self.path} has no masks; label its tiles by polygons or a mask, and build it again")
+        folder = self.path / MASKS
+        names = {path.stem for path in folder.glob("*.png")}
+        return [folder / f"{tile}.png" if tile in names else None for tile in rows["tile_id"]]
+
     def support_sets(self) -> pd.DataFrame:
         """Return the few-shot support sets: columns trial, n, class and tile_id.
 
@@ -319,6 +350,40 @@ def read_metadata(folder: Path) -> pd.DataFrame:
     rows = take_columns(rows.assign(**found), COLUMNS, path, REMEDY)
     check_texts(rows[rows.columns.intersection(FIELDS)], path)
     return rows.assign(path=[folder / file_name for file_name in rows["file_name"]])
+
+
+def read_mask(path: Path, size_px: int | None = None) -> NDArray[np.uint8]:
+    """Read the mask of a tile.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        From :meth:`Dataset.masks`.
+    size_px : int, optional
+        Side of the tile, which the mask is to have, too.
+
+    Returns
+    -------
+    ndarray of uint8, shape (h, w)
+        The number of the class of each pixel, :data:`UNKNOWN` where nobody knows it.
+
+    Raises
+    ------
+    InputError
+        If it is missing, damaged, no square of that side, or has other than one band of bytes.
+    """
+    try:
+        with open_picture(path, formats=["PNG"]) as image:
+            if image.width != image.height or size_px not in (None, image.width):
+                side = "a square" if size_px is None else f"{size_px} x {size_px} px"
+                raise ImageryError(f"{path} is {image.width} x {image.height} px, not {side} as its tile")
+            if image.mode != "L":
+                raise ImageryError(f"{path} is no mask of one band of bytes ({image.mode})")
+            return np.array(image)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; {REMEDY}") from error
+    except ImageryError as error:
+        raise InputError(f"{error}; {REMEDY}") from error
 
 
 def open_dataset(path: str | Path) -> Dataset:

@@ -23,6 +23,7 @@ from spurgekit.dataset.labels import (
     place_in,
     telling_column,
 )
+from spurgekit.dataset.tile_masks import DrawnGround
 from spurgekit.errors import InputError
 
 EDGE_M = 1e-6
@@ -154,32 +155,62 @@ def _from_polygons(
     if names.isna().any():
         notes.append("tiles with more ground of polygons without a class than of any class have no label")
     found, used = sorted(set(names.dropna())), np.zeros(len(polygons), np.bool_)
-    cover = np.zeros((len(index), len(found) + 1))
+    shapes = polygons.geometry.make_valid()
+    shares = np.zeros((len(index), len(found) + 1))
     for number, rows in enumerate([*((names == name).to_numpy() for name in found), names.isna().to_numpy()]):
-        cover[:, number], used[rows] = _cover(index.geometry, polygons.geometry[rows])
-    best, share = cover.argmax(axis=1), cover.max(axis=1)
-    labels = pd.Series([classes[0]] * len(index), dtype=object)
-    touched = share > SLIVER
-    labels[touched] = np.array([*found, None], object)[best[touched]]
-    labels[touched & (share < min_cover)] = None
-    disputed = touched & labels.notna().to_numpy() & ((share[:, None] - cover[:, : len(found)] < SLIVER).sum(axis=1) > 1)
-    labels[disputed] = None
-    weedy = np.array([name != classes[0] for name in found])
-    under = np.minimum(cover[:, :-1][:, weedy].sum(axis=1), 1.0)
-    under[cover[:, -1] > SLIVER] = np.nan  # polygons without a class may be of any
+        shares[:, number], used[rows] = _cover(index.geometry, shapes[rows])
+    labels, disputed, cover = by_cover(shares, found, classes[0], min_cover)
+    cover[shares[:, -1] > SLIVER] = np.nan  # polygons without a class may be of any
     return Labels.of(
         labels,
         "polygons",
         disputed,
         notes=tuple(notes),
         source=LabelFile.of_shapes(where, polygons.geometry, used, "polygons"),
-        cover=pd.Series(np.where(under > SLIVER, under, under * 0)),
+        cover=pd.Series(cover),
+        ground=DrawnGround(index, shapes.to_numpy(), [None if pd.isna(name) else name for name in names], classes[0]),
     )
 
 
-def _cover(tiles: gpd.GeoSeries, polygons: gpd.GeoSeries) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the share of each tile that polygons cover together, and which polygons lie on a tile."""
-    shapes = polygons.make_valid()
+def by_cover(
+    shares: NDArray[np.float64], names: Sequence[str], first: str, min_cover: float
+) -> tuple[pd.Series, NDArray[np.bool_], NDArray[np.float64]]:
+    """Return the classes of tiles by how much of them each class covers.
+
+    Parameters
+    ----------
+    shares : ndarray of float64, shape (tiles, names + 1)
+        Of each tile, under each class, and last of what nobody knows. What is left is of the first class.
+    names : sequence of str
+        Of these classes; the first class may be among them.
+    first : str
+        The first class.
+    min_cover : float
+        As of :func:`labels_from_vector`.
+
+    Returns
+    -------
+    names : pandas.Series of str
+        None of tiles with too little of any class, of disputed ones, and of those with more unknown ground than of any class.
+    disputed : ndarray of bool
+        Tiles of which two classes cover as much.
+    cover : ndarray of float64
+        Share under any class but the first.
+    """
+    best, share = shares.argmax(axis=1), shares.max(axis=1)
+    labels = pd.Series([first] * len(shares), dtype=object)
+    touched = share > SLIVER
+    labels[touched] = np.array([*names, None], object)[best[touched]]
+    labels[touched & (share < min_cover)] = None
+    disputed = touched & labels.notna().to_numpy() & ((share[:, None] - shares[:, : len(names)] < SLIVER).sum(axis=1) > 1)
+    labels[disputed] = None
+    weedy = np.array([name != first for name in names], np.bool_)
+    cover = np.minimum(shares[:, :-1][:, weedy].sum(axis=1), 1.0)
+    return labels, disputed, np.where(cover > SLIVER, cover, 0.0)
+
+
+def _cover(tiles: gpd.GeoSeries, shapes: gpd.GeoSeries) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the share of each tile that valid polygons cover together, and which of them lie on a tile."""
     tile, polygon = shapes.sindex.query(tiles, predicate="intersects", sort=True)
     pieces = shapely.intersection(tiles.to_numpy()[tile], shapes.to_numpy()[polygon])
     numbers, starts = np.unique(tile, return_index=True)

@@ -7,7 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
+import shapely
+from numpy.typing import NDArray
 
 from spurgekit.errors import InputError
 from spurgekit.imagery import Raster
@@ -37,6 +40,9 @@ COLUMNS: Columns = {
 REMEDY = "make the tiles again with 'spurgekit tile'"
 OWN_COLUMNS = tuple(COLUMNS)
 
+ROUNDING = 1e-6
+"""Share of its area by which a footprint may differ from its hull."""
+
 
 def index_tiles(raster: Raster, site: str, cut: Sequence[CutTile], layout: str) -> gpd.GeoDataFrame:
     """Return the index of the tiles that were written.
@@ -47,7 +53,7 @@ def index_tiles(raster: Raster, site: str, cut: Sequence[CutTile], layout: str) 
         Columns tile_id, file_name, site, layout, source, col_off, row_off (upper left corner of the pixels of the image that
         the tile is made of), size_px, gsd_m, valid_fraction and the tiles' attributes; the geometry is the ground that the
         whole tile covers, in the CRS of the image. Attributes that have the name of a column get ``point_`` or ``plot_``
-        put before it.
+        put before it. The corners of the ground are in the order of :func:`footprint_corners`.
     """
     kept = [c for c in cut if c.file_name is not None]
     gsd_m, crs = raster.gsd_m, raster.grid.crs
@@ -70,6 +76,38 @@ def index_tiles(raster: Raster, site: str, cut: Sequence[CutTile], layout: str) 
     frame = pd.DataFrame(rows)
     frame = frame[[*OWN_COLUMNS, *(c for c in frame.columns if c not in OWN_COLUMNS)]]
     return gpd.GeoDataFrame(frame, geometry=[c.tile.footprint(raster.grid) for c in kept], crs=crs.to_wkt() if crs else None)
+
+
+def footprint_corners(footprints: gpd.GeoSeries) -> NDArray[np.float64]:
+    """Return where the corners of the images of tiles lie on the ground.
+
+    Whatever makes tiles draws their footprints in this order: :meth:`spurgekit.imagery.PixelGrid.corners` says it of those
+    along the rows of an image, :class:`spurgekit.tiles.plot_layout.PlotTile` of those of plots.
+
+    Parameters
+    ----------
+    footprints : geopandas.GeoSeries
+        Of n tiles.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 4, 2)
+        Upper left, upper right, lower right, lower left; NaN where a footprint is no convex quadrilateral.
+
+    Examples
+    --------
+    A tile whose image has the east above:
+
+    >>> footprint_corners(gpd.GeoSeries([shapely.Polygon([(2, 2), (2, 0), (0, 0), (0, 2)])])).tolist()
+    [[[2.0, 2.0], [2.0, 0.0], [0.0, 0.0], [0.0, 2.0]]]
+    """
+    shapes = footprints.to_numpy()
+    corners = np.full((len(shapes), 4, 2), np.nan)
+    four = (shapely.get_type_id(shapes) == shapely.GeometryType.POLYGON) & (shapely.get_num_coordinates(shapes) == 5)
+    four &= shapely.is_valid(shapes)
+    four[four] = shapely.area(shapes[four]) > (1 - ROUNDING) * shapely.area(shapely.convex_hull(shapes[four]))
+    corners[four] = shapely.get_coordinates(shapes[four]).reshape(-1, 5, 2)[:, :4]
+    return corners
 
 
 def write_index(index: gpd.GeoDataFrame, folder: Path) -> None:
