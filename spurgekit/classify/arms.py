@@ -40,6 +40,10 @@ class Recipe:
         :class:`~spurgekit.classify.recipes.Trained` of a :class:`~spurgekit.classify.recipes.TrainingTask`).
     alone : bool
         Whether it takes no augmentations and no controls.
+    targets : tuple of {"presence", "cover"}
+        What it can learn of a tile.
+    needs_masks : bool
+        Whether it learns from masks of tiles.
     """
 
     name: str
@@ -50,6 +54,8 @@ class Recipe:
     fit: Callable[[ProbeUnit], Probe] | None = None
     train: Callable[[TrainingTask], Trained] | None = None
     alone: bool = False
+    targets: tuple[Literal["presence", "cover"], ...] = ("presence",)
+    needs_masks: bool = False
 
     def __post_init__(self) -> None:
         if (self.fit is None) is (self.train is None):
@@ -94,10 +100,16 @@ def _train_all(task: TrainingTask) -> Trained:
     return train_in_steps(task, learning="all")
 
 
-def _train_positions(task: TrainingTask) -> Trained:
-    from spurgekit.classify.multiple_instance import train_positions
+def _train_multiple_instance(task: TrainingTask) -> Trained:
+    from spurgekit.classify.dense import train_multiple_instance
 
-    return train_positions(task)
+    return train_multiple_instance(task)
+
+
+def _train_segmentation(task: TrainingTask) -> Trained:
+    from spurgekit.classify.dense import train_segmentation
+
+    return train_segmentation(task)
 
 
 RECIPES = Registry(
@@ -109,6 +121,7 @@ RECIPES = Registry(
             views=1,
             fit=_fit_plain,
             alone=True,
+            targets=("presence", "cover"),
         ),
         Recipe(
             name="probe",
@@ -116,6 +129,7 @@ RECIPES = Registry(
             unit_features=True,
             shrinks_turns=True,
             fit=_fit_probe,
+            targets=("presence", "cover"),
         ),
         Recipe(
             name="lora",
@@ -131,8 +145,17 @@ RECIPES = Registry(
             name="mil",
             description="multiple-instance learning on the positions of a frozen backbone: from the labels of tiles, where in "
             "them a class is",
-            train=_train_positions,
+            train=_train_multiple_instance,
             alone=True,
+        ),
+        Recipe(
+            name="segment",
+            description="semantic segmentation by a linear head on the positions of a frozen backbone: from masks, how much of "
+            "each is covered",
+            train=_train_segmentation,
+            alone=True,
+            targets=("cover",),
+            needs_masks=True,
         ),
     ],
 )

@@ -93,7 +93,6 @@ class TileClassifier:
         self.folder = folder
         self.prevalence = prevalence
         self.network = put_on(network_of(network, unit_features=info.unit_features), device).eval()
-        self._whole: Preprocess | None = None  # of images that are not resized
         self._preprocess = Preprocess(info.image_size_px, info.mean, info.std, device, info.dtype)
 
     @property
@@ -147,58 +146,48 @@ class TileClassifier:
         return found
 
     @torch.inference_mode()
-    def position_logits(self, images: Pixels) -> NDArray[np.float32]:
-        """Return what a multiple-instance head says of the positions of images, as each view has it.
+    def position_logits(self, images: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return what the head says of the positions of images, as each view has it, and how unlike training tiles these are.
 
         Parameters
         ----------
         images : ndarray, shape (n, bands, side, side)
-            As large as the backbone is shown them, not resized.
+            Tiles, or as large as the backbone is shown them.
 
         Returns
         -------
-        ndarray of float32, shape (views, n, classes, rows, columns)
+        logits : ndarray of float32, shape (views, n, classes, rows, columns)
             See :meth:`spurgekit.classify.training.network.PositionNetwork.of_positions`.
+        dissimilarity : ndarray of float32, shape (n,), or None
+            None of a model that does not know its training tiles.
 
         Raises
         ------
         InputError
             If the model has another head.
-        ModelError
-            If the backbone takes no images of that size.
         """
-        network, side = self._positions_network(), images.shape[-1]
-        if self._whole is None or self._whole.size_px != side:
-            self._whole = Preprocess(side, self.info.mean, self.info.std, self.device, self.info.dtype)
-        return np.asarray(network.of_positions(self._whole(images), self.info.views).cpu().numpy(), np.float32)
-
-    def takes_side(self, side_px: int) -> bool:
-        """Whether the backbone takes images of that side, and not those alone that are as large as tiles are resized to."""
-        image = torch.zeros(1, self.info.bands, side_px, side_px, device=self.device)
-        try:
-            with torch.inference_mode():
-                self._positions_network().of_positions(image, 1)
-        except (AssertionError, ModelError):  # timm's vision transformers assert it
-            return False
-        return True
+        network, known = self._positions_network(), self.applicability
+        logits, seen = network.of_positions(self._preprocess(images), self.info.views, features=known is not None)
+        unlike = None if known is None or seen is None else known.dissimilarity(np.asarray(seen.cpu().numpy(), np.float32))
+        return np.asarray(logits.cpu().numpy(), np.float32), unlike
 
     @property
     def positions(self) -> Positions:
-        """How a multiple-instance head looks at positions.
+        """How the head looks at positions.
 
         Raises
         ------
         InputError
-            If the model has another head.
+            If the model has a head that does not.
         """
         self._positions_network()
         assert self.info.positions is not None
         return self.info.positions
 
     def cell_probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return class probabilities of positions, from their logits [n, classes]."""
-        scale = self._positions_network().model.head.scale.cpu().numpy()
-        return self.probabilities(scale * logits)
+        """Return class probabilities of positions, from their logits [n, classes]; of a model of cover, shares."""
+        head = self._positions_network().model.head
+        return self.probabilities(head.scale.cpu().numpy() * logits + head.cell_shift.cpu().numpy())
 
     def pooled_probabilities(self, pooled: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return class probabilities of tiles, from logits [n, classes] that were pooled over their positions."""
@@ -209,7 +198,7 @@ class TileClassifier:
         if not isinstance(self.network, PositionNetwork):
             raise InputError(
                 f"{self.folder or 'the model'} is of the arm {self.info.arm}, which says nothing of places within a tile; "
-                "train one with `arm=mil`, or map with `resolution=tile`"
+                "train one with `arm=mil` (or `arm=segment`, from masks), or map with `resolution=tile`"
             )
         return self.network
 

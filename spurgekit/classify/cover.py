@@ -56,7 +56,7 @@ def check_cover(data: Dataset) -> float:
     return data.info.min_cover
 
 
-def cover_rows(rows: pd.DataFrame, min_cover: float, where: object) -> pd.DataFrame:
+def cover_rows(rows: pd.DataFrame, min_cover: float, where: object) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return tiles with soft labels that say their cover, as :func:`spurgekit.augment.manifest.labels` reads them.
 
     Parameters
@@ -67,22 +67,41 @@ def cover_rows(rows: pd.DataFrame, min_cover: float, where: object) -> pd.DataFr
         Share from which on a tile without a class counts as one of the second.
     where : path
         The dataset, for messages.
+
+    Returns
+    -------
+    rows : pandas.DataFrame
+        Those whose cover is known.
+    notes : tuple of str
+        How many are left out, if any.
+
+    Raises
+    ------
+    InputError
+        If it is known of none.
     """
-    cover = rows["cover"] if "cover" in rows else pd.Series(np.nan, rows.index)
-    if (unknown := cover.isna()).any():
-        raise InputError(
-            f"{where}: the cover of {int(unknown.sum()):,} tiles is not known, such as {rows['tile_id'][unknown].iloc[0]}; "
-            "leave them out, or label them by polygons"
+    unknown = rows["cover"].isna() if "cover" in rows else pd.Series(True, rows.index)
+    if unknown.all():
+        raise InputError(f"{where}: of none of the {len(rows):,} tiles the cover is known; label them by polygons or a mask")
+    notes: tuple[str, ...] = ()
+    if unknown.any():
+        example = rows["tile_id"][unknown].iloc[0]
+        notes = (
+            f"{int(unknown.sum()):,} of {len(rows):,} tiles are left out of the training: their cover is not known ({example})",
         )
-    cover = cover.to_numpy(np.float64)
+        rows = rows[~unknown].reset_index(drop=True)
+    cover = rows["cover"].to_numpy(np.float64)
     target = (cover >= min_cover) & (cover > 0)
-    return rows.assign(
-        target=target.astype(np.int64), source_target=1 - target.astype(np.int64), share=np.where(target, cover, 1 - cover)
-    )
+    labels = {"target": target.astype(np.int64), "source_target": 1 - target.astype(np.int64)}
+    return rows.assign(**labels, share=np.where(target, cover, 1 - cover)), notes
 
 
-def calibrate_cover(logits: Floats, cover: Floats, *, groups: NDArray[Any] | None = None) -> tuple[CoverLine, Calibration]:
+def calibrate_cover(
+    logits: Floats, cover: Floats, *, groups: NDArray[Any] | None = None, tiles: NDArray[np.intp] | None = None
+) -> tuple[CoverLine, Calibration]:
     """Fit slope and offset to tiles that a model had not seen, and measure what they do to tiles that they were not fitted to.
+
+    Or to positions of tiles; those of a tile weigh as much as a tile together.
 
     Parameters
     ----------
@@ -91,6 +110,8 @@ def calibrate_cover(logits: Floats, cover: Floats, *, groups: NDArray[Any] | Non
     cover : ndarray of float64, shape (n,)
     groups : ndarray, shape (n,), optional
         The place of each tile, which was left out as a whole.
+    tiles : ndarray of int, shape (n,), optional
+        The number of the tile that each is a position of.
 
     Returns
     -------
@@ -99,39 +120,42 @@ def calibrate_cover(logits: Floats, cover: Floats, *, groups: NDArray[Any] | Non
     calibration : Calibration
         With :func:`cover_error` in place of the expected calibration error of classes.
     """
-    parts = np.arange(len(cover)) % FOLDS if groups is None else np.unique(groups, return_inverse=True)[1]
-    line = _fit_line(logits, cover)
+    names, number = np.unique(np.arange(len(cover)) if tiles is None else tiles, return_inverse=True)
+    weights = 1 / np.bincount(number)[number]
+    parts = number % FOLDS if groups is None else np.unique(groups, return_inverse=True)[1]
+    line = _fit_line(logits, cover, weights)
     after = line(logits)
     if parts.max() > 0:
         for part in range(parts.max() + 1):
             out = parts == part
-            after[out] = _fit_line(logits[~out], cover[~out])(logits[out])
+            after[out] = _fit_line(logits[~out], cover[~out], weights[~out])(logits[out])
     return line, Calibration(
         method="vector",
-        tiles=len(cover),
+        tiles=len(names),
         groups=0 if groups is None else int(parts.max()) + 1,
-        ece_before=cover_error(expit(logits), cover),
-        ece_after=cover_error(after, cover),
+        ece_before=cover_error(expit(logits), cover, weights),
+        ece_after=cover_error(after, cover, weights),
     )
 
 
-def _fit_line(logits: Floats, cover: Floats) -> CoverLine:
+def _fit_line(logits: Floats, cover: Floats, weights: Floats) -> CoverLine:
     def loss(line: Floats) -> tuple[float, Floats]:
         z = line[0] * logits + line[1]
         away = line - [1.0, 0.0]
-        residuals = expit(z) - cover
-        value = (np.logaddexp(0, z) - cover * z).sum() + PENALTY / 2 * (away @ away)
+        residuals = weights * (expit(z) - cover)
+        value = weights @ (np.logaddexp(0, z) - cover * z) + PENALTY / 2 * (away @ away)
         return float(value), np.array([residuals @ logits, residuals.sum()]) + PENALTY * away
 
     found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(1e-3, None), (None, None)])
     return CoverLine(*map(float, found.x))
 
 
-def cover_error(predicted: Floats, cover: Floats) -> float:
+def cover_error(predicted: Floats, cover: Floats, weights: Floats | None = None) -> float:
     """Return the mean distance of predicted and true cover over ten bins of the prediction, weighted by their tiles."""
+    weights = np.ones(len(cover)) if weights is None else weights
     number = np.minimum((predicted * BINS).astype(np.int64), BINS - 1)
-    away = np.bincount(number, predicted - cover, minlength=BINS)
-    return float(np.abs(away).sum() / len(cover))
+    away = np.bincount(number, weights * (predicted - cover), minlength=BINS)
+    return float(np.abs(away).sum() / weights.sum())
 
 
 def cover_scores(predicted: Floats, cover: Floats) -> Mapping[str, float]:

@@ -194,11 +194,16 @@ def _positions(info: ModelInfo) -> list[str]:
     if info.positions is None:
         return []
     side = info.image_size_px // info.positions.stride_px
+    head = f"it has linear logits of each of {side} x {side} positions ({info.positions.features:,} features of length 1)"
+    fine = "`spurgekit map --resolution fine` draws cells of one position."
+    if info.positions.sharpness is None:
+        return [
+            f"Its head is a segmentation head: {head}, learned from masks; a tile's cover is the mean of its positions. {fine}"
+        ]
     return [
-        f"Its head is a multiple-instance one: it has linear logits of each of {side} x {side} positions "
-        f"({info.positions.features:,} features of length 1), and pools them over the tile by (1/r) log mean exp(r z), "
-        f"r = {info.positions.sharpness:g}. `spurgekit map --resolution fine` draws cells of one position. Labels said what "
-        "tiles hold, not where: the probability of a tile is calibrated, that of a position is not."
+        f"Its head is a multiple-instance one: {head}, and pools them over the tile by (1/r) log mean exp(r z), "
+        f"r = {info.positions.sharpness:g}. {fine} Labels said what tiles hold, not where: the probability of a tile is "
+        "calibrated, that of a position is not."
     ]
 
 

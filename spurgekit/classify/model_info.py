@@ -79,7 +79,7 @@ class Calibration(Described):
 
 
 class Positions(Described):
-    """How a multiple-instance head looks at the positions of a tile.
+    """How a head looks at the positions of a tile.
 
     Attributes
     ----------
@@ -87,13 +87,19 @@ class Positions(Described):
         Numbers that describe a position.
     stride_px : int
         Side of a position, in pixels of what the backbone is shown.
-    sharpness : float
-        The r of the log-sum-exp by which the logits of positions make those of a tile.
+    sharpness : float or None
+        The r of the log-sum-exp by which the logits of positions make those of a tile, of a multiple-instance head; None of a
+        segmentation head, to which a tile is the mean of its positions.
     """
 
     features: Annotated[int, Field(ge=1, le=1 << 16)]
     stride_px: Side
-    sharpness: Positive
+    sharpness: Positive | None
+
+    @property
+    def head(self) -> Literal["multiple-instance", "segmentation"]:
+        """Of which kind the head is."""
+        return "segmentation" if self.sharpness is None else "multiple-instance"
 
 
 class ModelInfo(Described):
@@ -121,10 +127,11 @@ class ModelInfo(Described):
         Of the tiles.
     mean, std : tuple of float
         Per band: of values from 0 to 1 where tiles are of uint8, else in the tiles' own units.
-    head : {"linear", "multiple-instance"}
-        Whether a classifier looks at the features of a whole tile, or at each of its positions.
+    head : {"linear", "multiple-instance", "segmentation"}
+        Whether a classifier looks at the features of a whole tile, or at each of its positions; of these, whether it learned
+        from the labels of tiles, or from masks.
     positions : Positions or None
-        Of a multiple-instance head.
+        Of a head that looks at positions.
     unit_features : bool
         Whether features are scaled to length 1 ahead of the classifier.
     views : {1, 8}
@@ -156,7 +163,7 @@ class ModelInfo(Described):
     dtype: Literal["uint8", "uint16", "float32"] = "uint8"
     mean: Annotated[tuple[Finite, ...], Field(min_length=1, max_length=1024)]
     std: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=1024)]
-    head: Literal["linear", "multiple-instance"] = "linear"
+    head: Literal["linear", "multiple-instance", "segmentation"] = "linear"
     positions: Positions | None = None
     unit_features: bool = False
     views: Literal[1, 8] = 1
@@ -178,8 +185,12 @@ class ModelInfo(Described):
             raise ValueError("a model of cover is of two classes, and says from which min_cover on a tile is of the second")
         if not all(self.training_counts.values()):
             raise ValueError("training_counts says of a class that it was not in training")
-        if (self.positions is None) is (self.head == "multiple-instance"):
+        if (self.positions is None) is (self.head != "linear"):
             raise ValueError(f"a {self.head} head has {'no ' if self.positions is None else ''}positions")
+        if self.positions is not None and self.positions.head != self.head:
+            raise ValueError(f"a {self.head} head has {'no ' if self.positions.sharpness is None else ''}sharpness")
+        if self.head == "segmentation" and self.target != "cover":
+            raise ValueError("a segmentation head is of cover")
         if self.positions is not None and self.image_size_px % self.positions.stride_px:
             raise ValueError(f"positions of {self.positions.stride_px} px do not divide an image of {self.image_size_px}")
         matrix = self.held_out.confusion_matrix

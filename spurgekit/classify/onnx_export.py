@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from spurgekit.classify.classifier import load_model
 from spurgekit.classify.model_info import ModelInfo
-from spurgekit.dihedral import view_of
+from spurgekit.classify.training.network import Network, PositionNetwork
+from spurgekit.dihedral import turned_back, view_of
 from spurgekit.errors import InputError, ModelError, first_line
 from spurgekit.extras import check_extra
 from spurgekit.imagery.gdal_warnings import without_warnings
@@ -34,7 +35,7 @@ TOLERANCE = 1e-4
 LARGEST_BYTES = 2**31 - 2**24
 """One ONNX file holds 2 GiB; some room is left for the graph."""
 
-INPUT, OUTPUT = "tiles", "probabilities"
+INPUT, OUTPUT, CELLS = "tiles", "probabilities", "cells"
 
 
 class WholeModel(nn.Module):
@@ -42,7 +43,7 @@ class WholeModel(nn.Module):
 
     Parameters
     ----------
-    network : torch.nn.Module
+    network : Network
         From normalised images to logits.
     info : ModelInfo
     views : {1, 8}
@@ -52,7 +53,7 @@ class WholeModel(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, info: ModelInfo, views: int) -> None:
+    def __init__(self, network: Network, info: ModelInfo, views: int) -> None:
         super().__init__()
         self.network = network
         self.views = views
@@ -61,15 +62,33 @@ class WholeModel(nn.Module):
         self.register_buffer("mean", unit * torch.tensor(info.mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", unit * torch.tensor(info.std, dtype=torch.float32).view(1, -1, 1, 1))
 
-    def forward(self, tiles: Tensor) -> Tensor:
-        """Return probabilities [n, classes] of float32 tiles [n, bands, size, size] in the tiles' own units."""
+    def forward(self, tiles: Tensor) -> tuple[Tensor, ...]:
+        """Return what there is to say of float32 tiles [n, bands, size, size] in the tiles' own units.
+
+        Returns
+        -------
+        probabilities : Tensor, shape (n, classes)
+        cells : Tensor, shape (n, classes, rows, columns)
+            Of a model that looks at positions.
+        """
         images = (tiles - self.mean) / self.std
-        if self.views == 1:
-            logits = self.network(images)
-        else:  # in one batch, so that the graph holds the network once
-            logits = self.network(torch.cat([view_of(images, view) for view in range(self.views)]))
-            logits = logits.unflatten(0, (self.views, -1)).mean(dim=0)
+        # All views in one batch, so that the graph holds the network once.
+        turned = images if self.views == 1 else torch.cat([view_of(images, view) for view in range(self.views)])
+        if not isinstance(self.network, PositionNetwork):
+            logits = torch.stack(self.network(turned).tensor_split(self.views)).mean(dim=0)
+            return (self._probabilities(logits),)
+        head = self.network.model.head
+        views = self.network.position_logits(turned).tensor_split(self.views)
+        logits = torch.stack([turned_back(logits, view) for view, logits in enumerate(views)])
+        return self._probabilities(head.pool(logits)), self._probabilities(head.of_cells(logits.mean(dim=0)))
+
+    def _probabilities(self, logits: Tensor) -> Tensor:
         return torch.softmax(logits / self.temperature, dim=1)
+
+    @property
+    def outputs(self) -> list[str]:
+        """What it returns is called."""
+        return [OUTPUT, CELLS] if isinstance(self.network, PositionNetwork) else [OUTPUT]
 
 
 def export_model(
@@ -78,8 +97,10 @@ def export_model(
     """Write a model folder as one ONNX file, checked to give the same probabilities.
 
     The graph has one input, ``tiles``: float32 [n, bands, size, size] with any n, in the tiles' own units (0 to 255 where they
-    are of uint8), and one output, ``probabilities``: float32 [n, classes]. Normalisation, the network, the average over views,
-    temperature and softmax are inside. Left to its user is what :class:`spurgekit.classify.preprocess.Preprocess` does ahead of
+    are of uint8), and an output ``probabilities``: float32 [n, classes], of a model of cover the shares of a tile. A model that
+    looks at the positions of a tile (the arms ``mil`` and ``segment``) has a further one, ``cells``: float32
+    [n, classes, rows, columns], what it says of each. Normalisation, the network, the average over views, temperature and
+    softmax are inside. Left to its user is what :class:`spurgekit.classify.preprocess.Preprocess` does ahead of
     that: pixels without data (0 in all bands; NaN in tiles of float32) take the mean of the rest of their tile, then tiles are
     resized to ``size`` (bilinear, antialiased). The file's metadata say what is needed for that, and name the classes (JSON).
 
@@ -138,7 +159,7 @@ def _write(whole: WholeModel, info: ModelInfo, file: Path, opset: int) -> None:
         with torch.no_grad(), _quiet():
             program = torch.onnx.export(
                 whole, (example,), dynamo=True, dynamic_shapes=({0: torch.export.Dim("n")},),
-                input_names=[INPUT], output_names=[OUTPUT], opset_version=opset, verbose=False,
+                input_names=[INPUT], output_names=whole.outputs, opset_version=opset, verbose=False,
             )  # fmt: skip
             assert program is not None
             proto = program.model_proto
@@ -150,7 +171,7 @@ def _write(whole: WholeModel, info: ModelInfo, file: Path, opset: int) -> None:
     _forget_origin(proto)
     proto.doc_string = (
         f"{INPUT}: resized to {info.image_size_px} x {info.image_size_px} px (bilinear, antialiased), float32 in the units of "
-        f"{info.dtype} tiles. {OUTPUT}: of {', '.join(info.classes)}."
+        f"{info.dtype} tiles. {' and '.join(whole.outputs)}: of {', '.join(info.classes)}."
     )
     onnx.helper.set_model_props(proto, _metadata(info, whole.views))
     file.write_bytes(proto.SerializeToString(deterministic=True))
@@ -182,6 +203,8 @@ def _metadata(info: ModelInfo, views: int) -> dict[str, str]:
         "gsd_m": info.gsd_m,
         "dtype": info.dtype,
         "views": views,
+        "target": info.target,
+        "cell_px": info.positions and info.positions.stride_px,
         "training_counts": json.dumps(info.training_counts),
     }
     return {key: str(value) for key, value in found.items() if value is not None}
@@ -209,14 +232,14 @@ def _check_equal(whole: WholeModel, info: ModelInfo, file: Path) -> None:
     for count in (1, 3):
         tiles = _random_tiles(info, count)
         with torch.inference_mode():
-            expected = whole(torch.from_numpy(tiles)).numpy()
-        (found,) = session.run([OUTPUT], {INPUT: tiles})
-        difference = np.abs(found - expected).max() if found.shape == expected.shape else np.inf
-        if not difference <= TOLERANCE:  # NaN included
-            raise ModelError(
-                f"the ONNX export of {info.backbone} differs from the model by {difference:.1g} in a probability; "
-                "nothing was written: update onnxscript and onnxruntime, or use another `backbone`"
-            )
+            wanted = [output.numpy() for output in whole(torch.from_numpy(tiles))]
+        for found, expected in zip(session.run(whole.outputs, {INPUT: tiles}), wanted, strict=True):
+            difference = np.abs(found - expected).max() if found.shape == expected.shape else np.inf
+            if not difference <= TOLERANCE:  # NaN included
+                raise ModelError(
+                    f"the ONNX export of {info.backbone} differs from the model by {difference:.1g} in a probability; "
+                    "nothing was written: update onnxscript and onnxruntime, or use another `backbone`"
+                )
 
 
 def _random_tiles(info: ModelInfo, count: int) -> NDArray[np.float32]:

@@ -1,9 +1,11 @@
-"""The multiple-instance head: from tiles' labels alone it learns where in a tile a class is.
+"""Heads that say something of each position of a tile (:mod:`spurgekit.classify.position_features`), by linear logits.
 
-A tile is a bag of positions (:mod:`spurgekit.classify.position_features`). Each position has linear logits; those of a tile
-are their log-sum-exp, (1/r) log mean exp(r z), which lies between the mean (r near 0) and the largest (r large): a tile holds a
-class if some of its positions do. The first class is what a tile has that holds none of the others; its logit is 0 at each
-position, and of several others the softmax tells which.
+A multiple-instance head learns where in a tile a class is from tiles' labels alone. A tile is a bag of positions, and its
+logits are their log-sum-exp, (1/r) log mean exp(r z), which lies between the mean (r near 0) and the largest (r large): a tile
+holds a class if some of its positions do. The first class is what a tile has that holds none of the others; its logit is 0 at
+each position, and of several others the softmax tells which.
+
+A segmentation head learns from masks how much of each position is covered; the cover of a tile is the mean of its positions.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 
 from spurgekit.classify.calibration import Vector
+from spurgekit.classify.probe import regress
 
 SHARPNESS = 4.0
 """The r of the log-sum-exp."""
@@ -32,7 +35,16 @@ on how many tiles there are."""
 
 ITERATIONS = 500
 
+SMALLEST = 1e-12
+"""A cover of none has a logit all the same."""
+
+COVER_C = 100_000.0
+"""The same of a head of cover, whose positions are many: two simulated sites speak for it, with 4, 16 and all tiles, and two
+others agree."""
+
 Floats = NDArray[np.float64]
+Linear = tuple[Floats, Floats]
+"""Weights [classes, features] and biases [classes] of logits."""
 
 
 class PositionHead(nn.Module):
@@ -43,14 +55,14 @@ class PositionHead(nn.Module):
     features : int
         Of a position.
     classes : int
-    sharpness : float
-        The r of the log-sum-exp.
+    sharpness : float or None
+        The r of the log-sum-exp of a multiple-instance head; None of a segmentation head.
     """
 
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, features: int, classes: int, sharpness: float = SHARPNESS) -> None:
+    def __init__(self, features: int, classes: int, sharpness: float | None = SHARPNESS) -> None:
         super().__init__()
         self.linear = nn.Linear(features, classes)
         self.sharpness = sharpness
@@ -61,9 +73,26 @@ class PositionHead(nn.Module):
         """Return logits [n, classes, rows, columns] of positions' features [n, d, rows, columns]."""
         return nnf.conv2d(features, self.linear.weight[:, :, None, None], self.linear.bias)
 
+    @property
+    def cell_shift(self) -> Tensor:
+        """What is added to the scaled logits of positions: of a multiple-instance head the shift is of tiles, once pooled."""
+        return torch.zeros_like(self.shift) if self.sharpness is not None else self.shift
+
+    def of_cells(self, logits: Tensor) -> Tensor:
+        """Return logits [..., classes, rows, columns] as they are meant of positions, scaled and shifted."""
+        return self.scale[:, None, None] * logits + self.cell_shift[:, None, None]
+
     def pool(self, logits: Tensor) -> Tensor:
-        """Return logits of tiles, [n, classes], of those of their positions, [n, classes, rows, columns]."""
-        return self.scale * log_mean_exp(logits.flatten(2), self.sharpness) + self.shift
+        """Return logits of tiles, [n, classes], from those of their positions as views have them, turned back.
+
+        Parameters
+        ----------
+        logits : Tensor, shape (views, n, classes, rows, columns)
+            Of :meth:`forward`.
+        """
+        if self.sharpness is None:
+            return self.of_cells(logits.mean(dim=0)).softmax(dim=1).mean(dim=(2, 3)).clamp_min(SMALLEST).log()
+        return (self.scale * log_mean_exp(logits.flatten(3), self.sharpness) + self.shift).mean(dim=0)
 
     def put(self, components: Components, weight: Floats, bias: Floats) -> None:
         """Take over linear logits of principal components, as ones of the features that these are of."""
@@ -73,7 +102,7 @@ class PositionHead(nn.Module):
             self.linear.bias.copy_(torch.from_numpy(bias - whole @ components.mean))
 
     def rescale(self, vector: Vector) -> None:
-        """Scale and shift the logits of each class, once they are pooled."""
+        """Scale and shift the logits of each class: of a multiple-instance head once they are pooled."""
         scale, shift = (torch.from_numpy(values).to(self.scale) for values in vector)
         self.scale.mul_(scale)
         self.shift.mul_(scale).add_(shift)
@@ -147,7 +176,7 @@ def pooled_logits(positions: NDArray[np.float32], weight: Floats, bias: Floats, 
     return log_mean_exp(logits.transpose(-2, -1), sharpness).double().numpy()
 
 
-def fit_positions(bags: Bags, classes: int, *, c: float = C, sharpness: float = SHARPNESS) -> tuple[Floats, Floats]:
+def fit_positions(bags: Bags, classes: int, *, c: float = C, sharpness: float = SHARPNESS) -> Linear:
     """Fit the logits of positions to the classes of bags, each class weighing as much as the others.
 
     The loss has several minima; what L-BFGS starts from is the logistic regression of the bags' means.
@@ -167,6 +196,29 @@ def fit_positions(bags: Bags, classes: int, *, c: float = C, sharpness: float = 
         start = found.x.reshape(start.shape)
     whole = np.vstack([np.zeros(start.shape[1]), start])
     return whole[:, :-1], whole[:, -1]
+
+
+def fit_cover(reduced: NDArray[np.float32], cover: Floats, *, c: float = COVER_C) -> Linear:
+    """Fit the logits of positions to how much of each is covered: a logistic regression of fractions.
+
+    Parameters
+    ----------
+    reduced : ndarray of float32, shape (tiles, views, positions, k)
+    cover : ndarray, shape (tiles, views, positions)
+        Share of each position that is of the second class; NaN where it is not known. Tiles weigh alike.
+    c : float
+        Inverse strength of the L2 penalty, against the mean over tiles.
+
+    Returns
+    -------
+    weight : ndarray, shape (2, k)
+    bias : ndarray, shape (2,)
+        Both 0 for the first class.
+    """
+    known = np.isfinite(cover)
+    weights = np.broadcast_to(1 / np.maximum(known.sum(axis=(1, 2), keepdims=True), 1), cover.shape)[known]
+    labels = np.column_stack([1 - cover[known], cover[known]])
+    return regress(reduced[known], labels, weights, c=c / weights.sum(), solver="newton-cholesky")
 
 
 class _Loss:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -267,16 +268,44 @@ def _basis(features: Array) -> Array:
 
 
 def _regress(samples: ProbeSamples, c: float) -> tuple[Array, Array]:
-    """Fit a logistic regression; a soft label counts as a hard one of each class, of its weight."""
-    classes = samples.targets.shape[1]
-    row, label = np.nonzero(samples.targets)
-    weights = samples.weights[row] * samples.targets[row, label]
-    regression = LogisticRegression(C=c, solver="newton-cg", tol=TOLERANCE, max_iter=ITERATIONS)
-    fitted = regression.fit(samples.features[row], label, sample_weight=weights)
-    weight, bias = fitted.coef_, fitted.intercept_
-    if classes == 2:  # scikit-learn keeps the second class's logit alone; the first's is 0
-        weight, bias = np.vstack([0 * weight, weight]), np.append(0.0, bias)
+    weight, bias = regress(samples.features, samples.targets, samples.weights, c=c)
     return weight, bias if samples.shift is None else bias + samples.shift
+
+
+def regress(
+    features: NDArray[np.floating],
+    labels: Array,
+    weights: Array,
+    *,
+    c: float,
+    solver: Literal["newton-cg", "newton-cholesky"] = "newton-cg",
+) -> tuple[Array, Array]:
+    """Fit a logistic regression; a soft label counts as a hard one of each class, of its weight.
+
+    Parameters
+    ----------
+    features : ndarray of float, shape (n, d)
+    labels : ndarray, shape (n, classes)
+        How much each is of each class.
+    weights : ndarray, shape (n,)
+    c : float
+        Inverse strength of the L2 penalty, against the weighted sum of losses.
+    solver : {"newton-cg", "newton-cholesky"}
+        scikit-learn's; the second is for many samples of few features.
+
+    Returns
+    -------
+    weight : ndarray, shape (classes, d)
+    bias : ndarray, shape (classes,)
+        Of two classes both 0 for the first.
+    """
+    row, label = np.nonzero(labels)
+    regression = LogisticRegression(C=c, solver=solver, tol=TOLERANCE, max_iter=ITERATIONS)
+    fitted = regression.fit(features[row], label, sample_weight=weights[row] * labels[row, label])
+    weight, bias = fitted.coef_, fitted.intercept_
+    if labels.shape[1] == 2:  # scikit-learn keeps the second class's logit alone; the first's is 0
+        weight, bias = np.vstack([0 * weight, weight]), np.append(0.0, bias)
+    return weight, bias
 
 
 def nearest_mean(samples: ProbeSamples) -> tuple[Array, Array]:

@@ -43,12 +43,15 @@ class HeldOutLogits:
         What was left out together; None where tiles were left out one by one.
     labels : ndarray, shape (n, classes), optional
         How much each tile is of each class, where that is not its class alone.
+    tiles : ndarray of int, shape (n,), optional
+        Number of the tile, where these are positions of tiles.
     """
 
     logits: NDArray[np.float64]
     targets: NDArray[np.int64]
     groups: NDArray[Any] | None
     labels: NDArray[np.float64] | None = None
+    tiles: NDArray[np.intp] | None = None
 
 
 @dataclass(frozen=True, slots=True)

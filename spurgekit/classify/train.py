@@ -90,10 +90,13 @@ def train_model(
     min_cover = check_cover(data) if options.target == "cover" else None
     setup = set_up(options, train, progress)
     tiles = train if options.shots == ALL_SHOTS else _few(data, train, options.shots, options.trial)
-    learned = tiles
+    learned, notes = tiles, setup.notes
     if min_cover is not None:
         more = [_unclear(data, "train")] if options.shots == ALL_SHOTS else []
-        learned = cover_rows(pd.concat([tiles, *more], ignore_index=True), min_cover, dataset)
+        learned, left_out = cover_rows(pd.concat([tiles, *more], ignore_index=True), min_cover, dataset)
+        notes = (*notes, *left_out)
+    if arm.recipe.needs_masks:
+        learned = learned.assign(mask=data.masks(learned))
     inputs = options.inputs(dataset)
     parameters = {**options.parameters(), "backbone": setup.name}
     with output_folder(out, "model", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
@@ -101,8 +104,7 @@ def train_model(
         support = extra_tiles.gather(store, learned, arm, pool=train, n=options.shots, trial=options.trial, seed=options.seed)
         checkpoint = hidden_beside(resolved(out), "checkpoint.safetensors")
         trained = train_arm(TrainingTask(setup, store, support, arm, options.finetuning, checkpoint, progress))
-        info = _describe(data, arm, setup, trained, tiles)
-        info = info.model_copy(update={"target": options.target})
+        info = _describe(data, arm, setup, trained, tiles, target=options.target, notes=notes)
         info = _calibrate(info, trained, options.calibration)
         tested = pd.concat([test, _unclear(data, "test")], ignore_index=True)
         model = TileClassifier(info, trained.network.model, setup.preprocess.device)
@@ -155,7 +157,16 @@ def _few(data: Dataset, train: pd.DataFrame, n: int, trial: int) -> pd.DataFrame
     return chosen
 
 
-def _describe(data: Dataset, arm: Arm, setup: Setup, trained: Trained, tiles: pd.DataFrame) -> ModelInfo:
+def _describe(
+    data: Dataset,
+    arm: Arm,
+    setup: Setup,
+    trained: Trained,
+    tiles: pd.DataFrame,
+    *,
+    target: Literal["presence", "cover"],
+    notes: tuple[str, ...],
+) -> ModelInfo:
     counts = tiles["class"].value_counts()
     return ModelInfo(
         arm=str(arm),
@@ -168,14 +179,15 @@ def _describe(data: Dataset, arm: Arm, setup: Setup, trained: Trained, tiles: pd
         dtype=setup.dtype,
         mean=setup.mean,
         std=setup.std,
-        head="linear" if trained.positions is None else "multiple-instance",
+        head="linear" if trained.positions is None else trained.positions.head,
         positions=trained.positions,
         unit_features=trained.network.unit_features,
         views=trained.views,
         training_counts={label: int(counts[label]) for label in data.info.classes},
+        target=target,
         min_cover=data.info.min_cover,
         held_out=HeldOut(balanced_accuracy=0, confusion_matrix=(), split=data.info.split),
-        notes=(*setup.notes, *trained.notes),
+        notes=(*notes, *trained.notes),
     )
 
 
@@ -187,7 +199,7 @@ def _calibrate(info: ModelInfo, trained: Trained, method: Literal["temperature",
     calibration: Calibration
     if info.target == "cover":
         logits, shares = np.diff(held_out.logits, axis=1)[:, 0], np.asarray(held_out.labels)[:, 1]
-        line, calibration = calibrate_cover(logits, shares, groups=held_out.groups)
+        line, calibration = calibrate_cover(logits, shares, groups=held_out.groups, tiles=held_out.tiles)
         trained.network.rescale((np.full(2, line.slope), np.array([0.0, line.offset])))
         return info.model_copy(update={"calibration": calibration})
     if method == "vector":

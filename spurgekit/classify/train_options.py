@@ -82,7 +82,9 @@ class TrainOptions(ArmOptions):
     def __post_init__(self) -> None:
         ArmOptions.__post_init__(self)
         arm = parse_arm(self.arm)
-        if self.target == "cover" and (not arm.recipe.is_frozen or arm.has("synthetic") or arm.has("retrieval")):
+        if self.target == "presence" and self.target not in arm.recipe.targets:
+            raise InputError(f"the arm {arm} learns cover; pass `target=cover`, or another `arm`")
+        if self.target == "cover" and ("cover" not in arm.recipe.targets or arm.has("synthetic") or arm.has("retrieval")):
             raise InputError(
                 f"the arm {arm} does not learn cover, which is for recipes on a frozen backbone and real tiles; "
                 "pass another `arm`, or leave out `target`"

@@ -55,6 +55,8 @@ class EvaluateOptions(ArmOptions):
         ArmOptions.__post_init__(self)
         if self.trials < 1 or not self.shots or min(self.shots) < 0:
             raise InputError(f"{self.trials} trials of {self.shots or 'no'} shots cannot be; pass positive numbers, or all")
+        if other := [arm for arm in parse_arms(self.arms) if "presence" not in arm.recipe.targets]:
+            raise InputError(f"the arm {other[0]} learns cover, and arms are compared by the classes of tiles; leave it out")
         arms = [str(arm) for arm in parse_arms(self.arms)]
         if self.baseline is not None and str(parse_arm(self.baseline)) not in arms:
             raise InputError(f"`baseline={self.baseline}` is none of the arms {', '.join(arms)}")

@@ -73,9 +73,12 @@ class BandLayout:
         info : ModelInfo
         more : MapBand
         of_positions : bool
-            Whether cells are positions within tiles, whose features are too many to be told of.
+            Whether cells are positions within tiles, whose features are too many to be told of; a further band tells of the
+            tile around each.
         """
-        own = (band for band in BANDS.values() if band.target == info.target and not (of_positions and band.needs_features))
+        own = [band for band in BANDS.values() if band.target == info.target and not (of_positions and band.needs_features)]
+        if of_positions:
+            own.append(TILE_COVER if info.target == "cover" else TILE_PROBABILITY)
         return cls((*own, *more), info.classes)
 
     def said(self, found: Floats) -> Floats:
@@ -89,10 +92,22 @@ class BandLayout:
         -------
         ndarray of float32, shape (classes, ...)
         """
-        if COVER in self.bands:
-            cover = found[self.channels(COVER.name)]
-            return np.concatenate([1 - cover, cover])
-        return found[self.channels(PROBABILITY.name)]
+        return self._shares(found, PROBABILITY, COVER)
+
+    def said_around(self, found: Floats) -> Floats:
+        """Return what is said of the classes in the tile around each cell, as :meth:`said`."""
+        return self._shares(found, TILE_PROBABILITY, TILE_COVER) if self.is_fine else self.said(found)
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether cells are finer than tiles."""
+        return TILE_PROBABILITY in self.bands or TILE_COVER in self.bands
+
+    def _shares(self, found: Floats, probability: MapBand, cover: MapBand) -> Floats:
+        if cover not in self.bands:
+            return found[self.channels(probability.name)]
+        covered = found[self.channels(cover.name)]
+        return np.concatenate([1 - covered, covered])
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -169,6 +184,16 @@ COVER = MapBand(
     target="cover",
     style=_style_cover,
 )
+
+
+TILE_COVER = MapBand(
+    name="tile_cover",
+    titles=lambda classes: [f"cover of {classes[1]} in the tile around (share)"],
+    value=lambda predictions: _around(predictions)[:, 1:],
+    target="cover",
+    style=_style_cover,
+)
+"""Of a fine map of cover: how much of the tile is covered that is centred on each cell."""
 
 
 def _dissimilarity(predictions: TilePredictions) -> Floats:

@@ -1,7 +1,9 @@
-"""Maps finer than a tile: one dense pass over large windows tells of each position of the backbone, and of the tile around it.
+"""Maps finer than a tile: one dense pass over windows tells of each position of the backbone, and of the tile around it.
 
-Windows overlap by a halo, so that no position is told of that lies at the rim of one. What is missing in a window takes the
-mean colour of its rest, as in tiles.
+Windows are as large as the tiles that the head learned from: what a backbone sees at a position depends on how far away the rim
+of the image is, where it pads with zeros. In windows of four times the side, a head of cover found two thirds of the plants.
+They overlap by a halo, so that no position is told of that lies at the rim of one. What is missing in a window takes the mean
+colour of its rest, as in tiles.
 """
 
 from __future__ import annotations
@@ -25,12 +27,6 @@ from spurgekit.maps.guided_filter import RADIUS, guided_filter
 from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
 
-HALO_PX = 64
-"""How far a window reaches beyond the cells that it tells of, where the backbone takes windows of any size."""
-
-LARGEST_PX = 896
-"""Side of a window, halo included, where the backbone takes any."""
-
 Floats = NDArray[np.float32]
 
 
@@ -45,8 +41,8 @@ class FineWindows:
     tile_px, cell_px : int
         Side of a tile, and of a cell, which is a position of the backbone.
     inner, halo : int
-        Cells of a window that are told of, a side, and around them. Both are even where there are several windows, since
-        the coarser stage of a backbone has positions of two cells.
+        Cells of a window that are told of, a side, and around them; a halo is even, since the coarser stage of a backbone has
+        positions of two cells.
     """
 
     grid: PixelGrid
@@ -57,21 +53,15 @@ class FineWindows:
 
     @classmethod
     def of(cls, grid: PixelGrid, model: TileClassifier) -> FineWindows:
-        """Return the windows for a model: large ones if its backbone takes them, else as large as tiles.
+        """Return the windows for a model.
 
         Raises
         ------
         InputError
-            If the model has no multiple-instance head.
+            If the model has no head that looks at positions.
         """
         tile_px, cell_px = model.info.image_size_px, model.positions.stride_px
-        cells = grid.coarsened(cell_px)
-        tile, halo = tile_px // cell_px, -(-HALO_PX // (2 * cell_px)) * 2
-        most = max(2, LARGEST_PX // cell_px - 2 * halo)
-        longest = max(cells.width, cells.height)
-        inner = math.ceil(longest / math.ceil(longest / most) / 2) * 2
-        if model.takes_side(tile_px + 2 * cell_px):
-            return cls(grid, tile_px, cell_px, inner, halo)
+        tile = tile_px // cell_px
         halo = round(tile / 16) * 2
         return cls(grid, tile_px, cell_px, tile - 2 * halo, halo)
 
@@ -79,11 +69,6 @@ class FineWindows:
     def cells(self) -> PixelGrid:
         """The grid of the map."""
         return self.grid.coarsened(self.cell_px)
-
-    @property
-    def side_px(self) -> int:
-        """Side of a window."""
-        return (self.inner + 2 * self.halo) * self.cell_px
 
     @property
     def columns(self) -> int:
@@ -110,12 +95,15 @@ class _Rows:
         The same; 0 where they are too few to map a cell.
     colours : ndarray of float32, shape (bands, rows, columns)
         Mean of their pixels that are data.
+    unlike : ndarray of float32, shape (rows, columns)
+        Dissimilarity of the window that tells of them; NaN where nobody asks.
     """
 
     logits: Floats
     valid: Floats
     share: Floats
     colours: Floats
+    unlike: Floats
 
     @classmethod
     def join(cls, parts: Iterable[_Rows]) -> _Rows:
@@ -123,9 +111,9 @@ class _Rows:
         return cls(*(np.concatenate(arrays, axis=-2) for arrays in zip(*(p.arrays for p in parts), strict=True)))
 
     @property
-    def arrays(self) -> tuple[Floats, Floats, Floats, Floats]:
+    def arrays(self) -> tuple[Floats, ...]:
         """All of it."""
-        return self.logits, self.valid, self.share, self.colours
+        return self.logits, self.valid, self.share, self.colours, self.unlike
 
     def __getitem__(self, rows: slice) -> _Rows:
         return _Rows(*(array[..., rows, :] for array in self.arrays))
@@ -150,14 +138,14 @@ def slide_fine(
     raster : Raster
         At the ground sample distance of ``windows.grid``, with the model's bands and of its type.
     model : TileClassifier
-        With a multiple-instance head.
+        With a head that looks at positions.
     windows : FineWindows
     layout : BandLayout
         What is said of each cell; its bands are given the probabilities of the cell, and those of the tile around it.
     min_valid : float
         Least share of a cell's pixels with data; other cells are NaN.
     batch_size : int
-        Tiles' worth of windows that the model is shown at once.
+        Windows that the model is shown at once.
     guided : bool
         Whether the probabilities of cells go through a guided filter by colour.
     watch : callable, optional
@@ -176,13 +164,23 @@ def slide_fine(
     margin = max(tile // 2, 2 * RADIUS * guided)
     parts = _looked_at(raster, model, windows, min_valid, batch_size, watch, progress)
     for row, rows, own in _with_surroundings(parts, margin):
-        pooled = pool(rows.logits, rows.share, tile, model.positions.sharpness)
         seen = rows.share[own] > 0
-        cells = _cell_probabilities(model, rows, guided)[:, own][:, seen].T
-        around = model.pooled_probabilities(pooled[:, own][:, seen].T)
+        cells = _cell_probabilities(model, rows)
+        around = _around(model, rows, cells, tile)[:, own][:, seen].T
+        if guided:
+            cells = _guided(model, rows, cells)
         found = np.full((len(layout.titles), *seen.shape), np.nan, np.float32)
-        found[:, seen] = layout.values(TilePredictions(cells, around=around)).T
+        said = TilePredictions(cells[:, own][:, seen].T, dissimilarity=rows.unlike[own][seen], around=around)
+        found[:, seen] = layout.values(said).T
         yield row, found, rows.valid[own]
+
+
+def _around(model: TileClassifier, rows: _Rows, cells: Floats, tile: int) -> Floats:
+    """Return what the model says of the tile that is centred on each cell, shape (classes, rows, columns)."""
+    if (sharpness := model.positions.sharpness) is None:
+        return mean_around(cells, rows.share, tile).astype(np.float32)
+    pooled = pool(rows.logits, rows.share, tile, sharpness)
+    return model.pooled_probabilities(pooled.reshape(len(pooled), -1).T).T.reshape(pooled.shape)
 
 
 def pool(logits: Floats, share: Floats, tile: int, sharpness: float) -> NDArray[np.float64]:
@@ -194,13 +192,34 @@ def pool(logits: Floats, share: Floats, tile: int, sharpness: float) -> NDArray[
     share : ndarray of float32, shape (rows, columns)
         Weights of positions; those of 0 take no part.
     tile : int
-        Side of a tile in positions. Of an even number, the outer ones count by half.
+        Side of a tile in positions; see :func:`mean_around`.
     sharpness : float
 
     Returns
     -------
     ndarray of float64, shape (classes, rows, columns)
         The mean over views; not finite where nothing takes part.
+    """
+    powers = np.exp(np.clip(sharpness * logits.astype(np.float64), -600, 600))
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(mean_around(powers, share, tile)).mean(axis=0) / sharpness)
+
+
+def mean_around(values: NDArray[np.floating[Any]], share: Floats, tile: int) -> NDArray[np.float64]:
+    """Return the mean of cells over the tile that is centred on each.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (..., rows, columns)
+    share : ndarray of float32, shape (rows, columns)
+        Weights of cells; those of 0 take no part.
+    tile : int
+        Side of a tile in cells. Of an even number, the outer ones count by half.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., rows, columns)
+        NaN where nothing takes part.
     """
     side = np.ones(tile + (tile + 1) % 2)
     side[[0, -1]] -= (len(side) - tile) / 2
@@ -209,18 +228,19 @@ def pool(logits: Floats, share: Floats, tile: int, sharpness: float) -> NDArray[
         return np.asarray(cv2.sepFilter2D(image, -1, side, side, borderType=cv2.BORDER_CONSTANT))
 
     weights = share.astype(np.float64)
-    powers = np.exp(np.clip(sharpness * logits.astype(np.float64), -600, 600)) * weights
+    images = (weights * values).reshape(-1, *share.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
-        means = np.stack([[box(image) for image in view] for view in powers]) / box(weights)
-        return np.asarray(np.log(means).mean(axis=0) / sharpness)
+        return (np.stack([box(image) for image in images]) / box(weights)).reshape(values.shape)
 
 
-def _cell_probabilities(model: TileClassifier, rows: _Rows, guided: bool) -> Floats:
+def _cell_probabilities(model: TileClassifier, rows: _Rows) -> Floats:
     """Return the class probabilities of each cell, shape (classes, rows, columns)."""
     logits = rows.logits.mean(axis=0)
-    found = model.cell_probabilities(logits.reshape(len(logits), -1).T).T.reshape(logits.shape)
-    if not guided:
-        return found
+    return model.cell_probabilities(logits.reshape(len(logits), -1).T).T.reshape(logits.shape)
+
+
+def _guided(model: TileClassifier, rows: _Rows, found: Floats) -> Floats:
+    """Return the probabilities of cells as edges of colour have them."""
     white = 255 if model.info.dtype == "uint8" else 1
     mean, std = (np.array(values)[:, None, None] for values in (model.info.mean, model.info.std))
     guide = (rows.colours / white - mean) / (2 * std)  # bytes normalised by 0.5 span 1
@@ -263,7 +283,6 @@ def _looked_at(
 ) -> Iterator[_Rows]:
     """Yield what the model says of the cells of each strip of windows."""
     cells, inner = windows.cells, windows.inner
-    at_once = max(1, batch_size * windows.tile_px**2 // windows.side_px**2)
     strips = [(row, windows.strip(row)) for row in range(0, cells.height, inner)]
     with ThreadPoolExecutor(1) as reader, progress(f"mapping {raster.path.name}", cells.width * cells.height) as advance:
         read = stream_map(reader, lambda item: raster.read(item[1]), strips, in_flight=2)
@@ -274,22 +293,26 @@ def _looked_at(
             enough = np.where(share >= max(min_valid, 1e-9), share, 0)
             mark_missing(pixels, valid)
             logits = np.zeros((model.info.views, len(model.info.classes), inner, windows.columns * inner), np.float32)
+            unlike = np.full_like(share, np.nan)
             found = [j for j in range(windows.columns) if enough[:, j * inner : (j + 1) * inner].any()]
-            for at in range(0, len(found), at_once):
-                some = found[at : at + at_once]
-                looked = model.position_logits(np.stack([_window(pixels, windows, j) for j in some]))
+            for at in range(0, len(found), batch_size):
+                some = found[at : at + batch_size]
+                images = np.stack([_window(pixels, windows, j) for j in some])
+                looked, dissimilarity = model.position_logits(images)
                 h = slice(windows.halo, windows.halo + inner)
-                for j, one in zip(some, looked.swapaxes(0, 1), strict=True):
-                    logits[..., j * inner : (j + 1) * inner] = one[..., h, h]
+                for number, j in enumerate(some):
+                    own = slice(j * inner, (j + 1) * inner)
+                    logits[..., own] = looked[:, number, :, h, h]
+                    unlike[:, own] = np.nan if dissimilarity is None else dissimilarity[number]
             height = min(inner, cells.height - row)
-            whole = _Rows(logits, share, enough, colours)
+            whole = _Rows(logits, share, enough, colours, unlike)
             yield _Rows(*(array[..., :height, : cells.width] for array in whole.arrays))
             advance(height * cells.width)
 
 
 def _window(pixels: NDArray[Any], windows: FineWindows, column: int) -> NDArray[Any]:
     start = column * windows.inner * windows.cell_px
-    return pixels[..., start : start + windows.side_px]
+    return pixels[..., start : start + windows.tile_px]
 
 
 def _shares_and_colours(pixels: NDArray[Any], valid: NDArray[np.bool_], windows: FineWindows) -> tuple[Floats, Floats]:

@@ -21,7 +21,7 @@ from spurgekit.image_names import image_name
 from spurgekit.imagery import PixelGrid, Raster, Window, open_raster
 from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.maps.adapting import moved_to_site
-from spurgekit.maps.bands import DISSIMILARITY, TILE_PROBABILITY, BandLayout
+from spurgekit.maps.bands import DISSIMILARITY, BandLayout
 from spurgekit.maps.fine import FineWindows, slide_fine
 from spurgekit.maps.map_options import MapOptions
 from spurgekit.maps.sliding_window import NO_CLASS, Cells, Sliding, slide
@@ -131,13 +131,11 @@ def map_site(
             "build its dataset with `gsd_m`, and train again"
         )
     fine = options.resolution == "fine"
-    if fine:  # read as large as the backbone is shown it; a position's features are too many to be told of
-        layout = BandLayout.of(info, TILE_PROBABILITY, of_positions=True)
-        gsd_m = info.gsd_m * info.tile_size_px / info.image_size_px
+    layout = BandLayout.of(info, *([] if classifier.applicability is None else [DISSIMILARITY]), of_positions=fine)
+    gsd_m = info.gsd_m
+    if fine:  # read as large as the backbone is shown it
+        gsd_m *= info.tile_size_px / info.image_size_px
         _ = classifier.positions
-    else:
-        more = [] if classifier.applicability is None else [DISSIMILARITY]
-        layout, gsd_m = BandLayout.of(info, *more), info.gsd_m
     with open_raster(
         image,
         crs=options.crs,
@@ -174,7 +172,7 @@ def map_site(
                     window = Window(0, row, cells.grid.width, found.shape[1])
                     file.write(found, window=window.to_rasterio())
                     cells.put(window, found, valid, layout)
-                    if DISSIMILARITY in layout.bands and classifier.applicability is not None:
+                    if classifier.applicability is not None:
                         unlike = found[layout.channels(DISSIMILARITY.name)][0] > classifier.applicability.threshold
                         outside_m2 += cells.ground_m2(unlike, of=window)
             if (cells.predicted == NO_CLASS).all():
@@ -183,7 +181,7 @@ def map_site(
                 )
             from spurgekit.maps.products import write_products  # 150 MB of libraries that the model's run has no need of
 
-            unlike_m2 = outside_m2 if DISSIMILARITY in layout.bands else None
+            unlike_m2 = None if classifier.applicability is None else outside_m2
             areas, polygons = write_products(folder, cells, strips, look, layout, classifier, unlike_m2)
         support_m = info.tile_size_px * info.gsd_m
         return MapReport(

@@ -119,7 +119,7 @@ def _areas(cells: Cells, classifier: TileClassifier) -> Areas:
     occupied = dict(list(zip(classes, estimates, strict=True))[1:])
     if classifier.info.target != "cover":
         return Areas(occupied, {})
-    cover = [cells.ground_m2(cells.predicted == i, weights=cells.said) for i in range(len(classes))]
+    cover = [cells.ground_m2(cells.around == i, weights=cells.said) for i in range(len(classes))]
     covered = covered_area(counted, cover, classifier.held_out_tiles, classifier.info, site_places=site_places)
     return Areas(occupied, {classes[1]: covered})
 

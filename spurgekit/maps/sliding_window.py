@@ -15,7 +15,7 @@ from spurgekit.classify.tile_reader import mark_missing
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, Window
 from spurgekit.imagery.quicklook import Watcher
-from spurgekit.maps.bands import PROBABILITY, TILE_PROBABILITY, BandLayout
+from spurgekit.maps.bands import PROBABILITY, BandLayout
 from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
 
@@ -50,7 +50,7 @@ class Cells:
     predicted : ndarray of uint8, shape (rows, columns)
         Number of the class that is predicted; :data:`NO_CLASS` where there is no data.
     said : ndarray of float32, shape (rows, columns)
-        Its probability; of a model of cover, the cover.
+        Its probability; of a model of cover, the cover of the second class.
     around : ndarray of uint8, shape (rows, columns)
         Number of the class of the tile around the cell, which is that of the cell unless the map is a fine one.
     valid : ndarray of float32, shape (rows, columns)
@@ -90,10 +90,10 @@ class Cells:
         self.valid[window.slices] = valid
         seen = np.isfinite(probabilities[0])
         mine = probabilities[:, seen].T
-        self.predicted[window.slices][seen] = self.model.predicted(mine)
+        # A least cover is of tiles; a cell finer than that is of what covers most of it.
+        self.predicted[window.slices][seen] = mine.argmax(axis=1) if layout.is_fine else self.model.predicted(mine)
         self.said[window.slices][seen] = mine[:, 1] if self.model.target == "cover" else mine.max(axis=1)
-        around = found[layout.channels(TILE_PROBABILITY.name)] if TILE_PROBABILITY in layout.bands else probabilities
-        self.around[window.slices][seen] = self.model.predicted(around[:, seen].T)
+        self.around[window.slices][seen] = self.model.predicted(layout.said_around(found)[:, seen].T)
 
     def ground_m2(
         self, cells: NDArray[np.bool_], weights: NDArray[np.float32] | None = None, of: Window | None = None

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spurgekit.classify import TrainOptions, export_model, load_model, read_model_info, train_model
-from spurgekit.classify.multiple_instance import _looked_at, some_positions
+from spurgekit.classify.dense import _chosen, some_positions
 from spurgekit.classify.position_head import Bags, Components, PositionHead, fit_positions
 from spurgekit.classify.probe_samples import SupportSet
 from spurgekit.classify.tile_reader import read_tile
@@ -49,7 +49,7 @@ class TestModelFolder:
         model = load_model(trained, "cpu", views=1)
         tiles = pixels_of_test(chain)
         with torch.inference_mode():
-            z = model.network.of_positions(model._preprocess(tiles), 1)[0].numpy()
+            z = model.network.of_positions(model._preprocess(tiles), 1)[0][0].numpy()
         assert z.shape == (len(tiles), 2, 4, 4)
         assert (z[:, 0] == 0).all()
         pooled = np.log(np.exp(4 * z).mean(axis=(2, 3))) / 4
@@ -127,10 +127,10 @@ class TestWhatIsLookedAt:
     def test_of_many_tiles_fewer_turns_and_then_fewer_tiles(self, monkeypatch):
         rows = pd.DataFrame({"tile_id": [f"t{i}" for i in range(10)], "target": [0] * 7 + [1] * 3})
         support = SupportSet(rows, 2)
-        monkeypatch.setattr("spurgekit.classify.multiple_instance.MOST_POSITIONS", 4 * 90)
-        assert _looked_at(support, 4)[1:] == (8, ())
-        assert _looked_at(support, 16)[1:] == (2, ())
-        tiles, views, notes = _looked_at(support, 60)
+        monkeypatch.setattr("spurgekit.classify.dense.MOST_POSITIONS", 4 * 90)
+        assert _chosen(support, 4)[1:] == (8, ())
+        assert _chosen(support, 16)[1:] == (2, ())
+        tiles, views, notes = _chosen(support, 60)
         assert (views, notes) == (1, ("the head learned from 6 of 10 tiles, drawn evenly from the classes",))
         assert tiles["target"].tolist() == [0] * 3 + [1] * 3
 

@@ -9,12 +9,13 @@ from affine import Affine
 from torch import nn
 
 from spurgekit.classify import ModelInfo, TileClassifier, TrainOptions, load_model, train_model
+from spurgekit.classify.applicability import Applicability
 from spurgekit.classify.model_info import HeldOut, Positions
 from spurgekit.classify.position_head import PositionHead
 from spurgekit.classify.training.network import PositionModel
 from spurgekit.dataset.split_info import SplitInfo
 from spurgekit.errors import InputError
-from spurgekit.imagery import PixelGrid, open_raster
+from spurgekit.imagery import PixelGrid
 from spurgekit.maps import MapOptions, map_site
 from spurgekit.maps.fine import FineWindows, pool
 from tests.chain import COLUMNS, ROWS, is_weed
@@ -31,14 +32,12 @@ class Light(nn.Module):
     It says of positions of 32 px, upsampled, nothing that differs, so that positions can be worked out by hand.
     """
 
-    def __init__(self, takes=None):
+    def __init__(self):
         super().__init__()
-        self.takes = takes
         self.anchor = nn.Parameter(torch.zeros(1))
         self.areas = []
 
     def forward_intermediates(self, images, **_):
-        assert self.takes in (None, images.shape[-1]), "Input height doesn't match model"
         self.areas.append(len(images) * images.shape[-1] * images.shape[-2])
         angle = nn.functional.avg_pool2d(images, CELL).mean(dim=1) * torch.pi / 2
         finer = torch.stack([angle.cos(), angle.sin()], dim=1)
@@ -55,7 +54,7 @@ def p_of(bright):
     return 1 / (1 + np.exp(-z_of(bright)))
 
 
-def light_model(*, views=1, takes=None, tile_px=64, size_px=64, temperature=1.0, shift=0.0):
+def light_model(*, views=1, tile_px=64, size_px=64, temperature=1.0, shift=0.0):
     head = PositionHead(4, 2, R)
     with torch.no_grad():
         head.linear.weight.zero_()
@@ -78,7 +77,7 @@ def light_model(*, views=1, takes=None, tile_px=64, size_px=64, temperature=1.0,
         training_counts={"dark": 1, "bright": 1},
         held_out=HeldOut(balanced_accuracy=1, confusion_matrix=((50, 0), (0, 50)), split=SplitInfo(by="site")),
     )
-    return TileClassifier(info, PositionModel(Light(takes), head), torch.device("cpu"))
+    return TileClassifier(info, PositionModel(Light(), head), torch.device("cpu"))
 
 
 def cells(rows, columns, seed=0):
@@ -98,11 +97,10 @@ def fine(**options):
 
 class TestCells:
     @pytest.mark.parametrize("views", [1, 8])
-    @pytest.mark.parametrize("takes", [None, 64, 256])
-    def test_each_says_what_the_model_sees_in_it(self, tmp_path, make_tif, views, takes):
+    @pytest.mark.parametrize("tile", [64, 256])
+    def test_each_says_what_the_model_sees_in_it(self, tmp_path, make_tif, views, tile):
         bright, image = cells(40, 20)
-        tile = takes or 64
-        model = light_model(views=views, takes=takes, tile_px=tile, size_px=tile)
+        model = light_model(views=views, tile_px=tile, size_px=tile)
         made = map_site(make_tif(tmp_path / "a.tif", image), model, tmp_path / "map", fine())
         profile, bands, titles = read(made.folder)
         assert titles == (
@@ -132,14 +130,13 @@ class TestCells:
         pooled = np.log((side[:, None] * side * powers).sum() / 6.25) / R
         assert bands[4][0, 0] == pytest.approx(1 / (1 + np.exp(-(pooled + 0.5) / 2)), abs=1e-4)
 
-    def test_neither_windows_nor_strips_show(self, tmp_path, make_tif, monkeypatch):
+    def test_neither_windows_nor_strips_show(self, tmp_path, make_tif):
         _, image = cells(30, 21)
         path = make_tif(tmp_path / "a.tif", image)
         found = []
-        for side in (192, 256, 896):
-            monkeypatch.setattr("spurgekit.maps.fine.LARGEST_PX", side)
-            made = map_site(path, light_model(), tmp_path / str(side), fine(guided_filter=True))
-            found.append(read(made.folder)[1])
+        for side in (64, 224, 512):  # windows of 4, 10 and 24 cells
+            made = map_site(path, light_model(tile_px=side, size_px=side), tmp_path / str(side), fine(guided_filter=True))
+            found.append(read(made.folder)[1][:3])
         assert found[1] == pytest.approx(found[0], abs=1e-5)
         assert found[2] == pytest.approx(found[0], abs=1e-5)
 
@@ -181,6 +178,23 @@ class TestCells:
         whole[2] = False
         assert bands[1][whole] == pytest.approx(p_of(bright[whole]), abs=1e-4)
 
+    @pytest.mark.parametrize(("tile", "inner"), [(4, 4), (14, 10)])
+    def test_ground_unlike_the_training_tiles_is_marked_window_by_window(self, tmp_path, make_tif, tile, inner):
+        """In the north as bright as the training tiles, in the south not."""
+        bright, _ = cells(4 * inner, 3 * inner)
+        bright[: 2 * inner], bright[2 * inner :] = 60, 220
+        image = np.repeat(np.kron(bright, np.ones((CELL, CELL), np.uint8))[None], 3, axis=0)
+        angle = 60 / 255 * np.pi / 2
+        of_north = np.array([np.cos(angle), np.sin(angle), 0.5**0.5, 0.5**0.5], np.float32) / 2**0.5
+        model = light_model(tile_px=tile * CELL, size_px=tile * CELL)
+        model.applicability = Applicability(np.stack([of_north, of_north * 1.1]), scale=0.1, threshold=1.0)
+        made = map_site(make_tif(tmp_path / "a.tif", image), model, tmp_path / "map", fine())
+        _, bands, titles = read(made.folder)
+        assert titles[-1] == "dissimilarity from the training tiles"
+        assert bands[-1][:inner] == pytest.approx(np.zeros((inner, 3 * inner)), abs=1e-3)
+        assert (bands[-1][2 * inner :] > 1).all()  # windows next to the border see some of the other side
+        assert made.unlike_m2 == pytest.approx((bands[-1] > 1).sum() * 0.16**2)
+
 
 def half_size():
     model = light_model(tile_px=128, size_px=64)
@@ -207,24 +221,17 @@ def test_the_drawn_site_mapped_finer_than_its_tiles(chain, tmp_path, backbone):
 
 class TestCost:
     def test_forward_passes_a_tile_area(self, tmp_path, make_tif):
-        _, image = cells(144, 144)
-        model = light_model()
+        _, image = cells(40, 50)
+        model = light_model(tile_px=224, size_px=224)
         map_site(make_tif(tmp_path / "a.tif", image), model, tmp_path / "map", fine())
-        tried, *looked = model.network.model.backbone.areas
-        assert len(looked) == 9  # windows of 48 cells and a halo of 4
-        assert (tried, looked[0]) == ((64 + 2 * CELL) ** 2, (56 * CELL) ** 2)
-        assert sum(looked) / image[0].size == pytest.approx((56 / 48) ** 2)
-
-    def test_a_small_site_is_one_window_and_one_without_data_is_not_looked_at(self, tmp_path, make_tif):
-        with open_raster(make_tif(tmp_path / "a.tif", cells(5, 9)[1])) as raster:
-            windows = FineWindows.of(raster.grid, light_model())
-        assert (windows.inner, windows.halo, windows.columns) == (10, 4, 1)
+        # Windows of 14 cells, of which 10 are told of.
+        assert sum(model.network.model.backbone.areas) / image[0].size == pytest.approx((14 / 10) ** 2)
 
     @pytest.mark.parametrize(("tile", "inner", "halo"), [(64, 4, 0), (224, 10, 2), (256, 12, 2), (512, 24, 4)])
-    def test_windows_of_a_backbone_that_knows_its_size(self, tile, inner, halo):
+    def test_windows_are_as_large_as_tiles(self, tile, inner, halo):
         grid = PixelGrid(5000, 5000, Affine(0.01, 0, 500_000, 0, -0.01, 5_000_000))
-        windows = FineWindows.of(grid, light_model(takes=tile, tile_px=tile, size_px=tile))
-        assert (windows.inner, windows.halo, windows.side_px) == (inner, halo, tile)
+        windows = FineWindows.of(grid, light_model(tile_px=tile, size_px=tile))
+        assert (windows.inner, windows.halo, windows.columns) == (inner, halo, math.ceil(313 / inner))
 
 
 class TestPool:

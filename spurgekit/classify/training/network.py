@@ -109,29 +109,46 @@ class PositionNetwork(Network):
         """Return the mean of positions' features, [n, features], of images [n, bands, h, w]."""
         return position_features(self.model.backbone, images).mean(dim=(2, 3))
 
+    def position_logits(self, images: Tensor) -> Tensor:
+        """Return logits [n, classes, rows, columns] of the positions of images, ahead of scaling and pooling."""
+        logits: Tensor = self.model.head(position_features(self.model.backbone, images))
+        return logits
+
     def forward(self, images: Tensor) -> Tensor:
         """Return logits [n, classes] of images [n, bands, h, w]."""
-        return self.logits_and_features(images)[0]
+        return self.model.head.pool(self.position_logits(images)[None])
 
     def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits [n, classes] of images, and the mean of their positions' features, [n, features]."""
         positions = position_features(self.model.backbone, images)
-        return self.model.head.pool(self.model.head(positions)), positions.mean(dim=(2, 3))
+        return self.model.head.pool(self.model.head(positions)[None]), positions.mean(dim=(2, 3))
+
+    def averaged(self, images: Tensor, views: int, *, features: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Return logits of images as their first ``views`` views together have them, [n, classes]; features as any network."""
+        logits, seen = self.of_positions(images, views, features=features)
+        return self.model.head.pool(logits), seen
 
     def rescale(self, vector: Vector) -> None:
         """Scale and shift the logits of each class."""
         self.model.head.rescale(vector)
 
-    def of_positions(self, images: Tensor, views: int) -> Tensor:
-        """Return logits of the positions of images, as each of the first ``views`` views has them.
+    def of_positions(self, images: Tensor, views: int, *, features: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Return logits of the positions of images, as each of the first ``views`` views has them, and the features of images.
 
         Returns
         -------
-        Tensor, shape (views, n, classes, rows, columns)
+        logits : Tensor, shape (views, n, classes, rows, columns)
             Turned back, so that a position is the same ground in all views; ahead of scaling and pooling.
+        features : Tensor, shape (n, features), or None
+            The mean over positions and views; None where they were not asked for.
         """
-        shown = zip(range(views), views_of(images, range(views)), strict=True)
-        return torch.stack([turned_back(self.model.head(position_features(self.model.backbone, one)), v) for v, one in shown])
+        logits, seen = [], []
+        for view, shown in zip(range(views), views_of(images, range(views)), strict=True):
+            found = position_features(self.model.backbone, shown)
+            logits.append(turned_back(self.model.head(found), view))
+            if features:
+                seen.append(found.mean(dim=(2, 3)))
+        return torch.stack(logits), torch.stack(seen).mean(dim=0) if seen else None
 
 
 def network_of(model: nn.Module, *, unit_features: bool) -> Network:
