@@ -162,7 +162,7 @@ def cover_in_bins(predicted: NDArray[np.floating[Any]], cover: NDArray[np.floati
     Returns
     -------
     Binned
-        With the 95 % interval of the mean cover (Student's t); without width where a bin holds one tile.
+        With the 95 % interval of the mean cover (Student's t), from 0 to 1; without width where a bin holds one tile.
     """
     from scipy.stats import t
 
@@ -170,7 +170,7 @@ def cover_in_bins(predicted: NDArray[np.floating[Any]], cover: NDArray[np.floati
     several = np.maximum(counts - 1, 1)
     error = np.sqrt(np.maximum(squares - seen**2, 0) / several)
     reach = t.isf(0.025, several) * error
-    return Binned(counts, mean, seen, np.stack([seen - reach, seen + reach]))
+    return Binned(counts, mean, seen, np.clip([seen - reach, seen + reach], 0, 1))
 
 
 def _binned(predicted: NDArray[np.floating[Any]], seen: NDArray[np.float64], bins: int) -> Binned:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spurgekit.classify.reliability import share_in_bins, write_reliability
+from spurgekit.classify.reliability import cover_in_bins, share_in_bins, write_reliability
 from spurgekit.classify.scores import value_of
 from spurgekit.errors import InputError
 
@@ -27,6 +27,20 @@ def noted(monkeypatch, owner, method):
 
     monkeypatch.setattr(owner, method, note)
     return texts
+
+
+class TestCoverBins:
+    def test_by_hand(self):
+        counts, predicted, seen, interval = cover_in_bins(np.array([0.1, 0.3, 0.6]), np.array([0.2, 0.3, 0.9]), bins=2)
+        assert counts.tolist() == [2, 1]
+        assert predicted == pytest.approx([0.2, 0.6])
+        assert seen == pytest.approx([0.25, 0.9])
+        # Of two tiles t = 12.7 and the standard error is .05: more than there is of either side. Of one nothing is known.
+        assert interval == pytest.approx(np.array([[0, 0.9], [0.25 + 12.7062 * 0.05, 0.9]]), abs=1e-4)
+
+    def test_an_interval_ends_where_shares_do(self):
+        interval = cover_in_bins(np.array([0.1, 0.3]), np.array([0.0, 0.9]), bins=1).interval
+        assert interval.ravel().tolist() == [0, 1]
 
 
 class TestBins:
