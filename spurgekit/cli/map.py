@@ -65,14 +65,11 @@ def _print(report: MapReport) -> None:
     echo(f"mapped {report.mapped_m2:,.1f} of {report.image_m2:,.1f} m2 in cells of {report.cell_m:.2f} m")
     for name, area in report.occupied.items():
         echo(
-            f"{name}: occupies tiles of {report.support_m:.2f} m on {area.counted_m2:,.1f} m2; corrected for errors "
-            f"{area.estimate_m2:,.1f} m2 (95 % interval {area.low_m2:,.1f} to {area.high_m2:,.1f})"
+            f"{name}: occupies tiles of {report.support_m:.2f} m on {area.counted_m2:,.1f} m2; "
+            f"{area.corrected(interval='95 % interval')}"
         )
     for name, area in report.cover.items():
-        echo(
-            f"{name}: covers {area.counted_m2:,.1f} m2; corrected for errors {area.estimate_m2:,.1f} m2 "
-            f"(95 % interval {area.low_m2:,.1f} to {area.high_m2:,.1f})"
-        )
+        echo(f"{name}: covers {area.counted_m2:,.1f} m2; {area.corrected(interval='95 % interval')}")
     if report.unlike_m2 is not None and report.mapped_m2:
         echo(
             f"{report.unlike_m2 / report.mapped_m2:.0%} of the mapped ground is unlike the tiles that the model learned from"

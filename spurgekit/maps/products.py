@@ -194,15 +194,10 @@ def _draw(path: Path, cells: Cells, look: QuickLook, polygons: gpd.GeoDataFrame,
         shade[mine, 3] = (MAX_SHADE * certain[mine]).astype(np.uint8)
         picture.legend(
             class_colour(number),
-            f"{name}: tiles of {of_class.counted_m2:,.1f} of {cells.mapped_m2:,.0f} m2 mapped; corrected for errors "
-            f"{of_class.estimate_m2:,.1f} m2 ({of_class.low_m2:,.1f} to {of_class.high_m2:,.1f})",
+            f"{name}: tiles of {of_class.counted_m2:,.1f} of {cells.mapped_m2:,.0f} m2 mapped; {of_class.corrected()}",
         )
     for name, covered in areas.cover.items():
-        picture.legend(
-            class_colour(1),
-            f"{name}: covers {covered.counted_m2:,.1f} m2; corrected for errors {covered.estimate_m2:,.1f} m2 "
-            f"({covered.low_m2:,.1f} to {covered.high_m2:,.1f})",
-        )
+        picture.legend(class_colour(1), f"{name}: covers {covered.counted_m2:,.1f} m2; {covered.corrected()}")
     shade[~look.seen] = 0  # cells at the rim reach outside the mosaic
     picture.paint(shade)
     for number, name in enumerate(occupied, start=1):
