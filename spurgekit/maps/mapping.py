@@ -185,13 +185,12 @@ def map_site(
 
             unlike_m2 = outside_m2 if DISSIMILARITY in layout.bands else None
             areas, polygons = write_products(folder, cells, strips, look, layout, classifier, unlike_m2)
-        support_m = info.tile_size_px * info.gsd_m
         return MapReport(
             out,
             cells.grid.gsd_m,
             cells.image_m2,
             cells.mapped_m2,
-            support_m,
+            cells.support_m,
             areas.occupied,
             areas.cover,
             polygons,

@@ -154,13 +154,12 @@ def _write_summary(
     unlike_m2: float | None,
 ) -> None:
     model = classifier.info
-    assert model.gsd_m is not None  # else it could not have been slid over an image
     summary = {
         "schema_version": 2,
         "image": cells.image,
         "crs": name_crs(cells.grid.crs),
         "cell_m": round(cells.grid.gsd_m, 6),
-        "support_m": round(model.tile_size_px * model.gsd_m, 6),
+        "support_m": round(cells.support_m, 6),
         "image_m2": round(cells.image_m2, 3),
         "mapped_m2": round(cells.mapped_m2, 3),
         "occupied": _rounded(areas.occupied),

@@ -106,6 +106,12 @@ class Cells:
         return float(ground.sum() * self.grid.pixel_area_m2)
 
     @property
+    def support_m(self) -> float:
+        """Side of a tile, of which a class is said."""
+        assert self.model.gsd_m is not None  # else it could not have been slid over an image
+        return self.model.tile_size_px * self.model.gsd_m
+
+    @property
     def mapped_m2(self) -> float:
         """Ground of all cells that have a class."""
         return self.ground_m2(self.predicted != NO_CLASS)
