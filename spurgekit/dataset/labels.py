@@ -6,7 +6,7 @@ What a botanist wrote down of plots is in :mod:`spurgekit.dataset.field_record`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -192,7 +192,7 @@ def labels_from_column(
     name = None if column is not None and column not in index else class_column(index, column, where)
     if name is None:
         raise InputError(
-            f"{where} has no column {(column or DEFAULT_COLUMN)!r} to take labels from ({_columns(index)}); "
+            f"{where} has no column {(column or DEFAULT_COLUMN)!r} to take labels from ({column_names(index)}); "
             "pass `label_column`, or a file of `labels`"
         )
     names, notes = classes_in(index, name, column, classes, min_cover=min_cover, where=where, rows="tile")
@@ -306,7 +306,7 @@ def _from_polygons(
             )
         names = pd.Series(classes[1], index=polygons.index)
         notes = [
-            f"{where.name} has no column of classes ({_columns(polygons)}): all ground that is drawn is taken for {classes[1]}"
+            f"{where.name} has no column of classes ({column_names(polygons)}): all ground that is drawn is taken for {classes[1]}"
         ]
     else:
         names, said = classes_in(
@@ -374,16 +374,48 @@ def class_column(table: pd.DataFrame, column: str | None, where: Path) -> str | 
     InputError
         If the one asked for is not there, or several may be meant.
     """
+    return find_column(table, column, where, usual=DEFAULT_COLUMN, likely=LIKELY_COLUMNS, option="label_column")
+
+
+def find_column(
+    table: pd.DataFrame, column: str | None, where: Path, *, usual: str, likely: Iterable[Collection[str]], option: str
+) -> str | None:
+    """Return the name of the column that is meant: the one asked for, the usual one, or the one called as such columns are.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    column : str or None
+        The one that was asked for.
+    where : pathlib.Path
+        The table's file, for messages.
+    usual : str
+        The one that is taken where none was asked for.
+    likely : iterable of collections of str
+        What people call it otherwise, in lower case and letters alone; the first of these of which the table has some decides.
+    option : str
+        What it is asked for by, for messages.
+
+    Returns
+    -------
+    str or None
+        None if no column is called so.
+
+    Raises
+    ------
+    InputError
+        If the one asked for is not there, or several may be meant.
+    """
     if column is not None:
         if column not in table:
-            raise InputError(f"{where} has no column {column!r} ({_columns(table)}); pass another `label_column`")
+            raise InputError(f"{where} has no column {column!r} ({column_names(table)}); pass another `{option}`")
         return column
-    if DEFAULT_COLUMN in table:
-        return DEFAULT_COLUMN
-    likely = next(filter(None, (_called(table, names) for names in LIKELY_COLUMNS)), [])
-    if len(likely) > 1:
-        raise InputError(f"{where} has no column {DEFAULT_COLUMN!r} but {' and '.join(likely)}; name one by `label_column`")
-    return likely[0] if likely else None
+    if usual in table:
+        return usual
+    called = next(filter(None, (_called(table, names) for names in likely)), [])
+    if len(called) > 1:
+        raise InputError(f"{where} has no column {usual!r} but {' and '.join(called)}; name one by `{option}`")
+    return called[0] if called else None
 
 
 def _called(table: pd.DataFrame, names: Collection[str]) -> list[str]:
@@ -404,7 +436,7 @@ def needed_class_column(table: pd.DataFrame, column: str | None, where: Path) ->
     """Return the name of the column that holds classes, of a table that has to have one; see :func:`class_column`."""
     called = class_column(table, column, where)
     if called is None:
-        raise InputError(f"{where} has no column {DEFAULT_COLUMN!r} ({_columns(table)}); pass `label_column`")
+        raise InputError(f"{where} has no column {DEFAULT_COLUMN!r} ({column_names(table)}); pass `label_column`")
     return called
 
 
@@ -513,7 +545,8 @@ def _classes_of_cover(percent: pd.Series, classes: Sequence[str], min_cover: flo
     return names
 
 
-def _columns(table: pd.DataFrame) -> str:
+def column_names(table: pd.DataFrame) -> str:
+    """Return the columns of a table in words."""
     return ", ".join(str(name) for name in table.columns if name != "geometry") or "none at all"
 
 
