@@ -306,7 +306,8 @@ def _from_polygons(
             )
         names = pd.Series(classes[1], index=polygons.index)
         notes = [
-            f"{where.name} has no column of classes ({column_names(polygons)}): all ground that is drawn is taken for {classes[1]}"
+            f"{where.name} has no column of classes ({column_names(polygons)}): "
+            f"all ground that is drawn is taken for {classes[1]}"
         ]
     else:
         names, said = classes_in(
