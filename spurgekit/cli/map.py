@@ -43,8 +43,8 @@ MOST_ZONES = 20
 def command(image: ImageName | None, model: Path, out: Path | None, overwrite: bool, **chosen: Any) -> None:
     """Map a whole site with a model: probabilities, polygons, areas.
 
-    Inside a survey's folder, all its sites are mapped, or those that --aoi and --zones have ground on. The image is resampled to
-    the ground sample distance that the model was trained at, and a map cell lies where its tile lay.
+    Inside a survey's folder, all its sites are mapped, or those that --aoi and --zones have ground on. The image is resampled
+    to the ground sample distance that the model was trained at, and a map cell lies where its tile lay.
     """
     from spurgekit.maps import sites_to_map
     from spurgekit.outputs import check_output

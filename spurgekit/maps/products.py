@@ -65,6 +65,9 @@ ZONE: Colour = (255, 225, 77)
 MOST_LABELS = 40
 """Zones that the picture still names."""
 
+LABEL_SIZE = 1 / 50
+"""Height of their names, in sides of the picture."""
+
 
 @dataclass(frozen=True, slots=True)
 class Areas:
@@ -280,9 +283,10 @@ def _outline_extent(picture: SitePicture, extent: Extent) -> None:
     picture.outline(_rings(outlines), INK, width=3)  # yellow would be lost on white
     picture.outline(_rings(outlines), ZONE, width=1)
     picture.legend(ZONE, counted(len(seen), "zone"), "ring")
+    west, south, east, north = frame.bounds
     for zone, outline in zip(seen[:MOST_LABELS], outlines, strict=False):
         point = outline.representative_point()
-        picture.label((point.x, point.y), shown(zone.name, quotes=False), 0)
+        picture.label((point.x, point.y), shown(zone.name, quotes=False), LABEL_SIZE * max(east - west, north - south))
 
 
 def _rings(shapes: Iterable[BaseGeometry]) -> list[NDArray[np.float64]]:

@@ -148,7 +148,7 @@ def zone_areas(
     -------
     areas : dict of ZoneAreas by name
     notes : tuple of str
-        How much of the map is in several zones, and in none; which zones nothing is mapped of.
+        How much of the map is in several zones, and in none; which zones nothing is mapped of, and which are very small.
     """
     times = np.zeros(cells.valid.shape, np.uint32)
     found = {}
@@ -171,6 +171,13 @@ def zone_areas(
         notes.append(f"{never_m2:,.1f} m2 of the mapped ground lie in no zone")
     if empty := [shown(name, quotes=False) for name, zone in found.items() if not zone.mapped_m2]:
         notes.append(f"of {counted(len(empty), 'zone')} nothing is mapped: {some(empty)}")
+    place_m2 = cells.model.held_out.place_m2 or 0.0
+    if small := [shown(name, quotes=False) for name, zone in found.items() if 0 < zone.mapped_m2 < place_m2]:
+        have = f"{counted(len(small), 'zone')} {'has' if len(small) == 1 else 'have'}"
+        notes.append(
+            f"{have} less mapped ground than a place that the model was tested in ({place_m2:,.1f} m2): intervals are as of one "
+            f"such place, too narrow for a few tiles: {some(small)}"
+        )
     return found, tuple(notes)
 
 
