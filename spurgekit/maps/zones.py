@@ -175,8 +175,8 @@ def zone_areas(
     if small := [shown(name, quotes=False) for name, zone in found.items() if 0 < zone.mapped_m2 < place_m2]:
         have = f"{counted(len(small), 'zone')} {'has' if len(small) == 1 else 'have'}"
         notes.append(
-            f"{have} less mapped ground than a place that the model was tested in ({place_m2:,.1f} m2): intervals are as of one "
-            f"such place, too narrow for a few tiles: {some(small)}"
+            f"{have} less mapped ground than a place that the model was tested in ({place_m2:,.1f} m2): "
+            f"intervals are as of one such place, too narrow for a few tiles: {some(small)}"
         )
     return found, tuple(notes)
 
