@@ -40,6 +40,10 @@ class ImageryError(InputError):
     """An image that cannot be read, or whose georeference does not serve."""
 
 
+class ElsewhereError(InputError):
+    """Shapes that have no ground on the image."""
+
+
 class OutputExistsError(InputError, FileExistsError):
     """The output folder is already there and was not asked to be replaced."""
 

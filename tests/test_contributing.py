@@ -187,7 +187,7 @@ class TestScript:
         assert "|mcc]" in re.sub(r"\s", "", told)
         assert re.search(rf"Recipes: .*, {RECIPE}$", told, flags=re.MULTILINE)
         assert re.search(r"Augmentations: .*, exposure$", told, flags=re.MULTILINE)
-        assert f"finetune, mil, {RECIPE}. Augmentations" in " ".join(python(script, "train", "--help").stdout.split())
+        assert f"finetune, mil, segment, {RECIPE}. Augmentations" in " ".join(python(script, "train", "--help").stdout.split())
 
     def test_a_typo_is_told_what_was_meant(self, script, tmp_path):
         for arguments, meant in (

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from shapely import Point
+from shapely import Point, box
 
 from tests.command import succeed
 from tests.conftest import CORNER
@@ -158,6 +158,10 @@ def test_maps_and_models(here, survey):
     succeed("build-dataset")
     index = gpd.read_parquet("dataset/tiles.parquet").query("valid_fraction == 1").groupby("class").head(3)
     index.set_geometry(index.centroid)[["class", "geometry"]].to_file("known.gpkg")
+    west, south, east, north = gpd.read_parquet("dataset/tiles.parquet").total_bounds
+    ranch = gpd.GeoSeries([box(west, south, (west + east) / 2, north)], crs=index.crs)
+    ranch.to_file("ranch.gpkg")
+    ranch.to_frame("geometry").assign(name="north").to_file("paddocks.gpkg")
     type_page("docs/how-to/train.md")
     type_page("docs/how-to/maps.md")
     type_page("docs/how-to/review.md")

@@ -65,15 +65,16 @@ def find_mapped_image(folder: Path, path: ImageName | None) -> MappedImage | Non
         The image, where it is known.
     """
     record = read_provenance(folder)
-    if path is None:
-        files = (file for file in input_files(record, folder) if not file.resolve().is_relative_to(folder.resolve()))
+    inputs = record.get("inputs")
+    if path is None:  # the first of the inputs; behind it are the model and polygons
+        image = {"inputs": dict(list(inputs.items())[:1])} if isinstance(inputs, dict) else {}
+        files = (file for file in input_files(image, folder) if not file.resolve().is_relative_to(folder.resolve()))
         path = next(files, None)
     if path is None:
         return None
     said: Mapping[str, Any] = found if isinstance(found := record.get("parameters"), dict) else {}
     texts = {name: said[name] for name in ("crs", "image_crs") if isinstance(said.get(name), str)}
     nodata = said.get("nodata")
-    inputs = record.get("inputs")
     return MappedImage(
         path,
         **texts,

@@ -120,7 +120,9 @@ def train_model(
             predictions[columns] = _predict(one_view, tested, options, progress).round(5)
         (folder / PREDICTIONS).write_text(csv_of(predictions, out / PREDICTIONS), encoding="utf-8", newline="\n")
         if info.target == "cover":
-            write_cover_reliability(folder / RELIABILITY, probabilities[:, 1], tested["cover"].to_numpy(float), info.classes[1])
+            cover = tested["cover"].to_numpy(float)
+            known = np.isfinite(cover)
+            write_cover_reliability(folder / RELIABILITY, probabilities[known, 1], cover[known], info.classes[1])
         else:
             clear = probabilities[: len(test)]
             write_reliability(folder / RELIABILITY, clear, test["target"].to_numpy(), info.classes)

@@ -52,6 +52,6 @@ def _print(report: DemoReport) -> None:
         echo(f"with random weights  balanced accuracy {report.blind.balanced_accuracy:.3f}, AUROC {report.blind.auroc:.3f}")
     (area,) = report.map.occupied.values()
     echo(
-        f"tiles with spurge    {area.counted_m2:,.0f} m2 mapped, {quality.occupied_m2:,.0f} m2 in truth "
-        f"(corrected for errors: {area.estimate_m2:,.0f} m2, {area.low_m2:,.0f} to {area.high_m2:,.0f})"
+        f"tiles with spurge    {area.counted_m2:,.0f} m2 mapped, {quality.occupied_m2:,.0f} m2 in truth; "
+        f"{area.corrected(decimals=0)}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +15,21 @@ from spurgekit.cli.spelling import echo
 from spurgekit.cli.types import IMAGE, PATH
 from spurgekit.maps.map_options import MapOptions
 from spurgekit.progress import bar
+from spurgekit.text import counted, shown
 
 if TYPE_CHECKING:
     from spurgekit.image_names import ImageName
     from spurgekit.maps import MapReport
+
+MOST_ZONES = 20
+"""Zones that a line is printed for."""
 
 
 @click.command("map")
 @click.argument("image", type=IMAGE, required=False)
 @click.option("--model", type=PATH, required=True, help="Model folder that 'spurgekit train' made.")
 @click.option("--out", type=PATH, help="Folder to make.  [default: maps/SITE]")
-@options_of(MapOptions, metavars={"crs": "CRS", "image_crs": "CRS"})
+@options_of(MapOptions, metavars=dict.fromkeys(("crs", "image_crs", "aoi_crs", "zones_crs"), "CRS"))
 @click.option(
     "--views",
     type=click.Choice([1, 8]),
@@ -38,44 +43,64 @@ if TYPE_CHECKING:
 def command(image: ImageName | None, model: Path, out: Path | None, overwrite: bool, **chosen: Any) -> None:
     """Map a whole site with a model: probabilities, polygons, areas.
 
-    Inside a survey's folder, all its sites are mapped. The image is resampled to the ground sample distance that the model was
-    trained at, and a map cell lies where its tile lay.
+    Inside a survey's folder, all its sites are mapped, or those that --aoi and --zones have ground on. The image is resampled
+    to the ground sample distance that the model was trained at, and a map cell lies where its tile lay.
     """
+    from spurgekit.maps import sites_to_map
     from spurgekit.outputs import check_output
 
     loading = {name: chosen.pop(name) for name in ("device", "views", "prevalence")}
     if image is not None:
-        sites: list[tuple[Path, ImageName]] = [(out or Path("maps") / image.stem, image)]
+        sites: dict[str, tuple[Path, ImageName]] = {image.stem: (out or Path("maps") / image.stem, image)}
     else:
         survey = common.sites_here("an image")
         chosen |= {"crs": chosen["crs"] or survey.crs, "image_crs": chosen["image_crs"] or survey.image_crs}
         chosen["nodata"] = survey.tiles.nodata if chosen["nodata"] is None else chosen["nodata"]
-        sites = [((out or Path("maps")) / name, path) for name, path in survey.images.items()]
+        sites = {name: ((out or Path("maps")) / name, path) for name, path in survey.images.items()}
     mapping = given(MapOptions, chosen)
-    for folder, _ in sites:
-        check_output(folder, "map", overwrite=overwrite)
     loaded = spurgekit.load_model(model, **loading)
-    for folder, path in sites:
+    if image is None:
+        kept, notes = sites_to_map({name: path for name, (_, path) in sites.items()}, loaded, mapping)
+        sites = {name: sites[name] for name in kept}
+        _print_notes(notes)
+    for folder, _ in sites.values():
+        check_output(folder, "map", overwrite=overwrite)
+    for folder, path in sites.values():
         _print(spurgekit.map_site(path, loaded, folder, mapping, overwrite=overwrite, progress=bar))
 
 
-def _print(report: MapReport) -> None:
-    for note in report.notes:
+def _print_notes(notes: Iterable[str]) -> None:
+    for note in notes:
         echo(f"note: {note}")
-    echo(f"mapped {report.mapped_m2:,.1f} of {report.image_m2:,.1f} m2 in cells of {report.cell_m:.2f} m")
+
+
+def _print(report: MapReport) -> None:
+    _print_notes(report.notes)
+    of = "" if report.aoi_m2 is None else f" in an area of interest of {report.aoi_m2:,.1f} m2,"
+    echo(f"mapped {report.mapped_m2:,.1f} of {report.image_m2:,.1f} m2{of} in cells of {report.cell_m:.2f} m")
     for name, area in report.occupied.items():
         echo(
-            f"{name}: occupies tiles of {report.support_m:.2f} m on {area.counted_m2:,.1f} m2; corrected for errors "
-            f"{area.estimate_m2:,.1f} m2 (95 % interval {area.low_m2:,.1f} to {area.high_m2:,.1f})"
+            f"{name}: occupies tiles of {report.support_m:.2f} m on {area.counted_m2:,.1f} m2; "
+            f"{area.corrected(interval='95 % interval')}"
         )
     for name, area in report.cover.items():
-        echo(
-            f"{name}: covers {area.counted_m2:,.1f} m2; corrected for errors {area.estimate_m2:,.1f} m2 "
-            f"(95 % interval {area.low_m2:,.1f} to {area.high_m2:,.1f})"
-        )
+        echo(f"{name}: covers {area.counted_m2:,.1f} m2; {area.corrected(interval='95 % interval')}")
+    _print_zones(report)
     if report.unlike_m2 is not None and report.mapped_m2:
         echo(
             f"{report.unlike_m2 / report.mapped_m2:.0%} of the mapped ground is unlike the tiles that the model learned from"
             + (": look at the band of dissimilarity before you trust it there" if report.unlike_m2 else "")
         )
     echo(f"{report.folder}: presence.tif, presence.gpkg ({report.polygons:,} polygons), summary.json, presence.png")
+
+
+def _print_zones(report: MapReport) -> None:
+    for name, zone in list(report.zones.items())[:MOST_ZONES]:
+        said = [f"{of} on {area.counted_m2:,.1f} m2, {area.corrected()}" for of, area in zone.occupied.items()]
+        said += [f"{of} covers {area.counted_m2:,.1f} m2, {area.corrected()}" for of, area in zone.cover.items()]
+        echo(
+            f"zone {shown(name, quotes=False)}: mapped {zone.mapped_m2:,.1f} of {zone.area_m2:,.1f} m2"
+            + "".join(f"; {one}" for one in said)
+        )
+    if (more := len(report.zones) - MOST_ZONES) > 0:
+        echo(f"and {counted(more, 'zone')} more: summary.json and the layer zones of presence.gpkg have all")

@@ -7,7 +7,7 @@ Those from points and polygons are in :mod:`spurgekit.dataset.shape_labels`; wha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -218,16 +218,48 @@ def class_column(table: pd.DataFrame, column: str | None, where: Path) -> str | 
     InputError
         If the one asked for is not there, or several may be meant.
     """
+    return find_column(table, column, where, usual=DEFAULT_COLUMN, likely=LIKELY_COLUMNS, option="label_column")
+
+
+def find_column(
+    table: pd.DataFrame, column: str | None, where: Path, *, usual: str, likely: Iterable[Collection[str]], option: str
+) -> str | None:
+    """Return the name of the column that is meant: the one asked for, the usual one, or the one called as such columns are.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    column : str or None
+        The one that was asked for.
+    where : pathlib.Path
+        The table's file, for messages.
+    usual : str
+        The one that is taken where none was asked for.
+    likely : iterable of collections of str
+        What people call it otherwise, in lower case and letters alone; the first of these of which the table has some decides.
+    option : str
+        What it is asked for by, for messages.
+
+    Returns
+    -------
+    str or None
+        None if no column is called so.
+
+    Raises
+    ------
+    InputError
+        If the one asked for is not there, or several may be meant.
+    """
     if column is not None:
         if column not in table:
-            raise InputError(f"{where} has no column {column!r} ({columns_of(table)}); pass another `label_column`")
+            raise InputError(f"{where} has no column {column!r} ({columns_of(table)}); pass another `{option}`")
         return column
-    if DEFAULT_COLUMN in table:
-        return DEFAULT_COLUMN
-    likely = next(filter(None, (_called(table, names) for names in LIKELY_COLUMNS)), [])
-    if len(likely) > 1:
-        raise InputError(f"{where} has no column {DEFAULT_COLUMN!r} but {' and '.join(likely)}; name one by `label_column`")
-    return likely[0] if likely else None
+    if usual in table:
+        return usual
+    called = next(filter(None, (_called(table, names) for names in likely)), [])
+    if len(called) > 1:
+        raise InputError(f"{where} has no column {usual!r} but {' and '.join(called)}; name one by `{option}`")
+    return called[0] if called else None
 
 
 def _called(table: pd.DataFrame, names: Collection[str]) -> list[str]:

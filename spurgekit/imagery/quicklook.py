@@ -68,6 +68,11 @@ class QuickLook:
                     self._sums[i][put] += pixels[band][take]  # pixels are 0 where not valid
                 self._counts[put] += seen
 
+    def hide(self, pixels: NDArray[np.bool_]) -> None:
+        """Take out pixels of the picture, shape (height, width), as if they had no data."""
+        self._sums[:, pixels] = 0
+        self._counts[pixels] = 0
+
     @property
     def seen(self) -> NDArray[np.bool_]:
         """Which of the picture's pixels have data, shape (height, width)."""

@@ -1,8 +1,9 @@
 from .areas import AreaEstimate
 from .bands import BANDS, BandLayout, MapBand
 from .map_options import MapOptions
-from .mapping import MapReport, map_site
+from .mapping import MapReport, map_site, sites_to_map
 from .sliding_window import Cells, Sliding, slide
+from .zones import ZoneAreas
 
 __all__ = [
     "BANDS",
@@ -13,6 +14,8 @@ __all__ = [
     "MapOptions",
     "MapReport",
     "Sliding",
+    "ZoneAreas",
     "map_site",
+    "sites_to_map",
     "slide",
 ]

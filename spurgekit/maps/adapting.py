@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from spurgekit.classify.classifier import TileClassifier
 from spurgekit.classify.site_shift import FEWEST, SAMPLE, SiteShift, log_odds_of, shift_by_labels, shift_without_labels
 from spurgekit.classify.tile_reader import mark_missing
 from spurgekit.errors import InputError
 from spurgekit.imagery import Raster, Window
+from spurgekit.maps.cell_mask import CellMask
 from spurgekit.maps.map_options import NO_ADAPTATION, TO_SITE, MapOptions
 from spurgekit.maps.sliding_window import Sliding
 from spurgekit.progress import Progress, silent
@@ -26,7 +28,13 @@ TRIES = 4
 
 
 def moved_to_site(
-    model: TileClassifier, raster: Raster, options: MapOptions, progress: Progress = silent, *, tile_px: int
+    model: TileClassifier,
+    raster: Raster,
+    options: MapOptions,
+    progress: Progress = silent,
+    *,
+    tile_px: int,
+    aoi: BaseGeometry | None = None,
 ) -> tuple[TileClassifier, tuple[str, ...]]:
     """Return a model with its threshold where a site's tiles say that it belongs, and what is to be said of it.
 
@@ -39,6 +47,8 @@ def moved_to_site(
     progress : Progress
     tile_px : int
         Side of a tile in pixels of the raster.
+    aoi : shapely geometry, optional
+        Only tiles whose centre lies in it are the site's, where a sample of these is looked at.
 
     Returns
     -------
@@ -62,12 +72,14 @@ def moved_to_site(
         return model, (f"a model of {len(model.info.classes)} classes is not moved to the site; that is done for two",)
     if model.prevalence is not None:
         return model, ("probabilities are not moved to the site: the prevalence that was given puts the threshold",)
-    cells = sliding.cells
-    if cells.width * cells.height < FEWEST:
-        return model, (f"probabilities are not moved to the site: it has fewer than {FEWEST} tiles",)
-    most = min(SAMPLE, max(FEWEST, int(SHARE * cells.width * cells.height)))
-    order = np.random.default_rng(0).permutation(cells.width * cells.height)[: TRIES * most]
-    windows = (sliding.tile(*divmod(int(number), cells.width)) for number in order)
+    mask = CellMask.everywhere(sliding.cells) if aoi is None else CellMask.on(aoi, sliding.cells)
+    rows, cols = mask.numbers() if mask is not None else ((), ())
+    if len(rows) < FEWEST:
+        what = "it" if aoi is None else "the area of interest"
+        return model, (f"probabilities are not moved to the site: {what} has fewer than {FEWEST} tiles",)
+    most = min(SAMPLE, max(FEWEST, int(SHARE * len(rows))))
+    order = np.random.default_rng(0).permutation(len(rows))[: TRIES * most]
+    windows = (sliding.tile(int(rows[number]), int(cols[number])) for number in order)
     found = _log_odds(model, raster, windows, options, most, progress)[0]
     shift = SiteShift(shift_without_labels(found), "tiles of the site without labels", len(found))
     if shift.log_odds == 0:

@@ -41,6 +41,23 @@ class AreaEstimate(BaseModel):
     low_m2: float
     high_m2: float
 
+    def corrected(self, *, interval: str = "", decimals: int = 1) -> str:
+        """Return the estimate and its interval in words.
+
+        Parameters
+        ----------
+        interval : str
+            What the interval is called, where that is to be said.
+        decimals : int
+
+        Examples
+        --------
+        >>> AreaEstimate(counted_m2=900, estimate_m2=1200.25, low_m2=800, high_m2=1500).corrected(interval="95 % interval")
+        'corrected for errors 1,200.2 m2 (95 % interval 800.0 to 1,500.0)'
+        """
+        estimate, low, high = (f"{m2:,.{decimals}f}" for m2 in (self.estimate_m2, self.low_m2, self.high_m2))
+        return f"corrected for errors {estimate} m2 ({f'{interval} ' if interval else ''}{low} to {high})"
+
 
 def occupied_areas(
     counted_m2: ArrayLike, tested: HeldOutCounts, *, site_places: float = 1.0, seed: int = 0

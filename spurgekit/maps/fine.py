@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -23,6 +23,7 @@ from spurgekit.classify.tile_reader import mark_missing
 from spurgekit.imagery import PixelGrid, Raster, Window
 from spurgekit.imagery.quicklook import Watcher
 from spurgekit.maps.bands import BandLayout
+from spurgekit.maps.cell_mask import CellMask
 from spurgekit.maps.guided_filter import RADIUS, guided_filter
 from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
@@ -43,6 +44,8 @@ class FineWindows:
     inner, halo : int
         Cells of a window that are told of, a side, and around them; a halo is even, since the coarser stage of a backbone has
         positions of two cells.
+    part : Window, optional
+        The cells that are told of, by default all: they begin where a window of the whole image does.
     """
 
     grid: PixelGrid
@@ -50,6 +53,7 @@ class FineWindows:
     cell_px: int
     inner: int
     halo: int
+    part: Window | None = None
 
     @classmethod
     def of(cls, grid: PixelGrid, model: TileClassifier) -> FineWindows:
@@ -65,10 +69,18 @@ class FineWindows:
         halo = round(tile / 16) * 2
         return cls(grid, tile_px, cell_px, tile - 2 * halo, halo)
 
+    def around(self, cells: Window, margin: int) -> FineWindows:
+        """Return those of the windows that have a cell within a margin of some cells."""
+        whole, step = self.grid.coarsened(self.cell_px).window, self.inner
+        first_col, first_row = (max(start - margin, 0) // step * step for start in (cells.col, cells.row))
+        stop_col, stop_row = (math.ceil((stop + margin) / step) * step for stop in (cells.stop_col, cells.stop_row))
+        return replace(self, part=Window(first_col, first_row, stop_col - first_col, stop_row - first_row) & whole)
+
     @property
     def cells(self) -> PixelGrid:
-        """The grid of the map."""
-        return self.grid.coarsened(self.cell_px)
+        """The grid of the cells that are told of."""
+        whole = self.grid.coarsened(self.cell_px)
+        return whole if self.part is None else whole.crop(self.part)
 
     @property
     def columns(self) -> int:
@@ -78,7 +90,8 @@ class FineWindows:
     def strip(self, row: int) -> Window:
         """Return the pixels below the windows whose first row of cells is given."""
         margin, step = self.halo * self.cell_px, self.inner * self.cell_px
-        return Window(-margin, row * self.cell_px - margin, self.columns * step + 2 * margin, step + 2 * margin)
+        left, top = (0, 0) if self.part is None else (self.part.col * self.cell_px, self.part.row * self.cell_px)
+        return Window(left - margin, top + row * self.cell_px - margin, self.columns * step + 2 * margin, step + 2 * margin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +119,13 @@ class _Rows:
     unlike: Floats
 
     @classmethod
+    def unknown(cls, model: TileClassifier, bands: int, shape: tuple[int, int]) -> _Rows:
+        """Return rows that nobody looked at."""
+        logits = np.zeros((model.info.views, len(model.info.classes), *shape), np.float32)
+        nothing = np.zeros(shape, np.float32)
+        return cls(logits, nothing, nothing, np.zeros((bands, *shape), np.float32), np.full(shape, np.nan, np.float32))
+
+    @classmethod
     def join(cls, parts: Iterable[_Rows]) -> _Rows:
         """Return rows below rows."""
         return cls(*(np.concatenate(arrays, axis=-2) for arrays in zip(*(p.arrays for p in parts), strict=True)))
@@ -125,6 +145,7 @@ def slide_fine(
     windows: FineWindows,
     *,
     layout: BandLayout,
+    mask: CellMask | None = None,
     min_valid: float = 0.5,
     batch_size: int = 8,
     guided: bool = False,
@@ -142,6 +163,9 @@ def slide_fine(
     windows : FineWindows
     layout : BandLayout
         What is said of each cell; its bands are given the probabilities of the cell, and those of the tile around it.
+    mask : CellMask, optional
+        The cells that are wanted, by default all: others are NaN, and without ground. The windows are those of the whole image,
+        of which those without a wanted cell, and none near enough to be pooled with one, are not looked at.
     min_valid : float
         Least share of a cell's pixels with data; other cells are NaN.
     batch_size : int
@@ -154,25 +178,36 @@ def slide_fine(
     Yields
     ------
     row : int
-        First row of cells.
+        First row of cells, counted from that of the mask.
     found : ndarray of float32, shape (channels, rows, columns)
-        NaN where there is no data.
+        NaN where there is no data. Columns are those of the mask.
     valid : ndarray of float32, shape (rows, columns)
         Share of each cell's pixels that have data.
     """
     tile = windows.tile_px // windows.cell_px
     margin = max(tile // 2, 2 * RADIUS * guided)
-    parts = _looked_at(raster, model, windows, min_valid, batch_size, watch, progress)
+    mask = mask or CellMask.everywhere(windows.cells)
+    windows = windows.around(mask.window, margin)
+    assert windows.part is not None
+    needed = cv2.dilate(mask.over(windows.part).astype(np.uint8), np.ones((2 * margin + 1,) * 2, np.uint8)) > 0
+    first, left = mask.window.row - windows.part.row, mask.window.col - windows.part.col
+    columns = slice(left, left + mask.window.width)
+    parts = _looked_at(raster, model, windows, needed, min_valid, batch_size, watch, progress)
     for row, rows, own in _with_surroundings(parts, margin):
-        seen = rows.share[own] > 0
+        top, bottom = max(row, first), min(row + own.stop - own.start, first + mask.window.height)
+        if top >= bottom:
+            continue
+        own = slice(own.start + top - row, own.start + bottom - row)
+        wanted = mask.inside[top - first : bottom - first]
+        seen = (rows.share[own, columns] > 0) & wanted
         cells = _cell_probabilities(model, rows)
-        around = _around(model, rows, cells, tile)[:, own][:, seen].T
+        around = _around(model, rows, cells, tile)[:, own, columns][:, seen].T
         if guided:
             cells = _guided(model, rows, cells)
+        said = TilePredictions(cells[:, own, columns][:, seen].T, dissimilarity=rows.unlike[own, columns][seen], around=around)
         found = np.full((len(layout.titles), *seen.shape), np.nan, np.float32)
-        said = TilePredictions(cells[:, own][:, seen].T, dissimilarity=rows.unlike[own][seen], around=around)
         found[:, seen] = layout.values(said).T
-        yield row, found, rows.valid[own]
+        yield top - first, found, rows.valid[own, columns] * wanted
 
 
 def _around(model: TileClassifier, rows: _Rows, cells: Floats, tile: int) -> Floats:
@@ -276,21 +311,29 @@ def _looked_at(
     raster: Raster,
     model: TileClassifier,
     windows: FineWindows,
+    needed: NDArray[np.bool_],
     min_valid: float,
     batch_size: int,
     watch: Watcher | None,
     progress: Progress,
 ) -> Iterator[_Rows]:
-    """Yield what the model says of the cells of each strip of windows."""
+    """Yield what the model says of the cells of each strip of windows; strips without a cell that is needed are not read."""
     cells, inner = windows.cells, windows.inner
-    strips = [(row, windows.strip(row)) for row in range(0, cells.height, inner)]
+    strips = [(windows.strip(row), needed[row : row + inner]) for row in range(0, cells.height, inner)]
     with ThreadPoolExecutor(1) as reader, progress(f"mapping {raster.path.name}", cells.width * cells.height) as advance:
-        read = stream_map(reader, lambda item: raster.read(item[1]), strips, in_flight=2)
-        for (row, window), (pixels, valid) in zip(strips, read, strict=True):
+        read = stream_map(reader, raster.read, (window for window, mine in strips if mine.any()), in_flight=2)
+        for window, mine in strips:
+            height = len(mine)
+            if not mine.any():
+                yield _Rows.unknown(model, len(raster.bands), mine.shape)
+                advance(mine.size)
+                continue
+            pixels, valid = next(read)
             if watch is not None:
                 watch(window, pixels, valid)
             share, colours = _shares_and_colours(pixels, valid, windows)
             enough = np.where(share >= max(min_valid, 1e-9), share, 0)
+            enough[:height, : cells.width] *= mine
             mark_missing(pixels, valid)
             logits = np.zeros((model.info.views, len(model.info.classes), inner, windows.columns * inner), np.float32)
             unlike = np.full_like(share, np.nan)
@@ -304,10 +347,9 @@ def _looked_at(
                     own = slice(j * inner, (j + 1) * inner)
                     logits[..., own] = looked[:, number, :, h, h]
                     unlike[:, own] = np.nan if dissimilarity is None else dissimilarity[number]
-            height = min(inner, cells.height - row)
             whole = _Rows(logits, share, enough, colours, unlike)
             yield _Rows(*(array[..., :height, : cells.width] for array in whole.arrays))
-            advance(height * cells.width)
+            advance(mine.size)
 
 
 def _window(pixels: NDArray[Any], windows: FineWindows, column: int) -> NDArray[Any]:

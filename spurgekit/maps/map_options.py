@@ -19,6 +19,18 @@ class MapOptions(Options):
 
     Attributes
     ----------
+    aoi : pathlib.Path, optional
+        Polygons: only cells whose centre lies in them are mapped.
+
+        Tiles of cells at their edge show what lies beyond it. The cells are some of those of the whole image.
+    aoi_crs : str, optional
+        CRS of the area of interest, where its file does not say it.
+    zones : pathlib.Path, optional
+        Polygons with names, whose areas are told apart; those of one name are one zone.
+    zones_crs : str, optional
+        CRS of the zones, where their file does not say it.
+    zone_column : str, optional
+        Column of their names. Default: zone, or the one that is called as such columns are (name, id, ...).
     resolution : {"tile", "fine"}
         Whether a cell is told from the tile around it, or by what the model sees in the cell itself.
 
@@ -52,6 +64,11 @@ class MapOptions(Options):
         On a CPU more than 8 cost memory and gain nothing.
     """
 
+    aoi: Path | None = None
+    aoi_crs: str | None = None
+    zones: Path | None = None
+    zones_crs: str | None = None
+    zone_column: str | None = None
     resolution: Literal["tile", "fine"] = "tile"
     stride_px: int | None = None
     guided_filter: bool = False
@@ -67,6 +84,10 @@ class MapOptions(Options):
         if isinstance(self.adapt, os.PathLike):
             object.__setattr__(self, "adapt", os.fspath(self.adapt))
         Options.__post_init__(self)
+        if self.aoi is None and self.aoi_crs is not None:
+            raise InputError("`aoi_crs` says something of `aoi`, which is not given; leave it out, or pass `aoi`")
+        if self.zones is None and (told := next((n for n in ("zones_crs", "zone_column") if getattr(self, n)), None)):
+            raise InputError(f"`{told}` says something of `zones`, which are not given; leave it out, or pass `zones`")
         if not 0 <= self.min_valid <= 1:
             raise InputError(f"`min_valid={self.min_valid}` is not a share; pass a number from 0 to 1")
         if self.resolution == "fine" and self.stride_px is not None:
@@ -77,6 +98,7 @@ class MapOptions(Options):
             raise InputError(f"`batch_size={self.batch_size}` is too small; pass 1 or more")
 
     @property
-    def label_file(self) -> Path | None:
-        """The file of labelled points, without the layer that may be named with it."""
-        return None if self.adapt in (TO_SITE, NO_ADAPTATION) else Path(self.adapt.partition("|")[0])
+    def files(self) -> tuple[Path, ...]:
+        """The files that it names, without the layers that may be named with them."""
+        labels = None if self.adapt in (TO_SITE, NO_ADAPTATION) else self.adapt
+        return tuple(Path(str(file).partition("|")[0]) for file in (labels, self.aoi, self.zones) if file is not None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,21 +17,26 @@ from rasterio.io import DatasetWriter
 from spurgekit.classify.classifier import TileClassifier, load_model
 from spurgekit.classify.held_out import PREDICTIONS
 from spurgekit.classify.tile_reader import TileKind
-from spurgekit.errors import InputError
-from spurgekit.image_names import image_name
+from spurgekit.errors import ElsewhereError, InputError
+from spurgekit.image_names import ImageName, image_name
 from spurgekit.imagery import PixelGrid, Raster, Window, open_raster
 from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.maps.adapting import moved_to_site
 from spurgekit.maps.bands import DISSIMILARITY, BandLayout
+from spurgekit.maps.extent import Extent, extent_of
 from spurgekit.maps.fine import FineWindows, slide_fine
 from spurgekit.maps.map_options import MapOptions
-from spurgekit.maps.sliding_window import NO_CLASS, Cells, Sliding, slide
+from spurgekit.maps.sliding_window import Cells, Sliding, slide
 from spurgekit.outputs import output_folder
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
 
 if TYPE_CHECKING:
     from spurgekit.maps.areas import AreaEstimate
+    from spurgekit.maps.zones import ZoneAreas
+
+MOST_NAMED = 3
+"""Sites of which a message says why they cannot be mapped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class MapReport:
     cell_m : float
         Side of a cell.
     image_m2 : float
-        Ground of all valid pixels.
+        Ground of all valid pixels; with an area of interest, of those in its cells.
     mapped_m2 : float
         The part of it that was looked at.
     support_m : float
@@ -56,6 +62,10 @@ class MapReport:
     unlike_m2 : float or None
         Mapped ground whose tiles are unlike those that the model learned from (outside of its area of applicability); None
         where that is not known.
+    aoi_m2 : float or None
+        Ground of the area of interest, on the image or not; None where all of the image is mapped.
+    zones : dict of ZoneAreas by name
+        Each counted on its own; empty where no zones were given.
     notes : tuple of str
         What was assumed about the image, and what is doubtful about it.
     """
@@ -69,6 +79,8 @@ class MapReport:
     cover: dict[str, AreaEstimate]
     polygons: int
     unlike_m2: float | None = None
+    aoi_m2: float | None = None
+    zones: dict[str, ZoneAreas] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -111,7 +123,7 @@ def map_site(
     ModelError
         If the model folder is none.
     InputError
-        If the image cannot be mapped by this model.
+        If the image cannot be mapped by this model, or the area of interest or the zones do not serve.
 
     Examples
     --------
@@ -125,44 +137,26 @@ def map_site(
     image, out = image_name(image), Path(out)
     classifier = model if isinstance(model, TileClassifier) else load_model(model)
     info = classifier.info
-    if info.gsd_m is None:
-        raise InputError(
-            f"{classifier.folder or 'the model'} knows nothing of what a pixel measured on the ground in training; "
-            "build its dataset with `gsd_m`, and train again"
-        )
-    fine = options.resolution == "fine"
-    layout = BandLayout.of(info, *([] if classifier.applicability is None else [DISSIMILARITY]), of_positions=fine)
-    gsd_m = info.gsd_m
-    if fine:  # read as large as the backbone is shown it
-        gsd_m *= info.tile_size_px / info.image_size_px
-        _ = classifier.positions
-    with open_raster(
-        image,
-        crs=options.crs,
-        gsd_m=gsd_m,
-        image_crs=options.image_crs,
-        bands=options.bands,
-        nodata=options.nodata,
-        threads=cores(),
-    ) as raster:
-        _check_bands(raster, classifier)
-        tile_px = info.image_size_px if fine else info.tile_size_px
-        classifier, notes = moved_to_site(classifier, raster, options, progress, tile_px=tile_px)
+    knows_tiles = [] if classifier.applicability is None else [DISSIMILARITY]
+    layout = BandLayout.of(info, *knows_tiles, of_positions=options.resolution == "fine")
+    with _opened(image, classifier, options) as raster:
+        lattice = _lattice(raster, classifier, options)
+        extent = extent_of(raster, lattice.cells, options)
+        classifier, notes = moved_to_site(classifier, raster, options, progress, tile_px=lattice.tile_px, aoi=extent.aoi)
         walk: Callable[..., Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]]
-        if fine:
-            windows = FineWindows.of(raster.grid, classifier)
-            cell_grid, walk = windows.cells, partial(slide_fine, raster, classifier, windows, guided=options.guided_filter)
+        if isinstance(lattice, FineWindows):
+            walk = partial(slide_fine, raster, classifier, lattice, guided=options.guided_filter)
         else:
-            sliding = Sliding(raster.grid, info.tile_size_px, options.stride_px or info.tile_size_px)
-            cell_grid, walk = sliding.cells, partial(slide, raster, classifier, sliding)
-        look = QuickLook(raster)
-        inputs = [image, *(path for path in (classifier.folder, options.label_file) if path is not None)]
+            walk = partial(slide, raster, classifier, lattice)
+        look = QuickLook(raster, window=_pixels(extent, raster))
+        inputs = [image, *([] if classifier.folder is None else [classifier.folder]), *options.files]
         parameters = {**options.parameters(), **classifier.parameters()}
         with output_folder(out, "map", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
             strips = folder / "strips.tif"
-            cells, outside_m2 = Cells.empty(image.name, cell_grid, info), 0.0
+            cells, outside_m2 = Cells.empty(image.name, extent.cells, info), 0.0
             with _create(strips, cells.grid, layout) as file:
                 for row, found, valid in walk(
+                    mask=extent.mask,
                     layout=layout,
                     min_valid=options.min_valid,
                     batch_size=options.batch_size,
@@ -175,27 +169,110 @@ def map_site(
                     if classifier.applicability is not None:
                         unlike = found[layout.channels(DISSIMILARITY.name)][0] > classifier.applicability.threshold
                         outside_m2 += cells.ground_m2(unlike, of=window)
-            if (cells.predicted == NO_CLASS).all():
+            if not cells.is_mapped.any():
+                where = "" if options.aoi is None else f" in {options.aoi}"
                 raise InputError(
-                    f"{image} has no cell with data to map; look at its alpha band or nodata value with 'spurgekit info'"
+                    f"{image} has no cell with data to map{where}; look at its alpha band or nodata value with 'spurgekit info'"
                 )
             from spurgekit.maps.products import write_products  # 150 MB of libraries that the model's run has no need of
 
             unlike_m2 = None if classifier.applicability is None else outside_m2
-            areas, polygons = write_products(folder, cells, strips, look, layout, classifier, unlike_m2)
-        support_m = info.tile_size_px * info.gsd_m
+            made = write_products(folder, cells, extent, strips, look, layout, classifier, unlike_m2, progress)
         return MapReport(
             out,
             cells.grid.gsd_m,
             cells.image_m2,
             cells.mapped_m2,
-            support_m,
-            areas.occupied,
-            areas.cover,
-            polygons,
+            cells.support_m,
+            made.areas.occupied,
+            made.areas.cover,
+            made.polygons,
             unlike_m2,
-            (*_notes(raster, classifier), *notes),
+            extent.aoi_m2,
+            made.zones,
+            (*_notes(raster, classifier), *notes, *extent.notes, *made.notes),
         )
+
+
+def sites_to_map(
+    images: Mapping[str, ImageName], model: TileClassifier, options: MapOptions
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the sites of a survey that an area of interest and zones have ground on, and what is to be said of the others.
+
+    Parameters
+    ----------
+    images : mapping of pathlib.Path or GdalName by name of site
+    model : TileClassifier
+        That is to map them.
+    options : MapOptions
+
+    Returns
+    -------
+    sites : tuple of str
+        All of them, where there are neither.
+    notes : tuple of str
+
+    Raises
+    ------
+    InputError
+        If no site is left, or a file or an image does not serve.
+    """
+    if options.aoi is None and options.zones is None:
+        return tuple(images), ()
+    kept: list[str] = []
+    notes: list[str] = []
+    for name, image in images.items():
+        with _opened(image, model, options) as raster:
+            try:
+                extent_of(raster, _lattice(raster, model, options).cells, options)
+            except ElsewhereError as error:
+                notes.append(f"{name} is not mapped: {error}")
+            else:
+                kept.append(name)
+    if not kept:
+        raise InputError(f"no site is left to map: {'; '.join(notes[:MOST_NAMED])}{'; ...' * (len(notes) > MOST_NAMED)}")
+    return tuple(kept), tuple(notes)
+
+
+@contextmanager
+def _opened(image: ImageName, model: TileClassifier, options: MapOptions) -> Iterator[Raster]:
+    """Open an image at the ground sample distance at which a model is to see it."""
+    info = model.info
+    if info.gsd_m is None:
+        raise InputError(
+            f"{model.folder or 'the model'} knows nothing of what a pixel measured on the ground in training; "
+            "build its dataset with `gsd_m`, and train again"
+        )
+    gsd_m = info.gsd_m
+    if options.resolution == "fine":  # read as large as the backbone is shown it
+        _ = model.positions
+        gsd_m = info.gsd_m * info.tile_size_px / info.image_size_px
+    with open_raster(
+        image,
+        crs=options.crs,
+        gsd_m=gsd_m,
+        image_crs=options.image_crs,
+        bands=options.bands,
+        nodata=options.nodata,
+        threads=cores(),
+    ) as raster:
+        _check_bands(raster, model)
+        yield raster
+
+
+def _lattice(raster: Raster, model: TileClassifier, options: MapOptions) -> Sliding | FineWindows:
+    """Return how cells, and what is shown to the model, lie over an image."""
+    if options.resolution == "fine":
+        return FineWindows.of(raster.grid, model)
+    return Sliding(raster.grid, model.info.tile_size_px, options.stride_px or model.info.tile_size_px)
+
+
+def _pixels(extent: Extent, raster: Raster) -> Window | None:
+    """Return the pixels of an image below a map."""
+    (left, right), (top, bottom) = (
+        np.rint(values).astype(int).tolist() for values in raster.grid.to_pixel(*extent.cells.corners()[[0, 2]].T)
+    )
+    return Window(left, top, right - left, bottom - top) & raster.grid.window
 
 
 def _notes(raster: Raster, model: TileClassifier) -> tuple[str, ...]:

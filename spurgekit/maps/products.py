@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,26 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import rasterio
+import shapely
+from numpy.typing import NDArray
 from rasterio.shutil import copy as copy_raster
+from shapely import Polygon
+from shapely.geometry.base import BaseGeometry
 
 from spurgekit.classify.classifier import TileClassifier
 from spurgekit.imagery import PixelGrid, name_crs
 from spurgekit.imagery.quicklook import QuickLook
-from spurgekit.imagery.site_picture import SitePicture
+from spurgekit.imagery.site_picture import INK, Colour, SitePicture
 from spurgekit.maps.areas import AreaEstimate, covered_area, occupied_areas
 from spurgekit.maps.bands import BandLayout
 from spurgekit.maps.colours import class_colour
+from spurgekit.maps.extent import Extent
 from spurgekit.maps.polygons import COLUMNS, LAYER, MEAN_COVER, presence_polygons, write_polygons
 from spurgekit.maps.sliding_window import Cells
 from spurgekit.maps.styles import store_vector_style
+from spurgekit.maps.zones import ZoneAreas, add_zones, zone_areas
+from spurgekit.progress import Progress, silent
+from spurgekit.text import counted, shown
 
 WHAT_THE_AREAS_MEAN = (
     "image_m2 is the ground of all valid pixels, mapped_m2 what was looked at of it. Occupied area is the ground of tiles "
@@ -39,6 +48,25 @@ WHAT_THE_AREAS_MEAN = (
 
 MAX_SHADE = 120
 """Opacity of a cell on the quick look whose class is certain, of 255."""
+
+
+WHAT_AN_AREA_OF_INTEREST_MEANS = (
+    " All of this is of the area of interest alone, that is of the cells whose centre lies in it; aoi_m2 is the ground of its "
+    "polygons, on the image or not."
+)
+
+WHAT_ZONES_MEAN = (
+    " Of zones area_m2 is the ground of their polygons, mapped_m2 what was looked at of the cells whose centre lies in them. "
+    "Each zone is counted on its own, so that ground in several counts in each; its interval is for the zone alone, wide where "
+    "the zone is small, and the ends of zones' intervals do not add up to those of the whole."
+)
+
+ZONE: Colour = (255, 225, 77)
+MOST_LABELS = 40
+"""Zones that the picture still names."""
+
+LABEL_SIZE = 1 / 50
+"""Height of their names, in sides of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +85,45 @@ class Areas:
     cover: dict[str, AreaEstimate]
 
 
+@dataclass(frozen=True, slots=True)
+class Products:
+    """What was written of a map.
+
+    Attributes
+    ----------
+    areas : Areas
+    zones : dict of ZoneAreas by name
+    polygons : int
+        How many there are.
+    notes : tuple of str
+        What is to be said of the zones.
+    """
+
+    areas: Areas
+    zones: dict[str, ZoneAreas]
+    polygons: int
+    notes: tuple[str, ...]
+
+
 def write_products(
     folder: Path,
     cells: Cells,
+    extent: Extent,
     strips: Path,
     look: QuickLook,
     layout: BandLayout,
     classifier: TileClassifier,
     unlike_m2: float | None = None,
-) -> tuple[Areas, int]:
+    progress: Progress = silent,
+) -> Products:
     """Write ``presence.tif`` (COG), ``presence.gpkg``, ``summary.json``, ``presence.png`` and styles for QGIS.
 
     Parameters
     ----------
     folder : pathlib.Path
     cells : Cells
+    extent : Extent
+        The area of interest and the zones.
     strips : pathlib.Path
         GeoTIFF of all bands; it becomes the COG.
     look : QuickLook
@@ -81,12 +133,7 @@ def write_products(
     classifier : TileClassifier
     unlike_m2 : float, optional
         Mapped ground that is unlike the training tiles, where that is known.
-
-    Returns
-    -------
-    areas : Areas
-    polygons : int
-        How many there are.
+    progress : Progress
     """
     model = classifier.info
     copy_raster(
@@ -99,11 +146,15 @@ def write_products(
     mean = MEAN_COVER if model.target == "cover" else list(COLUMNS)[-1]
     polygons = presence_polygons(cells.predicted, cells.said, cells.valid, cells.grid, model.classes, mean=mean)
     write_polygons(polygons, folder / "presence.gpkg")
+    areas, zones, notes = _areas(cells, classifier), dict[str, ZoneAreas](), tuple[str, ...]()
+    if extent.zones:
+        zones, notes = zone_areas(cells, extent.zones, lambda own: _areas(own, classifier), progress)
+        add_zones(folder / "presence.gpkg", cells.grid, extent.zones, zones, areas)
     store_vector_style(folder / "presence.gpkg", LAYER, model.classes)
-    areas = _areas(cells, classifier)
-    _write_summary(folder, cells, areas, len(polygons), classifier, summaries, unlike_m2)
-    _draw(folder / "presence.png", cells, look, polygons, areas)
-    return areas, len(polygons)
+    made = Products(areas, zones, len(polygons), notes)
+    _write_summary(folder, cells, extent, made, classifier, summaries, unlike_m2)
+    _draw(folder / "presence.png", cells, extent, look, polygons, areas)
+    return made
 
 
 def _areas(cells: Cells, classifier: TileClassifier) -> Areas:
@@ -147,25 +198,26 @@ def _write_styles(folder: Path, layout: BandLayout) -> None:
 def _write_summary(
     folder: Path,
     cells: Cells,
-    areas: Areas,
-    polygons: int,
+    extent: Extent,
+    made: Products,
     classifier: TileClassifier,
     bands: dict[str, dict[str, Any]],
     unlike_m2: float | None,
 ) -> None:
-    model = classifier.info
-    assert model.gsd_m is not None  # else it could not have been slid over an image
+    model, areas, aoi_m2 = classifier.info, made.areas, extent.aoi_m2
     summary = {
         "schema_version": 2,
         "image": cells.image,
         "crs": name_crs(cells.grid.crs),
         "cell_m": round(cells.grid.gsd_m, 6),
-        "support_m": round(model.tile_size_px * model.gsd_m, 6),
+        "support_m": round(cells.support_m, 6),
+        **({} if aoi_m2 is None else {"aoi_m2": round(aoi_m2, 3)}),
         "image_m2": round(cells.image_m2, 3),
         "mapped_m2": round(cells.mapped_m2, 3),
         "occupied": _rounded(areas.occupied),
         **({"cover": _rounded(areas.cover)} if areas.cover else {}),
-        "polygons": polygons,
+        **({"zones": {name: _of_zone(zone) for name, zone in made.zones.items()}} if made.zones else {}),
+        "polygons": made.polygons,
         "views": model.views,
         "prevalence": classifier.prevalence,
         **({"moved_to_site": dataclasses.asdict(classifier.shift)} if classifier.shift else {}),
@@ -173,19 +225,31 @@ def _write_summary(
         **({} if unlike_m2 is None else {"unlike_training_m2": round(unlike_m2, 3)}),
         "held_out_places": len(classifier.held_out.counts),
         **({"bands": bands} if bands else {}),
-        "what_the_areas_mean": WHAT_THE_AREAS_MEAN,
+        "what_the_areas_mean": WHAT_THE_AREAS_MEAN
+        + ("" if aoi_m2 is None else WHAT_AN_AREA_OF_INTEREST_MEANS)
+        + (WHAT_ZONES_MEAN if made.zones else ""),
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8", newline="\n")
+
+
+def _of_zone(zone: ZoneAreas) -> dict[str, Any]:
+    return {
+        "area_m2": round(zone.area_m2, 3),
+        "mapped_m2": round(zone.mapped_m2, 3),
+        "occupied": _rounded(zone.occupied),
+        **({"cover": _rounded(zone.cover)} if zone.cover else {}),
+    }
 
 
 def _rounded(areas: dict[str, AreaEstimate]) -> dict[str, dict[str, float]]:
     return {name: {k: round(v, 3) for k, v in area.model_dump().items()} for name, area in areas.items()}
 
 
-def _draw(path: Path, cells: Cells, look: QuickLook, polygons: gpd.GeoDataFrame, areas: Areas) -> None:
+def _draw(path: Path, cells: Cells, extent: Extent, look: QuickLook, polygons: gpd.GeoDataFrame, areas: Areas) -> None:
     occupied = areas.occupied
-    picture = SitePicture(look, f"{cells.image}: {' and '.join(occupied)} on a grid of {cells.grid.gsd_m:.2f} m")
     rows, cols = _nearest(look.grid, cells.grid)
+    look.hide(~extent.mask.inside[np.ix_(rows, cols)])
+    picture = SitePicture(look, f"{cells.image}: {' and '.join(occupied)} on a grid of {cells.grid.gsd_m:.2f} m")
     classes, certain = cells.predicted[np.ix_(rows, cols)], cells.said[np.ix_(rows, cols)]
     shade = np.zeros((*classes.shape, 4), np.uint8)
     for number, (name, of_class) in enumerate(occupied.items(), start=1):
@@ -194,25 +258,42 @@ def _draw(path: Path, cells: Cells, look: QuickLook, polygons: gpd.GeoDataFrame,
         shade[mine, 3] = (MAX_SHADE * certain[mine]).astype(np.uint8)
         picture.legend(
             class_colour(number),
-            f"{name}: tiles of {of_class.counted_m2:,.1f} of {cells.mapped_m2:,.0f} m2 mapped; corrected for errors "
-            f"{of_class.estimate_m2:,.1f} m2 ({of_class.low_m2:,.1f} to {of_class.high_m2:,.1f})",
+            f"{name}: tiles of {of_class.counted_m2:,.1f} of {cells.mapped_m2:,.0f} m2 mapped; {of_class.corrected()}",
         )
     for name, covered in areas.cover.items():
-        picture.legend(
-            class_colour(1),
-            f"{name}: covers {covered.counted_m2:,.1f} m2; corrected for errors {covered.estimate_m2:,.1f} m2 "
-            f"({covered.low_m2:,.1f} to {covered.high_m2:,.1f})",
-        )
+        picture.legend(class_colour(1), f"{name}: covers {covered.counted_m2:,.1f} m2; {covered.corrected()}")
     shade[~look.seen] = 0  # cells at the rim reach outside the mosaic
     picture.paint(shade)
     for number, name in enumerate(occupied, start=1):
-        rings = [
-            np.asarray(ring.coords)
-            for polygon in polygons.geometry[(polygons["class"] == name).to_numpy()]
-            for ring in (polygon.exterior, *polygon.interiors)
-        ]
-        picture.outline(rings, class_colour(number), width=1)
+        picture.outline(_rings(polygons.geometry[(polygons["class"] == name).to_numpy()]), class_colour(number), width=1)
+    _outline_extent(picture, extent)
     picture.save(path)
+
+
+def _outline_extent(picture: SitePicture, extent: Extent) -> None:
+    """Draw the area of interest, and the zones with their names."""
+    frame = extent.cells.footprint()
+    if extent.aoi is not None:
+        picture.outline(_rings([extent.aoi & frame]), INK)
+        picture.legend(INK, "area of interest", "ring")
+    if not extent.zones:
+        return
+    seen = [zone for zone in extent.zones if zone.mask is not None]
+    outlines = [zone.ground & frame for zone in seen]
+    picture.outline(_rings(outlines), INK, width=3)  # yellow would be lost on white
+    picture.outline(_rings(outlines), ZONE, width=1)
+    picture.legend(ZONE, counted(len(seen), "zone"), "ring")
+    west, south, east, north = frame.bounds
+    for zone, outline in zip(seen[:MOST_LABELS], outlines, strict=False):
+        point = outline.representative_point()
+        picture.label((point.x, point.y), shown(zone.name, quotes=False), LABEL_SIZE * max(east - west, north - south))
+
+
+def _rings(shapes: Iterable[BaseGeometry]) -> list[NDArray[np.float64]]:
+    """Return the rings of polygons, of outlines and of holes, each of shape (points, 2)."""
+    parts = shapely.get_parts(shapely.get_parts(list(shapes)))
+    polygons = (part for part in parts if isinstance(part, Polygon))
+    return [shapely.get_coordinates(ring) for polygon in polygons for ring in (polygon.exterior, *polygon.interiors)]
 
 
 def _nearest(look: PixelGrid, cells: PixelGrid) -> tuple[np.ndarray, np.ndarray]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, Window
 from spurgekit.imagery.quicklook import Watcher
 from spurgekit.maps.bands import PROBABILITY, BandLayout
+from spurgekit.maps.cell_mask import CellMask
 from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
 
@@ -105,10 +108,28 @@ class Cells:
             ground *= weights[cells]
         return float(ground.sum() * self.grid.pixel_area_m2)
 
+    def within(self, mask: CellMask) -> Cells:
+        """Return the cells of a mask: its window, what is outside of it without ground."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        arrays: dict[str, Any] = {n: value[mask.window.slices] for n, value in fields.items() if isinstance(value, np.ndarray)}
+        arrays["valid"] = np.where(mask.inside, arrays["valid"], np.float32(0))
+        return dataclasses.replace(self, grid=self.grid.crop(mask.window), **arrays)
+
+    @property
+    def support_m(self) -> float:
+        """Side of a tile, of which a class is said."""
+        assert self.model.gsd_m is not None  # else it could not have been slid over an image
+        return self.model.tile_size_px * self.model.gsd_m
+
+    @property
+    def is_mapped(self) -> NDArray[np.bool_]:
+        """Which cells have a class."""
+        return np.asarray(self.predicted != NO_CLASS)
+
     @property
     def mapped_m2(self) -> float:
         """Ground of all cells that have a class."""
-        return self.ground_m2(self.predicted != NO_CLASS)
+        return self.ground_m2(self.is_mapped)
 
     @property
     def image_m2(self) -> float:
@@ -161,11 +182,10 @@ class Sliding:
         s, m = self.stride_px, self.margin_px
         return Window(col * s - m, row * s - m, self.tile_px, self.tile_px)
 
-    def strip(self, row: int, rows: int) -> Window:
-        """Return the pixels below all tiles of some rows of cells, wherever they are moved to."""
+    def strip(self, cells: Window) -> Window:
+        """Return the pixels below all tiles of a window of cells, wherever they are moved to."""
         s, m = self.stride_px, self.margin_px
-        columns = self.cells.width
-        return Window(-2 * m, row * s - 2 * m, columns * s + 4 * m, rows * s + 4 * m)
+        return Window(cells.col * s - 2 * m, cells.row * s - 2 * m, cells.width * s + 4 * m, cells.height * s + 4 * m)
 
     def corners(self, valid: NDArray[np.bool_], i: NDArray[np.intp], j: NDArray[np.intp]) -> tuple[Corner, Corner]:
         """Return where the tiles of cells begin in their strip.
@@ -204,13 +224,14 @@ def slide(
     model: TileClassifier,
     sliding: Sliding,
     *,
+    mask: CellMask | None = None,
     layout: BandLayout | None = None,
     min_valid: float = 0.5,
     batch_size: int = 8,
     watch: Watcher | None = None,
     progress: Progress = silent,
 ) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
-    """Yield the map in runs of rows.
+    """Yield the map in runs of rows; those without a cell that is wanted are left out, and not read.
 
     Parameters
     ----------
@@ -218,6 +239,9 @@ def slide(
         At the model's ground sample distance, with its bands and of its type.
     model : TileClassifier
     sliding : Sliding
+    mask : CellMask, optional
+        The cells that are wanted, by default all: others are NaN, without ground, and not looked at. Tiles of those at its
+        edge show what lies beyond it all the same.
     layout : BandLayout, optional
         What is said of each cell; by default the probability of each class.
     min_valid : float
@@ -230,31 +254,34 @@ def slide(
     Yields
     ------
     row : int
-        First row of cells.
+        First row of cells, counted from that of the mask.
     found : ndarray of float32, shape (channels, rows, columns)
-        NaN where there is no data.
+        NaN where there is no data. Columns are those of the mask.
     valid : ndarray of float32, shape (rows, columns)
         Share of each cell's pixels that have data.
     """
-    cells = sliding.cells
+    mask = mask or CellMask.everywhere(sliding.cells)
+    cells = mask.window
     layout = layout or BandLayout((PROBABILITY,), model.info.classes)
     pixel_bytes = len(raster.bands) * raster.dtype.itemsize + 1
     row_bytes = cells.width * sliding.stride_px * sliding.stride_px * pixel_bytes
     rows_at_once = max(1, STRIP_BYTES // row_bytes)
-    starts = list(range(0, cells.height, rows_at_once))
-    strips = [(start, sliding.strip(start, min(rows_at_once, cells.height - start))) for start in starts]
-    with ThreadPoolExecutor(1) as reader, progress(f"mapping {raster.path.name}", cells.width * cells.height) as advance:
+    starts = range(0, cells.height, rows_at_once)
+    runs = [(start, mask.inside[start : start + rows_at_once]) for start in starts]
+    runs = [(start, wanted) for start, wanted in runs if wanted.any()]
+    windows = [sliding.strip(Window(cells.col, cells.row + start, cells.width, len(wanted))) for start, wanted in runs]
+    with ThreadPoolExecutor(1) as reader, progress(f"mapping {raster.path.name}", int(mask.inside.sum())) as advance:
         # One thread reads, since GDAL handles do not cross threads; it is one strip ahead of the model.
-        read = stream_map(reader, lambda item: raster.read(item[1]), strips, in_flight=2)
-        for (start, window), (pixels, valid) in zip(strips, read, strict=True):
+        read = stream_map(reader, raster.read, windows, in_flight=2)
+        for (start, wanted), window, (pixels, valid) in zip(runs, windows, read, strict=True):
             if watch is not None:
                 watch(window, pixels, valid)
             mark_missing(pixels, valid)
-            rows = min(rows_at_once, cells.height - start)
-            found = np.full((len(layout.titles), rows, cells.width), np.nan, np.float32)
-            share = _cell_shares(valid, sliding, rows, cells.width)
-            advance(int((share < max(min_valid, 1e-9)).sum()))
-            i, j = np.nonzero(share >= max(min_valid, 1e-9))
+            found = np.full((len(layout.titles), *wanted.shape), np.nan, np.float32)
+            share = _cell_shares(valid, sliding, *wanted.shape) * wanted
+            looked_at = share >= max(min_valid, 1e-9)
+            advance(int((wanted & ~looked_at).sum()))
+            i, j = np.nonzero(looked_at)
             tiles = np.lib.stride_tricks.sliding_window_view(pixels, (sliding.tile_px, sliding.tile_px), axis=(1, 2))
             top, left = sliding.corners(valid, i, j)
             for at in range(0, len(i), batch_size):

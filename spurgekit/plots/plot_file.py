@@ -17,6 +17,7 @@ from shapely import Polygon
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, slug
 from spurgekit.markers.marker import Marker
+from spurgekit.outlines import both_places
 from spurgekit.plots.plot import Plot, Point
 from spurgekit.plots.protocol import CORNERS, PlotProtocol, plot_names
 from spurgekit.similarity import fit_similarity, to_complex
@@ -284,13 +285,9 @@ def check_ids(plots: Sequence[Plot], path: Path) -> None:
 
 def _why_elsewhere(frame: gpd.GeoDataFrame, path: Path, grid: PixelGrid) -> str:
     west, south, east, north = frame.total_bounds
-    site_west, site_south, site_east, site_north = grid.footprint().bounds
     swapped = shapely.box(south, west, north, east).intersects(grid.footprint())
     hint = "easting and northing are swapped" if swapped else "check the CRS and the order of coordinates"
-    return (
-        f"{path}: none of its plots lies in the image; they span x {west:.1f} to {east:.1f}, y {south:.1f} to {north:.1f}, "
-        f"the image x {site_west:.1f} to {site_east:.1f}, y {site_south:.1f} to {site_north:.1f}; {hint}"
-    )
+    return f"{path}: none of its plots lies in the image; {both_places(frame.total_bounds, grid)}; {hint}"
 
 
 def of_site(frame: Any, site: str) -> Any:

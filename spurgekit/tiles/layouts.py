@@ -16,6 +16,7 @@ from shapely.geometry.base import BaseGeometry
 
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Window
+from spurgekit.outlines import both_places
 from spurgekit.tables import whole_numbers
 
 
@@ -114,11 +115,8 @@ def points_layout(grid: PixelGrid, site: str, points: gpd.GeoDataFrame, *, size_
     cols, rows = grid.to_pixel(points.geometry.x.to_numpy(), points.geometry.y.to_numpy())
     inside = (cols >= 0) & (rows >= 0) & (cols < grid.width) & (rows < grid.height)
     if not inside.any():
-        west, south, east, north = np.round(points.total_bounds, 1)
-        site_west, site_south, site_east, site_north = np.round(grid.footprint().bounds, 1)
         raise InputError(
-            f"{path}: none of its {len(points)} points lies in the image; they span x {west} to {east}, y {south} to {north}, "
-            f"the image x {site_west} to {site_east}, y {site_south} to {site_north}; "
+            f"{path}: none of its {len(points)} points lies in the image; {both_places(points.total_bounds, grid)}; "
             "check the CRS and the order of coordinates"
         )
     left, top = np.floor(cols - size_px / 2 + 0.5), np.floor(rows - size_px / 2 + 0.5)

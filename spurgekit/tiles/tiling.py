@@ -14,12 +14,13 @@ from rasterio.crs import CRS
 
 from spurgekit.errors import InputError, renamed
 from spurgekit.image_names import ImageName, image_name
-from spurgekit.imagery import PixelGrid, Raster, name_crs, open_raster, slug
+from spurgekit.imagery import PixelGrid, Raster, open_raster, slug
 from spurgekit.imagery.quicklook import QuickLook, quick_look
 from spurgekit.markers import Marker
 from spurgekit.markers.detection import size_hint
 from spurgekit.markers.families import FAMILIES
 from spurgekit.markers.gcp_placement import place_by_markers
+from spurgekit.outlines import read_area
 from spurgekit.outputs import output_folder
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
@@ -367,30 +368,21 @@ def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _SiteJob) -> tu
     return report, _Tables(index, plots_table(found, job.site, crs), markers_table(found, job.site, raster.grid))
 
 
-def _read_shapes(path: Path, raster: Raster, options: TileOptions) -> Shapes:
-    with renamed(declared_crs="points_crs"):
-        return read_vector(path, raster.grid.crs, declared_crs=options.points_crs, pixel_m=raster.gsd_m)
-
-
 def _lay_out(raster: Raster, site: str, options: TileOptions) -> tuple[list[Tile], int, tuple[str, ...]]:
     """Return the tiles, the number of points outside the image, and what is to be said of the file of points or areas."""
-    crs = raster.grid.crs
     if options.points is not None:
-        shapes = _read_shapes(options.points, raster, options)
+        with renamed(declared_crs="points_crs"):
+            shapes = read_vector(options.points, raster.grid.crs, declared_crs=options.points_crs, pixel_m=raster.gsd_m)
         tiles = points_layout(raster.grid, site, shapes.rows, size_px=options.size_px, path=options.points)
         outside = len(shapes.rows) - len(tiles)
         # Row by row, so that GDAL's cache serves neighbours; the index is put back into the file's order.
         return sorted(tiles, key=lambda t: (t.window.row // raster.block_shape[0], t.window.col)), outside, shapes.notes
     aoi, notes = None, tuple[str, ...]()
     if options.aoi is not None:
-        shapes = _read_shapes(options.aoi, raster, options)
-        areas, notes = shapes.rows, shapes.notes
-        if not areas.geom_type.str.contains("Polygon").all():
-            raise InputError(f"{options.aoi} holds {areas.geom_type.mode()[0]}s; an area of interest is made of polygons")
-        aoi = areas.make_valid().union_all()  # polygons drawn by hand cross themselves
+        with renamed(declared_crs="points_crs"):
+            area = read_area(options.aoi, raster, declared_crs=options.points_crs)
+        aoi, notes = area.ground, area.notes
     tiles = list(grid_layout(raster.grid, site, size_px=options.size_px, overlap_px=options.overlap_px, aoi=aoi))
-    if not tiles:
-        raise InputError(f"{options.aoi} does not touch {raster.path} ({name_crs(crs)}); check its CRS")
     return tiles, 0, notes
 
 

@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 from pathlib import Path
@@ -137,6 +138,16 @@ def test_without_the_image_there_are_lists_alone(drawn):
     assert not (Path("lists") / "tiles.parquet").exists()
     again = draw_check(drawn.map, "pictures", CheckOptions(cells=60), image="elsewhere.tif")
     assert (again.pictures, again.notes) == (60, ())
+
+
+def test_polygons_of_the_map_are_not_taken_for_its_image(drawn):
+    Path("site.tif").unlink()
+    Path("aoi.gpkg").write_bytes((drawn.check / "cells.gpkg").read_bytes())
+    record = json.loads((drawn.map / "provenance.json").read_text())
+    record["inputs"]["aoi.gpkg"] = {}
+    (drawn.map / "provenance.json").write_text(json.dumps(record))
+    report = draw_check(drawn.map, "lists", CheckOptions(cells=60))
+    assert report.notes == ("the image that was mapped is not where it was, so no cell has a picture; pass `image`",)
 
 
 def test_another_image_of_the_same_ground_is_said_to_be_one(drawn, make_tif):

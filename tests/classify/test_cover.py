@@ -108,6 +108,20 @@ class TestMap:
         polygons = gpd.read_file(made.folder / "presence.gpkg", layer="presence")
         assert polygons["mean_cover"].between(0.1, 1).all()
 
+    def test_zones_tell_theirs(self, meadow, mapped, tmp_path):
+        folder, whole = meadow[0], mapped[0]
+        with rasterio.open(folder / "site.tif") as file:
+            west, south, east, north = file.bounds
+        halves = [box(west, south, (west + east) / 2, north), box((west + east) / 2, south, east, north)]
+        gpd.GeoDataFrame({"zone": ["west", "east"]}, geometry=halves, crs="EPSG:32612").to_file(tmp_path / "zones.gpkg")
+        options = MapOptions(stride_px=10, zones=tmp_path / "zones.gpkg")
+        made = map_site(folder / "site.tif", folder / "model", tmp_path / "map", options)
+        cover = [zone.cover["weed"] for zone in made.zones.values()]
+        assert sum(area.counted_m2 for area in cover) == pytest.approx(whole.cover["weed"].counted_m2)
+        assert sum(area.high_m2 - area.low_m2 for area in cover) > whole.cover["weed"].high_m2 - whole.cover["weed"].low_m2
+        table = gpd.read_file(made.folder / "presence.gpkg", layer="zones")
+        assert table["cover_estimate_m2 of weed"].tolist() == [area.estimate_m2 for area in cover]
+
     def test_no_prevalence_changes_cover(self, meadow):
         folder, _, _ = meadow
         with pytest.raises(InputError, match="says how much of a tile is covered, which no `prevalence` changes"):

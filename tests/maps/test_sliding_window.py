@@ -29,7 +29,7 @@ class TestGeometry:
         assert (sliding.cells.width, sliding.cells.height) == (3, 2)  # 10 x 7 px: the last ones reach outside
         assert sliding.margin_px == 0
         assert sliding.tile(1, 2) == Window(8, 4, 4, 4)
-        assert sliding.strip(0, 2) == Window(0, 0, 12, 8)
+        assert sliding.strip(Window(0, 0, 3, 2)) == Window(0, 0, 12, 8)
         assert sliding.cells.transform == Affine(0.04, 0, 500_000, 0, -0.04, 5_000_000)
 
     def test_a_tile_reaches_beyond_its_cell(self):
@@ -38,7 +38,7 @@ class TestGeometry:
         assert sliding.margin_px == 2
         assert sliding.tile(0, 0) == Window(-2, -2, 6, 6)
         assert sliding.tile(1, 2) == Window(2, 0, 6, 6)
-        assert sliding.strip(1, 2) == Window(-4, -2, 18, 12)
+        assert sliding.strip(Window(0, 1, 5, 2)) == Window(-4, -2, 18, 12)
 
     @pytest.mark.parametrize(("tile_px", "stride_px"), [(4, 4), (6, 2), (7, 3), (5, 1)])
     def test_a_tile_and_its_cell_have_one_centre(self, tile_px, stride_px):
@@ -89,7 +89,7 @@ class TestProbabilities:
         path = make_tif(tmp_path / "a.tif", image, mask=inside)
         with open_raster(path) as raster:
             sliding = Sliding(raster.grid, 10, 2)
-            _, valid = raster.read(sliding.strip(0, 20))
+            _, valid = raster.read(sliding.strip(sliding.cells.window))
         i, j = np.nonzero(np.add.outer(np.arange(20), np.arange(20)) < 19)
         top, left = sliding.corners(valid, i, j)
         moved = (top != i * 2 + 4) | (left != j * 2 + 4)

@@ -194,7 +194,7 @@ def shelf(tmp_path_factory, make_tif):
         (["--layout", "plots"], "site.tif: no markers were found, where 3 x 3 plots of 10 m have 16"),
         (["--aoi", "nowhere.gpkg"], "nowhere.gpkg: no such file"),
         (["--aoi", "good.gpkg"], "good.gpkg holds Points; an area of interest is made of polygons"),
-        (["--aoi", "far_area.gpkg"], "far_area.gpkg does not touch site.tif (EPSG:32612); check its CRS"),
+        (["--aoi", "far_area.gpkg"], "far_area.gpkg does not touch site.tif (EPSG:32612): they span x"),
         (["--bands", "4"], "site.tif has bands 1 to 3, not 4; change --bands"),
         (["--bands", "0"], "change --bands"),
         (["--bands", "1,2", "--format", "png"], "2 bands of uint8 do not fit into PNG; pass --format tif"),

@@ -156,7 +156,9 @@ class TestWhichTiles:
         x, y = CORNER
         bow_ties = [Polygon([(x, y), (x + s, y - s), (x + s, y), (x, y - s)]) for s in (0.15, 0.08)]
         gpd.GeoSeries(bow_ties, crs="EPSG:32612").to_file(tmp_path / "aoi.gpkg")
-        tile_images([image], tmp_path / "tiles", TileOptions(size_px=10, aoi=tmp_path / "aoi.gpkg"))
+        report = tile_images([image], tmp_path / "tiles", TileOptions(size_px=10, aoi=tmp_path / "aoi.gpkg"))
+        (note,) = report.sites[0].notes
+        assert note == "2 polygons of aoi.gpkg are not valid (most cross themselves) and mended, the first of them in row 1"
         assert read_tiles(tmp_path / "tiles")["tile_id"].tolist() == [f"site_r0000{i}_c0000{j}" for i in (0, 1) for j in (0, 1)]
 
     def test_several_sites_share_one_folder(self, tmp_path, make_tif):
