@@ -26,6 +26,8 @@ from spurgekit.dataset.labels import (
     labels_from_column,
     order_classes,
 )
+from spurgekit.dataset.raster_labels import is_raster, labels_from_raster
+from spurgekit.dataset.reader import UNKNOWN
 from spurgekit.dataset.shape_labels import labels_from_vector
 from spurgekit.dataset.sources import IMAGE, TileSource, merged_classes
 from spurgekit.dataset.tile_masks import TileMasks
@@ -107,6 +109,8 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
     index = stacked.rows
     names = order_classes(index["class"].where(index["why"].isna()), classes)
     check_classes(names)
+    if len(names) > UNKNOWN and any(found.ground is not None for found in labels):
+        raise InputError(f"masks tell up to {UNKNOWN} classes apart, and there are {len(names)}; put some together")
     left_out = {str(why): int(count) for why, count in index["why"].value_counts(sort=False).items()}
     configs = {
         name: _stack(
@@ -234,6 +238,17 @@ def _from_file(source: TileSource, path: Path, options: DatasetOptions, classes:
     index = source.index
     if index.crs is None or index.geometry.isna().any():
         raise InputError(f"{source.path} does not say where its tiles lie, so that {path} cannot label them")
+    if is_raster(path):
+        if options.label_column is not None:
+            raise InputError(f"{path} is a raster of class codes, which has no columns; leave `label_column` out")
+        with renamed(declared_crs="labels_crs"):
+            return labels_from_raster(
+                index,
+                path,
+                classes=classes or DEFAULT_CLASSES,
+                min_cover=options.min_cover,
+                declared_crs=options.labels_crs,
+            )
     with renamed(declared_crs="labels_crs"):
         found = read_vector(
             path, CRS.from_wkt(index.crs.to_wkt()), declared_crs=options.labels_crs, pixel_m=index["gsd_m"].min()
