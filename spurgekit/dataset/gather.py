@@ -38,7 +38,6 @@ from spurgekit.imagery.crs import EARTH, doubtful_shift, has_place
 from spurgekit.reading import check_classes
 from spurgekit.tables import numbers, read_table
 from spurgekit.text import counted
-from spurgekit.tiles.index import footprint_corners
 from spurgekit.tiles.review_log import Outcome
 from spurgekit.vectors import Shapes, brought, median_place, read_vector
 
@@ -131,11 +130,10 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
         index[rows].drop(columns=["why", CAME_WITH]).reset_index(drop=True)
         for rows in (index["why"].isna(), index["why"] == TOO_LITTLE)
     )
-    odd = [frame for found, frame in zip(labels, frames, strict=True) if found.ground is not None and _are_odd(frame)]
     masks = tuple(
-        TileMasks(found.ground, tuple(frame["tile_id"]), ~unknown)
+        TileMasks(found.ground, tuple(frame["tile_id"]), found.ground.known & ~unknown)
         for found, frame, unknown in zip(labels, frames, contradicted, strict=True)
-        if found.ground is not None and not odd
+        if found.ground is not None
     )
     notes = dict.fromkeys(
         [
@@ -144,7 +142,7 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
             *_unused(labels),
             *stacked.notes,
             *_notes(index, names),
-            *_mask_notes(masks, names, odd),
+            *_mask_notes(masks, sum(int(unknown.sum()) for unknown in contradicted), names),
         ]
     )
     return Gathered(index, drawn, unclear, configs, names, left_out, examples, tuple(notes), masks)
@@ -154,7 +152,7 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
 
 
 def _contradicted(source: TileSource, labels: Labels) -> NDArray[np.bool_]:
-    """Return which tiles a review gave another class than the ground that is drawn on them has.
+    """Return which tiles a review gave another class than labels have of their ground.
 
     A tile with too little of the second of two classes may be called by it in review.
     """
@@ -231,7 +229,14 @@ def _labels(source: TileSource, options: DatasetOptions, classes: tuple[str, ...
         classes = tuple(as_text(index["label"]).dropna().unique()) if "label" in index else None
     found = labels_from_column(index, options.label_column, classes, min_cover=options.min_cover, where=where)
     of_points = "layout" in source.index and (source.index["layout"] == "points").all()
-    return Labels.of(found.names, "points" if of_points else source.label_from, found.disputed, notes=found.notes)
+    return Labels.of(
+        found.names,
+        "points" if of_points else source.label_from,
+        found.disputed,
+        notes=found.notes,
+        cover=numbers(index["cover"]) if source.ground is not None and "cover" in index else None,
+        ground=source.ground,
+    )
 
 
 def _from_file(source: TileSource, path: Path, options: DatasetOptions, classes: tuple[str, ...] | None) -> Labels:
@@ -394,16 +399,11 @@ def _longitude_note(index: gpd.GeoDataFrame) -> Iterator[str]:
         yield f"longitude and latitude: {shift}"
 
 
-def _are_odd(frame: gpd.GeoDataFrame) -> bool:
-    return bool(np.isnan(footprint_corners(frame.geometry)).any())
-
-
-def _mask_notes(masks: Sequence[TileMasks], classes: Sequence[str], odd: Sequence[gpd.GeoDataFrame]) -> Iterator[str]:
+def _mask_notes(masks: Sequence[TileMasks], contradicted: int, classes: Sequence[str]) -> Iterator[str]:
     """Yield what is to be said of ground whose class is not known pixel by pixel."""
-    if odd:
-        yield f"there are no masks, as footprints of tiles such as {odd[0]['tile_id'].iloc[0]} have other than four corners"
-    if count := sum(int((~one.known).sum()) for one in masks):
-        yield f"cover and mask of {counted(count, 'tile')} are not known: a review gave another class than what was drawn there"
+    if contradicted:
+        tiles = f"{counted(contradicted, 'tile')} to which a review gave another class"
+        yield f"cover and mask are not known of {tiles} than labels have of their ground"
     for name in sorted({name for one in masks for name in one.ground.names} - set(classes)):
         yield f"no tile is of {name!r}, and its ground counts as unknown in masks"
 

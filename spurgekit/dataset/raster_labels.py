@@ -152,6 +152,11 @@ class CodedGround:
     names_of: Mapping[int, str]
     names: tuple[str, ...]
 
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Of which tiles it knows the pixels: of all, as far as it has data there."""
+        return np.ones(len(self.corners), np.bool_)
+
     def draw(self, rows: Sequence[int], classes: Sequence[str]) -> Iterator[Mask]:
         """Yield the masks of some tiles; a pixel is of what the raster says of its centre."""
         number = {name: code for code, name in enumerate(classes)}
