@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +12,8 @@ import pandas as pd
 import pyproj
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from shapely.affinity import translate
 
-from spurgekit.dataset.columns import SITE, WITHIN_SITE
+from spurgekit.dataset.columns import WITHIN_SITE
 from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.dataset.field_record import labels_from_record
 from spurgekit.dataset.labels import (
@@ -26,6 +24,7 @@ from spurgekit.dataset.labels import (
     labels_from_column,
     order_classes,
 )
+from spurgekit.dataset.local_ground import moved, set_apart, sites_of
 from spurgekit.dataset.raster_labels import is_raster, labels_from_raster
 from spurgekit.dataset.reader import UNKNOWN
 from spurgekit.dataset.shape_labels import labels_from_vector
@@ -40,9 +39,6 @@ from spurgekit.tables import numbers, read_table
 from spurgekit.text import counted
 from spurgekit.tiles.review_log import Outcome
 from spurgekit.vectors import Shapes, brought, median_place, read_vector
-
-SET_APART = 1000.0
-"""Sites without a place on Earth are laid side by side, whole multiples of this apart, in the unit of their CRS."""
 
 CAME_WITH = "label_before_review"
 
@@ -103,8 +99,8 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
         _labelled(source, found, options, prefix, unknown)
         for source, found, prefix, unknown in zip(sources, labels, prefixes, contradicted, strict=True)
     ]
-    offsets_m = _set_apart(sources)
-    stacked = _stack([_moved(frame, offsets_m, number) for number, frame in enumerate(frames)])
+    offsets_m = set_apart([(source.index, *source.configs.values()) for source in sources])
+    stacked = _stack([moved(frame, offsets_m, number) for number, frame in enumerate(frames)])
     index = stacked.rows
     names = order_classes(index["class"].where(index["why"].isna()), classes)
     check_classes(names)
@@ -114,7 +110,7 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
     configs = {
         name: _stack(
             [
-                _moved(_renamed(source.configs[name], prefix), offsets_m, number)
+                moved(_renamed(source.configs[name], prefix), offsets_m, number)
                 for number, (source, prefix) in enumerate(zip(sources, prefixes, strict=True))
                 if name in source.configs
             ],
@@ -141,6 +137,7 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
             *(note for one in labels for note in one.notes),
             *_unused(labels),
             *stacked.notes,
+            *_longitude_note(index, len(offsets_m) > 1),
             *_notes(index, names),
             *_mask_notes(masks, sum(int(unknown.sum()) for unknown in contradicted), names),
         ]
@@ -319,37 +316,6 @@ def _stack(frames: Sequence[gpd.GeoDataFrame], crs: pyproj.CRS | None = None) ->
     return Shapes(gpd.GeoDataFrame(joined, geometry="geometry", crs=crs), notes)
 
 
-def _set_apart(sources: Sequence[TileSource]) -> dict[tuple[int, str], float]:
-    """Return by how much the sites of each source are to be moved so that none lies on another, in the unit of their CRS.
-
-    Places on Earth stay where they are. Photos that have none all lie at the origin of a CRS of their own.
-    """
-    tables = [
-        (number, table)
-        for number, source in enumerate(sources)
-        for table in (source.index, *source.configs.values())
-        if table.crs is not None and not has_place(table.crs)
-    ]
-    sites = dict.fromkeys((number, site) for number, table in tables for site in _sites(table))
-    if len(sites) < 2:
-        return {}
-    widest = max(table.total_bounds[2] - table.total_bounds[0] for _, table in tables)
-    step = SET_APART * math.ceil(widest / SET_APART + 1)
-    return {key: count * step for count, key in enumerate(sites)}
-
-
-def _moved(frame: gpd.GeoDataFrame, offsets: Mapping[tuple[int, str], float], number: int) -> gpd.GeoDataFrame:
-    """Return tiles of a source where :func:`_set_apart` has them."""
-    if not any(source == number for source, _ in offsets):
-        return frame
-    east = [offsets[number, site] for site in _sites(frame)]
-    return frame.set_geometry([translate(shape, by) for shape, by in zip(frame.geometry, east, strict=True)], crs=frame.crs)
-
-
-def _sites(frame: gpd.GeoDataFrame) -> list[str]:
-    return frame[SITE].astype(str).tolist() if SITE in frame else [""] * len(frame)
-
-
 def _brought(frame: gpd.GeoDataFrame, crs: pyproj.CRS) -> Shapes:
     """Return tiles in the CRS of the dataset, and what is to be said of how well they lie there."""
     what = f"tiles such as {frame['tile_id'].iloc[0]}" if len(frame) else "tiles"
@@ -387,14 +353,15 @@ def _unused(labels: Sequence[Labels]) -> Iterator[str]:
             )
 
 
-def _longitude_note(index: gpd.GeoDataFrame) -> Iterator[str]:
+def _longitude_note(index: gpd.GeoDataFrame, is_set_apart: bool) -> Iterator[str]:
     """Yield what is to be said of the longitudes and latitudes that a dataset gives its tiles."""
     where = index.geometry.dropna()
     if where.empty or index.crs is None:
         return
     if not has_place(index.crs):
-        apart = ", and sites lie side by side" if len(set(_sites(index))) > 1 else ""
-        yield f"tiles are in {name_crs(index.crs)}, which has no place on Earth: longitude and latitude are empty{apart}"
+        apart = "and sites lie side by side" if is_set_apart else "and sites are taken to be in common coordinates"
+        more = f", {apart}" if len(set(sites_of(index))) > 1 else ""
+        yield f"tiles are in {name_crs(index.crs)}, which has no place on Earth: longitude and latitude are empty{more}"
     elif shift := doubtful_shift(index.crs, EARTH, *median_place(where), pixel_m=index["gsd_m"].min()):
         yield f"longitude and latitude: {shift}"
 
@@ -409,7 +376,7 @@ def _mask_notes(masks: Sequence[TileMasks], contradicted: int, classes: Sequence
 
 
 def _notes(index: gpd.GeoDataFrame, classes: Sequence[str]) -> tuple[str, ...]:
-    notes = [*_longitude_note(index)]
+    notes = []
     if count := int(((index["label_from"] == "plot") & (index["class"] != classes[0])).sum()):
         notes.append(
             f"{count:,} label{'s are' if count > 1 else ' is'} that of a whole plot, and what is in a plot need not be in each "

@@ -170,9 +170,7 @@ def _of_dataset(path: Path) -> TileSource:
         index=index,
         classes=dataset.info.classes,
         outcomes=read_outcomes(path),
-        ground=MaskedGround(dataset.masks(index), index["size_px"].to_numpy(), dataset.info.classes)
-        if dataset.info.masks
-        else None,
+        ground=MaskedGround(dataset.masks(index), dataset.info.size_px, dataset.info.classes) if dataset.info.masks else None,
         inputs=(path / PARQUET, *([path / LOG] if (path / LOG).is_file() else [])),
     )
 

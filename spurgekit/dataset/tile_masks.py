@@ -113,14 +113,14 @@ class MaskedGround:
     ----------
     paths : sequence of (pathlib.Path or None)
         Of the mask of each tile, None where one has none.
-    sizes : ndarray of int, shape (n,)
-        Sides of tiles in pixels.
+    size_px : int
+        Side of a tile.
     names : tuple of str
         Classes by the numbers that the masks have for them.
     """
 
     paths: Sequence[Path | None]
-    sizes: NDArray[np.int64]
+    size_px: int
     names: tuple[str, ...]
 
     @property
@@ -136,7 +136,7 @@ class MaskedGround:
         for row in rows:
             path = self.paths[row]
             assert path is not None  # the tile's ground is known
-            yield codes[read_mask(path, int(self.sizes[row]))]
+            yield codes[read_mask(path, self.size_px)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
