@@ -466,9 +466,7 @@ class TestWithoutAPlaceOnEarth:
             crs = [pyproj.CRS.from_wkt(f'LOCAL_CS["{name}",UNIT["metre",1]]') for name in names]
             first = index["site"] == "photo0"
             if len(crs) == 1:
-                index.geometry = [
-                    shape if own else translate(shape, 0.8) for own, shape in zip(first, index.geometry, strict=True)
-                ]
+                index.geometry = index.geometry.where(first, index.geometry.translate(0.8))
                 index.set_crs(crs[0], allow_override=True).to_parquet(photos / "tiles" / "tiles.parquet")
                 return [photos / "tiles"]
             folders = [photos / name for name in names]
