@@ -11,18 +11,22 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
+from affine import Affine
 from PIL import Image
+from rasterio.features import rasterize
 from shapely import Polygon, box
-from shapely.affinity import translate
+from shapely.affinity import rotate, translate
 
-from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset, preview_tiles, validate_dataset
+from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset, preview_tiles, read_mask, validate_dataset
 from spurgekit.dataset.publish import own_files
-from spurgekit.dataset.reader import UNKNOWN, read_mask
+from spurgekit.dataset.reader import UNKNOWN
 from spurgekit.dataset.summary import describe_dataset
 from spurgekit.dataset.tile_masks import DrawnGround
 from spurgekit.errors import InputError
+from spurgekit.imagery import PixelGrid
 from spurgekit.simulate import SurveyOptions, simulate_survey
-from spurgekit.tiles import TileOptions, tile_images
+from spurgekit.tiles import PlotOptions, TileOptions, tile_images
 from spurgekit.tiles.index import footprint_corners, read_tiles
 from spurgekit.tiles.review_log import LOG, Decision, Opinion, append_decisions
 from tests.dataset import X, Y, weed_polygons
@@ -244,6 +248,64 @@ class TestDataset:
         assert masks_of(crop.path, rows) == [[[0, 0, 1, 1]] * 4 if name == "present" else NOTHING for name in rows["class"]]
         assert not (context.path / "masks").exists()
         assert validate_dataset(tmp_path / "dataset") == []
+
+
+class TestEveryKindOfTile:
+    """What is painted on the ground is drawn as a polygon, too: a mask is where the tile shows it."""
+
+    GROUND = PixelGrid(240, 240, Affine(0.01, 0, X, 0, -0.01, Y), rasterio.crs.CRS.from_epsg(32612))
+    SHAPE = Polygon([(30, 20), (110, 20), (110, 60), (170, 60), (170, 200), (120, 200), (120, 110), (30, 110)])
+    """In columns and rows of the ground: nothing is the same when it is turned or mirrored."""
+
+    @pytest.fixture
+    def painted(self, tmp_path, make_tif):
+        pixels = np.full((3, 240, 240), 30, np.uint8) + rasterize([(self.SHAPE, 200)], (240, 240)).astype(np.uint8)
+        pixels[:, ::40, ::40] += np.arange(3, dtype=np.uint8)[:, None, None]
+        places = [self.GROUND.to_world(*place) for place in self.SHAPE.exterior.coords]
+        gpd.GeoDataFrame(geometry=[Polygon(places)], crs="EPSG:32612").to_file(tmp_path / "weed.gpkg")
+        return make_tif(tmp_path / "site.tif", pixels)
+
+    def compared(self, tiles, out, **options):
+        """The share of pixels of tiles that are bright where masks are not, or the other way round, and how many are bright."""
+        build_dataset(tiles, out, DatasetOptions(labels=out.parent / "weed.gpkg", **options))
+        rows = pd.concat([open_dataset(out).split(side) for side in ("train", "test")])
+        bright = np.array([np.asarray(Image.open(path))[..., 0] > 120 for path in rows["path"]])
+        masks = np.array([read_mask(path) == 1 for path in open_dataset(out).masks(rows)])
+        assert bright.any(axis=(1, 2)).sum() > 2
+        return (bright != masks).mean()
+
+    def test_of_plots_that_lie_aslant(self, painted, tmp_path):
+        plots = [rotate(box(X + x, Y - y - 0.7, X + x + 0.7, Y - y), angle) for x, y, angle in PLOTS]
+        gpd.GeoDataFrame({"plot": list("abcd")}, geometry=plots, crs="EPSG:32612").to_file(tmp_path / "plots.gpkg")
+        how = PlotOptions(file=tmp_path / "plots.gpkg", quarters="grid")
+        tile_images([painted], tmp_path / "tiles", TileOptions(layout="plots", size_px=30, plots=how))
+        assert self.compared(tmp_path / "tiles", tmp_path / "d", group_column="plot", test_groups=("a", "d")) < 0.02
+
+    def test_of_an_image_whose_rows_run_aslant(self, painted, tmp_path):
+        with rasterio.open(painted, "r+") as file:
+            turn = Affine.rotation(25, pivot=(X + 1.2, Y - 1.2))
+            file.transform = turn @ file.transform
+        weed = gpd.read_file(tmp_path / "weed.gpkg")
+        weed.geometry = weed.rotate(25, origin=(X + 1.2, Y - 1.2))
+        weed.to_file(tmp_path / "weed.gpkg")
+        tile_images([painted], tmp_path / "tiles", TileOptions(size_px=30))
+        assert self.compared(tmp_path / "tiles", tmp_path / "d", block_m=0.6) < 1e-3
+
+    def test_of_images_with_coordinates(self, painted, tmp_path):
+        tile_images([painted], tmp_path / "tiles", TileOptions(size_px=30))
+        index = read_tiles(tmp_path / "tiles")
+        centres = index.geometry.centroid
+        images = tmp_path / "images"
+        images.mkdir()
+        for name in index["file_name"]:
+            shutil.copyfile(tmp_path / "tiles" / name, images / name)
+        table = pd.DataFrame({"file_name": index["file_name"], "easting": centres.x, "northing": centres.y})
+        table.to_csv(images / "metadata.csv", index=False)
+        assert self.compared(images, tmp_path / "d", gsd_m=0.01, crs="EPSG:32612", block_m=0.6) < 1e-3
+
+
+PLOTS = ((0.2, 0.2, 20), (1.4, 0.3, -35), (0.3, 1.4, 40), (1.4, 1.4, 10))
+"""West and north edges of plots before they are turned, in metres from the corner of the ground, and by how many degrees."""
 
 
 class TestReview:
