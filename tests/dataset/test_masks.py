@@ -202,6 +202,16 @@ class TestDataset:
         hub = datasets.load_dataset(str(tmp_path / "dataset"), cache_dir=str(tmp_path / "cache"))
         assert {side: split.num_rows for side, split in hub.items()} == {s: split.num_rows for s, split in loaded.items()}
 
+    def test_ground_of_a_class_that_no_tile_is_of_is_unknown_and_said(self, meadow, weedy, tmp_path):
+        weed = gpd.read_file(weedy).assign(label="weed")
+        west, _, _, north = read_tiles(meadow).geometry[2 * 20].bounds  # of the third row, which has no weed
+        moss = gpd.GeoDataFrame({"label": ["moss"]}, geometry=[box(west, north - 0.01, west + 0.01, north)], crs=weed.crs)
+        pd.concat([weed, moss]).to_file(tmp_path / "both.gpkg")
+        info = build(meadow, tmp_path / "dataset", tmp_path / "both.gpkg", min_cover=0.1)
+        assert "no tile is of 'moss', and its ground counts as unknown in masks" in info.notes
+        (mask,) = masks_of(tmp_path / "dataset", pd.DataFrame({"tile_id": ["meadow_r00002_c00000"]}))
+        assert mask == [[UNKNOWN, 0, 0, 0], *[[0] * 4] * 3]
+
     def test_a_dataset_built_of_it_has_them_still(self, built, tmp_path):
         info = build_dataset(built[0], tmp_path / "dataset", DatasetOptions(classes=("weed", "sand"), block_m=0.24))
         assert info.masks
