@@ -74,7 +74,7 @@ class Survey(Options):
     image_crs : str, optional
         CRS that the imagery's coordinates are in, where its files do not say it or say it wrongly.
     labels : pathlib.Path, optional
-        Points or polygons with the class of the ground.
+        Points or polygons with the class of the ground, or a raster of the classes' numbers.
     tiles : TileOptions
         How it is tiled.
     plots : PlotOptions
@@ -225,7 +225,7 @@ name = "{name}"
 classes = ["no spurge", "leafy spurge"]
 
 # Where it is known what grows: points, or polygons drawn in QGIS. With a column "label" that holds one of the classes;
-# polygons without one are all of the second class, and ground without a polygon is of the first.
+# polygons without one are all of the second class, and ground without a polygon is of the first. Or a raster: 0, 1, ...
 # labels = "weed.gpkg"
 
 # The coordinate reference system of imagery that does not say its own, or that is in degrees.

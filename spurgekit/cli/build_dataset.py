@@ -87,5 +87,6 @@ def echo_built(info: DatasetInfo, out: Path) -> None:
     echo(f"support sets: {shots}")
     for note in info.notes:
         echo(f"note: {note}")
-    what = "crop/, context/" if (out / "context").is_dir() else "train/, test/, dataset.json, few_shot.parquet, tiles.parquet"
+    sides = "train/, test/, masks/" if info.masks else "train/, test/"
+    what = "crop/, context/" if (out / "context").is_dir() else f"{sides}, dataset.json, few_shot.parquet, tiles.parquet"
     echo(f"{out}: {what}, README.md")

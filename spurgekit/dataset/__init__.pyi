@@ -4,7 +4,7 @@ from .leafy_spurge import fetch_dataset
 from .light_series import LightSeries, fetch_light_series
 from .preview import preview_tiles
 from .publish import push_dataset
-from .reader import Dataset, DatasetInfo, open_dataset
+from .reader import Dataset, DatasetInfo, open_dataset, read_mask
 from .splits import check_leakage
 from .splitters import LeaveClustersOut, NewSites, SpatialBlocks, fold_balance
 from .validate import validate_dataset
@@ -25,5 +25,6 @@ __all__ = [
     "open_dataset",
     "preview_tiles",
     "push_dataset",
+    "read_mask",
     "validate_dataset",
 ]

@@ -10,7 +10,7 @@ import geopandas as gpd
 import pandas as pd
 
 from spurgekit.dataset.contact_sheet import draw_contact_sheet
-from spurgekit.dataset.reader import METADATA, SPLITS, UNCLEAR, DatasetInfo, class_folder
+from spurgekit.dataset.reader import MASKS, METADATA, SPLITS, UNCLEAR, UNKNOWN, DatasetInfo, class_folder
 from spurgekit.imagery import name_crs, parse_crs
 from spurgekit.text import listed, markdown
 
@@ -23,6 +23,7 @@ ORIGINS = {
     "column": "a column of the tiles' table",
     "points": "points surveyed on the ground",
     "polygons": "polygons drawn on the imagery",
+    "raster": "a raster of class codes",
     "quarter": "what was recorded of their quarter of a plot",
     "plot": "what was recorded of their whole plot",
     "folder": "the folders of the images",
@@ -40,6 +41,11 @@ FILES = (
     "`train/` and `test/` hold a folder of images for each class and `metadata.csv`; "
     '`datasets.load_dataset("imagefolder", data_dir=...)` and timm read them. `tiles.parquet` (GeoParquet) has the ground '
     "that each tile covers; `dataset.json` says the above to programs; `provenance.json` says how it was made."
+)
+
+MASKED = (
+    f" `{MASKS}/` has the mask of each tile, `TILE_ID.png`, as polygons or a raster say it of its ground: its pixels are "
+    f"numbers of classes, {UNKNOWN} where nobody knows."
 )
 
 MOST_ROWS = 40
@@ -74,7 +80,7 @@ def write_card(folder: Path, info: DatasetInfo, index: gpd.GeoDataFrame) -> None
         lines += ["Left out: " + "; ".join(f"{count:,} {why}" for why, count in info.left_out.items()) + ".", ""]
     if info.notes:
         lines += ["## To keep in mind", "", *(f"- {note[0].upper()}{markdown(note[1:])}." for note in info.notes), ""]
-    lines += ["## Files", "", FILES, ""]
+    lines += ["## Files", "", FILES + (MASKED if info.masks else ""), ""]
     (folder / CARD).write_text("\n".join(lines), encoding="utf-8", newline="\n")
 
 

@@ -34,7 +34,7 @@ class DatasetOptions(Options):
     Attributes
     ----------
     labels : pathlib.Path, optional
-        Points or polygons with classes. Default: the survey's, or a column of the tiles.
+        Points or polygons with classes, or a raster of class codes. Default: the survey's, or a column of the tiles.
     labels_crs : str, optional
         CRS of that file, where it does not say it.
     record : pathlib.Path, optional
@@ -46,7 +46,7 @@ class DatasetOptions(Options):
     classes : tuple of str, optional
         Class names in order, absence first. Default: the survey's, or those found.
     min_cover : float
-        Least share of a tile that polygons must cover, or that a column says is covered, in per cent.
+        Least share of a tile that a class must cover, by polygons, a raster, or a column of cover in per cent.
     max_accuracy_m : float, optional
         Leave out points whose position is known worse than this, in metres.
     reviewed_only : bool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +12,8 @@ import pandas as pd
 import pyproj
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from shapely.affinity import translate
 
-from spurgekit.dataset.columns import SITE, WITHIN_SITE
+from spurgekit.dataset.columns import WITHIN_SITE
 from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.dataset.field_record import labels_from_record
 from spurgekit.dataset.labels import (
@@ -26,6 +24,9 @@ from spurgekit.dataset.labels import (
     labels_from_column,
     order_classes,
 )
+from spurgekit.dataset.local_ground import moved, set_apart, sites_of
+from spurgekit.dataset.raster_labels import is_raster, labels_from_raster
+from spurgekit.dataset.reader import UNKNOWN
 from spurgekit.dataset.shape_labels import labels_from_vector
 from spurgekit.dataset.sources import IMAGE, TileSource, merged_classes
 from spurgekit.dataset.tile_masks import TileMasks
@@ -36,12 +37,8 @@ from spurgekit.imagery.crs import EARTH, doubtful_shift, has_place
 from spurgekit.reading import check_classes
 from spurgekit.tables import numbers, read_table
 from spurgekit.text import counted
-from spurgekit.tiles.index import footprint_corners
 from spurgekit.tiles.review_log import Outcome
 from spurgekit.vectors import Shapes, brought, median_place, read_vector
-
-SET_APART = 1000.0
-"""Sites without a place on Earth are laid side by side, whole multiples of this apart, in the unit of their CRS."""
 
 CAME_WITH = "label_before_review"
 
@@ -102,16 +99,18 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
         _labelled(source, found, options, prefix, unknown)
         for source, found, prefix, unknown in zip(sources, labels, prefixes, contradicted, strict=True)
     ]
-    offsets_m = _set_apart(sources)
-    stacked = _stack([_moved(frame, offsets_m, number) for number, frame in enumerate(frames)])
+    offsets_m = set_apart([(source.index, *source.configs.values()) for source in sources])
+    stacked = _stack([moved(frame, offsets_m, number) for number, frame in enumerate(frames)])
     index = stacked.rows
     names = order_classes(index["class"].where(index["why"].isna()), classes)
     check_classes(names)
+    if len(names) > UNKNOWN and any(found.ground is not None for found in labels):
+        raise InputError(f"masks tell up to {UNKNOWN} classes apart, and there are {len(names)}; put some together")
     left_out = {str(why): int(count) for why, count in index["why"].value_counts(sort=False).items()}
     configs = {
         name: _stack(
             [
-                _moved(_renamed(source.configs[name], prefix), offsets_m, number)
+                moved(_renamed(source.configs[name], prefix), offsets_m, number)
                 for number, (source, prefix) in enumerate(zip(sources, prefixes, strict=True))
                 if name in source.configs
             ],
@@ -127,11 +126,10 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
         index[rows].drop(columns=["why", CAME_WITH]).reset_index(drop=True)
         for rows in (index["why"].isna(), index["why"] == TOO_LITTLE)
     )
-    odd = [frame for found, frame in zip(labels, frames, strict=True) if found.ground is not None and _are_odd(frame)]
     masks = tuple(
-        TileMasks(found.ground, tuple(frame["tile_id"]), ~unknown)
+        TileMasks(found.ground, tuple(frame["tile_id"]), found.ground.known & ~unknown)
         for found, frame, unknown in zip(labels, frames, contradicted, strict=True)
-        if found.ground is not None and not odd
+        if found.ground is not None
     )
     notes = dict.fromkeys(
         [
@@ -139,8 +137,9 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
             *(note for one in labels for note in one.notes),
             *_unused(labels),
             *stacked.notes,
+            *_longitude_note(index, len(offsets_m) > 1),
             *_notes(index, names),
-            *_mask_notes(masks, names, odd),
+            *_mask_notes(masks, sum(int(unknown.sum()) for unknown in contradicted), names),
         ]
     )
     return Gathered(index, drawn, unclear, configs, names, left_out, examples, tuple(notes), masks)
@@ -150,7 +149,7 @@ def gather(sources: Sequence[TileSource], options: DatasetOptions) -> Gathered:
 
 
 def _contradicted(source: TileSource, labels: Labels) -> NDArray[np.bool_]:
-    """Return which tiles a review gave another class than the ground that is drawn on them has.
+    """Return which tiles a review gave another class than labels have of their ground.
 
     A tile with too little of the second of two classes may be called by it in review.
     """
@@ -227,13 +226,31 @@ def _labels(source: TileSource, options: DatasetOptions, classes: tuple[str, ...
         classes = tuple(as_text(index["label"]).dropna().unique()) if "label" in index else None
     found = labels_from_column(index, options.label_column, classes, min_cover=options.min_cover, where=where)
     of_points = "layout" in source.index and (source.index["layout"] == "points").all()
-    return Labels.of(found.names, "points" if of_points else source.label_from, found.disputed, notes=found.notes)
+    return Labels.of(
+        found.names,
+        "points" if of_points else source.label_from,
+        found.disputed,
+        notes=found.notes,
+        cover=numbers(index["cover"]) if source.ground is not None and "cover" in index else None,
+        ground=source.ground,
+    )
 
 
 def _from_file(source: TileSource, path: Path, options: DatasetOptions, classes: tuple[str, ...] | None) -> Labels:
     index = source.index
     if index.crs is None or index.geometry.isna().any():
         raise InputError(f"{source.path} does not say where its tiles lie, so that {path} cannot label them")
+    if is_raster(path):
+        if options.label_column is not None:
+            raise InputError(f"{path} is a raster of class codes, which has no columns; leave `label_column` out")
+        with renamed(declared_crs="labels_crs"):
+            return labels_from_raster(
+                index,
+                path,
+                classes=classes or DEFAULT_CLASSES,
+                min_cover=options.min_cover,
+                declared_crs=options.labels_crs,
+            )
     with renamed(declared_crs="labels_crs"):
         found = read_vector(
             path, CRS.from_wkt(index.crs.to_wkt()), declared_crs=options.labels_crs, pixel_m=index["gsd_m"].min()
@@ -299,37 +316,6 @@ def _stack(frames: Sequence[gpd.GeoDataFrame], crs: pyproj.CRS | None = None) ->
     return Shapes(gpd.GeoDataFrame(joined, geometry="geometry", crs=crs), notes)
 
 
-def _set_apart(sources: Sequence[TileSource]) -> dict[tuple[int, str], float]:
-    """Return by how much the sites of each source are to be moved so that none lies on another, in the unit of their CRS.
-
-    Places on Earth stay where they are. Photos that have none all lie at the origin of a CRS of their own.
-    """
-    tables = [
-        (number, table)
-        for number, source in enumerate(sources)
-        for table in (source.index, *source.configs.values())
-        if table.crs is not None and not has_place(table.crs)
-    ]
-    sites = dict.fromkeys((number, site) for number, table in tables for site in _sites(table))
-    if len(sites) < 2:
-        return {}
-    widest = max(table.total_bounds[2] - table.total_bounds[0] for _, table in tables)
-    step = SET_APART * math.ceil(widest / SET_APART + 1)
-    return {key: count * step for count, key in enumerate(sites)}
-
-
-def _moved(frame: gpd.GeoDataFrame, offsets: Mapping[tuple[int, str], float], number: int) -> gpd.GeoDataFrame:
-    """Return tiles of a source where :func:`_set_apart` has them."""
-    if not any(source == number for source, _ in offsets):
-        return frame
-    east = [offsets[number, site] for site in _sites(frame)]
-    return frame.set_geometry([translate(shape, by) for shape, by in zip(frame.geometry, east, strict=True)], crs=frame.crs)
-
-
-def _sites(frame: gpd.GeoDataFrame) -> list[str]:
-    return frame[SITE].astype(str).tolist() if SITE in frame else [""] * len(frame)
-
-
 def _brought(frame: gpd.GeoDataFrame, crs: pyproj.CRS) -> Shapes:
     """Return tiles in the CRS of the dataset, and what is to be said of how well they lie there."""
     what = f"tiles such as {frame['tile_id'].iloc[0]}" if len(frame) else "tiles"
@@ -367,34 +353,30 @@ def _unused(labels: Sequence[Labels]) -> Iterator[str]:
             )
 
 
-def _longitude_note(index: gpd.GeoDataFrame) -> Iterator[str]:
+def _longitude_note(index: gpd.GeoDataFrame, is_set_apart: bool) -> Iterator[str]:
     """Yield what is to be said of the longitudes and latitudes that a dataset gives its tiles."""
     where = index.geometry.dropna()
     if where.empty or index.crs is None:
         return
     if not has_place(index.crs):
-        apart = ", and sites lie side by side" if len(set(_sites(index))) > 1 else ""
-        yield f"tiles are in {name_crs(index.crs)}, which has no place on Earth: longitude and latitude are empty{apart}"
+        apart = "and sites lie side by side" if is_set_apart else "and sites are taken to be in common coordinates"
+        more = f", {apart}" if len(set(sites_of(index))) > 1 else ""
+        yield f"tiles are in {name_crs(index.crs)}, which has no place on Earth: longitude and latitude are empty{more}"
     elif shift := doubtful_shift(index.crs, EARTH, *median_place(where), pixel_m=index["gsd_m"].min()):
         yield f"longitude and latitude: {shift}"
 
 
-def _are_odd(frame: gpd.GeoDataFrame) -> bool:
-    return bool(np.isnan(footprint_corners(frame.geometry)).any())
-
-
-def _mask_notes(masks: Sequence[TileMasks], classes: Sequence[str], odd: Sequence[gpd.GeoDataFrame]) -> Iterator[str]:
+def _mask_notes(masks: Sequence[TileMasks], contradicted: int, classes: Sequence[str]) -> Iterator[str]:
     """Yield what is to be said of ground whose class is not known pixel by pixel."""
-    if odd:
-        yield f"there are no masks, as footprints of tiles such as {odd[0]['tile_id'].iloc[0]} have other than four corners"
-    if count := sum(int((~one.known).sum()) for one in masks):
-        yield f"cover and mask of {counted(count, 'tile')} are not known: a review gave another class than what was drawn there"
+    if contradicted:
+        tiles = f"{counted(contradicted, 'tile')} to which a review gave another class"
+        yield f"cover and mask are not known of {tiles} than labels have of their ground"
     for name in sorted({name for one in masks for name in one.ground.names} - set(classes)):
         yield f"no tile is of {name!r}, and its ground counts as unknown in masks"
 
 
 def _notes(index: gpd.GeoDataFrame, classes: Sequence[str]) -> tuple[str, ...]:
-    notes = [*_longitude_note(index)]
+    notes = []
     if count := int(((index["label_from"] == "plot") & (index["class"] != classes[0])).sum()):
         notes.append(
             f"{count:,} label{'s are' if count > 1 else ' is'} that of a whole plot, and what is in a plot need not be in each "

@@ -107,6 +107,8 @@ def own_files(folder: Path) -> list[str]:
         files = [config / name for name in (DATASET, CARD, SHEET, PARQUET, FEW_SHOT)]
         for where, rows in tables.items():
             files += [config / where / METADATA, *rows["path"]]
+            if data.info.masks:
+                files += filter(None, data.masks(rows))
         found |= {Path(os.path.normpath(file)).relative_to(os.path.normpath(folder)).as_posix() for file in files}
     return sorted(name for name in found if (folder / name).is_file())
 

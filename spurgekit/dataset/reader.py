@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
 from spurgekit.dataset.few_shot import check_sets
 from spurgekit.dataset.split_info import SplitInfo
-from spurgekit.errors import ImageryError, InputError, LeakageError
+from spurgekit.errors import ImageryError, InputError, LeakageError, first_line
 from spurgekit.imagery import parse_crs, slug
 from spurgekit.imagery.limits import open_picture
 from spurgekit.reading import (
@@ -373,15 +373,18 @@ def read_mask(path: Path, size_px: int | None = None) -> NDArray[np.uint8]:
         If it is missing, damaged, no square of that side, or has other than one band of bytes.
     """
     try:
-        with open_picture(path, formats=["PNG"]) as image:
+        data = path.read_bytes()
+        with open_picture(path, data, ["PNG"]) as image:
+            image.verify()  # all checksums, which decoding does not look at
+        with open_picture(path, data, ["PNG"]) as image:
             if image.width != image.height or size_px not in (None, image.width):
                 side = "a square" if size_px is None else f"{size_px} x {size_px} px"
                 raise ImageryError(f"{path} is {image.width} x {image.height} px, not {side} as its tile")
             if image.mode != "L":
                 raise ImageryError(f"{path} is no mask of one band of bytes ({image.mode})")
             return np.array(image)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; {REMEDY}") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or first_line(error)}); {REMEDY}") from error
     except ImageryError as error:
         raise InputError(f"{error}; {REMEDY}") from error
 

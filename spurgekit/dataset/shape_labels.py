@@ -25,6 +25,7 @@ from spurgekit.dataset.labels import (
 )
 from spurgekit.dataset.tile_masks import DrawnGround
 from spurgekit.errors import InputError
+from spurgekit.text import counted
 
 EDGE_M = 1e-6
 """A point this near to the edge of a tile is on it; corners of tiles are sums of pixels, and known no better."""
@@ -161,6 +162,9 @@ def _from_polygons(
         shares[:, number], used[rows] = _cover(index.geometry, shapes[rows])
     labels, disputed, cover = by_cover(shares, found, classes[0], min_cover)
     cover[shares[:, -1] > SLIVER] = np.nan  # polygons without a class may be of any
+    ground = DrawnGround(index, shapes.to_numpy(), [None if pd.isna(name) else name for name in names], classes[0])
+    if odd := int((~ground.known).sum()):
+        notes.append(f"{counted(odd, 'tile')} whose footprint has other than four corners without a mask")
     return Labels.of(
         labels,
         "polygons",
@@ -168,7 +172,7 @@ def _from_polygons(
         notes=tuple(notes),
         source=LabelFile.of_shapes(where, polygons.geometry, used, "polygons"),
         cover=pd.Series(cover),
-        ground=DrawnGround(index, shapes.to_numpy(), [None if pd.isna(name) else name for name in names], classes[0]),
+        ground=ground,
     )
 
 

@@ -11,6 +11,7 @@ import geopandas as gpd
 
 from spurgekit.dataset.imagefolder import other_images, read_imagefolder
 from spurgekit.dataset.reader import DATASET, open_dataset
+from spurgekit.dataset.tile_masks import Ground, MaskedGround
 from spurgekit.errors import InputError
 from spurgekit.survey import Survey, find_survey
 from spurgekit.text import counted
@@ -47,6 +48,8 @@ class TileSource:
         What people decided about tiles when they reviewed them, by tile id.
     configs : mapping of str to GeoDataFrame
         The indexes of further tiles of the same ground, ``context`` and ``unlabelled``.
+    ground : Ground, optional
+        What the masks of a dataset say of its tiles.
     inputs : tuple of pathlib.Path
         Files that were read.
     of_images : bool
@@ -65,6 +68,7 @@ class TileSource:
     label_from: str = "column"
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     configs: Mapping[str, gpd.GeoDataFrame] = field(default_factory=dict)
+    ground: Ground | None = None
     inputs: tuple[Path, ...] = ()
     of_images: bool = False
     notes: tuple[str, ...] = ()
@@ -166,6 +170,7 @@ def _of_dataset(path: Path) -> TileSource:
         index=index,
         classes=dataset.info.classes,
         outcomes=read_outcomes(path),
+        ground=MaskedGround(dataset.masks(index), dataset.info.size_px, dataset.info.classes) if dataset.info.masks else None,
         inputs=(path / PARQUET, *([path / LOG] if (path / LOG).is_file() else [])),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from spurgekit.dataset.columns import SITE, WITHIN_SITE
-from spurgekit.dataset.reader import SPLITS, Dataset, UnclearInfo
+from spurgekit.dataset.reader import MASKS, SPLITS, Dataset, UnclearInfo
 
 MOST_PLACES = 40
 """Groups of a column that are listed."""
@@ -37,6 +37,8 @@ def describe_dataset(dataset: Dataset) -> Iterator[str]:
         yield f"unlabelled {info.unlabelled.tiles:,} tiles of {info.unlabelled.size_px} px in {info.unlabelled.folder}"
     if info.unclear is not None:
         yield f"unclear    {unclear_words(info.unclear, info.min_cover or 0)}"
+    if info.masks:
+        yield f"masks      of {sum(1 for _ in (dataset.path / MASKS).glob('*.png')):,} tiles in {MASKS}"
     if info.left_out:
         yield f"left out   {'; '.join(f'{count:,} {why}' for why, count in info.left_out.items())}"
     for note in info.notes:

@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
-from spurgekit.dataset.reader import UNKNOWN
+from spurgekit.dataset.reader import UNKNOWN, read_mask
 from spurgekit.parallel import cores, stream_map
 from spurgekit.tiles.index import footprint_corners
 from spurgekit.tiles.png import encode_png
@@ -31,10 +31,15 @@ class Ground(Protocol):
     ----------
     names : tuple of str
         Classes that it may be of, the first class first.
+    known : ndarray of bool
+        Of which tiles, by their rows in the index, it knows the pixels.
     """
 
     @property
     def names(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def known(self) -> NDArray[np.bool_]: ...  # noqa: D102
 
     def draw(self, rows: Sequence[int], classes: Sequence[str]) -> Iterator[Mask]:
         """Yield the masks of some tiles, by their rows in the index; what is of none of the classes is not known."""
@@ -70,6 +75,11 @@ class DrawnGround:
         """Classes that it may be of."""
         return (self.first, *sorted({name for name in self.of_shapes if name is not None} - {self.first}))
 
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Of which tiles it knows the pixels: those whose footprints say where their corners lie."""
+        return np.asarray(np.isfinite(footprint_corners(self.tiles.geometry)).all(axis=(1, 2)))
+
     def draw(self, rows: Sequence[int], classes: Sequence[str]) -> Iterator[Mask]:
         """Yield the masks of some tiles; a pixel is of what covers its centre."""
         code_of = {name: code for code, name in enumerate(classes)}
@@ -96,6 +106,40 @@ def _rasterized(shapes: NDArray[np.object_], codes: Mask, corners: NDArray[np.fl
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class MaskedGround:
+    """Ground of which masks say what it is that tiles have already, in the dataset that they are from.
+
+    Attributes
+    ----------
+    paths : sequence of (pathlib.Path or None)
+        Of the mask of each tile, None where one has none.
+    size_px : int
+        Side of a tile.
+    names : tuple of str
+        Classes by the numbers that the masks have for them.
+    """
+
+    paths: Sequence[Path | None]
+    size_px: int
+    names: tuple[str, ...]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Of which tiles it knows the pixels."""
+        return np.array([path is not None for path in self.paths], np.bool_)
+
+    def draw(self, rows: Sequence[int], classes: Sequence[str]) -> Iterator[Mask]:
+        """Yield the masks of some tiles."""
+        number = {name: code for code, name in enumerate(classes)}
+        codes = np.full(256, UNKNOWN, np.uint8)
+        codes[: len(self.names)] = [number.get(name, UNKNOWN) for name in self.names]
+        for row in rows:
+            path = self.paths[row]
+            assert path is not None  # the tile's ground is known
+            yield codes[read_mask(path, self.size_px)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TileMasks:
     """The masks of the tiles of one source.
 
@@ -105,7 +149,7 @@ class TileMasks:
     ids : tuple of str
         Of the tiles, in the order of their index.
     known : ndarray of bool
-        Whether the ground is what a tile's label says.
+        Whether the mask of each is.
     """
 
     ground: Ground

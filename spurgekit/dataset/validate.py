@@ -7,16 +7,32 @@ from itertools import pairwise
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 
 from spurgekit.dataset.dataset_card import CARD
-from spurgekit.dataset.reader import METADATA, SPLITS, UNCLEAR, Dataset, class_folder, datasets_in, open_dataset, read_metadata
+from spurgekit.dataset.reader import (
+    MASKS,
+    METADATA,
+    SPLITS,
+    UNCLEAR,
+    UNKNOWN,
+    Dataset,
+    class_folder,
+    datasets_in,
+    open_dataset,
+    read_mask,
+    read_metadata,
+)
 from spurgekit.dataset.splits import close_pairs
 from spurgekit.dataset.write import check_duplicates, check_image, digest_of
 from spurgekit.errors import InputError, LeakageError
 from spurgekit.progress import Progress, silent
-from spurgekit.text import listed
-from spurgekit.tiles.index import PARQUET
+from spurgekit.text import counted, listed
+from spurgekit.tiles.index import PARQUET, footprint_corners
+
+OF_GROUND = ("polygons", "raster")
+"""Origins of labels that tell the class of each pixel."""
 
 FEW = 3
 """Names that are given of many that are wrong in the same way."""
@@ -27,7 +43,7 @@ def validate_dataset(path: str | Path, *, progress: Progress = silent) -> list[s
 
     Looked at are the description, the tables, every image (whole, of the right size, in the folder of its class, in no other
     split), the counts, the footprints (no test tile touches a training tile, no unlabelled tile a labelled one), the support
-    sets and the card.
+    sets, the masks and the card.
 
     Parameters
     ----------
@@ -68,6 +84,7 @@ def _problems(folder: Path, progress: Progress) -> Iterator[str]:
     yield from _support_sets(dataset, rows["train"])
     yield from _unlabelled(dataset, index)
     yield from _unclear(dataset, index)
+    yield from _masks(dataset, index, progress)
     if not (folder / CARD).is_file():
         yield f"there is no card ({CARD})"
 
@@ -179,6 +196,35 @@ def _unclear(dataset: Dataset, index: gpd.GeoDataFrame) -> Iterator[str]:
         yield f"{UNCLEAR} lacks {listed(missing, FEW)}"
     if both := sorted(set(rows["tile_id"]) & set(index["tile_id"])):
         yield f"{listed(both, FEW)} {'is' if len(both) == 1 else 'are'} unclear and of a class"
+
+
+def _masks(dataset: Dataset, index: gpd.GeoDataFrame, progress: Progress) -> Iterator[str]:
+    folder, info = dataset.path / MASKS, dataset.info
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if not info.masks:
+        if names:
+            yield f"{MASKS}/ holds {counted(len(names), 'file')}, and dataset.json says that there are none"
+        return
+    try:
+        unclear = pd.concat([dataset.unclear(side) for side in SPLITS])["tile_id"]
+    except InputError:
+        return  # which has been said
+    of_ground = index["label_from"].isin(OF_GROUND) if "label_from" in index else pd.Series(False, index.index)
+    due = of_ground & ~np.isnan(footprint_corners(index.geometry)).any(axis=(1, 2))
+    if missing := sorted({f"{tile}.png" for tile in (*index["tile_id"][due], *unclear)} - names):
+        yield f"{MASKS} lacks {listed(missing, FEW)}"
+    if odd := sorted(names - {f"{tile}.png" for tile in (*index["tile_id"], *unclear)}):
+        yield f"{MASKS} has {listed(odd, FEW)} of no tile"
+    with progress(f"looking at masks of {dataset.path.name}", len(names)) as advance:
+        for name in sorted(names - set(odd)):
+            advance(1)
+            try:
+                mask = read_mask(folder / name, info.size_px)
+            except InputError as error:
+                yield str(error)
+                continue
+            if (beyond := mask[(mask >= len(info.classes)) & (mask != UNKNOWN)]).size:
+                yield f"{MASKS}/{name} has pixels of {beyond[0]}, which is the number of no class"
 
 
 def _said(counts: dict[str, int]) -> str:

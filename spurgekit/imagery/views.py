@@ -40,7 +40,7 @@ def with_nodata(path: ImageName, dataset: DatasetReader, nodata: float, alpha: i
             np.iinfo(kind).min <= nodata <= np.iinfo(kind).max and float(nodata).is_integer()
         ):
             raise ImageryError(f"{path} holds {kind}, so that no pixel is `nodata={nodata:g}`; pass a value that marks no data")
-    root = _described(dataset)
+    root = described(dataset)
     for mask in root.findall("MaskBand"):
         root.remove(mask)
     bands = root.findall("VRTRasterBand")
@@ -57,7 +57,7 @@ def with_nodata(path: ImageName, dataset: DatasetReader, nodata: float, alpha: i
 
 def with_measured(dataset: DatasetReader, band: int) -> DatasetReader:
     """Return an image whose alpha band is a band like others."""
-    root = _described(dataset)
+    root = described(dataset)
     colour = root.findall("VRTRasterBand")[band - 1].find("ColorInterp")
     if colour is not None:
         colour.text = "Undefined"
@@ -70,7 +70,7 @@ def expanded(dataset: DatasetReader) -> DatasetReader:
     clear = {index for index, colour in table.items() if colour[3] < 128}
     if dataset.nodata is not None:
         clear.add(int(dataset.nodata))
-    root = _described(dataset)
+    root = described(dataset)
     (band,) = root.findall("VRTRasterBand")
     root.remove(band)
     for number, colour in enumerate(COLOURS if clear else COLOURS[:3]):
@@ -91,7 +91,7 @@ def expanded(dataset: DatasetReader) -> DatasetReader:
     return _opened(root)
 
 
-def _described(dataset: DatasetReader) -> ET.Element:
+def described(dataset: DatasetReader) -> ET.Element:
     """Return GDAL's description of an image, which names the file."""
     with MemoryFile(ext=".vrt") as memory:
         rasterio.shutil.copy(dataset, memory.name, driver="VRT")

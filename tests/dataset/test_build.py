@@ -6,6 +6,7 @@ import shutil
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyproj
 import pytest
 from huggingface_hub import DatasetCard
 from PIL import Image
@@ -455,6 +456,46 @@ class TestWithoutAPlaceOnEarth:
         # 0.8 m wide, set a kilometre apart and another for what a photo may measure.
         assert rows["train"]["easting"].between(0, 0.8).all()
         assert rows["test"]["easting"].between(2000, 2000.8).all()
+
+    @pytest.fixture
+    def mosaics(self, photos):
+        """Tiles of the same size, of two sites in the local CRS of a survey: the second begins where the first ends."""
+
+        def make(*names):
+            index = gpd.read_parquet(photos / "tiles" / "tiles.parquet")
+            crs = [pyproj.CRS.from_wkt(f'LOCAL_CS["{name}",UNIT["metre",1]]') for name in names]
+            first = index["site"] == "photo0"
+            if len(crs) == 1:
+                index.geometry = index.geometry.where(first, index.geometry.translate(0.8))
+                index.set_crs(crs[0], allow_override=True).to_parquet(photos / "tiles" / "tiles.parquet")
+                return [photos / "tiles"]
+            folders = [photos / name for name in names]
+            for folder, of_one, rows in zip(folders, crs, (first, ~first), strict=True):
+                folder.mkdir()
+                index[rows].set_crs(of_one, allow_override=True).to_parquet(folder / "tiles.parquet")
+                for name in index["file_name"][rows]:
+                    shutil.copyfile(photos / "tiles" / name, folder / name)
+            return folders
+
+        return make
+
+    def test_sites_in_one_local_crs_are_in_common_coordinates(self, mosaics, photos):
+        folders = mosaics("site grid")
+        with pytest.raises(LeakageError, match="test tiles touch 20 training tiles"):
+            build_dataset(folders, photos / "d", DatasetOptions(group_column="site", test_groups=("photo1",)))
+        info = build_dataset(folders, photos / "d", DatasetOptions(group_column="site", test_groups=("photo1",), buffer_m=0.0))
+        rows = rows_of(photos / "d")
+        assert rows["train"]["easting"].between(0, 0.8).all()
+        assert rows["test"]["easting"].between(0.8, 1.6).all()
+        assert "sites are taken to be in common coordinates" in " ".join(info.notes)
+
+    def test_in_two_they_lie_side_by_side(self, mosaics, photos):
+        folders = mosaics("grid A", "grid B")
+        info = build_dataset(folders, photos / "d", DatasetOptions(group_column="site", test_groups=("photo1",)))
+        rows = rows_of(photos / "d")
+        assert rows["train"]["easting"].between(0, 0.8).all()
+        assert rows["test"]["easting"].between(2000, 2000.8).all()
+        assert "sites lie side by side" in " ".join(info.notes)
 
     def test_they_do_not_go_with_tiles_that_have_one(self, photos, field):
         with pytest.raises(

@@ -8,11 +8,14 @@ import shutil
 import geopandas as gpd
 import pandas as pd
 import pytest
+from hypothesis import strategies as st
+from shapely import MultiPolygon, Point, Polygon
 
 from spurgekit.augment.manifest import read_manifest
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset, validate_dataset
 from spurgekit.dataset.few_shot import support_rows
 from spurgekit.dataset.places import footprints, places
+from spurgekit.dataset.reader import read_mask
 from spurgekit.dataset.sources import read_source
 from spurgekit.dataset.summary import describe_dataset
 from spurgekit.review.messages import list_tiles
@@ -111,9 +114,6 @@ def test_footprints_of_a_dataset(dataset):
         use(dataset)
         show(dataset)
 
-    from hypothesis import strategies as st
-    from shapely import MultiPolygon, Point, Polygon
-
     shapes = [None, Point(1, 2), Point(), Polygon(), MultiPolygon(), Point(float("nan"), 1), Point(1e308, -1e308)]
     columns = st.sampled_from(["tile_id", "split", "class", "plot", "cluster", "site", "size_px", "gsd_m", "source"])
     values = st.sampled_from([None, 0, -1, float("nan"), "x", "../x", 1e308, True])
@@ -173,6 +173,50 @@ def test_building_from_damaged_tiles(tiles, tmp_path):
         assert validate_dataset(built) == []
 
     fuzz("build-dataset of tiles.parquet", changed_table(plain), attempt, examples=15)
+
+
+def test_masking_damaged_tiles(chain, tiles, tmp_path):
+    """Polygons say what each pixel of tiles is of whose sizes or places cannot be."""
+    file = tiles / "tiles.parquet"
+    table = gpd.read_parquet(file)
+    odd = [
+        None,
+        Point(1, 2),
+        Polygon(),
+        MultiPolygon(),
+        Polygon([(0, 0), (1, 1), (1, 0), (0, 1)]),
+        table.geometry[0].buffer(0.1),
+    ]
+    odd += [Polygon([(-1e300, 0), (1e300, 0), (1e300, 1e300), (-1e300, 1e300)]), Polygon([(0, 0), (1, 0), (1, 0), (0, 0)])]
+    sizes = st.sampled_from([0, 1, 31, 32, 4000, 16_384, 16_385, float("nan"), -1])
+
+    def attempt(changed):
+        row, shape, size_px = changed
+        damaged = table.copy()
+        damaged.loc[row, "geometry"] = shape
+        damaged["size_px"] = size_px
+        damaged.to_parquet(file)
+        built = tmp_path / "built"
+        options = DatasetOptions(labels=chain.weed, classes=CLASSES)
+        info = build_dataset(tiles, built, options, overwrite=built.exists())
+        assert size_px != table["size_px"][0] or validate_dataset(built) == []
+        assert info.masks
+
+    fuzz("masks of tiles", st.tuples(st.integers(0, len(table) - 1), st.sampled_from(odd), sizes), attempt, examples=15)
+
+
+def test_bytes_of_a_mask(dataset):
+    data = open_dataset(dataset)
+    (file,) = data.masks(data.split("train").iloc[:1])
+
+    def attempt(data):
+        file.write_bytes(data)
+        validate_dataset(dataset)
+        mask = read_mask(file)
+        assert (mask.dtype, mask.ndim) == ("uint8", 2)
+        assert mask.shape[0] == mask.shape[1]
+
+    fuzz("a mask", damaged(file.read_bytes()), attempt, examples=60)
 
 
 def test_manifests(tmp_path):

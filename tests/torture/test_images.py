@@ -2,11 +2,15 @@
 
 import io
 
+import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 from hypothesis import strategies as st
 from PIL.TiffImagePlugin import IFDRational
 
+from spurgekit.dataset.raster_labels import is_raster, labels_from_raster
+from spurgekit.imagery import PixelGrid, Window
 from spurgekit.imagery.exif import read_exif
 from spurgekit.imagery.image_info import format_info, read_image_info
 from spurgekit.imagery.xmp import parse_xmp, read_xmp
@@ -76,3 +80,28 @@ def test_the_metadata_of_photos(originals):
 
 def test_xmp():
     fuzz("XMP", CHANGES, lambda changes: parse_xmp(changed(packet(XMP), changes)), examples=300)
+
+
+def test_rasters_of_classes(tmp_path):
+    path = write_tif(tmp_path / "weed.tif", np.random.default_rng(0).integers(0, 2, (1, 40, 50), np.uint8), nodata=255)
+    with rasterio.open(path) as file:
+        grid = PixelGrid(file.width, file.height, file.transform, file.crs)
+    windows = [Window(col, row, 20, 20) for row in (0, 20) for col in (0, 20, 40)]
+    tiles = gpd.GeoDataFrame(
+        {"tile_id": list("abcdef"), "size_px": 20, "gsd_m": grid.gsd_m},
+        geometry=[grid.footprint(window) for window in windows],
+        crs=grid.crs.to_wkt(),
+    )
+    whole = path.read_bytes()
+
+    def attempt(changes):
+        path.write_bytes(changed(whole, changes))
+        if not is_raster(path):
+            return
+        found = labels_from_raster(tiles, path, classes=("sand", "weed"), min_cover=0.05)
+        assert found.cover.dropna().between(0, 1).all()
+        for mask in found.ground.draw(range(len(tiles)), ("sand", "weed")):
+            assert mask.shape == (20, 20)
+            assert set(np.unique(mask)) <= {0, 1, 255}
+
+    fuzz("rasters of classes", CHANGES, attempt, examples=60)
