@@ -23,9 +23,10 @@ from spurgekit.progress import bar
 if TYPE_CHECKING:
     from spurgekit.evaluate import EvaluateReport
 
+COMPARED = [name for name, recipe in RECIPES.items() if "presence" in recipe.targets]
 PARTS = "\b\n" + "\n".join(
     f"{title:14} {', '.join(name for name in names if name != NONE)}"
-    for title, names in (("Recipes:", RECIPES), ("Augmentations:", AUGMENTATIONS), ("Controls:", CONTROLS))
+    for title, names in (("Recipes:", COMPARED), ("Augmentations:", AUGMENTATIONS), ("Controls:", CONTROLS))
 )
 
 

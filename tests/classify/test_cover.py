@@ -79,6 +79,25 @@ class TestModel:
         assert info.held_out.metrics["auroc"] > 0.9
 
 
+class TestTilesOfUnknownCover:
+    def test_they_are_left_out_with_a_count(self, meadow, tmp_path):
+        """As where a review contradicts what polygons say: two tiles to train on and two to test on."""
+        dataset = shutil.copytree(meadow[0] / "dataset", tmp_path / "dataset")
+        for side in ("train", "test"):
+            rows = pd.read_csv(dataset / side / "metadata.csv")
+            rows.loc[:1, "cover"] = np.nan
+            rows.to_csv(dataset / side / "metadata.csv", index=False)
+        info = train_model(dataset, tmp_path / "model", TrainOptions(target="cover", **SMALL))
+        data = open_dataset(dataset)
+        learned, unclear = sum(info.training_counts.values()), len(data.unclear("train"))
+        first = data.split("train")["tile_id"].iloc[0]
+        left_out = f"2 of {learned + unclear:,} tiles are left out of the training: their cover is not known ({first})"
+        assert left_out in info.notes
+        assert info.calibration.tiles == learned + unclear - 2
+        assert info.held_out.metrics["cover_r2"] > 0.8
+        assert (tmp_path / "model" / "reliability.png").is_file()
+
+
 class TestMap:
     @pytest.fixture(scope="class")
     def mapped(self, meadow, tmp_path_factory):
