@@ -1,6 +1,7 @@
 """What a map is worth on a site that its model was not trained on: order, overlap, calibration, and areas against the truth.
 
     python -m tests.benchmarks.bench_sites --weights DIR [--copr DIR] [--arms probe,probe:cover,mil] [--keep FOLDER]
+    python -m tests.benchmarks.bench_sites --weights DIR --crossed [--keep FOLDER]
     python -m tests.benchmarks.bench_sites --weights DIR --strides [--keep FOLDER]
 
 Pairs of simulated sites differ in the share of weed, in light and in exposure: the first is trained on, the second mapped. Of a
@@ -12,7 +13,9 @@ half of them is weed); the IoU's threshold is that of most overlap in the held-o
 probabilities of tiles, or the error of their cover. Occupied area, in truth, is that of tiles in all positions. An area is what
 was counted, and behind the arrow the estimate with its interval; ``!`` where that misses the truth.
 
-With ``--strides`` one model of tiles of 3.5 m maps a site of 105 m in cells of 3.5, 1.75, 0.7 and 0.35 m.
+With ``--crossed`` each simulated site of the pairs is mapped by the models of all others: how far off occupied areas are (the
+root of the mean squared error, in shares of the true area), and how often intervals hold. With ``--strides`` one model of tiles
+of 3.5 m maps a site of 105 m in cells of 3.5, 1.75, 0.7 and 0.35 m.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ from spurgekit.classify.scores import value_of
 from spurgekit.maps import MapOptions, MapReport, map_site
 from spurgekit.maps.areas import AreaEstimate
 from tests.benchmarks import bench_dense
+from tests.benchmarks.bench_areas import solved
 from tests.benchmarks.bench_dense import BACKBONE, iou, spurgekit
 
 IMAGE_PX = 128
@@ -81,6 +85,11 @@ class Trial:
     mapped: Site
     tile_px: int = 224
 
+    @property
+    def learned(self) -> str:
+        """What to call what is made of the sites to train on."""
+        return "+".join(site.image.parent.name for site in self.train)
+
 
 def main() -> None:
     """Print a line for each trial and arm."""
@@ -89,13 +98,15 @@ def main() -> None:
     parser.add_argument("--copr", type=Path, help="folder of the real site")
     parser.add_argument("--arms", default="probe,probe:cover,mil", help="recipes, with ':cover' where cover is the target")
     parser.add_argument("--trials", default="", help="parts of their names, parted by commas; by default all")
+    parser.add_argument("--crossed", action="store_true", help="print the table of all models on all sites alone")
     parser.add_argument("--strides", action="store_true", help="print the table of strides alone")
     parser.add_argument("--keep", type=Path, help="folder to work in; what is there is not made again")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = options.keep or Path(name)
         folder.mkdir(exist_ok=True)
-        for line in strides(folder, options.weights) if options.strides else sites(folder, options):
+        table = strides if options.strides else crossed if options.crossed else None
+        for line in table(folder, options.weights) if table else sites(folder, options):
             print(line, flush=True)
 
 
@@ -112,7 +123,8 @@ def sites(folder: Path, options: argparse.Namespace) -> Iterator[str]:
         trial = make()
         for arm in options.arms.split(","):
             model = trained(folder, trial, arm, options.weights)
-            yield f"| {name} | {arm} | {scored(folder / f'map-{name}-{spelled(arm)}', trial, model, folder / f'set-{name}')} |"
+            row = scored(folder / f"map-{name}-{spelled(arm)}", trial, model, folder / f"set-{trial.learned}")
+            yield f"| {name} | {arm} | {row} |"
 
 
 def trials(folder: Path, data: Path | None) -> dict[str, Callable[[], Trial]]:
@@ -162,7 +174,7 @@ def simulated(folder: Path, name: str, look: Look, *, east_m: float = 0.0, size_
 
 def trained(folder: Path, trial: Trial, arm: str, weights: Path) -> TileClassifier:
     """Return a model of the sites to train on, which looks at tiles in one view."""
-    tiles, dataset, labels = (folder / f"{kind}-{trial.name}" for kind in ("tiles", "set", "labels"))
+    tiles, dataset, labels = (folder / f"{kind}-{trial.learned}" for kind in ("tiles", "set", "labels"))
     images = [site.image for site in trial.train]
     spurgekit(tiles, "tile", *images, "--layout", "grid", "--size", trial.tile_px, "--out", tiles)
     if not labels.exists():
@@ -170,7 +182,7 @@ def trained(folder: Path, trial: Trial, arm: str, weights: Path) -> TileClassifi
         pd.concat([gpd.read_file(site.labels) for site in trial.train], ignore_index=True).to_file(labels / "weed.gpkg")
     spurgekit(dataset, "build-dataset", tiles, "--labels", labels / "weed.gpkg", "--out", dataset)
     recipe, _, target = arm.partition(":")
-    model = folder / f"{spelled(arm)}-{trial.name}"
+    model = folder / f"{spelled(arm)}-{trial.learned}"
     backbone = ["--backbone", BACKBONE, "--weights", weights, "--image-size", IMAGE_PX]
     spurgekit(model, "train", dataset, "--out", model, "--arm", recipe, "--target", target or "presence", *backbone)
     return load_model(model, "cpu", views=1)
@@ -329,15 +341,41 @@ def estimate(area: AreaEstimate, true: float) -> str:
     return f"{area.counted_m2:,.0f} -> {area.estimate_m2:,.0f} ({area.low_m2:,.0f} to {area.high_m2:,.0f}){missed}"
 
 
+def crossed(folder: Path, weights: Path) -> Iterator[str]:
+    """Yield how far off areas are over all sites, by the models of all others."""
+    looks = [look for both in PAIRS for look in both]
+    made = {look: simulated(folder, f"s{look[0]}", look) for look in looks}
+    found: dict[bool, list[tuple[float, ...]]] = {True: [], False: []}
+    for look, site in made.items():
+        model = trained(folder, Trial("crossed", (site,), site), "probe", weights)
+        for other, ground in made.items():
+            if other == look:
+                continue
+            report, _ = mapped(folder / "map-crossed", ground, model)
+            area = next(iter(report.occupied.values()))
+            share = area.counted_m2 / report.mapped_m2
+            by_rates = report.mapped_m2 * solved(np.array([1 - share, share]), model.held_out)[1]
+            true = Ground.of(ground).occupied_m2(report.support_m, model.info.min_cover or 0)
+            values = area.counted_m2, by_rates, area.estimate_m2, area.low_m2, area.high_m2
+            found[look[1:] == other[1:]].append(tuple(value / true for value in values))
+    yield "| light and share of weed | maps | counted is off by | solved | estimate | interval holds | width |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for same, rows in found.items():
+        counted, by_rates, best, low, high = np.array(rows).T
+        off = " | ".join(f"{np.sqrt(((value - 1) ** 2).mean()):.0%}" for value in (counted, by_rates, best))
+        holds = f"{((low <= 1) & (high >= 1)).mean():.0%} | x {np.median(high - low):.1f}"
+        yield f"| {'the same' if same else 'others'} | {len(rows)} | {off} | {holds} |"
+
+
 def strides(folder: Path, weights: Path) -> Iterator[str]:
     """Yield the table of areas at several sizes of cells."""
     yield "| cells | arm | mapped | occupied in truth | counted -> estimate (95 % interval) | under weed, in truth | the same |"
     yield "| ---: | --- | ---: | ---: | ---: | ---: | ---: |"
     make = partial(simulated, folder, size_m=105.0, gsd_m=0.025)
     trial = Trial("strides", (make("learned", (331, 0.08, "clear", 0.0)),), make("wide", (332, 0.08, "clear", 0.0)), 140)
-    for arm in ("probe", "probe:cover"):
-        model = trained(folder, trial, arm, weights)
-        for stride_px in (140, 70, 28, 14):
+    for stride_px in (140, 70, 28, 14):
+        for arm in ("probe", "probe:cover"):
+            model = trained(folder, trial, arm, weights)
             report, _ = mapped(folder / "map-strides", trial.mapped, model, stride_px)
             area = f"{report.mapped_m2:,.0f} of {report.image_m2:,.0f}"
             yield f"| {report.cell_m:.2f} m | {arm} | {area} | {areas(report, trial.mapped, model)} |"
