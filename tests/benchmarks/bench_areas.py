@@ -95,8 +95,9 @@ def solved(counted: Floats, tested: HeldOutCounts) -> Floats:
     rates = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     taken, ratio = unclear[1:].sum() / max(unclear.sum(), 1), unclear.sum() / max(matrix[1:].sum(), 1)
     shares = true_shares(counted, rates[None], np.array([taken]), np.array([ratio]))[0]
-    if (shares < 0).any():  # less than none, or more than all
-        return np.array([1.0, 0.0] if counted[1] < rates[0, 1] else [0.0, 1.0])
+    if (shares < 0).any():  # less than none; or more than all, which is with its unclear ground
+        share = 0.0 if counted[1] < rates[0, 1] else 1 / (1 + ratio)
+        return np.array([1 - share, share])
     return np.asarray(shares)
 
 

@@ -1,7 +1,6 @@
 """What a map is worth on a site that its model was not trained on: order, overlap, calibration, and areas against the truth.
 
     python -m tests.benchmarks.bench_sites --weights DIR [--copr DIR] [--arms probe,probe:cover,mil] [--keep FOLDER]
-    python -m tests.benchmarks.bench_sites --weights DIR --crossed [--keep FOLDER]
     python -m tests.benchmarks.bench_sites --weights DIR --strides [--keep FOLDER]
 
 Pairs of simulated sites differ in the share of weed, in light and in exposure: the first is trained on, the second mapped. Of a
@@ -13,9 +12,7 @@ half of them is weed); the IoU's threshold is that of most overlap in the held-o
 probabilities of tiles, or the error of their cover. Occupied area, in truth, is that of tiles in all positions. An area is what
 was counted, and behind the arrow the estimate with its interval; ``!`` where that misses the truth.
 
-With ``--crossed`` each simulated site of the pairs is mapped by the models of all others: how far off occupied areas are (the
-root of the mean squared error, in shares of the true area), and how often intervals hold. With ``--strides`` one model of tiles
-of 3.5 m maps a site of 105 m in cells of 3.5, 1.75, 0.7 and 0.35 m.
+With ``--strides`` one model of tiles of 3.5 m maps a site of 105 m in cells of 3.5, 1.75, 0.7 and 0.35 m.
 """
 
 from __future__ import annotations
@@ -40,7 +37,6 @@ from spurgekit.classify.scores import value_of
 from spurgekit.maps import MapOptions, MapReport, map_site
 from spurgekit.maps.areas import AreaEstimate
 from tests.benchmarks import bench_dense
-from tests.benchmarks.bench_areas import solved
 from tests.benchmarks.bench_dense import BACKBONE, iou, spurgekit
 
 IMAGE_PX = 128
@@ -98,15 +94,13 @@ def main() -> None:
     parser.add_argument("--copr", type=Path, help="folder of the real site")
     parser.add_argument("--arms", default="probe,probe:cover,mil", help="recipes, with ':cover' where cover is the target")
     parser.add_argument("--trials", default="", help="parts of their names, parted by commas; by default all")
-    parser.add_argument("--crossed", action="store_true", help="print the table of all models on all sites alone")
     parser.add_argument("--strides", action="store_true", help="print the table of strides alone")
     parser.add_argument("--keep", type=Path, help="folder to work in; what is there is not made again")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = options.keep or Path(name)
         folder.mkdir(exist_ok=True)
-        table = strides if options.strides else crossed if options.crossed else None
-        for line in table(folder, options.weights) if table else sites(folder, options):
+        for line in strides(folder, options.weights) if options.strides else sites(folder, options):
             print(line, flush=True)
 
 
@@ -339,32 +333,6 @@ def estimate(area: AreaEstimate, true: float) -> str:
     """Return an area in words."""
     missed = "" if area.low_m2 <= true <= area.high_m2 else " !"
     return f"{area.counted_m2:,.0f} -> {area.estimate_m2:,.0f} ({area.low_m2:,.0f} to {area.high_m2:,.0f}){missed}"
-
-
-def crossed(folder: Path, weights: Path) -> Iterator[str]:
-    """Yield how far off areas are over all sites, by the models of all others."""
-    looks = [look for both in PAIRS for look in both]
-    made = {look: simulated(folder, f"s{look[0]}", look) for look in looks}
-    found: dict[bool, list[tuple[float, ...]]] = {True: [], False: []}
-    for look, site in made.items():
-        model = trained(folder, Trial("crossed", (site,), site), "probe", weights)
-        for other, ground in made.items():
-            if other == look:
-                continue
-            report, _ = mapped(folder / "map-crossed", ground, model)
-            area = next(iter(report.occupied.values()))
-            share = area.counted_m2 / report.mapped_m2
-            by_rates = report.mapped_m2 * solved(np.array([1 - share, share]), model.held_out)[1]
-            true = Ground.of(ground).occupied_m2(report.support_m, model.info.min_cover or 0)
-            values = area.counted_m2, by_rates, area.estimate_m2, area.low_m2, area.high_m2
-            found[look[1:] == other[1:]].append(tuple(value / true for value in values))
-    yield "| light and share of weed | maps | counted is off by | solved | estimate | interval holds | width |"
-    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
-    for same, rows in found.items():
-        counted, by_rates, best, low, high = np.array(rows).T
-        off = " | ".join(f"{np.sqrt(((value - 1) ** 2).mean()):.0%}" for value in (counted, by_rates, best))
-        holds = f"{((low <= 1) & (high >= 1)).mean():.0%} | x {np.median(high - low):.1f}"
-        yield f"| {'the same' if same else 'others'} | {len(rows)} | {off} | {holds} |"
 
 
 def strides(folder: Path, weights: Path) -> Iterator[str]:
