@@ -7,16 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict
-from scipy.optimize import nnls
 from scipy.special import stdtrit
 
 from spurgekit.classify.held_out import HeldOutCounts, HeldOutTiles
 from spurgekit.classify.model_info import ModelInfo
 from spurgekit.maps.place_rates import draw_rates
 
-DRAWS = 2000
-SUM_WEIGHT = 1e3
-"""Weight of the equation that shares add up to 1, against those of the confusion matrix."""
+DRAWS = 4000
+LEAST_DRAWS = 40
+"""How many draws must be able to give what was counted."""
+
+SITE_SHIFT = 0.5
+"""Standard deviation of how far a whole site moves the log odds of being taken for the weed. From one simulated site to
+another it is 0.2 where light and share of weed are the same, 0.5 where they differ."""
+
+TELLS_NOTHING = 1e-3
+"""Determinant of rates of error below which classes are hardly told apart."""
 
 Floats = NDArray[np.float64]
 
@@ -29,9 +35,9 @@ class AreaEstimate(BaseModel):
     counted_m2 : float
         As the map has it.
     estimate_m2 : float
-        The same, corrected for the errors seen in held-out places.
+        The same, corrected for the errors seen in held-out places as far as these are known.
     low_m2, high_m2 : float
-        95 % interval of the estimate, for a site that is to the tested places as these are to one another.
+        95 % interval of the estimate, for a site whose places differ from the tested ones as these do from one another.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -62,17 +68,21 @@ class AreaEstimate(BaseModel):
 def occupied_areas(
     counted_m2: ArrayLike, tested: HeldOutCounts, *, site_places: float = 1.0, seed: int = 0
 ) -> list[AreaEstimate]:
-    """Correct the areas that a map gives to classes for the errors of its classifier.
+    """Correct the areas that a map gives to classes for the errors of its classifier, as far as these are known.
 
-    The shares counted are the true shares times the rates at which each class is taken for another. Solving for the true shares
-    gives the correction (Rogan and Gladen 1978, for two classes; Buonaccorsi 2010, section 3.4, for more), here by non-negative
-    least squares so that no area is negative. It does not assume that the classes are as common on the map as among the tested
-    tiles. Ground that is of no class by the rule of the labels, since it holds some of the weed but too little, is counted in:
-    there is as much of it to each square metre of the weed as there was in the tested places, and it is taken for the weed as
-    often as there.
+    The shares counted are the true shares times the rates at which each class is taken for another; solving for the true shares
+    corrects them (Rogan and Gladen 1978, for two classes; Buonaccorsi 2010, section 3.4, for more). It does not assume that the
+    classes are as common on the map as among the tested tiles. Ground that is of no class by the rule of the labels, since it
+    holds some of the weed but too little, is taken off: there is as much of it to each square metre of the weed as there was in
+    the tested places, and it is taken for the weed as often as there. It is background, in the end.
 
-    Each rate is drawn for a new site from how it varied from place to place (:mod:`spurgekit.maps.place_rates`): tiles of a
-    place are not independent. A class that no tile tested is taken as counted; its interval says that little is known.
+    Each rate is drawn for a new site from how it varied from place to place (:mod:`spurgekit.maps.place_rates`), since tiles of
+    a place are not independent; and a site moves them all together (:data:`SITE_SHIFT`). Draws that would need a negative share
+    for what was counted cannot be true, and are left out.
+
+    Few tested places make such a correction unstable (Forman 2008), often worse than none. So the estimate goes from what was
+    counted only a part of the way to the median of the draws: b^2 / (b^2 + v) of it, b being its length and v the variance of
+    the draws (Thompson 1968, who shrinks an estimate towards a natural origin). The interval moves along, in proportion.
 
     Parameters
     ----------
@@ -88,15 +98,23 @@ def occupied_areas(
     Returns
     -------
     list of AreaEstimate, length k
+        Together as much as what was counted. Where hardly any draw can be (:data:`LEAST_DRAWS`), since false alarms alone would
+        have been more than what was counted, tested places do not speak of this site: the estimate is what was counted, and the
+        interval goes from nothing to what there is if all of it is true and much was missed.
     """
     counted = np.asarray(counted_m2, dtype=np.float64)
     total = counted.sum()
     if total == 0:
         return [AreaEstimate(counted_m2=0, estimate_m2=0, low_m2=0, high_m2=0) for _ in counted]
+    seen = counted / total
     rates, unclear, ratio = _drawn(tested, site_places, np.random.default_rng(seed))
-    shares = np.array([_true_shares(counted / total, *one) for one in zip(rates, unclear, ratio, strict=True)])
-    best = _true_shares(counted / total, *_observed(tested))
-    low, high = np.percentile(shares, (2.5, 97.5), axis=0)
+    shares = true_shares(seen, rates, unclear, ratio)
+    possible = (shares >= 0).all(axis=1)
+    if possible.sum() >= LEAST_DRAWS:
+        best, low, high = _part_of_the_way(seen, shares[possible])
+    else:
+        found = np.percentile(np.diagonal(rates, axis1=1, axis2=2), 2.5, axis=0)
+        best, low, high = seen, np.zeros_like(seen), np.minimum(seen / found, 1)
     return [
         AreaEstimate(counted_m2=m, estimate_m2=b * total, low_m2=min(lo, b) * total, high_m2=max(hi, b) * total)
         for m, b, lo, hi in zip(counted, best, low, high, strict=True)
@@ -148,18 +166,19 @@ def covered_area(
     return AreaEstimate(counted_m2=counted, estimate_m2=best, low_m2=low, high_m2=high)
 
 
-def _observed(tested: HeldOutCounts) -> tuple[Floats, float, float]:
-    """Return the rates [true, predicted], how often unclear ground is taken for the weed, and how much there is of it."""
-    matrix, unclear = tested.matrix.astype(float), tested.unclear.sum(axis=0)
-    of_class = matrix.sum(axis=1, keepdims=True)
-    rates = np.where(of_class > 0, matrix / np.maximum(of_class, 1), np.eye(len(matrix)))
-    weedy = matrix[1:].sum()
-    ratio = unclear.sum() / weedy if weedy else 0.0
-    return rates, unclear[1:].sum() / max(unclear.sum(), 1), float(ratio)
+def _part_of_the_way(seen: Floats, shares: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return estimates between the shares counted [k] and those drawn [n, k], and their intervals."""
+    middle = np.median(shares, axis=0)
+    middle /= middle.sum()
+    away, spread = ((middle - seen) ** 2).sum(), shares.var(axis=0).sum()
+    best = seen + (middle - seen) * (away / (away + spread) if away else 0)
+    scale = np.divide(best, middle, out=np.ones_like(best), where=middle > 0)
+    low, high = np.clip(np.percentile(shares, (2.5, 97.5), axis=0) * scale, 0, 1)
+    return best, low, high
 
 
 def _drawn(tested: HeldOutCounts, site_places: float, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Return draws of the same."""
+    """Return draws of the rates [n, true, predicted], of how often unclear ground is taken for weed, and of how much it is."""
     counts, k = tested.counts, tested.counts.shape[1]
     of_class = counts.sum(axis=2)
     rates = np.zeros((DRAWS, k, k))
@@ -171,24 +190,44 @@ def _drawn(tested: HeldOutCounts, site_places: float, rng: np.random.Generator) 
         taken_for = rng.dirichlet(counts[:, true, others].sum(axis=0) + 0.5, size=DRAWS)
         rates[:, true, others] = missed[:, None] * taken_for
         rates[:, true, true] = 1 - missed
+    odds = np.exp(rng.normal(0, SITE_SHIFT, DRAWS))
+    rates[:, :, 1:] *= odds[:, None, None]
+    rates /= rates.sum(axis=2, keepdims=True)
     unclear = tested.unclear.sum(axis=1)
     if not unclear.any():
         return rates, np.zeros(DRAWS), np.zeros(DRAWS)
     taken = draw_rates(tested.unclear[:, 1:].sum(axis=1), unclear, rng, draws=DRAWS, site_places=site_places)
     part = draw_rates(unclear, unclear + of_class[:, 1:].sum(axis=1), rng, draws=DRAWS, site_places=site_places)
-    return rates, taken, part / (1 - part)
+    return rates, taken * odds / (1 - taken + taken * odds), part / (1 - part)
 
 
-def _true_shares(counted: Floats, rates: Floats, unclear: float, ratio: float) -> Floats:
-    """Return the shares of the classes, not negative, for which what would be counted is closest to what was.
+def true_shares(counted: Floats, rates: Floats, unclear: Floats, ratio: Floats) -> Floats:
+    """Return the shares of the classes of which what was counted would be seen, for each of several rates of error.
 
-    With each square metre of a class other than the background come ``ratio`` of unclear ground, of which a share ``unclear``
-    is taken for that class. What is no class's, nor unclear, is background.
+    Parameters
+    ----------
+    counted : ndarray of float64, shape (k,)
+        Adding up to 1; a class that was not counted is not there.
+    rates : ndarray of float64, shape (n, k, k)
+        Of each true class, how often it is taken for each.
+    unclear, ratio : ndarray of float64, shape (n,)
+        With each square metre of a class other than the background come ``ratio`` of unclear ground, of which a share
+        ``unclear`` is taken for that class.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, k)
+        Adding up to 1, unclear ground being background. Negative where rates cannot be, and where they tell nothing.
     """
-    k = len(counted)
-    seen = rates.copy()
-    seen[1:, 0] += ratio * (1 - unclear)
-    seen[np.arange(1, k), np.arange(1, k)] += ratio * unclear
-    ground = np.append(1.0, np.full(k - 1, 1 + ratio))
-    shares = nnls(np.vstack([seen.T, SUM_WEIGHT * ground]), np.append(counted, SUM_WEIGHT))[0]
-    return np.asarray(shares / (shares @ ground))
+    there = np.flatnonzero((counted > 0) | (np.arange(len(counted)) == 0))
+    k = len(there)
+    seen = rates[:, there][:, :, there]
+    seen /= seen.sum(axis=2, keepdims=True)
+    seen[:, 1:, 0] += (ratio * (1 - unclear))[:, None]
+    seen[:, np.arange(1, k), np.arange(1, k)] += (ratio * unclear)[:, None]
+    shares = np.full((len(rates), len(counted)), -1.0)
+    solved = np.abs(np.linalg.det(seen)) > TELLS_NOTHING
+    shares[solved] = 0
+    shares[np.ix_(solved, there)] = np.linalg.solve(seen[solved].swapaxes(1, 2), counted[there, None])[:, :, 0]
+    shares[:, 0] = np.where((shares >= 0).all(axis=1), 1 - shares[:, 1:].sum(axis=1), -1)
+    return shares

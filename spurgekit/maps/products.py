@@ -42,8 +42,9 @@ WHAT_THE_AREAS_MEAN = (
     "(squares of support_m) that hold some of the class, as the labels had it: not what its leaves cover (cover, or infested "
     "area), which is less, but what NAISMA calls gross area. It is the same question whatever the cells: smaller ones draw "
     "finer outlines around the same tiles. counted_m2 is as the map has it; estimate_m2 allows for the errors in held-out "
-    "places (Rogan and Gladen 1978), unclear ground included; low_m2 to high_m2 is its 95 % interval, for a site that differs "
-    "from the tested places as these differ from one another."
+    "places (Rogan and Gladen 1978), unclear ground included, as far as these errors are known: where little is known, it "
+    "stays near what was counted. low_m2 to high_m2 is its 95 % interval, for a site that moves the threshold as other sites "
+    "do, and whose places differ from the tested ones as these do from one another."
 )
 
 MAX_SHADE = 120

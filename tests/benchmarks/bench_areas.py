@@ -5,6 +5,9 @@
 Sites and tested places have rates of error of their own, drawn about the same mean. Beside the product's interval stand those
 that a user would otherwise make of the same tiles: rates of single tiles (each as if drawn by itself), and tested places drawn
 with replacement. Widths are medians, in shares of the true area.
+
+A second table has how far off areas are, as the root of the mean squared error in shares of the true area: as they were
+counted, solved by the rates that were tested (Rogan and Gladen 1978), and by the product, which goes a part of the way.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spurgekit.classify.held_out import HeldOutCounts
-from spurgekit.maps.areas import occupied_areas
+from spurgekit.maps.areas import occupied_areas, true_shares
 
 TOTAL_M2 = 10_000.0
 FALSE_ALARMS, MISSED = 0.06, 0.12
@@ -86,6 +89,18 @@ def _interval(site: Site, rates: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def solved(counted: Floats, tested: HeldOutCounts) -> Floats:
+    """Return the shares that are solved by the rates that were tested, none negative."""
+    matrix, unclear = tested.matrix.astype(float), tested.unclear.sum(axis=0)
+    rates = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    taken, ratio = unclear[1:].sum() / max(unclear.sum(), 1), unclear.sum() / max(matrix[1:].sum(), 1)
+    shares = true_shares(counted, rates[None], np.array([taken]), np.array([ratio]))[0]
+    if (shares < 0).any():  # less than none; or more than all, which is with its unclear ground
+        share = 0.0 if counted[1] < rates[0, 1] else 1 / (1 + ratio)
+        return np.array([1 - share, share])
+    return np.asarray(shares)
+
+
 METHODS = {"tiles": of_tiles, "places drawn": of_redrawn_places, "product": of_places}
 
 
@@ -97,6 +112,7 @@ def main() -> None:
     print("| correlation | places | " + " | ".join(f"{name} hold | width" for name in METHODS) + " |")
     print("| ---: | ---: |" + " ---: | ---: |" * len(METHODS))
     rng = np.random.default_rng(2026)
+    off: dict[tuple[float, float], list[tuple[float, float, float]]] = {}
     for correlation in CORRELATIONS:
         for places in PLACES:
             held: dict[str, list[bool]] = {name: [] for name in METHODS}
@@ -108,8 +124,15 @@ def main() -> None:
                     low, high = interval(site, number)
                     held[name].append(low <= share * TOTAL_M2 <= high)
                     width[name].append((high - low) / (share * TOTAL_M2))
+                estimate = occupied_areas(TOTAL_M2 * site.counted, site.tested, site_places=on_site)[1].estimate_m2 / TOTAL_M2
+                found = site.counted[1], solved(site.counted, site.tested)[1], estimate
+                off.setdefault((correlation, share), []).append((found[0] / share, found[1] / share, found[2] / share))
             cells = " | ".join(f"{np.mean(held[name]):.0%} | x {np.median(width[name]):.1f}" for name in METHODS)
             print(f"| {correlation:g} | {places} | {cells} |", flush=True)
+    print("\n| correlation | occupied | counted is off by | solved | product |\n| ---: | ---: | ---: | ---: | ---: |")
+    for (correlation, share), found_of in off.items():
+        errors = np.sqrt(((np.array(found_of) - 1) ** 2).mean(axis=0))
+        print(f"| {correlation:g} | {share:.0%} | " + " | ".join(f"{error:.0%}" for error in errors) + " |")
 
 
 if __name__ == "__main__":
