@@ -21,6 +21,10 @@ SITE_SHIFT = 0.5
 """Standard deviation of how far a whole site moves the log odds of being taken for the weed. From one simulated site to
 another it is 0.2 where light and share of weed are the same, 0.5 where they differ."""
 
+COVER_SHIFT = 0.1
+"""Standard deviation of how far a whole site moves cover, as a share of it, beyond what its places do. Of simulated sites:
+without it 86 % of intervals held where light and share of weed differ, with it 95 %."""
+
 TELLS_NOTHING = 1e-3
 """Determinant of rates of error below which classes are hardly told apart."""
 
@@ -66,7 +70,7 @@ class AreaEstimate(BaseModel):
 
 
 def occupied_areas(
-    counted_m2: ArrayLike, tested: HeldOutCounts, *, site_places: float = 1.0, seed: int = 0
+    counted_m2: ArrayLike, tested: HeldOutCounts, *, site_places: float = 1.0, tile_m2: float = 0.0, seed: int = 0
 ) -> list[AreaEstimate]:
     """Correct the areas that a map gives to classes for the errors of its classifier, as far as these are known.
 
@@ -84,6 +88,9 @@ def occupied_areas(
     counted only a part of the way to the median of the draws: b^2 / (b^2 + v) of it, b being its length and v the variance of
     the draws (Thompson 1968, who shrinks an estimate towards a natural origin). The interval moves along, in proportion.
 
+    Of a class that was not counted at all there may be as much as would be found in none of the tiles by chance (the exact
+    interval of none of n, about 3 / n; Hanley and Lippman-Hand 1983), and more where it is easily missed.
+
     Parameters
     ----------
     counted_m2 : array_like of float, shape (k,)
@@ -92,6 +99,8 @@ def occupied_areas(
         Held-out tiles by place.
     site_places : float
         How many places the site is as large as.
+    tile_m2 : float
+        Ground of a tile; by default so little that a class which was not counted is not there.
     seed : int
         Of the draws.
 
@@ -110,11 +119,12 @@ def occupied_areas(
     rates, unclear, ratio = _drawn(tested, site_places, np.random.default_rng(seed))
     shares = true_shares(seen, rates, unclear, ratio)
     possible = (shares >= 0).all(axis=1)
+    found = np.percentile(np.diagonal(rates, axis1=1, axis2=2), 2.5, axis=0)
     if possible.sum() >= LEAST_DRAWS:
         best, low, high = _part_of_the_way(seen, shares[possible])
     else:
-        found = np.percentile(np.diagonal(rates, axis1=1, axis2=2), 2.5, axis=0)
         best, low, high = seen, np.zeros_like(seen), np.minimum(seen / found, 1)
+    high = np.where(seen > 0, high, np.minimum((1 - 0.025 ** (tile_m2 / total)) / found, 1))
     return [
         AreaEstimate(counted_m2=m, estimate_m2=b * total, low_m2=min(lo, b) * total, high_m2=max(hi, b) * total)
         for m, b, lo, hi in zip(counted, best, low, high, strict=True)
@@ -129,12 +139,16 @@ def covered_area(
     *,
     site_places: float = 1.0,
 ) -> AreaEstimate:
-    """Correct the ground that a map says is covered by the errors in held-out places.
+    """Correct the ground that a map says is covered by the errors in held-out places, as far as these are known.
 
-    Cells that are taken for the plant, and cells that are not, are each corrected by the mean difference of true and predicted
-    cover over the held-out tiles that are taken so (the difference estimator after stratification: Cochran 1977, sections 5A.9
-    and 7.11). How that mean varies goes by whole places (the linearised variance of a ratio over clusters), once for the places
-    that were tested and once for those of the site; with few places Student's t widens the interval.
+    Cells that are taken for the plant, and cells that are not, are each off by the mean difference of true and predicted cover
+    over the held-out tiles that are taken so (the difference estimator after stratification: Cochran 1977, sections 5A.9 and
+    7.11). A model that was calibrated was right on average on other places, which were left out as well: the difference that
+    the test saw counts by its tiles among those of both.
+
+    How the difference varies goes by whole places (the linearised variance of a ratio over clusters), once for the places that
+    were tested and once for those of the site, and a whole site moves it (:data:`COVER_SHIFT`). The interval is log-normal, as
+    of animals counted along lines (Burnham et al. 1987), since no cover is negative; with few places Student's t widens it.
 
     Parameters
     ----------
@@ -158,11 +172,15 @@ def covered_area(
     stratum, away = model.predicted(said), tested.cover[known] - said[:, 1]
     tiles = np.maximum(np.bincount(stratum, minlength=2), 1)
     mean = np.bincount(stratum, away, minlength=2) / tiles
-    estimate = counted + float(ground @ mean)
+    calibrated = 0 if model.calibration is None else model.calibration.tiles
+    estimate = max(counted + float(ground @ mean) * len(away) / (len(away) + calibrated), 0.0)
     by_place = np.bincount(place, (ground / tiles)[stratum] * (away - mean[stratum]), minlength=places)
     variance = places / (places - 1) * float(by_place @ by_place) * (1 + places / max(site_places, 1.0))
-    reach = float(stdtrit(places - 1, 0.975)) * np.sqrt(variance)
-    low, best, high = (float(np.clip(value, 0, total)) for value in (estimate - reach, estimate, estimate + reach))
+    t = float(stdtrit(places - 1, 0.975))
+    if estimate == 0:
+        return AreaEstimate(counted_m2=counted, estimate_m2=0, low_m2=0, high_m2=min(t * variance**0.5, total))
+    factor = np.exp(t * np.sqrt(np.log1p(variance / estimate**2 + COVER_SHIFT**2)))
+    low, best, high = (min(float(value), total) for value in (estimate / factor, estimate, estimate * factor))
     return AreaEstimate(counted_m2=counted, estimate_m2=best, low_m2=low, high_m2=high)
 
 

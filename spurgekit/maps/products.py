@@ -167,7 +167,7 @@ def _areas(cells: Cells, classifier: TileClassifier) -> Areas:
     classes, place_m2 = classifier.info.classes, classifier.info.held_out.place_m2
     counted = [cells.ground_m2(cells.around == i) for i in range(len(classes))]
     site_places = cells.mapped_m2 / place_m2 if place_m2 else 1.0
-    estimates = occupied_areas(counted, classifier.held_out, site_places=site_places)
+    estimates = occupied_areas(counted, classifier.held_out, site_places=site_places, tile_m2=cells.support_m**2)
     occupied = dict(list(zip(classes, estimates, strict=True))[1:])
     if classifier.info.target != "cover":
         return Areas(occupied, {})
