@@ -104,7 +104,7 @@ def test_points(here, make_tif):
 
 
 def test_datasets(here, survey):
-    bring(survey, "site.tif", "weed.gpkg", "survey.toml")
+    bring(survey, "site.tif", "weed.gpkg", "weed.tif", "survey.toml")
     succeed("tile", "--size", 40, "--quarters", "grid")
     index = gpd.read_parquet("tiles/tiles.parquet")
     index.assign(spurge=np.resize(["yes", "no"], len(index))).to_parquet("tiles/tiles.parquet")
