@@ -10,7 +10,7 @@ from typing import Any
 from spurgekit.export.export_options import ExportOptions
 from spurgekit.export.map_folder import read_map
 from spurgekit.export.patches import join_patches
-from spurgekit.export.recipients import RECIPIENTS, NothingToExportError
+from spurgekit.export.recipients import RECIPIENTS
 from spurgekit.outputs import output_folder
 
 SUMMARY = "summary.json"
@@ -107,6 +107,3 @@ def export_map(
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
         (folder / SUMMARY).write_text(text, encoding="utf-8", newline="\n")
     return ExportReport(Path(out), recipient.name, len(patches), area_m2, gross_m2, details, files, found.notes)
-
-
-__all__ = ["ExportReport", "NothingToExportError", "export_map"]

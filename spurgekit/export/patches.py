@@ -39,7 +39,7 @@ class Patches:
     cells : geopandas.GeoSeries
         The cells of each, in the same order.
     centres : geopandas.GeoSeries
-        A point in the cells of each, far from their edge.
+        A point of each, in the largest run of its cells.
     """
 
     rows: gpd.GeoDataFrame
@@ -124,8 +124,7 @@ def join_patches(polygons: gpd.GeoDataFrame, join_m: float = 1.0) -> Patches:
     digits = max(LEAST_DIGITS, len(str(count)))
     rows = rows.iloc[order].reset_index(drop=True)
     rows.insert(0, "name", [f"P{number:0{digits}d}" for number in range(1, count + 1)])
-    points = shapely.point_on_surface(cells)
-    series = (gpd.GeoSeries(one[order], crs=on_ground.crs) for one in (cells, points))
+    series = (gpd.GeoSeries(one[order], crs=on_ground.crs) for one in (cells, _centres(cells)))
     found = Patches(rows, *series)
     return found if rows.crs == polygons.crs else found.to_crs(polygons.crs)
 
@@ -168,6 +167,14 @@ def _cells(shapes: Shapes, numbers: Numbers) -> Shapes:
     for number in np.flatnonzero(~shapely.is_valid(cells)):
         cells[number] = shapely.union_all(shapely.get_parts(cells[number]))
     return cells
+
+
+def _centres(cells: Shapes) -> Shapes:
+    """Return a point in the largest part of each group: a crew is to arrive where there is most."""
+    parts, group = shapely.get_parts(cells, return_index=True)
+    order = np.lexsort([-shapely.area(parts).round(DECIMALS), group])
+    firsts = np.unique(group[order], return_index=True)[1]
+    return np.asarray(shapely.point_on_surface(parts[order][firsts]))
 
 
 def _outlines(shapes: Shapes, numbers: Numbers, distance: float) -> Shapes:

@@ -52,6 +52,13 @@ def test_what_is_shut_in_counts_in():
     assert found.centres.within(found.cells.buffer(-0.1)).all()  # on the plants, not in the middle of the ring
 
 
+def test_the_centre_is_where_there_is_most():
+    frame = cells((0, 0), (3, 0), (6, 0))
+    frame = frame.set_geometry([*frame.geometry[:2], box(X + 6, Y, X + 10, Y + 6)])
+    (centre,) = join_patches(frame, 1).centres
+    assert centre.within(frame.geometry[2].buffer(-0.5))
+
+
 def test_a_bay_narrower_than_the_distance_counts_in_and_a_wider_one_does_not():
     u = cells((0, 0), (0, 2), (2, 0), (4, 0), (4, 2))  # 6 m wide, a bay of 2 x 2 m
     assert join_patches(u, 2).rows["gross_m2"].tolist() == [24]
