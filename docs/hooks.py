@@ -59,6 +59,7 @@ SEE = {
     "evaluate": ("evaluate_arms", "how-to/train.md"),
     "map": ("map_site", "how-to/maps.md"),
     "check": ("draw_check", "how-to/check.md"),
+    "export": ("export_map", "how-to/export.md"),
     "simulate": ("simulate_survey", "tutorial.md"),
     "demo": ("run_demo", "tutorial.md"),
 }

@@ -25,6 +25,7 @@ from .dataset import (
 from .demo import compare_with_truth, run_demo
 from .errors import SpurgekitError
 from .evaluate import EvaluateOptions, evaluate_arms
+from .export import ExportOptions, export_map
 from .imagery import PixelGrid, Raster, open_raster, read_image_info
 from .maps import MapOptions, map_site
 from .markers import MarkerOptions, list_markers
@@ -43,6 +44,7 @@ __all__ = [
     "Dataset",
     "DatasetOptions",
     "EvaluateOptions",
+    "ExportOptions",
     "InvertOptions",
     "MapOptions",
     "MarkerOptions",
@@ -65,6 +67,7 @@ __all__ = [
     "compare_with_truth",
     "draw_check",
     "evaluate_arms",
+    "export_map",
     "export_model",
     "fetch_dataset",
     "fetch_light_series",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from sklearn.metrics import roc_auc_score
 from spurgekit.classify import ModelInfo, TrainOptions, load_model, train_model
 from spurgekit.classify.offline_weights import OFFLINE_BACKBONE, SOURCE, has_offline_weights
 from spurgekit.dataset import DatasetInfo, DatasetOptions, build_dataset, open_dataset
+from spurgekit.export import ExportReport, NothingToExportError, export_map
 from spurgekit.maps import MapOptions, MapReport, map_site
 from spurgekit.maps.bands import BANDS, PROBABILITY, BandLayout
 from spurgekit.outputs import output_folder
@@ -39,6 +41,9 @@ STRIDE_PX = 32
 
 SITE = SurveyOptions(name="rangeland", rotation_deg=5.0, missing=0.1, covered=0.1, distractors=6)
 """Nine plots of 10 m between crosses, of which two are gone and one is half hidden."""
+
+CREW = Path("exports", SITE.name, "crew")
+"""Where the map for a crew is, in the demo's folder."""
 
 SURVEY = f"""\
 # The survey that 'spurgekit demo' simulates: rangeland with leafy spurge, and the spurge drawn by a botanist.
@@ -93,6 +98,8 @@ class DemoReport:
     dataset : DatasetInfo
     model : ModelInfo
     map : MapReport
+    crew : ExportReport or None
+        The map for a crew, if it has any patches.
     quality : MapQuality
     blind : MapQuality or None
         What the map would be with random weights, where others are installed.
@@ -104,6 +111,7 @@ class DemoReport:
     dataset: DatasetInfo
     model: ModelInfo
     map: MapReport
+    crew: ExportReport | None
     quality: MapQuality
     blind: MapQuality | None
 
@@ -121,7 +129,7 @@ def run_demo(
     progress: Progress = silent,
     say: Callable[[str], None] = lambda _: None,
 ) -> DemoReport:
-    """Simulate a site, then tile, label, train and map it.
+    """Simulate a site, then tile, label, train, map and export it.
 
     Parameters
     ----------
@@ -162,6 +170,10 @@ def run_demo(
         model, report, quality = _train_and_map(
             work / "dataset", simulated, trained, work / "models" / "probe", work / "maps" / site.name, progress
         )
+        say("exporting the map for a crew")
+        crew = None
+        with suppress(NothingToExportError):
+            crew = export_map(work / "maps" / site.name, work / CREW)
         blind = None
         if sees:
             say(f"for comparison, the same with {BLIND.backbone} and random weights")
@@ -169,7 +181,7 @@ def run_demo(
                 _, _, blind = _train_and_map(
                     work / "dataset", simulated, replace(BLIND, seed=seed), Path(aside, "model"), Path(aside, "map"), progress
                 )
-    return DemoReport(Path(folder), simulated.laid, tiles, dataset, model, report, quality, blind)
+    return DemoReport(Path(folder), simulated.laid, tiles, dataset, model, report, crew, quality, blind)
 
 
 def _train_and_map(

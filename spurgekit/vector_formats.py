@@ -60,7 +60,8 @@ def _gpx(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:  # noqa: ARG0
     import pyogrio
 
     names = table.iloc[:, 0].astype(str)
-    placed = (table.to_crs("EPSG:4326") if table.crs is not None else table)[[table.geometry.name]].assign(name=names)
+    more = [name for name in ("desc", "sym") if name in table]
+    placed = (table.to_crs("EPSG:4326") if table.crs is not None else table)[[*more, table.geometry.name]].assign(name=names)
     try:
         pyogrio.write_dataframe(placed, path, layer="waypoints", driver="GPX")
     except RuntimeError as error:  # what pyogrio's own errors are

@@ -19,6 +19,7 @@ from shapely import Point, box
 
 from tests.command import succeed
 from tests.conftest import CORNER
+from tests.export.conftest import make_map
 from tests.test_docs import blocks, commands
 from tests.tiles import ramp
 
@@ -185,6 +186,13 @@ def test_a_check(here, survey):
 
     type_page("docs/how-to/check.md", before)
     assert Path("checks/site/accuracy.json").is_file()
+
+
+def test_an_export(here):
+    make_map(here / "maps" / "site")
+    type_page("docs/how-to/export.md")
+    assert Path("exports/site/crew/patches.gpx").is_file()
+    assert Path("rx/prescription.zip").is_file()
 
 
 def test_what_is_not_run_is_shown_somewhere():

@@ -55,3 +55,7 @@ def _print(report: DemoReport) -> None:
         f"tiles with spurge    {area.counted_m2:,.0f} m2 mapped, {quality.occupied_m2:,.0f} m2 in truth; "
         f"{area.corrected(decimals=0)}"
     )
+    if report.crew is not None:
+        from spurgekit.demo import CREW
+
+        echo(f"for the crew         {folder / CREW / 'patches.gpx'}: {report.crew.patches} patches to go to, as waypoints")

@@ -83,6 +83,11 @@ def unit_m(crs: CRS | pyproj.CRS) -> float:
     return float(to_pyproj(crs).axis_info[0].unit_conversion_factor)
 
 
+def linear_scale(crs: CRS | pyproj.CRS, longitude: float, latitude: float) -> float:
+    """Return the length that a projection gives to a metre at a place: the square root of its areal scale there."""
+    return math.sqrt(pyproj.Proj(to_pyproj(crs)).get_factors(longitude, latitude).areal_scale)
+
+
 def height_unit(crs: CRS | pyproj.CRS) -> tuple[str, float]:
     """Return the name of the unit that heights beside coordinates in a CRS are in, and its length in metres.
 

@@ -20,7 +20,7 @@ from rasterio.windows import Window as RasterioWindow
 from shapely import Polygon
 
 from spurgekit.errors import ImageryError
-from spurgekit.imagery.crs import has_place, misplaced, name_crs, to_pyproj, unit_m, utm_code
+from spurgekit.imagery.crs import has_place, linear_scale, misplaced, name_crs, to_pyproj, unit_m, utm_code
 
 MAX_SCALE_ERROR = 0.01
 """How far a projection may stretch lengths before its metres no longer count as metres (UTM stays within 0.001)."""
@@ -194,8 +194,7 @@ class PixelGrid:
             return 1.0
         if crs.is_geocentric:
             raise ImageryError(f"is in {name_crs(self.crs)}, which counts from the earth's centre; reproject it to UTM first")
-        longitude, latitude = self._centre_lonlat()
-        return math.sqrt(pyproj.Proj(crs).get_factors(longitude, latitude).areal_scale)
+        return linear_scale(crs, *self._centre_lonlat())
 
     def _centre_lonlat(self) -> tuple[float, float]:
         x, y = (float(value) for value in self.to_world(self.width / 2, self.height / 2))

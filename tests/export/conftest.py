@@ -1,0 +1,58 @@
+"""Maps as folders that ``spurgekit map`` makes, drawn cell by cell."""
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+from spurgekit.imagery import PixelGrid
+from spurgekit.imagery.crs import parse_crs
+from spurgekit.maps.polygons import presence_polygons, write_polygons
+
+CORNER = (500_000.0, 5_000_000.0)
+
+DRAWN = """
+11...1..
+11......
+......22
+1.1...22
+........
+....1...
+"""
+"""A field of cells of 2 m; those of a class that do not touch are 2 m apart or more."""
+
+
+def cells_of(text):
+    return np.array([[0 if cell == "." else int(cell) for cell in row] for row in text.split()], np.uint8)
+
+
+def make_map(
+    folder, drawn=DRAWN, *, classes=("bare", "leafy spurge", "sumac"), crs="EPSG:32612", cell=2.0, corner=CORNER, transform=None
+):
+    """Write the files of a map that an export reads."""
+    predicted = cells_of(drawn)
+    height, width = predicted.shape
+    transform = transform or Affine(cell, 0, corner[0], 0, -cell, corner[1])
+    grid = PixelGrid(width, height, transform, parse_crs(crs))
+    folder.mkdir(parents=True)
+    with rasterio.open(
+        folder / "presence.tif", "w", driver="GTiff", width=width, height=height, count=1, dtype="float32", crs=grid.crs,
+        transform=transform,
+    ) as file:  # fmt: skip
+        file.write(predicted.astype(np.float32), 1)
+    polygons = presence_polygons(
+        predicted, np.full(predicted.shape, 0.75, np.float32), np.ones(predicted.shape, np.float32), grid, classes
+    )
+    write_polygons(polygons, folder / "presence.gpkg")
+    summary = {"schema_version": 2, "cell_m": cell, "crs": crs, "occupied": {name: {"counted_m2": 1.0} for name in classes[1:]}}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    return folder
+
+
+@pytest.fixture
+def drawn(tmp_path, monkeypatch):
+    """The working folder, with the map ``maps/dune``."""
+    monkeypatch.chdir(tmp_path)
+    return make_map(tmp_path / "maps" / "dune").relative_to(tmp_path)
