@@ -1,6 +1,7 @@
 from .accuracy import AssessOptions, CheckOptions, assess_map, draw_check
 from .augment import AugmentOptions, InvertOptions, augment_dataset, invert_classes
 from .classify import (
+    ExportOptions,
     ModelInfo,
     TileClassifier,
     TrainOptions,
@@ -43,6 +44,7 @@ __all__ = [
     "Dataset",
     "DatasetOptions",
     "EvaluateOptions",
+    "ExportOptions",
     "InvertOptions",
     "MapOptions",
     "MarkerOptions",

@@ -1,4 +1,5 @@
 from .classifier import TileClassifier, load_model
+from .export_options import ExportOptions
 from .model_info import ModelInfo, read_model_info
 from .onnx_export import export_model
 from .synthetic_weights import WeighReport, weigh_synthetic
@@ -7,6 +8,7 @@ from .train_options import TrainOptions
 from .weigh_options import WeighOptions
 
 __all__ = [
+    "ExportOptions",
     "ModelInfo",
     "TileClassifier",
     "TrainOptions",
