@@ -81,16 +81,15 @@ READERS = Registry(
     [
         OnnxReader(
             name="onnxruntime",
-            description="Programs of your own: `tiles` that were resized go in, a probability of each class comes out.",
+            description="Programs of your own: resized tiles go in, a probability of each class comes out.",
             file="model.onnx",
             graph=_whole_model,
             metadata=_metadata,
         ),
         OnnxReader(
             name="deepness",
-            description="[Deepness](https://qgis-plugin-deepness.readthedocs.io) in QGIS and "
-            "[GeoDeep](https://github.com/uav4geo/GeoDeep) of WebODM: an `image` of bytes goes in, each pixel comes out "
-            "with the probabilities of its tile or, of the arms `mil` and `segment`, of its cell.",
+            description="Deepness in QGIS, and GeoDeep of WebODM: tiles as they are cut from an image go in, the probabilities "
+            "of each pixel come out.",
             file="deepness.onnx",
             graph=_pixel_model,
             metadata=deepness.metadata,
