@@ -1,8 +1,8 @@
 """Models as Deepness (a plugin of QGIS) and GeoDeep (of WebODM) read them: ONNX of semantic segmentation that describes itself.
 
 Both cut an image into tiles as large as the model's input, at its resolution; divide bytes by 255; put values below a threshold
-to 0; and take for each pixel the class with the largest one, the first of equals. So a threshold of 0 is the rule of
-:meth:`spurgekit.classify.model_info.ModelInfo.predicted`. Of tiles that overlap, each tells of its inner part.
+to 0; and take for each pixel the class with the largest one, the first of equals. Without a threshold that is the rule of
+:meth:`spurgekit.classify.model_info.ModelInfo.predicted` for presence. Of tiles that overlap, each tells of its inner part.
 
 Sources: "Model classes and requirements" and "Adding metadata to ONNX model" in the documentation of Deepness 0.6, and how
 GeoDeep 0.9 behaves.
