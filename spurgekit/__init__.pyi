@@ -2,6 +2,7 @@ from .accuracy import AssessOptions, CheckOptions, assess_map, draw_check
 from .augment import AugmentOptions, InvertOptions, augment_dataset, invert_classes
 from .classify import (
     ModelInfo,
+    OnnxOptions,
     TileClassifier,
     TrainOptions,
     WeighOptions,
@@ -49,6 +50,7 @@ __all__ = [
     "MapOptions",
     "MarkerOptions",
     "ModelInfo",
+    "OnnxOptions",
     "PixelGrid",
     "PlotOptions",
     "PlotProtocol",

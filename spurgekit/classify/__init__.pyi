@@ -1,6 +1,7 @@
 from .classifier import TileClassifier, load_model
 from .model_info import ModelInfo, read_model_info
 from .onnx_export import export_model
+from .onnx_options import OnnxOptions
 from .synthetic_weights import WeighReport, weigh_synthetic
 from .train import train_model
 from .train_options import TrainOptions
@@ -8,6 +9,7 @@ from .weigh_options import WeighOptions
 
 __all__ = [
     "ModelInfo",
+    "OnnxOptions",
     "TileClassifier",
     "TrainOptions",
     "WeighOptions",

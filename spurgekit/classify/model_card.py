@@ -210,7 +210,7 @@ def _positions(info: ModelInfo) -> list[str]:
 def _code(info: ModelInfo) -> list[str]:
     """Return how the model is loaded with timm alone; of positions there is too much to do."""
     if info.positions is not None:
-        return ["`spurgekit model export . model.onnx` writes all that is done with a tile as one file for ONNX Runtime."]
+        return ["`spurgekit model export .` writes all that is done with a tile as one file for ONNX Runtime."]
     arguments = "".join(f", {key}={value!r}" for key, value in info.backbone_options.items())
     arguments += f", in_chans={info.bands}" if info.bands != 3 and "in_chans" not in info.backbone_options else ""
     white = " / 255" if info.dtype == "uint8" else ""

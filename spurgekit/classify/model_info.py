@@ -203,6 +203,19 @@ class ModelInfo(Described):
         """How many bands a tile has."""
         return len(self.mean)
 
+    @property
+    def cells(self) -> int:
+        """How many cells in a row a tile has that something is said of: positions of a head that looks at these, else one."""
+        return 1 if self.positions is None else self.image_size_px // self.positions.stride_px
+
+    @property
+    def halo(self) -> int:
+        """How many cells at a tile's rim see too little around them to be mapped by it.
+
+        Even, since the coarser stage of a backbone has positions of two cells.
+        """
+        return round(self.cells / 16) * 2
+
     def predicted(self, said: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
         """Return the class number of tiles.
 

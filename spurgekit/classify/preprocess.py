@@ -67,7 +67,7 @@ class Preprocess:
         images = torch.from_numpy(tiles).to(self.device)
         missing = images.amax(dim=1, keepdim=True) == 0
         if missing.any():
-            images = torch.where(missing, _means(images, missing, self._mean).round().to(torch.uint8), images)
+            images = torch.where(missing, mean_colours(images, missing, self._mean).round().to(torch.uint8), images)
         return self._rows(_resize_bytes(images, self.size_px)).mul_(self._scale).sub_(self._shift)
 
     def _floats(self, tiles: Pixels) -> Tensor:
@@ -80,7 +80,7 @@ class Preprocess:
         images = images - self._mean  # first of all, since near 0 float32 is fine: hills of 1,000 m differ by centimetres
         if missing.any():
             images = images.masked_fill_(missing, 0)
-            images = torch.where(missing, _means(images, missing, torch.zeros_like(self._mean)), images)
+            images = torch.where(missing, mean_colours(images, missing, torch.zeros_like(self._mean)), images)
         return self._rows(_resize(images, self.size_px)).mul_(self._scale)
 
     def _rows(self, images: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ class Preprocess:
         return self._buffer.copy_(rows)
 
 
-def _means(images: Tensor, missing: Tensor, otherwise: Tensor) -> Tensor:
+def mean_colours(images: Tensor, missing: Tensor, otherwise: Tensor) -> Tensor:
     """Return the mean colour of each image [n, bands, 1, 1], whose missing pixels are 0; of those without data another one."""
     seen = (~missing).sum(dim=(2, 3), keepdim=True)
     return torch.where(seen > 0, images.sum(dim=(2, 3), keepdim=True) / seen.clamp(min=1), otherwise)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import spurgekit
+from spurgekit.classify.onnx_options import OnnxOptions
 from spurgekit.cli import common
+from spurgekit.cli.declared import given, options_of
 from spurgekit.cli.spelling import echo, show
 from spurgekit.cli.types import PATH
 
@@ -33,15 +35,22 @@ def info(folder: Path, as_json: bool) -> None:
 
 @command.command("export")
 @click.argument("folder", type=PATH, default=Path("models/probe"))
-@click.option("--out", type=PATH, metavar="FILE.onnx", help="File to write.  [default: model.onnx in FOLDER]")
+@click.option("--out", type=PATH, metavar="FILE.onnx", help="File to write.  [default: model.onnx or deepness.onnx, in FOLDER]")
+@options_of(OnnxOptions, flags={"reader": "--for"}, types={"views": click.Choice([1, 8])})
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
-def export(folder: Path, out: Path | None, overwrite: bool) -> None:
+def export(folder: Path, out: Path | None, overwrite: bool, **chosen: Any) -> None:
     """Write the model of a FOLDER as ONNX, with normalisation and calibration, and check that it gives the same.
 
-    Its input are tiles resized to the model's image size, as float32 in their own units (0 to 255 where they are of uint8);
-    its output is a probability per class.
+    For 'onnxruntime', its input are tiles resized to the model's image size, as float32 in their own units (0 to 255 where they
+    are of uint8); its output is a probability per class. For 'deepness', a plugin of QGIS, and GeoDeep, which reads the same
+    file, its input are tiles as they are cut from an image, and its output are the probabilities of each pixel.
     """
-    echo(str(spurgekit.export_model(folder, out or folder / "model.onnx", overwrite=overwrite)))
+    options = given(OnnxOptions, chosen)
+    reader = options.known_reader
+    file = spurgekit.export_model(folder, out or folder / reader.file, options, overwrite=overwrite)
+    for note in reader.notes(spurgekit.read_model_info(folder)):
+        echo(f"note: {note}")
+    echo(str(file))
 
 
 def describe_model(folder: Path, info: ModelInfo) -> Iterator[str]:

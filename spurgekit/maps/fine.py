@@ -42,8 +42,7 @@ class FineWindows:
     tile_px, cell_px : int
         Side of a tile, and of a cell, which is a position of the backbone.
     inner, halo : int
-        Cells of a window that are told of, a side, and around them; a halo is even, since the coarser stage of a backbone has
-        positions of two cells.
+        Cells of a window that are told of, a side, and around them.
     part : Window, optional
         The cells that are told of, by default all: they begin where a window of the whole image does.
     """
@@ -64,10 +63,8 @@ class FineWindows:
         InputError
             If the model has no head that looks at positions.
         """
-        tile_px, cell_px = model.info.image_size_px, model.positions.stride_px
-        tile = tile_px // cell_px
-        halo = round(tile / 16) * 2
-        return cls(grid, tile_px, cell_px, tile - 2 * halo, halo)
+        cell_px, info = model.positions.stride_px, model.info
+        return cls(grid, info.image_size_px, cell_px, info.cells - 2 * info.halo, info.halo)
 
     def around(self, cells: Window, margin: int) -> FineWindows:
         """Return those of the windows that have a cell within a margin of some cells."""

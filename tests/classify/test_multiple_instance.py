@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from spurgekit.classify import TrainOptions, export_model, load_model, read_model_info, train_model
+from spurgekit.classify import OnnxOptions, TrainOptions, export_model, load_model, read_model_info, train_model
 from spurgekit.classify.dense import _chosen, some_positions
 from spurgekit.classify.position_head import Bags, Components, PositionHead, fit_positions
 from spurgekit.classify.probe_samples import SupportSet
@@ -70,7 +70,8 @@ class TestModelFolder:
             assert (tmp_path / "again" / name).read_bytes() == (trained / name).read_bytes(), name
 
     def test_as_onnx(self, trained, tmp_path):
-        assert export_model(trained, tmp_path / "model.onnx", views=1).is_file()  # export compares the probabilities itself
+        file = export_model(trained, tmp_path / "model.onnx", OnnxOptions(views=1))
+        assert file.is_file()  # export compares the probabilities itself
 
     def test_vector_scaling_scales_what_is_pooled(self, chain, trained):
         model = load_model(trained, "cpu", views=1)

@@ -11,7 +11,7 @@ import rasterio
 import torch
 from shapely import box
 
-from spurgekit.classify import TrainOptions, export_model, load_model, train_model
+from spurgekit.classify import OnnxOptions, TrainOptions, export_model, load_model, train_model
 from spurgekit.classify.cover import calibrate_cover
 from spurgekit.classify.dense import position_cover
 from spurgekit.classify.position_head import PositionHead, fit_cover
@@ -107,7 +107,8 @@ class TestModel:
     def test_as_onnx_with_cells(self, meadow, tmp_path, views):
         onnxruntime = pytest.importorskip("onnxruntime")
         folder, _, _ = meadow
-        session = onnxruntime.InferenceSession(export_model(folder / "model", tmp_path / "model.onnx", views=views))
+        file = export_model(folder / "model", tmp_path / "model.onnx", OnnxOptions(views=views))
+        session = onnxruntime.InferenceSession(file)
         model = load_model(folder / "model", "cpu", views=views)
         tiles = np.random.default_rng(0).integers(1, 255, (3, 3, 64, 64)).astype(np.uint8)
         probabilities, cells = session.run(["probabilities", "cells"], {"tiles": tiles.astype(np.float32)})

@@ -95,5 +95,44 @@ class TestExport:
         assert succeed("model", "export", folder, "--overwrite", "--out", "a/b.onnx") == "a/b.onnx\n"
         assert Path("a/b.onnx").read_bytes() == (folder / "model.onnx").read_bytes()
 
+    def test_for_deepness(self, chain, tmp_path):
+        folder = Path(shutil.copytree(chain.model, tmp_path / "model"))
+        assert succeed("model", "export", folder, "--for", "deepness", "--views", 1) == f"{folder}/deepness.onnx\n"
+        assert " *deepness.onnx\n" in (folder / "SHA256SUMS").read_text()
+        session = onnxruntime.InferenceSession(str(folder / "deepness.onnx"), providers=["CPUExecutionProvider"])
+        assert session.get_inputs()[0].shape == ["n", 3, TILE_PX, TILE_PX]
+        tiles = np.random.default_rng(0).integers(1, 256, (4, 3, TILE_PX, TILE_PX)).astype(np.uint8)
+        (found,) = session.run(None, {"image": tiles.astype(np.float32) / 255})
+        assert found[:, :, 0, 0] == pytest.approx(load_model(folder, "cpu", views=1).predict(tiles), abs=1e-4)
+        assert refuse("model", "export", folder, "--for", "deepness").endswith(
+            "deepness.onnx exists already; pass --overwrite to replace it, or another --out"
+        )
+
+    def test_what_these_programs_show_otherwise_is_said(self, chain, tmp_path):
+        folder = rewritten(chain, tmp_path / "model", target="cover", min_cover=0.25)
+        assert succeed("model", "export", folder, "--for", "deepness", "--views", 1).splitlines() == [
+            "note: Deepness and GeoDeep draw weed where it covers more than half of a tile; in maps of spurgekit it is from "
+            "0.25 of a tile on",
+            f"{folder}/deepness.onnx",
+        ]
+
+    def test_what_cannot_be_exported(self, chain, tmp_path):
+        blind = rewritten(chain, tmp_path / "blind", gsd_m=None)
+        assert refuse("model", "export", blind, "--for", "deepness", "--out", "a.onnx") == (
+            f"spurgekit: {blind} knows nothing of what a pixel measured on the ground in training, and Deepness and GeoDeep "
+            "resample images to a model's resolution; build its dataset with --gsd, and train again"
+        )
+        wide = rewritten(chain, tmp_path / "wide", dtype="uint16")
+        assert refuse("model", "export", wide, "--for", "deepness", "--out", "a.onnx") == (
+            f"spurgekit: {wide} reads tiles of uint16, and Deepness and GeoDeep feed bytes alone (0 to 255); train a model on "
+            "tiles of uint8, or export this one for another --for"
+        )
+        assert "'qgis' is not known; known are onnxruntime, deepness" in refuse("model", "export", chain.model, "--for", "qgis")
+        assert "'3' is not one of '1', '8'" in refuse("model", "export", chain.model, "--views", 3)
+        assert refuse("model", "export", chain.model, "--out", "a.pt") == "spurgekit: a.pt: an ONNX file ends in .onnx"
+        assert refuse("model", "export", chain.model, "--opset", 11, "--out", "a.onnx") == (
+            f"spurgekit: {BACKBONE} cannot be written as ONNX (opset 11), but as opset 18; ask for that"
+        )
+
     def test_no_model(self, tmp_path):
         assert "does not exist; make a model" in refuse("model", "export", tmp_path / "nowhere")
