@@ -33,6 +33,7 @@ from spurgekit.outputs import hidden_beside, output_folder, resolved
 from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
 from spurgekit.tables import csv_of
+from spurgekit.text import counted
 
 
 def train_model(
@@ -96,7 +97,7 @@ def train_model(
         learned, left_out = cover_rows(pd.concat([tiles, *more], ignore_index=True), min_cover, dataset)
         notes = (*notes, *left_out)
     if arm.recipe.needs_masks:
-        learned = learned.assign(mask=data.masks(learned))
+        learned = _with_masks(data, learned)
     inputs = options.inputs(dataset)
     parameters = {**options.parameters(), "backbone": setup.name}
     with output_folder(out, "model", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
@@ -145,6 +146,17 @@ def _unclear(data: Dataset, side: str) -> pd.DataFrame:
     """Return the rows of the unclear tiles on a side, whose class is empty."""
     rows = data.unclear(side)
     return rows.assign(**{"class": "", "group": rows["place"], "target": UNCLEAR})
+
+
+def _with_masks(data: Dataset, tiles: pd.DataFrame) -> pd.DataFrame:
+    """Return tiles whose cover is known with the paths of their masks."""
+    masks = data.masks(tiles)
+    if missing := [tile for tile, mask in zip(tiles["tile_id"], masks, strict=True) if mask is None]:
+        raise InputError(
+            f"{data.path} has no mask of {counted(len(missing), 'tile')} whose cover is known, such as {missing[0]}; "
+            "build it again, or get it again"
+        )
+    return tiles.assign(mask=masks)
 
 
 def _few(data: Dataset, train: pd.DataFrame, n: int, trial: int) -> pd.DataFrame:

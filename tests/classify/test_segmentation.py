@@ -225,6 +225,14 @@ class TestWhatCannotBe:
             train_model(dataset, tmp_path / "model", OPTIONS)
         assert not (tmp_path / "model").exists()
 
+    def test_a_mask_that_is_gone(self, meadow, tmp_path):
+        dataset = shutil.copytree(meadow[0] / "dataset", tmp_path / "dataset")
+        tile = open_dataset(dataset).split("train")["tile_id"].iloc[0]
+        (dataset / "masks" / f"{tile}.png").unlink()
+        with pytest.raises(InputError, match=f"has no mask of 1 tile whose cover is known, such as {tile}; build it again"):
+            train_model(dataset, tmp_path / "model", OPTIONS)
+        assert not (tmp_path / "model").exists()
+
     def test_a_damaged_mask(self, meadow, tmp_path):
         dataset = shutil.copytree(meadow[0] / "dataset", tmp_path / "dataset")
         tile = open_dataset(dataset).split("train")["tile_id"].iloc[0]
