@@ -32,7 +32,7 @@ from spurgekit.imagery.limits import check_window
 from spurgekit.imagery.opening import TIFF, decoding_error, open_image
 from spurgekit.text import counted, listed, shown
 from spurgekit.tiles.index import footprint_corners
-from spurgekit.tiles.rectify import apply_homography, homography_of_square
+from spurgekit.tiles.rectify import apply_homography, homography_of_square, is_convex
 from spurgekit.vectors import DAMAGED, GEOPARQUET, TABLES, WORKBOOKS, brought, split_layer
 
 LEAST_KNOWN = 0.5
@@ -109,7 +109,11 @@ def labels_from_raster(
         raise InputError(
             f"{path}: none of the {counted(len(index), 'tile')} lies on it; pass `declared_crs` if its CRS is wrong"
         )
-    coded = CodedGround(path, _corners_in(index, grid), index["size_px"].to_numpy(), names, tuple(classes))
+    with np.errstate(over="ignore", invalid="ignore"):
+        corners = _corners_in(index, grid)
+    coded = CodedGround(path, corners, index["size_px"].to_numpy(), names, tuple(classes))
+    if not (np.isfinite(corners[on_it]).all() and all(is_convex(quad - np.floor(quad[0])) for quad in corners[on_it])):
+        raise InputError(f"{path}: its pixels lie nowhere, or are of no size beside tiles; georeference it again")
     counts = _count(coded, np.flatnonzero(on_it), index)
     known = counts.sum(axis=1)
     if not known.any():

@@ -265,6 +265,10 @@ class TestRefused:
         with pytest.raises(InputError, match=r"does not say where its pixels lie; georeference it first"):
             labels(path)
 
+    def test_pixels_of_no_size(self, refused):
+        tiny = Affine(1e-310, 0, X + 2, 0, -1.0, Y + 4)
+        refused("weed.tif: its pixels lie nowhere, or are of no size beside tiles; georeference it again", transform=tiny)
+
     def test_cut_off(self, write):
         path = write(np.random.default_rng(0).integers(0, 2, (400, 1200)).astype("uint8"), gsd=0.01)
         path.write_bytes(path.read_bytes()[:200_000])
