@@ -219,7 +219,8 @@ def mapped(out: Path, site: Site, model: TileClassifier, stride_px: int | None =
     report = map_site(site.image, model, out, options, overwrite=True)
     with rasterio.open(out / "presence.tif") as file:
         said = file.read(1 if model.info.target == "cover" else 2).astype(np.float64)
-        around = file.read(file.count).astype(np.float64) if fine else said
+        of_tiles = [number for number, title in enumerate(file.descriptions, start=1) if "in the tile around" in title]
+        around = file.read(of_tiles[-1]).astype(np.float64) if of_tiles else said
         seen = np.isfinite(said)
         rows, columns = np.nonzero(seen)
         x, y = file.transform * (columns + 0.5, rows + 0.5)
