@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from scipy.special import softmax
-from torch import nn
+from torch import Tensor, nn
 
 from spurgekit.classify.applicability import Applicability, read_applicability
 from spurgekit.classify.held_out import PREDICTIONS, HeldOutCounts, HeldOutTiles, read_held_out
@@ -95,7 +95,7 @@ class TileClassifier:
         self.network = put_on(network_of(network, unit_features=info.unit_features), device).eval()
         self._preprocess = Preprocess(info.image_size_px, info.mean, info.std, device, info.dtype)
 
-    @property
+    @cached_property
     def held_out(self) -> HeldOutCounts:
         """Held-out tiles by place and class; all of one place where nothing is known but the confusion matrix."""
         tiles = self.held_out_tiles
@@ -132,9 +132,13 @@ class TileClassifier:
         found = self.probabilities(logits.cpu().numpy())
         if seen is None:
             return TilePredictions(found)
-        described = np.asarray(seen.cpu().numpy(), np.float32)
-        unlike = None if self.applicability is None else self.applicability.dissimilarity(described)
-        return TilePredictions(found, described, unlike)
+        return TilePredictions(found, np.asarray(seen.cpu().numpy(), np.float32), self._dissimilarity(seen))
+
+    def _dissimilarity(self, features: Tensor | None) -> NDArray[np.float32] | None:
+        """Return how unlike training tiles images are, [n], from their features [n, d]; None where nobody knows."""
+        if self.applicability is None or features is None:
+            return None
+        return self.applicability.dissimilarity(np.asarray(features.cpu().numpy(), np.float32))
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return what logits [n, classes] say, at the model's temperature, on its site and for the prevalence asked for."""
@@ -166,10 +170,9 @@ class TileClassifier:
         InputError
             If the model has another head.
         """
-        network, known = self._positions_network(), self.applicability
-        logits, seen = network.of_positions(self._preprocess(images), self.info.views, features=known is not None)
-        unlike = None if known is None or seen is None else known.dissimilarity(np.asarray(seen.cpu().numpy(), np.float32))
-        return np.asarray(logits.cpu().numpy(), np.float32), unlike
+        network, knows = self._positions_network(), self.applicability is not None
+        logits, seen = network.of_positions(self._preprocess(images), self.info.views, features=knows)
+        return np.asarray(logits.cpu().numpy(), np.float32), self._dissimilarity(seen)
 
     @property
     def positions(self) -> Positions:

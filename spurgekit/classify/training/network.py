@@ -105,10 +105,6 @@ class PositionNetwork(Network):
     def __init__(self, model: PositionModel) -> None:
         super().__init__(model, unit_features=True)
 
-    def features(self, images: Tensor) -> Tensor:
-        """Return the mean of positions' features, [n, features], of images [n, bands, h, w]."""
-        return position_features(self.model.backbone, images).mean(dim=(2, 3))
-
     def position_logits(self, images: Tensor) -> Tensor:
         """Return logits [n, classes, rows, columns] of the positions of images, ahead of scaling and pooling."""
         logits: Tensor = self.model.head(position_features(self.model.backbone, images))
@@ -117,11 +113,6 @@ class PositionNetwork(Network):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits [n, classes] of images [n, bands, h, w]."""
         return self.model.head.pool(self.position_logits(images)[None])
-
-    def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits [n, classes] of images, and the mean of their positions' features, [n, features]."""
-        positions = position_features(self.model.backbone, images)
-        return self.model.head.pool(self.model.head(positions)[None]), positions.mean(dim=(2, 3))
 
     def averaged(self, images: Tensor, views: int, *, features: bool = False) -> tuple[Tensor, Tensor | None]:
         """Return logits of images as their first ``views`` views together have them, [n, classes]; features as any network."""
