@@ -59,13 +59,13 @@ def _csv(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:
 def _gpx(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:  # noqa: ARG001 - it has waypoints alone
     import pyogrio
 
+    from spurgekit.vectors import writing
+
     names = table.iloc[:, 0].astype(str)
     more = [name for name in ("desc", "sym") if name in table]
     placed = (table.to_crs("EPSG:4326") if table.crs is not None else table)[[*more, table.geometry.name]].assign(name=names)
-    try:
+    with writing(path):
         pyogrio.write_dataframe(placed, path, layer="waypoints", driver="GPX")
-    except RuntimeError as error:  # what pyogrio's own errors are
-        raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def _json(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:  # noqa: ARG001

@@ -207,6 +207,15 @@ def split_layer(path: Path) -> tuple[Path, str | None]:
     return Path(name), layer or None
 
 
+@contextmanager
+def writing(path: object) -> Iterator[None]:
+    """Raise an OSError that names the file where pyogrio cannot write it."""
+    try:
+        yield
+    except RuntimeError as error:  # what pyogrio's own errors are
+        raise OSError(f"{path} cannot be written: {error}") from error
+
+
 def write_geopackage(
     frame: gpd.GeoDataFrame, path: Path, *, layer: str, geometry_type: str | None = None, add: bool = False
 ) -> None:
@@ -234,9 +243,8 @@ def write_geopackage(
     try:
         if not add:
             path.unlink(missing_ok=True)
-        frame.to_file(path, layer=layer, driver="GPKG", engine="pyogrio", geometry_type=geometry_type)
-    except RuntimeError as error:  # what pyogrio's own errors are
-        raise OSError(f"{path} cannot be written: {error}") from error
+        with writing(path):
+            frame.to_file(path, layer=layer, driver="GPKG", engine="pyogrio", geometry_type=geometry_type)
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
 

@@ -12,7 +12,7 @@ import pyogrio
 
 from spurgekit.errors import InputError
 from spurgekit.text import shown
-from spurgekit.vectors import FIXED_DATE
+from spurgekit.vectors import FIXED_DATE, writing
 
 LONGEST_TEXT = 254
 """Bytes of a text in a DBF table."""
@@ -64,12 +64,10 @@ def write_shapefile(frame: gpd.GeoDataFrame, path: Path, name: str, *, folder: s
                     "give it a shorter name in presence.gpkg and summary.json, or in the dataset"
                 )
     with TemporaryDirectory() as work:
-        try:
+        with writing(path):
             pyogrio.write_dataframe(
                 frame, Path(work, f"{name}.shp"), driver="ESRI Shapefile", geometry_type="Polygon",
                 layer_options={"ENCODING": "UTF-8", "DBF_DATE_LAST_UPDATE": FIXED_DATE[:10]},
             )  # fmt: skip
-        except RuntimeError as error:  # what pyogrio's own errors are
-            raise OSError(f"{path} cannot be written: {error}") from error
         files = {f"{folder}{file.name}": file.read_bytes() for file in sorted(Path(work).iterdir())}
     write_zip(path, files)

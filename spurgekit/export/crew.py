@@ -16,6 +16,7 @@ from spurgekit.export.patches import Patches
 from spurgekit.imagery.crs import EARTH
 from spurgekit.tables import csv_of
 from spurgekit.vector_formats import VECTOR_FORMATS
+from spurgekit.vectors import writing
 
 NAME = "patches"
 SYMBOL = "Flag, Red"
@@ -57,11 +58,9 @@ def write_for_crew(folder: Path, name: str, patches: Patches, options: ExportOpt
         longitude=points.x.round(DECIMALS), latitude=points.y.round(DECIMALS)
     )
     shapes = gpd.GeoDataFrame(table, geometry=rows.geometry)
-    try:
+    with writing(f"{NAME}.geojson"):
         # RFC 7946 has longitude and latitude of 7 decimals, outer rings counter-clockwise, and no CRS.
         pyogrio.write_dataframe(shapes, folder / f"{NAME}.geojson", driver="GeoJSON", layer=NAME, RFC7946="YES")
-    except RuntimeError as error:  # what pyogrio's own errors are
-        raise OSError(f"{NAME}.geojson cannot be written: {error}") from error
     short = {column: column[:10].rstrip("_") if column != "mean_probability" else "mean_prob" for column in table}
     write_shapefile(shapes.rename(columns=short), folder / f"{NAME}.zip", NAME)
     (folder / f"{NAME}.csv").write_text(csv_of(table, f"the list of {NAME}"), encoding="utf-8", newline="\n")
