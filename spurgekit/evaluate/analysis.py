@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -32,8 +32,8 @@ class Evaluation:
     summary : pandas.DataFrame
         Means; see :func:`spurgekit.evaluate.intervals.summarise`.
     differences : pandas.DataFrame
-        See :func:`spurgekit.evaluate.intervals.paired_differences`, with resolvable and trials_needed of
-        :func:`spurgekit.evaluate.power.resolvable`.
+        See :func:`spurgekit.evaluate.intervals.paired_differences`, with resolvable, resolvable_alone, sets_needed and
+        places_needed of :func:`spurgekit.evaluate.power.resolvable`.
     places, folds : pandas.DataFrame
         See :func:`spurgekit.evaluate.by_place.by_place`.
     warnings : tuple of str
@@ -55,6 +55,7 @@ class Evaluation:
 def analyse(
     predictions: pd.DataFrame,
     classes: Sequence[str],
+    support: Mapping[tuple[int, int], Hashable] | None = None,
     *,
     baseline: str,
     metric: str = "balanced_accuracy",
@@ -71,6 +72,9 @@ def analyse(
         See :func:`spurgekit.evaluate.predictions.pair_predictions`.
     classes : sequence of str
         In the order of their numbers, absence first.
+    support : mapping, optional
+        What tells support sets apart, by shots and trial: those of one support set count as one. Default: each trial has its
+        own.
     baseline : str
         The arm that others are compared with.
     metric : str
@@ -89,9 +93,9 @@ def analyse(
     """
     title = METRICS[metric].title
     paired = pair_predictions(predictions, classes)
-    bootstrap = resample(paired, replicates=replicates, seed=seed)
+    bootstrap = resample(paired, support, replicates=replicates, seed=seed)
     differences = paired_differences(bootstrap, baseline, confidence=confidence)
-    power = resolvable(differences, resolve=resolve)
+    power = resolvable(differences, resolve=resolve, confidence=confidence)
     summary = summarise(bootstrap, confidence=confidence)
     if not (summary["metric"] == metric).any():
         raise InputError(f"{title} is defined for no trial: test tiles of every class are needed")
@@ -102,7 +106,7 @@ def analyse(
         confidence=confidence,
         results=tidy(paired),
         summary=summary,
-        differences=differences.assign(resolvable=power["resolvable"], trials_needed=power["trials_needed"]),
+        differences=pd.concat([differences, power.drop(columns=differences.columns, errors="ignore")], axis=1),
         places=by_place(paired),
         folds=by_place(paired, by="fold"),
         warnings=(*power_warnings(power, metric=metric, resolve=resolve), *bootstrap.notes),

@@ -2,11 +2,12 @@
 
 Two things would be others in another survey: the support set of a trial, and the places that are tested. Both are drawn with
 replacement, each by itself (the pigeonhole bootstrap: Owen, Annals of Applied Statistics 1, 2007). Tiles are not drawn:
-those of a place stand or fall together.
+those of a place stand or fall together. Neither are trials of one support set, which count as one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,11 +35,14 @@ class Bootstrap:
     arms, metrics : tuple of str
     shots : tuple of int
     observed : numpy.ndarray, shape (arms, shots, trials, metrics)
-        NaN where an arm has no such trial, or the metric is not defined.
+        NaN where an arm has no such trial, or the metric is not defined. Trials of one support set are averaged, where the first
+        of them is.
     redrawn : numpy.ndarray, shape (arms, shots, trials, metrics, replicates)
         The same with the places of each replicate.
     trial_draws : numpy.ndarray, shape (shots, replicates, trials)
         How often each replicate draws a trial.
+    trials : numpy.ndarray of int, shape (arms, shots, trials)
+        How many of an arm are averaged.
     places : int
         That test tiles are of.
     places_by_class : tuple of int
@@ -55,6 +59,7 @@ class Bootstrap:
     observed: Floats
     redrawn: Floats
     trial_draws: Floats
+    trials: NDArray[np.intp]
     places: int
     places_by_class: tuple[int, ...]
     places_drawn: bool
@@ -71,13 +76,21 @@ class Bootstrap:
         return max(min(self.places_by_class), 2) if METRICS[metric].by_class else self.places
 
 
-def resample(predictions: Predictions, *, replicates: int = REPLICATES, seed: int = 0) -> Bootstrap:
+def resample(
+    predictions: Predictions,
+    support: Mapping[tuple[int, int], Hashable] | None = None,
+    *,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> Bootstrap:
     """Compute the metrics of each trial again for redrawn places.
 
     Parameters
     ----------
     predictions : Predictions
         Of each trial, the tiles of all its folds are taken together.
+    support : mapping, optional
+        What tells support sets apart, by shots and trial. Default: each trial has its own.
     replicates : int
     seed : int
         Of the draws.
@@ -95,8 +108,9 @@ def resample(predictions: Predictions, *, replicates: int = REPLICATES, seed: in
     trials = {n: sorted({cell.trial for cell in predictions.cells if cell.n == n}) for n in predictions.shots}
     names = sorted({trial for of in trials.values() for trial in of})
     position = {trial: number for number, trial in enumerate(names)}
+    sets = {n: _sets(n, trials[n], support or {}) for n in predictions.shots}
     uniform = rng.random((len(weights), len(names)))
-    draws = np.stack([_draw_trials(uniform, [position[trial] for trial in trials[n]]) for n in predictions.shots])
+    draws = np.stack([_draw_trials(uniform, [position[of[0]] for of in sets[n]]) for n in predictions.shots])
 
     observed = np.full((len(predictions.arms), len(predictions.shots), len(names), len(METRICS)), np.nan)
     redrawn = np.full((*observed.shape, len(weights)), np.nan)
@@ -108,6 +122,15 @@ def resample(predictions: Predictions, *, replicates: int = REPLICATES, seed: in
         for number, metric in enumerate(METRICS.values()):
             found = metric.value(sums, with_all)
             observed[(*at, number)], redrawn[(*at, number)] = found[0], found[1:]
+    counts = np.isfinite(observed).any(axis=3).astype(np.intp)
+    for number, n in enumerate(predictions.shots):
+        for first, *others in ([position[trial] for trial in of] for of in sets[n]):
+            if others:
+                for of in (observed, redrawn):
+                    of[:, number, first] = _mean(of[:, number, [first, *others]])
+                    of[:, number, others] = np.nan
+                counts[:, number, first] += counts[:, number, others].sum(axis=1)
+                counts[:, number, others] = 0
     return Bootstrap(
         arms=predictions.arms,
         shots=predictions.shots,
@@ -115,11 +138,27 @@ def resample(predictions: Predictions, *, replicates: int = REPLICATES, seed: in
         observed=observed,
         redrawn=redrawn,
         trial_draws=draws,
+        trials=counts,
         places=len(predictions.places),
         places_by_class=tuple(int(count) for count in held.sum(axis=1)),
         places_drawn=len(predictions.places) > 1 and len(drawn) > 0,
-        notes=(*predictions.notes(), *_notes(predictions, trials, len(drawn), replicates)),
+        notes=(*predictions.notes(), *_notes(predictions, sets, len(drawn), replicates)),
     )
+
+
+def _sets(n: int, trials: list[int], support: Mapping[tuple[int, int], Hashable]) -> list[list[int]]:
+    """Return the trials of each support set of a number of shots."""
+    sets: dict[Hashable, list[int]] = {}
+    for trial in trials:
+        sets.setdefault(support.get((n, trial), ("trial", trial)), []).append(trial)
+    return list(sets.values())
+
+
+def _mean(values: Floats) -> Floats:
+    """Return the mean over the second axis of what there is; NaN where there is nothing."""
+    there = np.isfinite(values)
+    count = there.sum(axis=1)
+    return np.asarray(np.where(count > 0, np.where(there, values, 0).sum(axis=1) / np.maximum(count, 1), np.nan))
 
 
 def _held_by_class(predictions: Predictions) -> NDArray[np.bool_]:
@@ -149,7 +188,7 @@ def _draw_trials(uniform: Floats, positions: list[int]) -> Floats:
     return draws
 
 
-def _notes(predictions: Predictions, trials: dict[int, list[int]], drawn: int, replicates: int) -> list[str]:
+def _notes(predictions: Predictions, sets: Mapping[int, list[list[int]]], drawn: int, replicates: int) -> list[str]:
     notes = []
     places = len(predictions.places)
     if places == 1:
@@ -158,9 +197,13 @@ def _notes(predictions: Predictions, trials: dict[int, list[int]], drawn: int, r
         notes.append(f"No draw of the {places} test places has all classes: intervals show the scatter of trials alone.")
     elif drawn < replicates:
         notes.append(f"Most draws of the {places} test places lack a class: intervals are of {drawn} draws, not {replicates}.")
-    if alone := [shots_name(n) for n in predictions.shots if len(trials[n]) == 1]:
+    for n, of in sets.items():
+        if (count := sum(map(len, of))) > len(of):
+            have, as_many = ("one support set", "one") if len(of) == 1 else (f"{len(of)} different support sets", "so many")
+            notes.append(f"The {count} trials at n = {shots_name(n)} have {have} among them, and count as {as_many}.")
+    if alone := [shots_name(n) for n in predictions.shots if len(sets[n]) == 1]:
         notes.append(
-            f"There is one trial at n = {', '.join(alone)}: intervals there show the scatter of places alone, "
+            f"There is one support set at n = {', '.join(alone)}: intervals there show the scatter of places alone, "
             "not that of support sets or of training."
         )
     for number, name in enumerate(predictions.classes):

@@ -169,7 +169,7 @@ def evaluate_arms(
             predictions.to_parquet(folder / PREDICTIONS, index=False)
             note_settings(folder / SETTINGS, cells.settings)
             found = analyse(
-                predictions, data.info.classes,
+                predictions, data.info.classes, _support_sets(plan, folds),
                 baseline=str(parse_arm(options.baseline or options.arms[0])),
                 metric=options.metric, resolve=options.resolve, confidence=options.confidence,
             )  # fmt: skip
@@ -189,6 +189,12 @@ def _plan(arms: Sequence[Arm], options: EvaluateOptions, folds: Sequence[Fold]) 
         for trial in range(1 if n == ALL_SHOTS else options.trials)
         for fold in folds
     ]
+
+
+def _support_sets(plan: Sequence[Key], folds: Sequence[Fold]) -> dict[tuple[int, int], tuple[frozenset[str], ...]]:
+    """Return which tiles trials learn from on each fold, by shots and trial."""
+    keys = dict.fromkeys((key.n, key.trial) for key in plan)
+    return {key: tuple(frozenset(fold.support(*key)["tile_id"]) for fold in folds) for key in keys}
 
 
 def _settings(data: Dataset, setup: Setup, options: EvaluateOptions) -> Mapping[str, Any]:

@@ -5,15 +5,19 @@ How an interval is made
 A replicate is the mean over its trials of the metric at its places. The percentiles of replicates alone are no good interval
 here: drawing two crossed factors counts what is peculiar to a trial *and* a place three times (McCullagh, Bernoulli 6, 2000;
 Owen, 2007), and they are too narrow for few places or trials (Hesterberg, The American Statistician 69, 2015). So they give an
-interval its shape, and its size comes from the two parts of the variance of a mean over T trials at P places,
+interval its shape, and its size comes from the two parts of the variance of a mean over T support sets at P places,
 
-- V_t = s^2 / T, with s the standard deviation of the trials' values: it shrinks with more trials;
-- V_p = the covariance of two trials over redrawn places, averaged over the pairs of trials, times P / (P - 1): what the test
-  places have in common for all trials, which stays however many trials there are.
+- V_t = s^2 / T, with s the standard deviation of the support sets' values: it shrinks with more of them;
+- V_p = the covariance of two support sets over redrawn places, averaged over all pairs, times P / (P - 1): what the test places
+  have in common for all, which stays however many support sets there are.
 
 The distances of the replicates' percentiles from their mean are stretched by t / z * sqrt((V_t + V_p) / their variance), with
-t of Satterthwaite's degrees of freedom (Biometrics Bulletin 2, 1946), and laid about the value itself: resampling shifts
-metrics such as ECE, which chance can only raise.
+t of min(T, P) - 1 degrees of freedom, as for errors that are clustered in two ways (Cameron, Gelbach and Miller, Journal of
+Business & Economic Statistics 29, 2011), and laid about the value itself: resampling shifts metrics such as ECE, which chance
+can only raise. Satterthwaite's degrees of freedom, weighed by the two parts as they are estimated, are too many where V_p is
+small by chance. P is the number of places of the class that is in the fewest, where a metric averages classes.
+
+How often intervals hold and what is called real, ``python -m tests.benchmarks.bench_evaluate`` simulates.
 """
 
 from __future__ import annotations
@@ -33,24 +37,28 @@ from spurgekit.errors import InputError
 from spurgekit.evaluate.bootstrap import Bootstrap
 
 CONFIDENCE = 0.95
+LEAST = 5
+"""Support sets, and places that hold tiles of each class, with fewer of which no difference is called real: a standard error is
+itself known too badly then for the tails that many comparisons ask for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean over trials and how sure it is.
+    """A mean over support sets and how sure it is.
 
     Attributes
     ----------
     mean : float
-    trials : int
+    support_sets : int
         That it averages.
     sd_trials : float
-        Standard deviation of the trials' values; NaN for one.
+        Standard deviation of the support sets' values; NaN for one.
     se : float
-        Standard error, for other trials and other places.
+        Standard error, for other support sets and other places.
     places_share : float
-        Share of the squared standard error that more trials cannot remove; NaN for one trial, and where there is no error.
-    degrees_of_freedom : float
+        Share of the squared standard error that more trials cannot remove; NaN for one support set, and where there is no error.
+    degrees_of_freedom : int
+        Of t; 0 where there is no interval.
     below, above : float
         How far the percentiles of the replicates lie from their mean, sized as if degrees of freedom were without end.
     confidence : float
@@ -58,11 +66,11 @@ class Estimate:
     """
 
     mean: float
-    trials: int
+    support_sets: int
     sd_trials: float
     se: float
     places_share: float
-    degrees_of_freedom: float
+    degrees_of_freedom: int
     below: float
     above: float
     confidence: float
@@ -70,17 +78,19 @@ class Estimate:
     def interval(self, comparisons: int = 1) -> tuple[float, float]:
         """Return low and high; of several comparisons those that hold for all of them together (Bonferroni)."""
         tail = (1 - self.confidence) / 2
+        if not self.se > 0:  # nothing varies, or nothing is known of it
+            return self.mean - self.below, self.mean + self.above
         stretch = stats.t.isf(tail / comparisons, self.degrees_of_freedom) / stats.norm.isf(tail)
         return self.mean - stretch * self.below, self.mean + stretch * self.above
 
 
 def estimate(values: Floats, redrawn: Floats, draws: Floats, places: int, *, confidence: float = CONFIDENCE) -> Estimate | None:
-    """Estimate a mean over trials.
+    """Estimate a mean over the support sets of trials.
 
     Parameters
     ----------
     values : numpy.ndarray, shape (trials,)
-        With all places; trials that are NaN are left out.
+        Of trials of different support sets, with all places; those that are NaN are left out.
     redrawn : numpy.ndarray, shape (trials, replicates)
         The same with redrawn places.
     draws : numpy.ndarray, shape (replicates, trials)
@@ -107,9 +117,9 @@ def estimate(values: Floats, redrawn: Floats, draws: Floats, places: int, *, con
     sd_trials = float(values.std(ddof=1)) if trials > 1 else np.nan
     unknown = (trials == 1 and places == 1) or usable.sum() < 2
     se = np.nan if unknown else float(np.sqrt(variance))
+    freedom = 0 if unknown else min(count for count in (trials, places) if count > 1) - 1
     if unknown or variance == 0:
-        return Estimate(float(values.mean()), trials, sd_trials, se, np.nan, np.inf, se, se, confidence)
-    freedom = variance**2 / (of_trials**2 / max(trials - 1, 1) + of_places**2 / max(places - 1, 1))
+        return Estimate(float(values.mean()), trials, sd_trials, se, np.nan, freedom, se, se, confidence)
     replicates = (draws * redrawn.T).sum(axis=1) / draws.sum(axis=1)
     tail = (1 - confidence) / 2
     reach = np.array([1.0, 1.0]) * stats.norm.isf(tail)
@@ -126,7 +136,7 @@ def summarise(bootstrap: Bootstrap, *, confidence: float = CONFIDENCE) -> pd.Dat
     Returns
     -------
     pandas.DataFrame
-        Columns arm, n, metric, mean, low, high, se, sd_trials, trials and places.
+        Columns arm, n, metric, mean, low, high, se, sd_trials, support_sets, trials and places.
 
     Raises
     ------
@@ -134,10 +144,12 @@ def summarise(bootstrap: Bootstrap, *, confidence: float = CONFIDENCE) -> pd.Dat
         If the confidence does not lie between 0 and 1.
     """
     rows = []
-    for arm, n, metric, one in _estimates(bootstrap, confidence):
+    for arm, n, metric, one, trials in _estimates(bootstrap, confidence):
         low, high = np.clip(one.interval(), METRICS[metric].low, METRICS[metric].high)
-        rows.append((arm, n, metric, one.mean, low, high, one.se, one.sd_trials, one.trials, bootstrap.places))
-    return pd.DataFrame(rows, columns=["arm", "n", "metric", "mean", "low", "high", "se", "sd_trials", "trials", "places"])
+        sizes = one.support_sets, trials, bootstrap.places
+        rows.append((arm, n, metric, one.mean, low, high, one.se, one.sd_trials, *sizes))
+    columns = ["arm", "n", "metric", "mean", "low", "high", "se", "sd_trials", "support_sets", "trials", "places"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def paired_differences(bootstrap: Bootstrap, baseline: str, *, confidence: float = CONFIDENCE) -> pd.DataFrame:
@@ -148,8 +160,10 @@ def paired_differences(bootstrap: Bootstrap, baseline: str, *, confidence: float
     pandas.DataFrame
         Columns arm, baseline, n, metric, difference (arm less baseline, over the trials that both have), low, high,
         simultaneous_low and simultaneous_high (of the interval that holds for all arms and shots of the metric together), real
-        (whether that excludes 0), se, places_share (of the squared standard error, what more trials cannot remove), trials and
-        places.
+        (whether that excludes 0, and the comparison is replicated), replicated (whether there are ``LEAST`` support sets and
+        ``LEAST`` places with tiles of each class, or more), comparisons (of the metric that are, which the interval allows
+        for), se, places_share (of the squared standard error, what more trials cannot remove), degrees_of_freedom,
+        support_sets, trials and places (of the class that is in the fewest, where the metric averages classes).
 
     Raises
     ------
@@ -159,34 +173,43 @@ def paired_differences(bootstrap: Bootstrap, baseline: str, *, confidence: float
     if baseline not in bootstrap.arms:
         raise InputError(f"there is no arm {baseline!r} to compare with; there are {', '.join(bootstrap.arms)}")
     found = list(_estimates(bootstrap, confidence, baseline))
-    comparisons = Counter(metric for _, _, metric, one in found if np.isfinite(one.se))
+
+    def replicated(metric: str, one: Estimate) -> bool:
+        return min(one.support_sets, bootstrap.independent_places(metric)) >= LEAST
+
+    comparisons = Counter(metric for _, _, metric, one, _ in found if replicated(metric, one))
     rows = []
-    for arm, n, metric, one in found:
-        low, high = one.interval(max(comparisons[metric], 1))
-        real = bool(low > 0 or high < 0)
-        size = one.se, one.places_share, one.trials, bootstrap.places
-        rows.append((arm, baseline, n, metric, one.mean, *one.interval(), low, high, real, *size))
+    for arm, n, metric, one, trials in found:
+        together = max(comparisons[metric], 1)
+        low, high = one.interval(together)
+        enough = replicated(metric, one)
+        real = enough and bool(low > 0 or high < 0)
+        size = one.se, one.places_share, one.degrees_of_freedom, one.support_sets, trials, bootstrap.independent_places(metric)
+        rows.append((arm, baseline, n, metric, one.mean, *one.interval(), low, high, real, enough, together, *size))
     columns = ["arm", "baseline", "n", "metric", "difference", "low", "high", "simultaneous_low", "simultaneous_high", "real"]
-    return pd.DataFrame(rows, columns=[*columns, "se", "places_share", "trials", "places"]).astype({"real": bool})
+    columns += ["replicated", "comparisons", "se", "places_share", "degrees_of_freedom", "support_sets", "trials", "places"]
+    return pd.DataFrame(rows, columns=columns).astype({"real": bool, "replicated": bool})
 
 
 def _estimates(
     bootstrap: Bootstrap, confidence: float, baseline: str | None = None
-) -> Iterator[tuple[str, int, str, Estimate]]:
-    """Yield arm, shots, metric and what is to be estimated of it: its mean, or that of its difference from a baseline."""
+) -> Iterator[tuple[str, int, str, Estimate, int]]:
+    """Yield arm, shots, metric, the estimate of its mean or difference from a baseline, and how many trials that is of."""
     if not 0 < confidence < 1:
         raise InputError(f"a confidence of {confidence:g} cannot be; pass one between 0 and 1, such as 0.95")
     for a, s, m in product(*(range(len(of)) for of in (bootstrap.arms, bootstrap.shots, bootstrap.metrics))):
         if bootstrap.arms[a] == baseline:
             continue
-        observed, redrawn = bootstrap.observed[a, s, :, m], bootstrap.redrawn[a, s, :, m]
+        observed, redrawn, trials = bootstrap.observed[a, s, :, m], bootstrap.redrawn[a, s, :, m], bootstrap.trials[a, s]
         if baseline is not None:
             base = bootstrap.arms.index(baseline)
             observed, redrawn = observed - bootstrap.observed[base, s, :, m], redrawn - bootstrap.redrawn[base, s, :, m]
+            trials = np.minimum(trials, bootstrap.trials[base, s])
         places = bootstrap.independent_places(bootstrap.metrics[m])
         one = estimate(observed, redrawn, bootstrap.trial_draws[s], places, confidence=confidence)
         if one is not None:
-            yield bootstrap.arms[a], bootstrap.shots[s], bootstrap.metrics[m], one
+            count = int(trials[np.isfinite(observed)].sum())
+            yield bootstrap.arms[a], bootstrap.shots[s], bootstrap.metrics[m], one, count
 
 
 def _common_variance(redrawn: Floats) -> float:

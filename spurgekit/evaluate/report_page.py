@@ -11,6 +11,7 @@ import pandas as pd
 from spurgekit.classify.metrics import METRICS
 from spurgekit.dataset.shots import ALL_SHOTS, ascending
 from spurgekit.evaluate.analysis import Evaluation
+from spurgekit.evaluate.intervals import LEAST
 from spurgekit.evaluate.predictions import shots_name
 from spurgekit.text import counted
 
@@ -19,11 +20,12 @@ MOST_RECALLS = 3
 """Classes whose recalls are shown beside a balanced accuracy."""
 
 HOW_TO_READ = (
-    "The interval of a mean says where it would lie with other support sets and other places to test on; that two of them "
-    "overlap says little, as arms share what is hard about a trial and a place. Differences are paired by trial and place, and "
-    "called real where the interval that holds for all comparisons together excludes 0; one that is not real has not been "
-    "shown to be nothing. What counts is trials and places, not tiles: those of one place are not independent, and no number "
-    "of them makes up for few places."
+    "The interval of a mean says where it would lie with other support sets of the same training tiles and other places to "
+    "test on; that two of them overlap says little, as arms share what is hard about a trial and a place. Differences are "
+    "paired by trial and place, and called real where the interval that holds for all comparisons together excludes 0, and "
+    f"there are {LEAST} different support sets and {LEAST} places with tiles of each class, or more; one that is not real has not been "
+    "shown to be nothing. What counts is support sets and places, not tiles: those of one place are not independent, and no "
+    "number of them makes up for few places."
 )
 FILES = "`results.parquet` has every cell; `summary.csv`, `differences.csv` and `places.csv` have all metrics and places."
 
@@ -60,7 +62,9 @@ def _what_means_are(summary: pd.DataFrame, confidence: float) -> str:
 
 
 def _what_differs(differences: pd.DataFrame, found: Evaluation) -> str:
-    count = len(differences)
+    count = int(differences["replicated"].sum())
+    if not count:
+        return f"Over the same trials and places, with {found.confidence:.0%} intervals. None is called real: see below."
     real = int(differences["real"].sum())
     among = "" if count == 1 else f" when all {count} comparisons are allowed for"
     verdict = "none is" if not real else "one is" if real == 1 else "all are" if real == count else f"{real} are"
@@ -70,8 +74,9 @@ def _what_differs(differences: pd.DataFrame, found: Evaluation) -> str:
 
 def _what_is_found(found: Evaluation) -> str:
     return (
-        f"The smallest true difference that a comparison by itself finds with 80 % probability; where that is more than "
-        f"{found.resolve:g}, what would find one of {found.resolve:g}."
+        "The smallest true difference that is called real with 80 % probability, and in brackets that which its own interval "
+        f"would show if it were the only comparison; where the first is more than {found.resolve:g}, what would find one of "
+        f"{found.resolve:g}."
     )
 
 
@@ -85,15 +90,14 @@ def _difference(row: Any) -> str:
 
 
 def _resolvable(row: Any, resolve: float) -> str:
-    if np.isnan(row.resolvable):
+    if not row.replicated or np.isnan(row.resolvable):
         return NOTHING
+    text = f"{row.resolvable:.3f} ({row.resolvable_alone:.3f})"
     if row.resolvable <= resolve:
-        return f"{row.resolvable:.3f}"
-    if row.trials == 1:
-        return f"{row.resolvable:.3f}: more trials or places"
-    if pd.isna(row.trials_needed):
-        return f"{row.resolvable:.3f}: more places"
-    return f"{row.resolvable:.3f}: {row.trials_needed:,} trials"
+        return text
+    needed = ((row.sets_needed, "trials"), (row.places_needed, "places"))
+    ways = [f"{count:,} {what}" for count, what in needed if not pd.isna(count)]
+    return f"{text}: {' or '.join(ways) or 'more trials and places'}"
 
 
 def _folds(found: Evaluation) -> list[str]:

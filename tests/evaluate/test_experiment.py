@@ -26,7 +26,7 @@ OPTIONS = EvaluateOptions(
 SIDE = 24
 
 
-def draw_dataset(folder, *, signal, groups=8, per_group=6, seed=0):
+def draw_dataset(folder, *, signal, groups=8, per_group=6, shots=(1, 2, 4), seed=0):
     """A folder of images of two classes from several places, and the dataset made of it; without a signal, noise."""
     rng = np.random.default_rng(seed)
     for group in range(groups):
@@ -37,7 +37,7 @@ def draw_dataset(folder, *, signal, groups=8, per_group=6, seed=0):
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels.astype(np.uint8)).save(path)
     options = DatasetOptions(
-        group_pattern=r"P\d+", classes=("absent", "present"), shots=(1, 2, 4), trials=4, test_share=0.5, seed=1
+        group_pattern=r"P\d+", classes=("absent", "present"), shots=shots, trials=4, test_share=0.5, seed=1
     )
     build_dataset(folder / "images", folder / "dataset", options)
     return folder / "dataset"
@@ -74,6 +74,16 @@ class TestKnownAnswers:
     def test_what_can_be_told_apart_is(self, evaluated):
         for arm in ("plain", "probe", "probe+cutmix"):
             assert mean_of(evaluated, arm, 4) > 0.97
+
+    def test_trials_that_learn_from_the_same_tiles_are_one(self, tmp_path):
+        dataset = draw_dataset(tmp_path, signal=1, shots=(1, 12))
+        assert open_dataset(dataset).split("train")["class"].value_counts().tolist() == [12, 12]
+        report = evaluate_arms(dataset, tmp_path / "e", replace(OPTIONS, shots=(1, 12)))
+        found = report.differences[report.differences["metric"] == "balanced_accuracy"].set_index("n")
+        assert set(found.loc[12, "support_sets"]) == {1}
+        assert set(found.loc[1, "support_sets"]) == {3}
+        assert set(found["trials"]) == {3}
+        assert "The 3 trials at n = 12 have one support set among them, and count as one." in report.warnings
 
     def test_noise_stays_at_chance(self, noise, tmp_path):
         report = evaluate_arms(noise, tmp_path / "e", replace(OPTIONS, arms=("probe", "probe+dihedral"), trials=4))

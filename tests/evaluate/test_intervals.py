@@ -29,14 +29,14 @@ class TestEstimate:
         # Variance over replicates 0.04 / 3, and 3 / 2 of it for three places; none between trials.
         assert found.se == pytest.approx(np.sqrt(0.02))
         assert found.places_share == pytest.approx(1)
-        assert found.degrees_of_freedom == pytest.approx(2)
+        assert found.degrees_of_freedom == 1, "one less than the two support sets, which are fewer than the places"
 
     def test_what_they_do_not_have_in_common_is_part_of_their_scatter(self):
         unlike = np.array([[0.7, 0.9, 0.7, 0.9], [0.7, 0.7, 0.9, 0.9]])
         found = estimate(np.array([0.7, 0.9]), unlike, self.EVEN, 3)
         assert found.se == pytest.approx(np.sqrt(0.02 / 2)), "standard deviation of trials over the root of their number"
         assert found.places_share == pytest.approx(0)
-        assert found.degrees_of_freedom == pytest.approx(1)
+        assert found.degrees_of_freedom == 1
         assert found.sd_trials == pytest.approx(np.sqrt(0.02))
 
     def test_the_interval_has_the_size_of_a_t_interval_and_the_shape_of_the_replicates(self):
@@ -65,7 +65,7 @@ class TestEstimate:
         draws = np.array([[1, 1, 1], [0, 3, 0], [2, 0, 1], [1, 2, 0]])
         found = estimate(np.array([0.7, np.nan, 0.9]), redrawn, draws, 3)
         assert found.mean == pytest.approx(0.8)
-        assert found.trials == 2
+        assert found.support_sets == 2
 
     def test_no_trial(self):
         assert estimate(np.array([np.nan]), np.full((1, 3), np.nan), np.ones((3, 1)), 3) is None
@@ -111,6 +111,23 @@ class TestResample:
         assert np.isfinite(found.redrawn).all()
         assert summarise(found)["se"].isna().all() == says.startswith("No"), "one trial and no places show no scatter"
 
+    def test_trials_of_one_support_set_count_as_one(self):
+        tiles = [
+            [("a", 1, p), ("a", 0, 0.2), ("b", 1, 0.9), ("b", 0, q)]
+            for p, q in ((0.9, 0.1), (0.1, 0.1), (0.9, 0.9), (0.1, 0.9))
+        ]
+        rows = pd.concat([table(of, trial=t) for t, of in enumerate(tiles)])
+        sets = {(1, 0): "x", (1, 1): "x", (1, 2): "y", (1, 3): "x"}
+        found = resample(pair_predictions(rows, CLASSES), sets, replicates=200)
+        assert found.observed[0, 0, :, 0].tolist()[0::2] == [(1 + 0.75 + 0.5) / 3, 0.75]
+        assert np.isnan(found.observed[0, 0, [1, 3], 0]).all()
+        assert found.trials[0, 0].tolist() == [3, 0, 1, 0]
+        assert not found.trial_draws[0][:, [1, 3]].any()
+        (row,) = of_metric(summarise(found)).itertuples()
+        assert (row.mean, row.support_sets, row.trials) == (0.75, 2, 4)
+        assert row.sd_trials == 0
+        assert "The 4 trials at n = 1 have 2 different support sets among them, and count as so many." in found.notes
+
     def test_one_place_shows_trials_alone(self):
         rows = pd.concat([table([("a", 1, p), ("a", 1, 0.9), ("a", 0, 0.1)], trial=t) for t, p in enumerate((0.9, 0.1, 0.9))])
         found = bootstrap_of(rows)
@@ -120,7 +137,7 @@ class TestResample:
 
     def test_one_trial_shows_places_alone(self):
         found = bootstrap_of(table(TILES))
-        assert any(note.startswith("There is one trial at n = 1") for note in found.notes)
+        assert any(note.startswith("There is one support set at n = 1") for note in found.notes)
         (row,) = of_metric(summarise(found)).itertuples()
         assert row.low < row.mean < row.high
         assert np.isnan(row.sd_trials)
@@ -156,6 +173,23 @@ class TestDifferences:
         better = found[found["arm"] == "better"]
         assert (better["low"] < 0.15).all()
         assert (better["high"] > 0.15).all()
+
+    @pytest.mark.parametrize(("trials", "places"), [(4, 20), (20, 4), (1, 20)])
+    def test_nothing_is_real_where_little_was_replicated(self, trials, places):
+        rows = simulated({"plain": 0.5, "better": 1}, trials=trials, places=places, tiles=40, sd_trials=0.0, sd_places=0.0)
+        found = of_metric(paired_differences(bootstrap_of(rows), "plain"))
+        assert (found["low"] > 0.3).all()
+        assert not found["replicated"].any()
+        assert not found["real"].any()
+
+    def test_what_is_not_replicated_is_no_comparison(self):
+        few = simulated({"plain": 0.7, "better": 0.8}, trials=3, places=8, tiles=8, sd_trials=0.05, sd_places=0.05, shots=(16,))
+        many = simulated(
+            {"plain": 0.7, "better": 0.8}, trials=8, places=8, tiles=8, sd_trials=0.05, sd_places=0.05, shots=(1, 4)
+        )
+        found = of_metric(paired_differences(bootstrap_of(pd.concat([few, many])), "plain"))
+        assert found.set_index("n")["replicated"].to_dict() == {1: True, 4: True, 16: False}
+        assert set(found["comparisons"]) == {2}
 
     def test_the_interval_for_all_holds_the_one_for_each(self):
         found = paired_differences(bootstrap_of(self.ROWS), "plain")
