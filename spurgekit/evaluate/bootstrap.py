@@ -35,8 +35,8 @@ class Bootstrap:
     arms, metrics : tuple of str
     shots : tuple of int
     observed : numpy.ndarray, shape (arms, shots, trials, metrics)
-        NaN where an arm has no such trial, or the metric is not defined. Trials of one support set are averaged, where the first
-        of them is.
+        NaN where an arm has no such trial, or the metric is not defined. Trials of one support set are averaged, where the
+        first of them is.
     redrawn : numpy.ndarray, shape (arms, shots, trials, metrics, replicates)
         The same with the places of each replicate.
     trial_draws : numpy.ndarray, shape (shots, replicates, trials)

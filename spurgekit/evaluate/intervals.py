@@ -56,7 +56,7 @@ class Estimate:
     se : float
         Standard error, for other support sets and other places.
     places_share : float
-        Share of the squared standard error that more trials cannot remove; NaN for one support set, and where there is no error.
+        Share of the squared standard error that more trials cannot remove; NaN for one support set, or without an error.
     degrees_of_freedom : int
         Of t; 0 where there is no interval.
     below, above : float

@@ -23,9 +23,9 @@ HOW_TO_READ = (
     "The interval of a mean says where it would lie with other support sets of the same training tiles and other places to "
     "test on; that two of them overlap says little, as arms share what is hard about a trial and a place. Differences are "
     "paired by trial and place, and called real where the interval that holds for all comparisons together excludes 0, and "
-    f"there are {LEAST} different support sets and {LEAST} places with tiles of each class, or more; one that is not real has not been "
-    "shown to be nothing. What counts is support sets and places, not tiles: those of one place are not independent, and no "
-    "number of them makes up for few places."
+    f"there are {LEAST} different support sets and {LEAST} places with tiles of each class, or more; one that is not real has "
+    "not been shown to be nothing. What counts is support sets and places, not tiles: those of one place are not independent, "
+    "and no number of them makes up for few places."
 )
 FILES = "`results.parquet` has every cell; `summary.csv`, `differences.csv` and `places.csv` have all metrics and places."
 
