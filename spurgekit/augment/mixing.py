@@ -10,9 +10,9 @@ from spurgekit.seeds import seed_of, seeded
 
 
 def mixed(
-    images: Tensor, targets: Tensor, *, cutmix_alpha: float = 0.0, mixup_alpha: float = 0.0, seed: int
+    images: Tensor, targets: Tensor, *, cutmix_alpha: float = 0.0, mixup_alpha: float = 0.0, probability: float = 1.0, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Mix each image of a batch with one other: the first with the last, the second with the last but one, and so on.
+    """Mix images of a batch with one other each: the first with the last, the second with the last but one, and so on.
 
     timm mixes an even number of images and takes labels for numbers of classes. Here the "class" of an image is its own
     number in the batch, so that what timm returns as labels is the share that each image has in each mixed one; the true
@@ -25,7 +25,9 @@ def mixed(
         Integers are mixed as float32 and rounded.
     targets : Tensor of floats, shape (n, classes)
     cutmix_alpha, mixup_alpha : float
-        Of the beta distribution that a share is drawn from, one for the batch; 0 leaves that way of mixing out.
+        Of the beta distribution that a share is drawn from, for each image; 0 leaves that way of mixing out.
+    probability : float
+        That an image is mixed at all.
     seed : int
 
     Returns
@@ -47,7 +49,7 @@ def mixed(
         order[-1] = n // 2
     batch = (images if images.is_floating_point() else images.float())[order]  # a copy: timm mixes in place
     mixup = Mixup(  # type: ignore[no-untyped-call]
-        mixup_alpha=mixup_alpha, cutmix_alpha=cutmix_alpha, label_smoothing=0.0, num_classes=n
+        mixup_alpha=mixup_alpha, cutmix_alpha=cutmix_alpha, prob=probability, mode="elem", label_smoothing=0.0, num_classes=n
     )
     with seeded(seed_of(seed, "mix")):
         batch, shares = mixup(batch, order)

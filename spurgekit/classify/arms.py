@@ -1,4 +1,4 @@
-"""Arms: what is trained and compared, by name: ``probe``, ``lora+randaugment+cutmix``, ``probe+dihedral+duplicate``."""
+"""Arms: what is trained and compared, by name: ``probe``, ``lora+randaugment+cutmix``, ``finetune+dihedral+longer``."""
 
 from __future__ import annotations
 
@@ -120,7 +120,6 @@ RECIPES = Registry(
             description="logistic regression (C = 0.1) on the features of a frozen backbone, as most would do it first",
             views=1,
             fit=_fit_plain,
-            alone=True,
             targets=("presence", "cover"),
         ),
         Recipe(
@@ -167,10 +166,6 @@ SYNTHETIC = "synthetic"
 CONTROLS = Registry(
     "augmentation or control",
     [
-        Control(
-            "duplicate",
-            "the real tiles again, as often as an augmentation would alter them: what is gained by more rows alone",
-        ),
         Control("longer", "twice the steps: what is gained by training on"),
         Control("retrieval", "the nearest unlabelled tiles, with the class of the support tile that they are like"),
         Control(SYNTHETIC, "tiles of an augmented/ folder; synthetic:NAME of the one that is called so"),
@@ -214,12 +209,12 @@ def parse_arm(text: str) -> Arm:
     Raises
     ------
     InputError
-        If a name is not known, or the parts do not go together.
+        If a name is not known, the parts do not go together, or one of them can make no difference.
 
     Examples
     --------
-    >>> str(parse_arm("probe + duplicate + dihedral"))
-    'probe+dihedral+duplicate'
+    >>> str(parse_arm("finetune + longer + dihedral"))
+    'finetune+dihedral+longer'
     >>> parse_arm("lora").augmentation.name
     'none'
     >>> parse_arm("probe+synthetic:roundtrip").folder
@@ -232,6 +227,11 @@ def parse_arm(text: str) -> Arm:
     names = [SYNTHETIC if part.startswith(f"{SYNTHETIC}:") else part for part in parts]
     folders = [part.removeprefix(f"{SYNTHETIC}:") for part in parts if part.startswith(f"{SYNTHETIC}:")]
     for name in names:
+        if name == "duplicate":
+            raise InputError(
+                f"the arm {text!r} is the same without {name}, by construction: copies of a tile weigh as much as the tile "
+                "together; leave it out"
+            )
         if name not in AUGMENTATIONS and name not in CONTROLS:
             raise _unknown(CONTROLS.kind, name, [*AUGMENTATIONS, *CONTROLS], text)
     augmentation = parse_augmentation("+".join(name for name in names if name in AUGMENTATIONS) or NONE)
@@ -242,6 +242,11 @@ def parse_arm(text: str) -> Arm:
         raise InputError(f"the arm {text!r} adds tiles from two places; compare retrieval and synthetic as two arms")
     if recipe.alone and names:
         raise InputError(f"the arm {text!r}: {recipe.name} takes nothing beside it; use {DEFAULT_ARM}")
+    if recipe.is_frozen and recipe.views > 1 and augmentation.name != NONE and augmentation.views is not None:
+        raise InputError(
+            f"the arm {text!r} is the same without {augmentation}, by construction: {recipe.name} describes a tile by its "
+            f"{recipe.views} turns together; leave it out, or compare plain+{augmentation} with plain"
+        )
     if "longer" in controls and recipe.is_frozen:
         raise InputError(f"the arm {text!r}: a frozen backbone is not trained in steps; leave 'longer' out")
     return Arm(recipe, augmentation, controls, folders[0] if folders else "")

@@ -112,27 +112,62 @@ class FeatureStore:
             self._shrunk[key] = ShrunkTurns.of(unit(features) if unit_features else features.astype(np.float64))
         return self._shrunk[key]
 
-    def altered(self, tiles: pd.DataFrame, augmentation: Augmentation, copies: int) -> Features:
-        """Return features of copies of tiles, each altered by itself; what is done to a copy depends on the tile's id alone.
+    def altered(
+        self,
+        tiles: pd.DataFrame,
+        augmentation: Augmentation,
+        copies: int,
+        *,
+        views: int = VIEWS,
+        unit_features: bool = True,
+    ) -> Features:
+        """Return what is known of copies of tiles, each altered by itself: the mean of the features of its first views.
+
+        What is done to a copy depends on the tile's id alone.
+
+        Parameters
+        ----------
+        tiles : pandas.DataFrame
+            With tile_id and path.
+        augmentation : Augmentation
+        copies : int
+        views, unit_features
+            See :meth:`mean_of_views`: a copy is described as a tile is.
 
         Returns
         -------
         ndarray of float32, shape (tiles, copies, d)
         """
         names = [f"{augmentation} {copy}" for copy in range(copies)]
+        known_as = [f"{name}, {views} views{' of length 1' if unit_features else ''}" for name in names]
 
+        @torch.inference_mode()
         def make(batch: NDArray[Any], rows: pd.DataFrame) -> Iterable[Features]:
             for name in names:
                 seeds = [seed_of(tile, name) for tile in rows["tile_id"]]
-                yield self.of_images(augmentation.alter(torch.from_numpy(batch), seeds).numpy())
+                copies_of = self.preprocess(augmentation.alter(torch.from_numpy(batch), seeds).numpy())
+                yield self._described(copies_of, views, unit_features)
 
-        return self._all(tiles.assign(name=tiles["tile_id"]), names, make)
+        return self._all(tiles.assign(name=tiles["tile_id"]), known_as, make)
 
     @torch.inference_mode()
     def mixed(
-        self, tiles: pd.DataFrame, augmentation: Augmentation, copies: int, seed: int
+        self,
+        tiles: pd.DataFrame,
+        augmentation: Augmentation,
+        copies: int,
+        seed: int,
+        *,
+        views: int = VIEWS,
+        unit_features: bool = True,
     ) -> tuple[Features, NDArray[np.float64]]:
-        """Return features of copies of tiles that were altered and mixed with one another.
+        """Return what is known of copies of tiles that were altered and mixed with one another.
+
+        Parameters
+        ----------
+        tiles, augmentation, copies, views, unit_features
+            See :meth:`altered`.
+        seed : int
 
         Returns
         -------
@@ -149,7 +184,7 @@ class FeatureStore:
             images = self.preprocess(augmentation.alter(pixels[order], seeds).numpy())
             own = torch.eye(len(tiles), dtype=torch.float64)[order]
             batch, share = augmentation.mix(images, own, seed_of(seed, copy, "mix"))
-            found += [self._forward(part) for part in torch.split(batch, self.batch_size)]
+            found += [self._described(part, views, unit_features) for part in torch.split(batch, self.batch_size)]
             shares.append(share.cpu().numpy())
         return np.concatenate(found), np.concatenate(shares)
 
@@ -158,9 +193,16 @@ class FeatureStore:
         """Return features [n, d] of tiles' pixels [n, bands, h, w]."""
         return self._forward(self.preprocess(images))
 
+    def _described(self, images: torch.Tensor, views: int, unit_features: bool) -> Features:
+        """Return the mean of the features of the first views of images, shape (n, d)."""
+        features = np.stack(list(self._turned(images, range(views))), axis=1)
+        return np.asarray((unit(features) if unit_features else features.astype(np.float64)).mean(axis=1), np.float32)
+
     @torch.inference_mode()
     def _views(self, batch: NDArray[Any], views: Sequence[int]) -> Iterable[Features]:
-        images = self.preprocess(batch)
+        yield from self._turned(self.preprocess(batch), views)
+
+    def _turned(self, images: torch.Tensor, views: Sequence[int]) -> Iterable[Features]:
         if self.dtype is not None:  # what autocast would do in each view, done once, and half as many bytes to turn
             images = images.to(self.dtype)
         for view in views_of(images, views):

@@ -18,7 +18,7 @@ from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
 
 COPIES = 8
-"""Copies of each tile where an augmentation draws at random: as many as there are views."""
+"""Copies of each tile where an augmentation draws at random."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,6 @@ def draw_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
         What :func:`tile_features` says of the real ones, which are their samples where nothing is done to them.
     """
     samples = _own_samples(store, support, arm, tiles)
-    if arm.has("duplicate"):
-        samples = _join([replace(samples, weights=samples.weights / COPIES)] * COPIES)
     if not len(support.extra):
         return samples
     extra = _extra_samples(store, support, arm)
@@ -159,24 +157,29 @@ def draw_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
 
 
 def _own_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Array) -> ProbeSamples:
-    n, augmentation = len(support.tiles), arm.augmentation
+    """Return samples of the real tiles; what is altered or mixed is described as tiles are, by as many views."""
+    n, augmentation, recipe = len(support.tiles), arm.augmentation, arm.recipe
     if augmentation.views == (0,):
         return ProbeSamples(tiles.astype(np.float64), support.labels, np.ones(n), np.eye(n, dtype=np.bool_))
     if augmentation.mixes:
-        features, shares = store.mixed(support.tiles, augmentation, COPIES, seed_of(support.seed, str(arm)))
-        copies = COPIES
+        features, shares = store.mixed(
+            support.tiles, augmentation, COPIES, seed_of(support.seed, str(arm)),
+            views=recipe.views, unit_features=recipe.unit_features,
+        )  # fmt: skip
+        return ProbeSamples(
+            features.astype(np.float64), shares @ support.labels, np.full(len(features), 1 / COPIES), shares > 0
+        )
+    if augmentation.views is not None:  # of a recipe that describes a tile by one view: parse_arm sees to it
+        found: NDArray[np.floating] = store.views(support.tiles, augmentation.views)
+        found = unit(found) if recipe.unit_features else found
     else:
-        if augmentation.views is not None:
-            found = store.views(support.tiles, augmentation.views)
-        else:
-            found = store.altered(support.tiles, augmentation, COPIES)
-        copies = found.shape[1]
-        features, shares = found.reshape(n * copies, -1), np.repeat(np.eye(n), copies, axis=0)
+        found = store.altered(
+            support.tiles, augmentation, COPIES, views=recipe.views, unit_features=recipe.unit_features
+        )  # fmt: skip
+    copies = found.shape[1]
+    shares = np.repeat(np.eye(n), copies, axis=0)
     return ProbeSamples(
-        unit(features) if arm.recipe.unit_features else features.astype(np.float64),
-        shares @ support.labels,
-        np.full(len(features), 1 / copies),
-        shares > 0,
+        found.reshape(n * copies, -1).astype(np.float64), shares @ support.labels, np.full(n * copies, 1 / copies), shares > 0
     )
 
 

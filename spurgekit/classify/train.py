@@ -76,7 +76,7 @@ def train_model(
     Examples
     --------
     >>> import spurgekit
-    >>> options = spurgekit.TrainOptions(arm="probe+dihedral", shots=16, backbone="resnet18")
+    >>> options = spurgekit.TrainOptions(arm="probe+cutmix", shots=16, backbone="resnet18")
     >>> info = spurgekit.train_model("dataset", "models/probe", options)  # doctest: +SKIP
     >>> info.held_out.balanced_accuracy  # doctest: +SKIP
     0.917

@@ -11,7 +11,7 @@ from spurgekit.classify.train_options import ArmOptions
 from spurgekit.dataset.shots import SHOTS, TRIALS
 from spurgekit.errors import InputError
 
-DEFAULT_ARMS = ("plain", "probe", "probe+dihedral", "probe+randaugment", "probe+cutmix", "probe+mixup")
+DEFAULT_ARMS = ("plain", "plain+dihedral", "probe", "probe+randaugment", "probe+cutmix", "probe+mixup")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -137,7 +137,7 @@ def evaluate_arms(
     Examples
     --------
     >>> import spurgekit
-    >>> options = spurgekit.EvaluateOptions(arms=["plain", "probe", "probe+dihedral"], shots=[1, 4], trials=8)
+    >>> options = spurgekit.EvaluateOptions(arms=["plain", "probe", "probe+cutmix"], shots=[1, 4], trials=8)
     >>> report = spurgekit.evaluate_arms("dataset", "evaluation", options)  # doctest: +SKIP
     >>> report.summary[["arm", "n", "mean", "low", "high"]]  # doctest: +SKIP
     """

@@ -42,19 +42,23 @@ class TestCutMix:
             assert labels[i].tolist() == [count / SIDE**2 for count in counted]
             assert set(np.flatnonzero(counted)) <= {i, partners(n)[i]}
 
-    def test_what_is_exchanged_is_one_rectangle_for_the_batch(self):
-        tiles, _ = self.cutmix.mix(flat([1, 2, 3, 4]), torch.eye(4), 0)
-        swapped = torch.stack([tile[0] != i + 1 for i, tile in enumerate(tiles)])
-        assert all(torch.equal(one, swapped[0]) for one in swapped)
-        rows, columns = swapped[0].any(dim=1).sum(), swapped[0].any(dim=0).sum()
-        assert 0 < int(swapped[0].sum()) == int(rows * columns) < SIDE * SIDE
+    def test_half_of_the_tiles_get_a_rectangle_of_their_own(self):
+        swapped = []
+        for seed in range(60):
+            tiles, _ = self.cutmix.mix(flat([1, 2, 3, 4]), torch.eye(4), seed)
+            swapped += [tile[0] != i + 1 for i, tile in enumerate(tiles)]
+        for one in swapped:
+            assert int(one.sum()) == int(one.any(dim=1).sum() * one.any(dim=0).sum()) < SIDE * SIDE
+        # Half of 240, and 4.5 standard deviations of 7.7; the rectangle of some has no pixel.
+        assert 80 < sum(bool(one.any()) for one in swapped) < 155
+        assert len({one.numpy().tobytes() for one in swapped[:4]}) > 2
 
     def test_any_share_is_as_likely_as_any_other(self):
-        shares = [self.cutmix.mix(flat([0, 1]), torch.eye(2), seed)[1][0, 1].item() for seed in range(300)]
+        shares = np.array([self.cutmix.mix(flat([0, 1]), torch.eye(2), seed)[1][0, 1].item() for seed in range(600)])
         # Drawn from 0 to 1, then cut off at the tile's border: a part of the larger ones shrink.
-        assert min(shares) < 0.02
-        assert max(shares) > 0.85
-        assert 0.25 < np.mean(shares) < 0.5
+        assert shares[shares > 0].min() < 0.02
+        assert shares.max() > 0.75
+        assert 0.25 < shares[shares > 0].mean() < 0.5
 
 
 class TestMixUp:
@@ -86,7 +90,7 @@ class TestMixUp:
             assert tiles.int().unique().tolist() == [65535]
 
     def test_shares_are_mostly_small(self):
-        shares = [self.mixup.mix(flat([0, 1], side=1), torch.eye(2), seed)[1].min().item() for seed in range(300)]
+        shares = [min(self.mixup.mix(flat([0, 1], side=1), torch.eye(2), seed)[1][0].tolist()) for seed in range(300)]
         # Of a beta distribution with alpha = 0.2, 67.3 % lie within 0.1 of 0 or of 1; 4.5 standard deviations are 12.2 %.
         assert 0.55 < np.mean(np.array(shares) < 0.1) < 0.80
 

@@ -8,7 +8,7 @@ from spurgekit.errors import InputError
     ("text", "name", "views"),
     [
         ("probe", "probe", (0,)),
-        ("probe + flip", "probe+flip", (0, 2, 4, 6)),
+        ("plain + flip", "plain+flip", (0, 2, 4, 6)),
         ("lora+cutmix+dihedral", "lora+dihedral+cutmix", None),
         ("finetune+longer+dihedral", "finetune+dihedral+longer", tuple(range(8))),
         ("probe+none", "probe", (0,)),
@@ -29,9 +29,11 @@ def test_names(text, name, views):
         ("", "there is no recipe ''; known are"),
         ("probe+cutmi", "there is no augmentation or control 'cutmi' in 'probe+cutmi', did you mean cutmix?"),
         ("probe+flip+dihedral", "turns tiles in two ways"),
-        ("probe+duplicate+duplicate", "names a control twice"),
+        ("finetune+longer+longer", "names a control twice"),
+        ("probe+duplicate", "is the same without duplicate, by construction"),
+        ("probe+dihedral", "leave it out, or compare plain+dihedral with plain"),
         ("probe+retrieval+synthetic", "adds tiles from two places; compare retrieval and synthetic as two arms"),
-        ("plain+dihedral", "plain takes nothing beside it"),
+        ("mil+dihedral", "mil takes nothing beside it"),
         ("probe+longer", "a frozen backbone is not trained in steps"),
     ],
 )
@@ -49,9 +51,9 @@ def test_each_arm_once():
 
 
 def test_synthetic_tiles_of_several_folders_are_told_apart_by_name():
-    arms = parse_arms(["probe+synthetic:edits", "probe+dihedral+synthetic:round-trip", "probe+synthetic"])
+    arms = parse_arms(["probe+synthetic:edits", "probe+cutmix+synthetic:round-trip", "probe+synthetic"])
     assert [arm.folder for arm in arms] == ["edits", "round-trip", ""]
-    assert [str(arm) for arm in arms] == ["probe+synthetic:edits", "probe+dihedral+synthetic:round-trip", "probe+synthetic"]
+    assert [str(arm) for arm in arms] == ["probe+synthetic:edits", "probe+cutmix+synthetic:round-trip", "probe+synthetic"]
     assert all(arm.has("synthetic") for arm in arms)
     with pytest.raises(InputError, match="names a control twice"):
         parse_arms(["probe+synthetic:edits+synthetic:other"])

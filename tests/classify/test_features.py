@@ -55,7 +55,7 @@ class TestAltered:
 
 class TestMixed:
     def test_shares_say_what_a_sample_is_made_of(self, store, tiles):
-        features, shares = store.mixed(tiles, parse_augmentation("mixup"), 4, seed=1)
+        features, shares = store.mixed(tiles, parse_augmentation("mixup"), 4, seed=1, views=1, unit_features=False)
         assert features.shape == (20, 3)
         assert shares.sum(axis=1) == pytest.approx(1)
         assert ((shares > 0).sum(axis=1) <= 2).all()

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from spurgekit.augment.augmentation import parse_augmentation
 from spurgekit.classify.arms import RECIPES, parse_arm
 from spurgekit.classify.probe_samples import COPIES, SupportSet, draw_samples, probe_unit, tile_features
 from spurgekit.classify.training_tiles import NEIGHBOURS, retrieve
@@ -40,7 +43,7 @@ class TestWeights:
 
     @pytest.mark.parametrize(
         ("arm", "each"),
-        [("probe", 1), ("probe+flip", 4), ("probe+dihedral", 8), ("probe+randaugment", COPIES), ("probe+duplicate", COPIES)],
+        [("probe", 1), ("plain+flip", 4), ("plain+dihedral", 8), ("probe+randaugment", COPIES), ("plain+randaugment", COPIES)],
     )
     def test_copies_share_the_weight_of_their_tile(self, store, tiles, arm, each):
         samples = samples_of(store, tiles, arm)
@@ -48,6 +51,24 @@ class TestWeights:
         assert (samples.owners.T @ samples.weights) == pytest.approx(np.ones(5))
         assert (samples.owners.sum(axis=1) == 1).all()
         assert (samples.targets.argmax(axis=1) == samples.owners @ tiles["target"].to_numpy()).all()
+
+    def test_copies_are_described_as_tiles_are(self, store, tiles):
+        """By as many views: a copy that nothing was done to is told by what is known of its tile."""
+        still = parse_augmentation("flip+cutmix")
+        same = replace(
+            still,
+            steps=tuple(
+                replace(step, mix=lambda images, targets, _: (images, targets)) if step.mix else step for step in still.steps
+            ),
+        )
+        for name in ("plain", "probe"):
+            recipe = RECIPES[name]
+            known = tile_features(store, tiles, recipe)
+            copies, shares = store.mixed(tiles, same, 2, 0, views=recipe.views, unit_features=recipe.unit_features)
+            if recipe.views == 8:
+                assert copies == pytest.approx(shares @ known, abs=1e-5)
+            else:
+                assert np.abs(copies - shares @ known).max() > 1e-3, "seen as it lies, a tile that was mirrored is another"
 
     @pytest.mark.parametrize("arm", ["probe+cutmix", "probe+dihedral+mixup"])
     def test_mixed_ones_are_owned_by_both(self, store, tiles, arm):

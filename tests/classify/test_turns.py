@@ -52,7 +52,7 @@ def test_more_directions_than_tiles():
 class TestProbe:
     """The classifier that comes out takes features as they are."""
 
-    @pytest.mark.parametrize("arm", ["probe", "probe+dihedral", "probe+cutmix", "probe+duplicate"])
+    @pytest.mark.parametrize("arm", ["probe", "probe+randaugment", "probe+cutmix"])
     def test_every_arm_is_shrunk_alike(self, store, tiles, arm):
         unit_of_work = probe_unit(store, SupportSet(tiles, 2, pool=tiles), parse_arm(arm))
         expected = ShrunkTurns.of(unit(store.views(tiles, range(8))))
