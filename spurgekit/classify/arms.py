@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from spurgekit.augment.augmentation import AUGMENTATIONS, NONE, Augmentation, parse_augmentation
@@ -84,8 +84,10 @@ def _fit_plain(unit: ProbeUnit) -> Probe:
 def _fit_probe(unit: ProbeUnit) -> Probe:
     from spurgekit.classify.probe import nearest_mean
 
+    if unit.fewest > 1:
+        return unit.solve_by_places()
     # Of one tile a class nothing can be left out to calibrate by: the nearest mean parts them alike, its spread being a prior.
-    return unit.fit_by(nearest_mean) if unit.fewest == 1 else unit.solve_by_places()
+    return replace(unit.fit_by(nearest_mean), equal_prior=True)
 
 
 def _train_adapters(task: TrainingTask) -> Trained:

@@ -148,8 +148,8 @@ def calibrate(
         raise InputError(f"{len(t)} tiles to calibrate on have groups of shape {np.shape(groups)}; pass one for each")
     fitted = _fit(z, t, method)
     parts = np.arange(len(t)) % FOLDS if groups is None else np.unique(groups, return_inverse=True)[1]
-    before = _probabilities(z, 1.0)
-    after = _cross_fitted(z, t, parts, method) if parts.max() > 0 else _probabilities(z, fitted)
+    before = calibrated(z, 1.0)
+    after = _cross_fitted(z, t, parts, method) if parts.max() > 0 else calibrated(z, fitted)
     if parts.max() > 0 and _log_loss(after, t) >= _log_loss(before, t):
         fitted, after = (1.0 if method == "temperature" else (np.ones(z.shape[1]), np.zeros(z.shape[1]))), before
     return fitted, Calibration(
@@ -184,7 +184,20 @@ def _fit(z: Floats, t: NDArray[np.int64], method: str) -> float | Vector:
     return fit_temperature(z, t) if method == "temperature" else fit_vector(z, t)
 
 
-def _probabilities(z: Floats, fitted: float | Vector) -> Floats:
+def calibrated(logits: Logits, fitted: float | Vector) -> Floats:
+    """Return the probabilities of logits.
+
+    Parameters
+    ----------
+    logits : ndarray of float, shape (n, classes)
+    fitted : float or tuple of two ndarrays
+        From :func:`calibrate`: a temperature, or scale and shift.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, classes)
+    """
+    z = np.asarray(logits, np.float64)
     if isinstance(fitted, float):
         return np.asarray(softmax(z / fitted, axis=1))
     return np.asarray(softmax(fitted[0] * z + fitted[1], axis=1))
@@ -195,7 +208,7 @@ def _cross_fitted(z: Floats, t: NDArray[np.int64], parts: NDArray[np.int64], met
     found = np.empty_like(z)
     for part in range(parts.max() + 1):
         out = parts == part
-        found[out] = _probabilities(z[out], _fit(z[~out], t[~out], method))
+        found[out] = calibrated(z[out], _fit(z[~out], t[~out], method))
     return found
 
 

@@ -146,7 +146,7 @@ class TileClassifier:
         if self.shift is not None:
             found = self.shift.apply(found)
         if self.prevalence is not None:
-            found = shift_prevalence(found, self.info.training_counts, self.prevalence).astype(np.float32)
+            found = shift_prevalence(found, self.info.prior, self.prevalence).astype(np.float32)
         return found
 
     @torch.inference_mode()
@@ -280,7 +280,7 @@ def _held_out(folder: Path, info: ModelInfo, shares: tuple[float, ...] | None, v
             raise ModelError(f"{folder / PREDICTIONS} is missing, and `prevalence` needs it; {REMEDY}")
         return None
     tested = read_held_out(folder, info.classes, one_view=views < info.views)
-    return tested if shares is None else tested.at_prevalence(info.training_counts, shares)
+    return tested if shares is None else tested.at_prevalence(info.prior, shares)
 
 
 def _load_network(folder: Path, info: ModelInfo) -> nn.Module:

@@ -65,9 +65,9 @@ class HeldOutTiles:
     places: NDArray[np.object_]
     cover: NDArray[np.float64]
 
-    def at_prevalence(self, counts: Mapping[str, int], shares: Sequence[float]) -> HeldOutTiles:
+    def at_prevalence(self, prior: Mapping[str, float], shares: Sequence[float]) -> HeldOutTiles:
         """Return them with probabilities for another prevalence; see :func:`spurgekit.classify.prevalence.shift_prevalence`."""
-        return replace(self, probabilities=shift_prevalence(self.probabilities, counts, shares))
+        return replace(self, probabilities=shift_prevalence(self.probabilities, prior, shares))
 
     @property
     def clear(self) -> HeldOutTiles:

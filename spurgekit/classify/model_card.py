@@ -165,11 +165,9 @@ def _places(info: ModelInfo, tested: pd.DataFrame) -> list[str]:
 
 
 def _calibration(info: ModelInfo) -> str:
-    total = sum(info.training_counts.values())
-    shares = ", ".join(f"{markdown(name)} {count / total:.0%}" for name, count in info.training_counts.items())
-    suits = (
-        f"They suit ground where the classes are as common as in training ({shares}); `--prevalence` corrects for other ground."
-    )
+    shares = ", ".join(f"{markdown(name)} {share:.0%}" for name, share in info.prior.items())
+    common = "equally common" if info.equal_prior else "as common as in training"
+    suits = f"They suit ground where the classes are {common} ({shares}); `--prevalence` corrects for other ground."
     calibration = info.calibration
     if info.target == "cover":
         if calibration is None:

@@ -141,7 +141,10 @@ class ModelInfo(Described):
     calibration : Calibration or None
         Where the temperature came from; None where probabilities are as the training left them.
     training_counts : dict
-        Tiles per class; the probabilities hold for ground where the classes have these shares.
+        Tiles per class.
+    equal_prior : bool
+        Whether probabilities hold for ground where classes are equally common, as those by the nearest mean do, rather than as
+        common as in training.
     target : {"presence", "cover"}
         What is said of a tile: the probability of each class, or the share of it that the second class covers.
     min_cover : float or None
@@ -170,6 +173,7 @@ class ModelInfo(Described):
     temperature: Positive = 1.0
     calibration: Calibration | None = None
     training_counts: dict[str, Count]
+    equal_prior: bool = False
     target: Literal["presence", "cover"] = "presence"
     min_cover: Share | None = None
     held_out: HeldOut
@@ -202,6 +206,14 @@ class ModelInfo(Described):
     def bands(self) -> int:
         """How many bands a tile has."""
         return len(self.mean)
+
+    @property
+    def prior(self) -> dict[str, float]:
+        """Which shares of the classes the probabilities hold for."""
+        total = sum(self.training_counts.values())
+        return {
+            name: 1 / len(self.classes) if self.equal_prior else count / total for name, count in self.training_counts.items()
+        }
 
     @property
     def cells(self) -> int:

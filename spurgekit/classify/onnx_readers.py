@@ -72,6 +72,7 @@ def _metadata(info: ModelInfo) -> dict[str, str]:
         "target": info.target,
         "cell_px": info.positions and info.positions.stride_px,
         "training_counts": json.dumps(info.training_counts),
+        "prior": json.dumps(info.prior),
     }
     return {key: str(value) for key, value in found.items() if value is not None}
 

@@ -92,6 +92,8 @@ class Probe:
         Logits of each training tile by a classifier that had not seen it; NaN where that cannot be had.
     by_group : bool
         Whether whole groups were left out for them, rather than single tiles.
+    equal_prior : bool
+        Whether logits take classes for equally common, however common they are among the samples.
     """
 
     weight: Array
@@ -99,6 +101,7 @@ class Probe:
     c: float | None
     left_out: Array
     by_group: bool
+    equal_prior: bool = False
 
     def logits(self, features: NDArray[np.floating]) -> Array:
         """Return logits [n, classes] of features [n, d]."""

@@ -61,6 +61,11 @@ class SupportSet:
         return np.asarray(self.tiles["target"], np.int64)
 
     @property
+    def groups(self) -> NDArray[np.object_] | None:
+        """The place of each real tile; None where it is not told."""
+        return self.tiles["group"].to_numpy(object) if "group" in self.tiles else None
+
+    @property
     def labels(self) -> Array:
         """How much each real tile is of each class, shape (n, classes)."""
         return labels(self.tiles, self.classes)
@@ -126,7 +131,7 @@ class ProbeUnit:
 def probe_unit(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeUnit:
     """Return what the classifier of an arm whose backbone is frozen is fitted to."""
     tiles = tile_features(store, support.tiles, arm.recipe)
-    groups = support.tiles["group"].to_numpy(object) if "group" in support.tiles else None
+    groups = support.groups
     turns = None
     if arm.recipe.shrinks_turns:
         pool = support.tiles if support.pool is None else support.pool

@@ -14,6 +14,7 @@ from scipy.special import softmax
 
 from spurgekit.augment.manifest import labels
 from spurgekit.classify.arms import Arm
+from spurgekit.classify.calibration import calibrate, calibrated
 from spurgekit.classify.features import FeatureStore
 from spurgekit.classify.model_info import Positions
 from spurgekit.classify.probe import Probe
@@ -95,6 +96,8 @@ class Trained:
         What is to be said of the training.
     positions : Positions or None
         Of a network that looks at the positions of a tile.
+    equal_prior : bool
+        Whether its logits take classes for equally common, however common they are in the support set.
     """
 
     network: Network
@@ -102,6 +105,7 @@ class Trained:
     held_out: HeldOutLogits | None
     notes: tuple[str, ...] = ()
     positions: Positions | None = None
+    equal_prior: bool = False
 
 
 def train_arm(task: TrainingTask) -> Trained:
@@ -109,19 +113,35 @@ def train_arm(task: TrainingTask) -> Trained:
     recipe = task.arm.recipe
     if recipe.train is not None:
         return recipe.train(task)
-    probe = probe_unit(task.store, task.support, task.arm).fit()
+    probe, support = probe_unit(task.store, task.support, task.arm).fit(), task.support
     network = task.setup.network(task.support.classes, unit_features=recipe.unit_features)
     network.classifier.load_state_dict(probe.layer().state_dict())
-    return Trained(network, recipe.views, left_out_logits(probe, task.support))
+    held_out = left_out_logits(probe, support.targets, support.groups, support.labels)
+    return Trained(network, recipe.views, held_out, equal_prior=probe.equal_prior)
 
 
-def left_out_logits(probe: Probe, support: SupportSet) -> HeldOutLogits | None:
+def left_out_logits(
+    probe: Probe,
+    targets: NDArray[np.int64],
+    groups: NDArray[np.object_] | None,
+    labels: NDArray[np.float64] | None = None,
+) -> HeldOutLogits | None:
     """Return the logits of the tiles that a linear classifier was fitted without in turn; None where none could be left out."""
     known = np.isfinite(probe.left_out).all(axis=1)
     if not known.any():
         return None
-    groups = support.tiles["group"].to_numpy()[known] if probe.by_group else None
-    return HeldOutLogits(probe.left_out[known], support.targets[known], groups, support.labels[known])
+    places = groups[known] if probe.by_group and groups is not None else None
+    return HeldOutLogits(probe.left_out[known], targets[known], places, None if labels is None else labels[known])
+
+
+def calibrated_probabilities(
+    logits: NDArray[np.floating], held_out: HeldOutLogits | None, method: Literal["temperature", "vector", "none"]
+) -> NDArray[np.float32]:
+    """Return class probabilities [n, classes] of logits, calibrated by those that were held out, where there are some."""
+    if held_out is None or method == "none":
+        return np.asarray(softmax(logits, axis=1), np.float32)
+    fitted, _ = calibrate(held_out.logits, held_out.targets, method=method, groups=held_out.groups)
+    return calibrated(logits, fitted).astype(np.float32)
 
 
 def train_in_steps(task: TrainingTask, *, learning: Literal["adapters", "all"]) -> Trained:
@@ -162,11 +182,6 @@ def train_in_steps(task: TrainingTask, *, learning: Literal["adapters", "all"]) 
     logits = tile_logits(setup, trained, validation)
     groups = validation["group"].to_numpy()
     return replace(trained, held_out=HeldOutLogits(logits, validation["target"].to_numpy(np.int64), groups))
-
-
-def predict(setup: Setup, trained: Trained, tiles: pd.DataFrame) -> NDArray[np.float32]:
-    """Return class probabilities of tiles, shape (n, classes)."""
-    return np.asarray(softmax(tile_logits(setup, trained, tiles), axis=1), np.float32)
 
 
 @torch.inference_mode()

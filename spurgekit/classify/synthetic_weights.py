@@ -244,7 +244,7 @@ def _judge(
     ):
         probes = stream_map(threads, ProbeUnit.fit, units, in_flight=IN_FLIGHT)
         for (key, own), probe in zip(sets.items(), probes, strict=True):
-            held_out = left_out_logits(probe, support[key])
+            held_out = left_out_logits(probe, support[key].targets, support[key].groups)
             temperature = None if held_out is None else calibrate(held_out.logits, held_out.targets, groups=held_out.groups)[0]
             temperatures[key] = temperature
             logits = probe.logits(described[place[own]])

@@ -198,6 +198,7 @@ def _describe(
         unit_features=trained.network.unit_features,
         views=trained.views,
         training_counts={label: int(counts[label]) for label in data.info.classes},
+        equal_prior=trained.equal_prior,
         target=target,
         min_cover=data.info.min_cover,
         held_out=HeldOut(balanced_accuracy=0, confusion_matrix=(), split=data.info.split),

@@ -25,12 +25,15 @@ class ArmOptions(BackboneOptions):
         An augmented/ folder, for +synthetic; of several each with a name, for +synthetic:NAME.
     mixing : float, optional
         Share of synthetic or retrieved tiles in each class. Default: by the shots.
+    calibration : {"temperature", "vector", "none"}
+        How probabilities are made to mean what they say, on training places that are held out in turn.
     finetuning : FinetuneOptions
         Of ``lora`` and ``finetune``; what learns, augmentation, precision and seed are those of the arm.
     """
 
     synthetic: Path | Mapping[str, Path] | None = None
     mixing: float | None = None
+    calibration: Literal["temperature", "vector", "none"] = "temperature"
     finetuning: FinetuneOptions = field(default_factory=FinetuneOptions)
 
     def __post_init__(self) -> None:
@@ -69,15 +72,12 @@ class TrainOptions(ArmOptions):
         What to learn of a tile: which class it is of, or which share of it is covered.
 
         Cover needs two classes and labels from polygons.
-    calibration : {"temperature", "vector", "none"}
-        How probabilities are made to mean what they say, on training places that are held out in turn.
     """
 
     arm: str = DEFAULT_ARM
     shots: int = ALL_SHOTS
     trial: int = 0
     target: Literal["presence", "cover"] = "presence"
-    calibration: Literal["temperature", "vector", "none"] = "temperature"
 
     def __post_init__(self) -> None:
         ArmOptions.__post_init__(self)

@@ -6,18 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from spurgekit.classify.arms import Arm, parse_arm, parse_arms
 from spurgekit.classify.offline_weights import SOURCE
 from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, probe_unit, tile_features
-from spurgekit.classify.recipes import TrainingTask, predict, train_arm
+from spurgekit.classify.recipes import TrainingTask, calibrated_probabilities, left_out_logits, tile_logits, train_arm
 from spurgekit.classify.setup import Setup, set_up
 from spurgekit.classify.training_tiles import ExtraTiles
 from spurgekit.dataset import Dataset, open_dataset
@@ -81,15 +80,19 @@ class ProbeCell:
     unit : ProbeUnit
     test : ndarray, shape (n, d)
         What is known of the test tiles.
+    calibration : {"temperature", "vector", "none"}
     """
 
     key: Key
     unit: ProbeUnit
     test: NDArray[np.float64]
+    calibration: Literal["temperature", "vector", "none"]
 
     def run(self) -> NDArray[np.float32]:
         """Return class probabilities of the test tiles, shape (n, classes)."""
-        return np.asarray(softmax(self.unit.fit().logits(self.test), axis=1), np.float32)
+        probe = self.unit.fit()
+        held_out = left_out_logits(probe, self.unit.targets, self.unit.groups)
+        return calibrated_probabilities(probe.logits(self.test), held_out, self.calibration)
 
 
 def evaluate_arms(
@@ -257,7 +260,8 @@ class _Runner:
             for key in keys:
                 arm, fold = parse_arm(key.arm), self.folds[key.fold]
                 support = self._support(key)
-                yield ProbeCell(key, probe_unit(self.store, support, arm), tile_features(self.store, fold.test, arm.recipe))
+                test = tile_features(self.store, fold.test, arm.recipe)
+                yield ProbeCell(key, probe_unit(self.store, support, arm), test, self.options.calibration)
 
         if self.executor is not None:
             yield from zip(keys, stream_map(self.executor, ProbeCell.run, units(), in_flight=IN_FLIGHT), strict=True)
@@ -269,7 +273,8 @@ class _Runner:
     def _run_finetuned(self, key: Key) -> NDArray[np.float32]:
         task = TrainingTask(self.setup, self.store, self._support(key), parse_arm(key.arm), self.options.finetuning)
         trained = train_arm(task)
-        return predict(self.setup, trained, self.folds[key.fold].test)
+        logits = tile_logits(self.setup, trained, self.folds[key.fold].test)
+        return calibrated_probabilities(logits, trained.held_out, self.options.calibration)
 
     def _support(self, key: Key) -> SupportSet:
         fold = self.folds[key.fold]

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spurgekit.classify import load_model, read_model_info
+from spurgekit.classify import TrainOptions, load_model, read_model_info, train_model
 from spurgekit.classify.prevalence import shift_prevalence
 from spurgekit.classify.scores import confusion
 from spurgekit.classify.tile_reader import read_tile
 from spurgekit.dataset import open_dataset
 from spurgekit.errors import InputError, ModelError
+from tests.chain import BACKBONE, TILE_PX
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,24 @@ class TestPrevalence:
         assert rare.predict(tiles) == pytest.approx(expected, abs=1e-6)
         targets = open_dataset(chain.dataset).split("test")["target"].to_numpy()
         assert rare.info.held_out.confusion_matrix == tuple(map(tuple, confusion(expected, targets).tolist()))
+
+    def test_after_the_nearest_mean_it_starts_from_equal_shares(self, chain, tmp_path):
+        """Of one weedy tile among many the nearest mean knows no share: it parts both alike, and .5 is .5 at equal shares."""
+        copy = shutil.copytree(chain.dataset, tmp_path / "dataset")
+        table = pd.read_csv(copy / "train" / "metadata.csv")
+        weedy = table["label"] == 1
+        dropped = table[weedy].iloc[1:]
+        table.drop(dropped.index).to_csv(copy / "train" / "metadata.csv", index=False)
+        options = TrainOptions(backbone=BACKBONE, pretrained=False, image_size_px=TILE_PX)
+        info = train_model(copy, tmp_path / "model", options)
+        assert info.equal_prior
+        assert info.prior == dict.fromkeys(info.classes, 0.5)
+        assert min(info.training_counts.values()) == 1
+        rows = open_dataset(chain.dataset).split("test")
+        tiles = np.stack([read_tile(path) for path in rows["path"]])
+        plain, same = load_model(tmp_path / "model", "cpu"), load_model(tmp_path / "model", "cpu", prevalence="0.5")
+        assert same.predict(tiles) == pytest.approx(plain.predict(tiles), abs=1e-6)
+        assert "They suit ground where the classes are equally common" in (tmp_path / "model" / "README.md").read_text()
 
     def test_that_of_training_changes_nothing(self, chain, tiles):
         info = read_model_info(chain.model)

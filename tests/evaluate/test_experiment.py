@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from spurgekit.classify import TrainOptions, train_model
 from spurgekit.classify.training.finetune_options import FinetuneOptions
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
 from spurgekit.errors import InputError, LeakageError, OutputExistsError
@@ -102,6 +103,20 @@ class TestKnownAnswers:
 
 
 class TestCells:
+    @pytest.mark.parametrize("arm", ["plain", "probe"])
+    @pytest.mark.parametrize("calibration", ["temperature", "vector", "none"])
+    def test_what_is_scored_is_what_train_makes(self, noise, tmp_path, arm, calibration):
+        options = replace(OPTIONS, arms=(arm,), shots=(4,), trials=2, calibration=calibration)
+        scored = pd.read_parquet(evaluate_arms(noise, tmp_path / "e", options).folder / "predictions.parquet")
+        train = TrainOptions(
+            arm=arm, shots=4, trial=1, calibration=calibration,
+            backbone=BACKBONE, pretrained=False, image_size_px=32, precision="float32",
+        )  # fmt: skip
+        train_model(noise, tmp_path / "model", train)
+        trained = pd.read_csv(tmp_path / "model" / "test_predictions.csv").set_index("tile_id")["p(present)"]
+        mine = scored[scored["trial"] == 1].set_index("tile_id")["p1"]
+        assert mine.to_numpy() == pytest.approx(trained[mine.index].to_numpy(), abs=1e-4)
+
     def test_arms_share_support_sets_and_test_tiles(self, evaluated, easy):
         table = pd.read_parquet(evaluated.folder / "predictions.parquet")
         test = open_dataset(easy).split("test")
@@ -219,8 +234,6 @@ class TestTuned:
         assert mean_of(evaluate_arms(easy, tmp_path / "e", options), "mil", 4) > 0.9
 
     def test_finetuning_goes_through_the_same_cells(self, easy, tmp_path):
-        from spurgekit.classify.training.finetune_options import FinetuneOptions
-
         options = replace(
             OPTIONS,
             arms=("finetune", "finetune+dihedral"),
