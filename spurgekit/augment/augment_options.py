@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from spurgekit.augment.mask_options import MaskOptions
 from spurgekit.augment.methods import METHODS
 from spurgekit.augment.strengths import StrengthSchedule, parse_strengths
+from spurgekit.dataset.fold_options import FoldOptions
 from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.diffusion.checkpoint_options import CheckpointOptions
 from spurgekit.diffusion.edits import Mode, RenderOptions
@@ -27,7 +28,7 @@ training sets it is 0.8 there."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentOptions(MaskOptions, CheckpointOptions):
+class AugmentOptions(FoldOptions, MaskOptions, CheckpointOptions):
     """How synthetic tiles are made.
 
     Attributes
@@ -126,6 +127,7 @@ class AugmentOptions(MaskOptions, CheckpointOptions):
 
     def __post_init__(self) -> None:
         MaskOptions.__post_init__(self)
+        FoldOptions.__post_init__(self)
         for name in ("images", "steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"`{name}={getattr(self, name)}` is too small; pass 1 or more")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spurgekit.augment.support_sets import SupportSetKey, tiles_of
+from spurgekit.augment.support_sets import SupportSetKey, SupportSets
 from spurgekit.dataset import Dataset
 from spurgekit.diffusion.latent_model import BackboneInfo
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
@@ -31,7 +31,7 @@ class WordInfo(Described):
     Attributes
     ----------
     set : str
-        Support set, or ``all``.
+        Support set, or ``all``; after ``without-PLACE/`` where a place is left out.
     class_name : str
         That it stands for.
     token : str
@@ -106,7 +106,7 @@ def embedding_path(folder: Path, key: SupportSetKey, class_name: str) -> Path:
     return Path(folder) / key.name / f"{slug(class_name)}.safetensors"
 
 
-def plan_inversions(dataset: Dataset, sets: Sequence[SupportSetKey], options: InversionOptions) -> list[PlannedInversion]:
+def plan_inversions(dataset: Dataset, sets: SupportSets, options: InversionOptions) -> list[PlannedInversion]:
     """Return what is to be learned: each class of each support set, absence included.
 
     Raises
@@ -124,7 +124,7 @@ def plan_inversions(dataset: Dataset, sets: Sequence[SupportSetKey], options: In
             raise InputError(f"the classes {other!r} and {name!r} would have one token, {token}; rename one")
         tokens[token] = name
     planned = []
-    for key, rows in tiles_of(dataset, sets):
+    for key, rows in sets.items():
         for token, name in tokens.items():
             mine = rows[rows["class"] == name]
             task_key = embedding_path(Path(), key, name).with_suffix("").as_posix()
@@ -135,7 +135,7 @@ def plan_inversions(dataset: Dataset, sets: Sequence[SupportSetKey], options: In
 
 def learn_embeddings(
     dataset: Dataset,
-    sets: Sequence[SupportSetKey],
+    sets: SupportSets,
     backbone: Backbone,
     options: InversionOptions,
     out: Path,
@@ -149,7 +149,8 @@ def learn_embeddings(
     Parameters
     ----------
     dataset : Dataset
-    sets : sequence of SupportSetKey
+    sets : mapping of SupportSetKey to pandas.DataFrame
+        From :func:`spurgekit.augment.support_sets.choose_sets`.
     backbone : Backbone
     options : InversionOptions
     out : pathlib.Path
@@ -228,7 +229,7 @@ def read_embeddings(folder: Path) -> EmbeddingsInfo:
     return read_described(file, EmbeddingsInfo, "learn the words again")
 
 
-def check_embeddings(folder: Path, dataset: Dataset, sets: Sequence[SupportSetKey], info: BackboneInfo) -> None:
+def check_embeddings(folder: Path, dataset: Dataset, sets: SupportSets, info: BackboneInfo) -> None:
     """Make sure that words were learned with a model, for support sets, and from their tiles alone.
 
     Raises
@@ -250,7 +251,7 @@ def check_embeddings(folder: Path, dataset: Dataset, sets: Sequence[SupportSetKe
         if theirs != ours:
             raise ModelError(f"the words in {folder} were learned with {what}{theirs or 'none'}, not {ours or 'none'}; {hint}")
     words = {(word.set, word.class_name): word for word in found.words}
-    for key, rows in tiles_of(dataset, sets):
+    for key, rows in sets.items():
         for name in dataset.info.classes:
             word = words.get((key.name, name))
             if word is None or not embedding_path(folder, key, name).is_file():

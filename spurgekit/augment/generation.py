@@ -27,7 +27,7 @@ from spurgekit.augment.methods import METHODS
 from spurgekit.augment.plan import SUFFIX, Plan, make_plan
 from spurgekit.augment.progress_sheet import write_contact_sheet
 from spurgekit.augment.run_log import FILE_NAME, RunLog
-from spurgekit.augment.support_sets import SupportSetKey, choose_sets, tiles_of
+from spurgekit.augment.support_sets import SupportSets, choose_sets
 from spurgekit.augment.workers import pick_devices, process_pool, render_here, render_on
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.diffusion.image_tensors import read_picture
@@ -113,7 +113,7 @@ def augment_dataset(
     options, out = options or AugmentOptions(), Path(out)
     check_output(out, "synthetic tiles", overwrite=overwrite)
     opened = open_dataset(dataset)
-    sets = choose_sets(opened, options.shots, options.trials)
+    sets = choose_sets(opened, options.shots, options.trials, options)
     devices = pick_devices(options.device)
     with output_lock(resolved(out)):
         # What is wrong with masks, options and settings is said before a model is loaded, let alone learns.
@@ -162,7 +162,7 @@ def augment_dataset(
 
 def _plan(
     dataset: Dataset,
-    sets: Sequence[SupportSetKey],
+    sets: SupportSets,
     options: AugmentOptions,
     masks: Mapping[str, bytes] | None,
     folder: Path,
@@ -173,16 +173,15 @@ def _plan(
     return make_plan(dataset, sets, options, embedding=embedding, masks=placed)
 
 
-def _masks(dataset: Dataset, sets: Sequence[SupportSetKey], mask: Path, options: AugmentOptions) -> Mapping[str, bytes]:
+def _masks(dataset: Dataset, sets: SupportSets, mask: Path, options: AugmentOptions) -> Mapping[str, bytes]:
     """Return the masks of the tiles of support sets."""
     source = MaskSource.open(mask, dataset, crs=options.mask_crs)
-    rows = pd.concat([tiles for _, tiles in tiles_of(dataset, sets)])
-    return encode_masks(source, rows, options)
+    return encode_masks(source, pd.concat(sets.values()), options)
 
 
 def _learn(
     dataset: Dataset,
-    sets: Sequence[SupportSetKey],
+    sets: SupportSets,
     options: AugmentOptions,
     info: BackboneInfo,
     load: Callable[[], Renderer],
@@ -260,10 +259,10 @@ def _finished(folder: Path, plan: Plan, options: AugmentOptions, log: RunLog, ba
     drop = np.zeros(len(rows), bool)
     if options.drop_duplicates:
         hashes = {name: perceptual_hashes(read_picture(folder / name)[None])[0] for name in rows["file_name"].unique()}
-        groups = list(zip(rows["trial"], rows["n"], rows["class"], strict=True))
+        groups = list(zip(rows["fold"], rows["trial"], rows["n"], rows["class"], strict=True))
         drop = near_duplicates(rows["file_name"].map(hashes).to_numpy(np.uint64), groups)
     rows = rows.assign(backbone=backbone.name, weight=np.where(drop, 0.0, 1.0))
-    return rows.astype({"trial": "Int64", "n": "Int64"}).reset_index(drop=True)
+    return rows.astype({"trial": "Int64", "n": "Int64", "fold": "string"}).reset_index(drop=True)
 
 
 def _made(plan: Plan, done: Set[str]) -> pd.DataFrame:
@@ -288,7 +287,7 @@ SAID_OTHERWISE = frozenset(
 
 def _settings(
     options: AugmentOptions,
-    sets: Sequence[SupportSetKey],
+    sets: SupportSets,
     backbone: BackboneInfo,
     files: Sequence[Path],
     masks: Mapping[str, bytes] | None,

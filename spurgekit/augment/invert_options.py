@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from spurgekit.dataset.fold_options import FoldOptions
 from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.diffusion.checkpoint_options import CheckpointOptions
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
@@ -11,7 +12,7 @@ from spurgekit.options import kinds_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class InvertOptions(InversionOptions, CheckpointOptions):
+class InvertOptions(FoldOptions, InversionOptions, CheckpointOptions):
     """What is taught to a diffusion model, and how.
 
     Attributes
@@ -24,6 +25,10 @@ class InvertOptions(InversionOptions, CheckpointOptions):
 
     shots: tuple[int, ...] = (ALL_SHOTS,)
     trials: int = 20
+
+    def __post_init__(self) -> None:
+        InversionOptions.__post_init__(self)
+        FoldOptions.__post_init__(self)
 
     @property
     def inversion(self) -> InversionOptions:

@@ -89,7 +89,7 @@ def invert_classes(
 
     options, out = options or InvertOptions(), Path(out)
     opened = open_dataset(dataset)
-    sets = choose_sets(opened, options.shots, options.trials)
+    sets = choose_sets(opened, options.shots, options.trials, options)
     planned = plan_inversions(opened, sets, options)
     check_output(out, "embeddings", overwrite=overwrite)
     backbone = replace(options, precision=learning_precision(options.device, options.precision)).load()

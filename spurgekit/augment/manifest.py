@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from spurgekit.augment.augment_options import GAMMA
 from spurgekit.errors import InputError, LeakageError
 from spurgekit.reading import Columns, Numbers, Texts, read_parquet, take_columns
-from spurgekit.text import shown
+from spurgekit.text import listed, shown
 
 MANIFEST = "manifest.parquet"
 COLUMNS = (
-    "id", "file_name", "tile_id", "method", "backbone", "strength", "prompt", "seed", "trial", "n", "class", "weight",
+    "id", "file_name", "tile_id", "method", "backbone", "strength", "prompt", "seed", "trial", "n", "fold", "class",
+    "weight",
 )  # fmt: skip
 """Columns of ``manifest.parquet``, a row for each image: ``tile_id`` is the real tile that it was made from, ``trial`` and
-``n`` are those of the support set that it was made for (null: for any)."""
+``n`` are those of the support set that it was made for (null: for any), ``fold`` is the place that is left out there (null:
+none, it is of the dataset's own training split)."""
 
 NEEDED: Columns = {
     "id": Texts(unique=True),
@@ -28,6 +30,7 @@ NEEDED: Columns = {
     "tile_id": Texts(),
     "trial": Numbers(least=0, whole=True, gaps=True),
     "n": Numbers(least=1, whole=True, gaps=True),
+    "fold": Texts(gaps=True, optional=True),
     "class": Texts(),
     "weight": Numbers(least=0),
     "share": Numbers(least=0, most=1, gaps=True, optional=True),
@@ -39,6 +42,9 @@ Two more say that an image is of two classes: ``share`` is how much of its label
 the class of the real tile. Where ``share`` is 1, null or missing, the image is of ``class`` alone. ``confidence`` and
 ``given_weight`` are those of :mod:`spurgekit.classify.synthetic_weights`. Any other columns are welcome.
 """
+
+MOST_NAMES = 20
+"""Places that a message names."""
 
 REMEDY = "make the synthetic tiles again"
 
@@ -59,8 +65,9 @@ def read_manifest(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row for each image, in the order of the file: its columns, and ``path`` (of the image) and ``target`` (number of the
-        class). ``trial`` and ``n`` are of pandas' Int64. Where there are soft labels, ``source_target`` is the number of the
-        source's class, that of ``class`` where it is not said, and ``share`` is a number in each row: see :func:`labels`.
+        class). ``trial`` and ``n`` are of pandas' Int64, ``fold`` is there in any case. Where there are soft labels,
+        ``source_target`` is the number of the source's class, that of ``class`` where it is not said, and ``share`` is a number
+        in each row: see :func:`labels`.
 
     Raises
     ------
@@ -79,6 +86,7 @@ def read_manifest(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
     number = {name: i for i, name in enumerate(classes)}
     rows = rows.assign(
         **{name: rows[name].astype("Int64") for name in ("trial", "n")},
+        fold=(rows["fold"] if "fold" in rows else pd.Series(None, rows.index)).astype("string"),
         path=[folder / name for name in rows["file_name"]],
         target=[number[name] for name in rows["class"]],
     )
@@ -145,11 +153,48 @@ def soft_share(strength: float, gamma: float = GAMMA) -> float:
     return float(strength**gamma)
 
 
-def select_synthetic(manifest: pd.DataFrame, *, trial: int, n: int) -> pd.DataFrame:
+def of_fold(manifest: pd.DataFrame, fold: str) -> pd.DataFrame:
+    """Return the synthetic tiles that were made with a place left out.
+
+    Parameters
+    ----------
+    manifest : pandas.DataFrame
+        From :func:`read_manifest`.
+    fold : str
+        The place; empty for what was made of the dataset's own training split.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+
+    Examples
+    --------
+    >>> tiles = pd.DataFrame({"id": list("abc"), "fold": ["6+7", None, "5"]})
+    >>> of_fold(tiles, "6+7")["id"].tolist(), of_fold(tiles, "")["id"].tolist()
+    (['a'], ['b'])
+    """
+    if "fold" not in manifest:
+        manifest = manifest.assign(fold=pd.Series(None, manifest.index, dtype="string"))
+    rows = manifest[manifest["fold"].eq(fold).fillna(False) if fold else manifest["fold"].isna()]
+    if rows.empty:
+        places = sorted(set(manifest["fold"].dropna()), key=lambda name: (len(name), name))
+        made = f"with {listed(places, MOST_NAMES)} left out" if places else "of the dataset's own training split alone"
+        wanted = f"with {fold} left out" if fold else "of the dataset's own training split"
+        how = (
+            "'spurgekit augment' with the same `leave_out` and `together`"
+            if fold
+            else "'spurgekit augment' without `leave_out`"
+        )
+        raise InputError(f"the synthetic tiles were made {made}, and none {wanted}; make some by {how}")
+    return rows
+
+
+def select_synthetic(manifest: pd.DataFrame, *, trial: int, n: int, fold: str = "") -> pd.DataFrame:
     """Return the synthetic tiles that were made for a support set.
 
-    Rows whose trial or number of shots is null belong to every one; those of which both are, which were made for the whole
-    training split, only where there are no others.
+    Rows whose trial or number of shots is null belong to every one of their fold; those of which both are, which were made for
+    all tiles that may be learned from, only where there are no others.
 
     Parameters
     ----------
@@ -157,6 +202,8 @@ def select_synthetic(manifest: pd.DataFrame, *, trial: int, n: int) -> pd.DataFr
         From :func:`read_manifest`.
     trial, n : int
         Of the support set.
+    fold : str
+        The place that is left out there; empty for support sets of the dataset's own training split.
 
     Raises
     ------
@@ -173,11 +220,12 @@ def select_synthetic(manifest: pd.DataFrame, *, trial: int, n: int) -> pd.DataFr
     >>> select_synthetic(tiles, trial=2, n=4)["id"].tolist()
     ['c']
     """
+    manifest = of_fold(manifest, fold)
     of_whole = (manifest["trial"].isna() & manifest["n"].isna()).to_numpy(dtype=bool)
     of_trial, of_n = (manifest[name].isna() | manifest[name].eq(value) for name, value in (("trial", trial), ("n", n)))
     own = (of_trial & of_n).to_numpy(dtype=bool) & ~of_whole
     rows = manifest[own if own.any() else of_whole]
-    what = f"trial {trial} of {n} shot{'s' if n > 1 else ''}"
+    what = f"trial {trial} of {n} shot{'s' if n > 1 else ''}" + (f" with {fold} left out" if fold else "")
     if not own.any() and "given_weight" in rows and (told := rows["weight"] != rows["given_weight"]).any():
         raise LeakageError(
             f"{rows['id'][told].iloc[0]} was weighed by a classifier of the whole training split, and not of {what} alone; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ import pandas as pd
 from spurgekit.augment.augment_options import AugmentOptions
 from spurgekit.augment.manifest import soft_share
 from spurgekit.augment.methods import METHODS
-from spurgekit.augment.support_sets import SupportSetKey, tiles_of
+from spurgekit.augment.support_sets import SupportSetKey, SupportSets
 from spurgekit.dataset import Dataset
 from spurgekit.dataset.columns import CENTRES, PLACES
 from spurgekit.dataset.reader import class_folder
@@ -63,7 +63,7 @@ class Plan:
 
 def make_plan(
     dataset: Dataset,
-    sets: Sequence[SupportSetKey],
+    sets: SupportSets,
     options: AugmentOptions,
     *,
     embedding: Callable[[SupportSetKey, str], Path] | None = None,
@@ -78,7 +78,8 @@ def make_plan(
     Parameters
     ----------
     dataset : Dataset
-    sets : sequence of SupportSetKey
+    sets : mapping of SupportSetKey to pandas.DataFrame
+        From :func:`spurgekit.augment.support_sets.choose_sets`.
     options : AugmentOptions
     embedding : callable, optional
         Where what was learned for a support set and a class lies.
@@ -92,7 +93,7 @@ def make_plan(
     """
     rows: list[dict[str, object]] = []
     edits: dict[str, tuple[float, Edit]] = {}
-    for key, tiles in tiles_of(dataset, sets):
+    for key, tiles in sets.items():
         concepts = () if embedding is None else tuple(embedding(key, name) for name in dataset.info.classes)
         for row, strength, edit in _Set(key, dataset.info.classes, options, concepts, masks).images(tiles):
             rows.append(row)
@@ -184,6 +185,7 @@ class _Set:
             "seed": edit.seed,
             "trial": None if self.key.n == ALL_SHOTS else self.key.trial,  # as a manifest says that it is of no one support set
             "n": None if self.key.n == ALL_SHOTS else self.key.n,
+            "fold": self.key.fold or None,
             "class": to,
             "source_class": tile["class"],
             "share": 1.0 if to == tile["class"] else soft_share(strength, self.options.gamma),

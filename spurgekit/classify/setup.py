@@ -54,6 +54,8 @@ class Setup:
         Where the backbone's weights are from.
     notes : tuple of str
         What is to be said of them, and of the bands.
+    by_tiles : bool
+        Whether tiles are normalised by those that are learned from.
     """
 
     name: str
@@ -66,6 +68,28 @@ class Setup:
     dtype: DType
     weights: str
     notes: tuple[str, ...] = ()
+    by_tiles: bool = False
+
+    def normalised_by(self, training: pd.DataFrame, progress: Progress = silent) -> Setup:
+        """Return the same with other training tiles: where tiles are normalised by these, with their mean and std.
+
+        Parameters
+        ----------
+        training : pandas.DataFrame
+            Rows of the tiles that are learned from.
+        progress : Progress
+
+        Returns
+        -------
+        Setup
+            With the same backbone; itself where the normalisation does not depend on tiles.
+        """
+        if not self.by_tiles:
+            return self
+        statistics = band_statistics(training["path"].tolist(), progress=progress)
+        mean, std = self.options.mean or statistics.mean, self.options.std or statistics.std
+        preprocess = Preprocess(self.size_px, mean, std, self.preprocess.device, self.dtype)
+        return replace(self, mean=mean, std=std, preprocess=preprocess)
 
     def store(self, progress: Progress = silent) -> FeatureStore:
         """Return a store of the backbone's features."""
@@ -151,7 +175,8 @@ def set_up(options: BackboneOptions, training: pd.DataFrame, progress: Progress 
     if not all(value > 0 for value in std):
         raise InputError(f"`std={std}` has a number that is not positive")
     preprocess = Preprocess(size_px, mean, std, choose_device(options.device), statistics.dtype)
-    return Setup(name, options, backbone, preprocess, size_px, mean, std, statistics.dtype, weights, notes)
+    by_tiles = (own_mean, own_std) == (statistics.mean, statistics.std) and not (options.mean and options.std)
+    return Setup(name, options, backbone, preprocess, size_px, mean, std, statistics.dtype, weights, notes, by_tiles)
 
 
 def _named_by(weights: Path | None) -> str | None:

@@ -2,8 +2,8 @@
 
 For each support set the recipe ``probe`` is trained on its real tiles alone, and predicts the tiles that were made from them.
 How far it agrees with their labels becomes ``confidence`` in ``manifest.parquet``, and their ``weight`` follows from that.
-Nothing of the test split is read, nor is the class of any tile outside of the support set. (The backbone is that of training:
-bands that are not RGB are normalised as they are in the whole training split.)
+Nothing of what is held out is read, nor is the class of any tile outside of the support set. (The backbone is that of training:
+bands that are not RGB are normalised as they are in all tiles that may be learned from.)
 
 The idea is DIAGen's (Lingenberg et al. 2024, arXiv:2408.14584), whose classifier stops early and is calibrated on a validation
 split. Here it has but the support set: it is calibrated by the tiles that are left out in turn, and with one shot, where none
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from spurgekit.augment.manifest import MANIFEST, check_sources, labels, read_manifest
-from spurgekit.augment.support_sets import ALL_TILES, SupportSetKey, tiles_of
+from spurgekit.augment.support_sets import ALL_TILES, SupportSetKey
 from spurgekit.classify.arms import parse_arm
 from spurgekit.classify.backbone_options import BackboneOptions
 from spurgekit.classify.calibration import calibrate
@@ -35,7 +35,8 @@ from spurgekit.classify.recipes import left_out_logits
 from spurgekit.classify.setup import Setup, set_up
 from spurgekit.classify.weigh_options import WeighOptions
 from spurgekit.dataset import Dataset, open_dataset
-from spurgekit.dataset.places import places
+from spurgekit.dataset.folds import Fold, leave_out, own_split
+from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
 from spurgekit.outputs import add_checksums, add_provenance, output_file, output_lock, resolved
 from spurgekit.parallel import cores, stream_map
@@ -169,13 +170,16 @@ def weigh_synthetic(
     data = open_dataset(dataset)
     rows = read_manifest(augmented, data.info.classes)
     sets = _sets(augmented, rows)
-    train = data.split("train")
-    train = train.assign(group=places(data, train))
-    support = _support(augmented, data, train, sets, backbone.seed)
+    folds = _folds(augmented, data, sets, options)
+    support = _support(augmented, data, folds, sets, backbone.seed)
     for key, own in sets.items():
         check_sources(rows.iloc[own], support[key].tiles["tile_id"])
-    setup = set_up(backbone, train, progress)
-    confidence, temperatures = _judge(setup, rows, sets, support, progress)
+    setup = set_up(backbone, next(iter(folds.values())).train, progress)
+    confidence, temperatures = np.empty(len(rows)), {}
+    for alike in [folds] if not setup.by_tiles else [{name: fold} for name, fold in folds.items()]:
+        judge = setup.normalised_by(next(iter(alike.values())).train, progress)
+        judged = {key: own for key, own in sets.items() if key.fold in alike}
+        temperatures.update(_judge(judge, rows, judged, support, confidence, progress))
     table = _weighed(augmented, confidence, options)
     found = tuple(_count(table, sets, temperatures))
     parameters = {**options.parameters(), "arm": str(JUDGE), **backbone.parameters(), "backbone": setup.name}
@@ -197,18 +201,46 @@ def _sets(folder: Path, rows: pd.DataFrame) -> dict[SupportSetKey, NDArray[np.in
             "what is of no one support set has no classifier to judge it"
         )
     found: dict[SupportSetKey, list[int]] = {}
-    for place, (trial, n) in enumerate(zip(rows["trial"], rows["n"], strict=True)):
+    for place, (trial, n, fold) in enumerate(zip(rows["trial"], rows["n"], rows["fold"].fillna(""), strict=True)):
         key = ALL_TILES if pd.isna(n) else SupportSetKey(int(trial), int(n))
-        found.setdefault(key, []).append(place)
+        found.setdefault(key._replace(fold=fold), []).append(place)
     return {key: np.array(own, np.intp) for key, own in found.items()}
 
 
+def _folds(
+    folder: Path, data: Dataset, sets: Mapping[SupportSetKey, object], options: WeighOptions
+) -> Mapping[str, Fold]:  # fmt: skip
+    """Return the folds that tiles were made for, by the place that is left out."""
+    places = list(dict.fromkeys(key.fold for key in sets))
+    few = [key for key in sets if key.n != ALL_SHOTS]
+    if options.leave_out is None:
+        if left_out := [name for name in places if name]:
+            raise InputError(
+                f"{folder} holds tiles made with {left_out[0]} left out; pass the `leave_out` that they were made with"
+            )
+        split = own_split(data)
+        return {"": replace(split, sets=data.support_sets()) if few else split}
+    trials = max((key.trial for key in few), default=0) + 1
+    known = {fold.name: fold for fold in leave_out(data, options, sorted({key.n for key in sets}), trials)}
+    if "" in places:
+        raise InputError(
+            f"{folder} holds tiles made of the dataset's own training split; leave `leave_out` out, or make some with it"
+        )
+    if other := [name for name in places if name not in known]:
+        raise InputError(
+            f"{folder} holds tiles made with {other[0]} left out, and {data.path} has no such {options.leave_out}; "
+            "pass the `leave_out` and `together` that they were made with"
+        )
+    return {name: known[name] for name in places}
+
+
 def _support(
-    folder: Path, data: Dataset, train: pd.DataFrame, sets: Mapping[SupportSetKey, object], seed: int
+    folder: Path, data: Dataset, folds: Mapping[str, Fold], sets: Mapping[SupportSetKey, object], seed: int
 ) -> dict[SupportSetKey, SupportSet]:
-    """Return the real tiles of each support set; the training split for what was made for it as a whole."""
+    """Return the real tiles of each support set; all that may be learned from for what was made for these as a whole."""
     found = {}
-    for key, tiles in tiles_of(data, list(sets), train):
+    for key in sets:
+        tiles = folds[key.fold].support(key.n, key.trial)
         if tiles.empty:
             raise InputError(
                 f"{folder} holds tiles for trial {key.trial} of {key.n} shots, and {data.path} has no such support set; "
@@ -223,17 +255,17 @@ def _judge(
     rows: pd.DataFrame,
     sets: Mapping[SupportSetKey, NDArray[np.intp]],
     support: Mapping[SupportSetKey, SupportSet],
+    confidence: Array,
     progress: Progress,
-) -> tuple[Array, dict[SupportSetKey, float | None]]:
-    """Return the confidence in each row [n], and the temperature of each support set's classifier."""
+) -> dict[SupportSetKey, float | None]:
+    """Fill in the confidence in each row of some support sets, and return the temperature of each set's classifier."""
     store = setup.store(progress)
-    real = pd.concat([one.tiles for one in support.values()]).drop_duplicates("tile_id")
+    real = pd.concat([support[key].tiles for key in sets]).drop_duplicates("tile_id")
     tile_features(store, real, JUDGE.recipe)  # all that the sets share in one go
-    images = rows.drop_duplicates("file_name")
+    images = rows.iloc[np.concatenate(list(sets.values()))].drop_duplicates("file_name")
     described = _describe_images(setup, images, progress)
-    place = pd.Series(range(len(images)), images["file_name"]).loc[rows["file_name"]].to_numpy()
+    place = pd.Series(range(len(images)), images["file_name"])
     targets = labels(rows, next(iter(support.values())).classes)
-    confidence = np.empty(len(rows))
     temperatures: dict[SupportSetKey, float | None] = {}
     units = (probe_unit(store, support[key], JUDGE) for key in sets)
     # Many small problems, as in an evaluation: threads within one would wait for each other.
@@ -247,10 +279,10 @@ def _judge(
             held_out = left_out_logits(probe, support[key].targets, support[key].groups)
             temperature = None if held_out is None else calibrate(held_out.logits, held_out.targets, groups=held_out.groups)[0]
             temperatures[key] = temperature
-            logits = probe.logits(described[place[own]])
+            logits = probe.logits(described[place.loc[rows["file_name"].iloc[own]]])
             confidence[own] = agreement(targets[own], softmax(logits / (temperature or 1.0), axis=1))
             advance(1)
-    return confidence, temperatures
+    return temperatures
 
 
 def _describe_images(setup: Setup, images: pd.DataFrame, progress: Progress) -> Array:

@@ -26,7 +26,8 @@ from spurgekit.classify.train_options import TrainOptions
 from spurgekit.classify.training_tiles import ExtraTiles
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.dataset.few_shot import support_rows
-from spurgekit.dataset.places import place_ground_m2, places
+from spurgekit.dataset.folds import Fold, own_split
+from spurgekit.dataset.places import place_ground_m2
 from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
 from spurgekit.outputs import hidden_beside, output_folder, resolved
@@ -85,13 +86,14 @@ def train_model(
     dataset, out = Path(dataset), Path(out)
     data = open_dataset(dataset)
     arm = parse_arm(options.arm)
-    train, test = _splits(data)
+    fold = _split(data)
+    train, test = fold.train, fold.test
     extra_tiles = ExtraTiles.open(data, options.folders, options.mixing)
-    extra_tiles.check(arm)
+    said = extra_tiles.check([arm], [fold])
     min_cover = check_cover(data) if options.target == "cover" else None
     setup = set_up(options, train, progress)
     tiles = train if options.shots == ALL_SHOTS else _few(data, train, options.shots, options.trial)
-    learned, notes = tiles, setup.notes
+    learned, notes = tiles, (*setup.notes, *said)
     if min_cover is not None:
         more = [_unclear(data, "train")] if options.shots == ALL_SHOTS else []
         learned, left_out = cover_rows(pd.concat([tiles, *more], ignore_index=True), min_cover, dataset)
@@ -102,7 +104,7 @@ def train_model(
     parameters = {**options.parameters(), "backbone": setup.name}
     with output_folder(out, "model", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
         store = setup.store(progress)
-        support = extra_tiles.gather(store, learned, arm, pool=train, n=options.shots, trial=options.trial, seed=options.seed)
+        support = extra_tiles.gather(store, learned, arm, fold=fold, n=options.shots, trial=options.trial, seed=options.seed)
         checkpoint = hidden_beside(resolved(out), "checkpoint.safetensors")
         trained = train_arm(TrainingTask(setup, store, support, arm, options.finetuning, checkpoint, progress))
         info = _describe(data, arm, setup, trained, tiles, target=options.target, notes=notes)
@@ -132,14 +134,13 @@ def train_model(
     return info
 
 
-def _splits(data: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _split(data: Dataset) -> Fold:
     """Return the rows to train and to test on, with their places; every class is in both."""
-    splits = data.split("train"), data.split("test")
-    for name, rows in zip(("train", "test"), splits, strict=True):
+    fold = own_split(data)
+    for name, rows in (("train", fold.train), ("test", fold.test)):
         if missing := [label for label in data.info.classes if label not in set(rows["class"])]:
             raise InputError(f"{data.path} holds no tile of class {missing[0]!r} in its {name} split; hold out other places")
-    train, test = (rows.assign(group=places(data, rows)) for rows in splits)
-    return train, test
+    return fold
 
 
 def _unclear(data: Dataset, side: str) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spurgekit.augment.manifest import check_sources, mixing_probability, read_manifest, select_synthetic, usable
+from spurgekit.augment.manifest import check_sources, mixing_probability, of_fold, read_manifest, select_synthetic, usable
 from spurgekit.classify.arms import RECIPES, Arm
 from spurgekit.classify.features import FeatureStore, unit
 from spurgekit.classify.probe import Array
 from spurgekit.classify.probe_samples import SupportSet, tile_features
 from spurgekit.dataset import Dataset
+from spurgekit.dataset.folds import Fold
+from spurgekit.dataset.retrievable import Retrievable, check_ground, describe, retrievable
 from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
@@ -51,15 +53,40 @@ class ExtraTiles:
 
     @cached_property
     def unlabelled(self) -> pd.DataFrame:
-        """Rows of the dataset's unlabelled tiles; see :meth:`spurgekit.dataset.Dataset.unlabelled`."""
-        return self.data.unlabelled()
+        """Rows of the dataset's unlabelled tiles, which show as much ground as its labelled ones.
 
-    def check(self, arm: Arm) -> None:
-        """Raise an :class:`InputError` where an arm asks for tiles that there are none of."""
-        if arm.has("synthetic"):
-            self._manifest(arm)
-        if arm.has("retrieval"):
-            _ = self.unlabelled
+        See :meth:`spurgekit.dataset.Dataset.unlabelled`.
+        """
+        rows = self.data.unlabelled()
+        check_ground(self.data, rows)
+        return rows
+
+    @cached_property
+    def _retrievable(self) -> dict[str, Retrievable]:
+        return {}
+
+    def retrievable(self, fold: Fold) -> Retrievable:
+        """Return the unlabelled tiles that are of no place that a fold holds out."""
+        if fold.name not in self._retrievable:
+            self._retrievable[fold.name] = retrievable(self.data, self.unlabelled, fold)
+        return self._retrievable[fold.name]
+
+    def check(self, arms: Sequence[Arm], folds: Sequence[Fold]) -> tuple[str, ...]:
+        """Make sure that there are the tiles that arms ask for, for each fold, and return what is to be said of them.
+
+        Raises
+        ------
+        InputError
+            If there are none.
+        """
+        for arm in arms:
+            if arm.has("synthetic"):
+                manifest = self._manifest(arm)
+                for fold in folds:
+                    of_fold(manifest, fold.left_out)
+        if not any(arm.has("retrieval") for arm in arms):
+            return ()
+        return tuple(describe({fold.name: self.retrievable(fold) for fold in folds}))
 
     def gather(
         self,
@@ -67,7 +94,7 @@ class ExtraTiles:
         tiles: pd.DataFrame,
         arm: Arm,
         *,
-        pool: pd.DataFrame | None = None,
+        fold: Fold | None = None,
         n: int = ALL_SHOTS,
         trial: int = 0,
         seed: int = 0,
@@ -78,8 +105,8 @@ class ExtraTiles:
         ----------
         tiles : pandas.DataFrame
             The real ones: tile_id, path, target and group.
-        pool : pandas.DataFrame, optional
-            All tiles of the training side.
+        fold : Fold, optional
+            All tiles of the training side, and what is held out. Default: nothing is.
         n : int
             Shots.
         trial : int
@@ -87,17 +114,20 @@ class ExtraTiles:
         classes = len(self.data.info.classes)
         shots = int(tiles["target"].value_counts().min()) if n == ALL_SHOTS else n
         mixing = mixing_probability(max(shots, 1)) if self.mixing is None else self.mixing
-        extra = self._extra(store, tiles, arm, n, trial)
-        return SupportSet(tiles, classes, extra, mixing, seed_of(seed, n, trial), pool)
+        extra = self._extra(store, tiles, arm, fold, n, trial)
+        return SupportSet(tiles, classes, extra, mixing, seed_of(seed, n, trial), None if fold is None else fold.train)
 
-    def _extra(self, store: FeatureStore, tiles: pd.DataFrame, arm: Arm, n: int, trial: int) -> pd.DataFrame:
+    def _extra(self, store: FeatureStore, tiles: pd.DataFrame, arm: Arm, fold: Fold | None, n: int, trial: int) -> pd.DataFrame:
         if arm.has("retrieval"):
-            rows = self.unlabelled
+            rows = self.unlabelled if fold is None else self.retrievable(fold).rows
             probe = RECIPES["probe"]
             return retrieve(tiles, tile_features(store, tiles, probe), rows, tile_features(store, rows, probe))
         if arm.has("synthetic"):
-            manifest = self._manifest(arm)
-            rows = select_synthetic(manifest, trial=trial, n=n) if n != ALL_SHOTS else _of_whole_split(manifest)
+            manifest, left_out = self._manifest(arm), "" if fold is None else fold.left_out
+            if n == ALL_SHOTS:
+                rows = _of_whole_split(of_fold(manifest, left_out))
+            else:
+                rows = select_synthetic(manifest, trial=trial, n=n, fold=left_out)
             check_sources(rows, tiles["tile_id"])
             rows = rows.rename(columns={"tile_id": "owner", "id": "tile_id"})
             soft = [name for name in ("source_target", "share") if name in rows]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from spurgekit.dataset.fold_options import FoldOptions
 from spurgekit.errors import InputError
-from spurgekit.options import Options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeighOptions(Options):
+class WeighOptions(FoldOptions):
     """What confidence does to the weight of a synthetic tile.
 
     Attributes
@@ -34,7 +34,7 @@ class WeighOptions(Options):
     min_confidence: float = MIN_CONFIDENCE
 
     def __post_init__(self) -> None:
-        Options.__post_init__(self)
+        FoldOptions.__post_init__(self)
         if not 0 < self.min_confidence <= 1:
             raise InputError(f"`min_confidence={self.min_confidence:g}` cannot be; pass a number above 0, at most 1")
 

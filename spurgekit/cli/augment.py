@@ -16,6 +16,7 @@ from spurgekit.cli.declared import given, options_of
 from spurgekit.cli.diffusion_options import METAVARS, about, preset_option, word_options
 from spurgekit.cli.spelling import echo, warn
 from spurgekit.cli.types import PATH, Choice, Shots
+from spurgekit.dataset.fold_options import FoldOptions
 from spurgekit.diffusion.checkpoint_options import CheckpointOptions
 from spurgekit.diffusion.textual_inversion.inversion_options import PRESETS, InversionOptions
 from spurgekit.options import kinds_of
@@ -33,11 +34,12 @@ CHECKPOINT = tuple(kinds_of(CheckpointOptions))
 @preset_option
 @options_of(
     AugmentOptions,
-    without=(*kinds_of(MaskOptions), *CHECKPOINT),
+    without=(*kinds_of(FoldOptions), *kinds_of(MaskOptions), *CHECKPOINT),
     flags={"prompts": "--prompt"},
     types={"shots": Shots()},
     multiple=("prompts",),
 )
+@common.fold_options
 @options_of(MaskOptions, metavars={"mask_crs": "CRS"})
 @click.option(
     "--learn-preset",

@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spurgekit.cli.declared import options_of
+from spurgekit.cli.types import NameList
+from spurgekit.dataset.fold_options import FoldOptions
+
 if TYPE_CHECKING:
     from spurgekit.survey import Survey
 
 overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that spurgekit made before.")
+fold_options = options_of(
+    FoldOptions, types={"together": NameList()}, metavars={"leave_out": "COLUMN"}, multiple=("together",)
+)  # fmt: skip
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 

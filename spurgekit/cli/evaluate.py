@@ -16,6 +16,7 @@ from spurgekit.cli.arm_options import arm_options, given_finetuning
 from spurgekit.cli.declared import given, options_of
 from spurgekit.cli.spelling import echo
 from spurgekit.cli.types import PATH, Shots
+from spurgekit.dataset.fold_options import FoldOptions
 from spurgekit.evaluate.evaluate_options import EvaluateOptions
 from spurgekit.options import kinds_of
 from spurgekit.progress import bar
@@ -35,10 +36,11 @@ PARTS = "\b\n" + "\n".join(
 @click.option("--out", type=PATH, help="Folder to make, or to go on with.  [default: evaluation]")
 @options_of(
     EvaluateOptions,
-    without=tuple(kinds_of(ArmOptions)),
+    without=(*kinds_of(ArmOptions), *kinds_of(FoldOptions)),
     types={"shots": Shots()},
-    metavars={"arms": "ARM,ARM,...", "baseline": "ARM", "leave_out": "COLUMN"},
+    metavars={"arms": "ARM,ARM,...", "baseline": "ARM"},
 )
+@common.fold_options
 @arm_options
 @common.overwrite
 def command(dataset: Path | None, out: Path | None, overwrite: bool, **chosen: Any) -> None:

@@ -29,6 +29,7 @@ MOST_SHOWN = 20
 @click.argument("dataset", type=PATH, required=False)
 @click.option("--out", type=PATH, help="Folder to make, or to go on with.  [default: embeddings]")
 @options_of(InvertOptions, only=("shots", "trials"), types={"shots": Shots()})
+@common.fold_options
 @preset_option
 @word_options()
 @options_of(InvertOptions, only=("seed",))

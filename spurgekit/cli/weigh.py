@@ -15,6 +15,8 @@ from spurgekit.cli.arm_options import backbone_options
 from spurgekit.cli.declared import given, options_of
 from spurgekit.cli.spelling import echo
 from spurgekit.cli.types import PATH
+from spurgekit.dataset.fold_options import FoldOptions
+from spurgekit.options import kinds_of
 from spurgekit.progress import bar
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ MOST_SHOWN = 20
 @click.command("weigh")
 @click.argument("augmented", type=PATH, required=False)
 @click.argument("dataset", type=PATH, required=False)
-@options_of(WeighOptions)
+@options_of(WeighOptions, without=tuple(kinds_of(FoldOptions)))
+@common.fold_options
 @backbone_options
 def command(augmented: Path | None, dataset: Path | None, **chosen: Any) -> None:
     """Weigh the synthetic tiles in AUGMENTED, which were made from DATASET, by the confidence of a classifier.

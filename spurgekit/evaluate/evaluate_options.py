@@ -8,6 +8,7 @@ from typing import Annotated
 from spurgekit.classify.arms import parse_arm, parse_arms
 from spurgekit.classify.metrics import DEFAULT_METRIC, METRICS
 from spurgekit.classify.train_options import ArmOptions
+from spurgekit.dataset.fold_options import FoldOptions
 from spurgekit.dataset.shots import SHOTS, TRIALS
 from spurgekit.errors import InputError
 
@@ -15,7 +16,7 @@ DEFAULT_ARMS = ("plain", "plain+dihedral", "probe", "probe+randaugment", "probe+
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateOptions(ArmOptions):
+class EvaluateOptions(FoldOptions, ArmOptions):
     """What to compare.
 
     Attributes
@@ -32,8 +33,6 @@ class EvaluateOptions(ArmOptions):
         ``ALL_SHOTS`` (0) stands for all.
     trials : int
         Support sets of each number of shots.
-    leave_out : str, optional
-        Column of which each place is held out in turn. Default: the dataset's test split.
     metric : str
         Metric that the curves and the table show.
     resolve : float
@@ -46,13 +45,13 @@ class EvaluateOptions(ArmOptions):
     baseline: str | None = None
     shots: tuple[int, ...] = SHOTS
     trials: int = TRIALS
-    leave_out: str | None = None
     metric: Annotated[str, METRICS] = DEFAULT_METRIC
     resolve: float = 0.02
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
         ArmOptions.__post_init__(self)
+        FoldOptions.__post_init__(self)
         if self.trials < 1 or not self.shots or min(self.shots) < 0:
             raise InputError(f"{self.trials} trials of {self.shots or 'no'} shots cannot be; pass positive numbers, or all")
         if other := [arm for arm in parse_arms(self.arms) if "presence" not in arm.recipe.targets]:

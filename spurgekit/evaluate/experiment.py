@@ -20,11 +20,11 @@ from spurgekit.classify.recipes import TrainingTask, calibrated_probabilities, l
 from spurgekit.classify.setup import Setup, set_up
 from spurgekit.classify.training_tiles import ExtraTiles
 from spurgekit.dataset import Dataset, open_dataset
+from spurgekit.dataset.folds import Fold, check_classes, folds_of
 from spurgekit.dataset.shots import ALL_SHOTS, ascending
 from spurgekit.evaluate.analysis import analyse
 from spurgekit.evaluate.cell_store import PREDICTIONS, CellStore, Key
 from spurgekit.evaluate.evaluate_options import EvaluateOptions
-from spurgekit.evaluate.folds import Fold, check_classes, held_out_split, leave_out
 from spurgekit.evaluate.report import write_report
 from spurgekit.outputs import (
     PROVENANCE,
@@ -149,14 +149,10 @@ def evaluate_arms(
     data = open_dataset(dataset)
     arms = parse_arms(options.arms)
     extra_tiles = ExtraTiles.open(data, options.folders, options.mixing)
-    for arm in arms:
-        extra_tiles.check(arm)
-    if options.leave_out is None:
-        folds = held_out_split(data, options.shots, options.trials)
-    else:
-        folds = leave_out(data, options.leave_out, options.shots, options.trials)
+    folds = folds_of(data, options, options.shots, options.trials)
     check_classes(folds, data.info.classes)
-    setup = set_up(options, data.split("train"), progress)
+    said = extra_tiles.check(arms, folds)
+    setup = set_up(options, folds[0].train, progress)
     inputs, parameters = options.inputs(dataset), {**options.parameters(), "backbone": setup.name}
     with output_lock(resolved(out)):
         goes_on = (out / SETTINGS).is_file()
@@ -164,9 +160,12 @@ def evaluate_arms(
         cells = CellStore(out, _settings(data, setup, options))
         done = cells.open(overwrite=overwrite)
         plan = _plan(arms, options, folds)
-        resumed = sum(key in done for key in plan)
-        runner = _Runner(setup, extra_tiles, {fold.name: fold for fold in folds}, options, cells, executor, progress)
-        done.update(runner.run([key for key in plan if key not in done]))
+        left = [key for key in plan if key not in done]
+        resumed = len(plan) - len(left)
+        left_folds = {key.fold for key in left}
+        for own, alike in _normalised(setup, [fold for fold in folds if fold.name in left_folds], progress):
+            runner = _Runner(own, extra_tiles, {fold.name: fold for fold in alike}, options, cells, executor, progress)
+            done.update(runner.run([key for key in left if key.fold in runner.folds]))
         predictions = pd.concat([done[key] for key in plan], ignore_index=True)
         with output_folder(out, "evaluation", parameters=parameters, inputs=inputs, overwrite=True, keep=True) as folder:
             predictions.to_parquet(folder / PREDICTIONS, index=False)
@@ -176,7 +175,7 @@ def evaluate_arms(
                 baseline=str(parse_arm(options.baseline or options.arms[0])),
                 metric=options.metric, resolve=options.resolve, confidence=options.confidence,
             )  # fmt: skip
-            found = replace(found, warnings=(*setup.notes, *found.warnings))
+            found = replace(found, warnings=(*setup.notes, *said, *found.warnings))
             write_report(folder, found)
         cells.close()
     return EvaluateReport(Path(out), len(plan), resumed, found.summary, found.differences, tuple(found.warnings))
@@ -192,6 +191,18 @@ def _plan(arms: Sequence[Arm], options: EvaluateOptions, folds: Sequence[Fold]) 
         for trial in range(1 if n == ALL_SHOTS else options.trials)
         for fold in folds
     ]
+
+
+def _normalised(setup: Setup, folds: Sequence[Fold], progress: Progress) -> Iterator[tuple[Setup, Sequence[Fold]]]:
+    """Yield what folds start from: one setup for all, or where tiles are normalised by those learned from, one for each.
+
+    The backbone is the same; each setup has a store of its own, so that features of two normalisations never meet.
+    """
+    if not setup.by_tiles:
+        yield setup, folds
+        return
+    for fold in folds:
+        yield setup.normalised_by(fold.train, progress), [fold]
 
 
 def _support_sets(plan: Sequence[Key], folds: Sequence[Fold]) -> dict[tuple[int, int], tuple[frozenset[str], ...]]:
@@ -280,7 +291,7 @@ class _Runner:
         fold = self.folds[key.fold]
         tiles = fold.support(key.n, key.trial)
         return self.extra_tiles.gather(
-            self.store, tiles, parse_arm(key.arm), pool=fold.train, n=key.n, trial=key.trial, seed=self.options.seed
+            self.store, tiles, parse_arm(key.arm), fold=fold, n=key.n, trial=key.trial, seed=self.options.seed
         )
 
     def _table(self, key: Key, probabilities: NDArray[np.float32]) -> pd.DataFrame:

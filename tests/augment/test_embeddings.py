@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from spurgekit.augment.embeddings import check_embeddings, embedding_path, learn_embeddings, plan_inversions, read_embeddings
-from spurgekit.augment.support_sets import ALL_TILES, SupportSetKey
+from spurgekit.augment.support_sets import ALL_TILES, SupportSetKey, tiles_of
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.diffusion.concepts import load_concept
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
@@ -30,7 +30,7 @@ def backbone(tiny):
 def embeddings(dataset, backbone, tmp_path_factory):
     """Words for two support sets and the whole split; not to be changed."""
     out = tmp_path_factory.mktemp("learned") / "embeddings"
-    learn_embeddings(dataset, SETS, backbone, OPTIONS, out)
+    learn_embeddings(dataset, tiles_of(dataset, SETS), backbone, OPTIONS, out)
     return out
 
 
@@ -40,7 +40,7 @@ def renamed(dataset, *classes):
 
 class TestPlan:
     def test_a_task_for_each_class_of_each_set(self, dataset):
-        planned = plan_inversions(dataset, SETS, OPTIONS)
+        planned = plan_inversions(dataset, tiles_of(dataset, SETS), OPTIONS)
         assert [one.task.key for one in planned] == [
             "t00-n02/sand", "t00-n02/weed", "t01-n02/sand", "t01-n02/weed", "all/sand", "all/weed",
         ]  # fmt: skip
@@ -53,19 +53,21 @@ class TestPlan:
         assert len(planned[5].tile_ids) == (dataset.split("train")["class"] == "weed").sum()
 
     def test_the_init_word_of_the_options(self, dataset):
-        assert {one.task.init for one in plan_inversions(dataset, SETS, InversionOptions.of("published"))} == {"the"}
+        assert {
+            one.task.init for one in plan_inversions(dataset, tiles_of(dataset, SETS), InversionOptions.of("published"))
+        } == {"the"}
 
     def test_classes_that_would_have_one_token(self, dataset):
         with pytest.raises(
             InputError, match="the classes 'leafy spurge' and 'Leafy-Spurge' would have one token, <leafy_spurge>"
         ):
-            plan_inversions(renamed(dataset, "leafy spurge", "Leafy-Spurge"), SETS, OPTIONS)
+            plan_inversions(renamed(dataset, "leafy spurge", "Leafy-Spurge"), tiles_of(dataset, SETS), OPTIONS)
         with pytest.raises(InputError, match="'—' has no letters to make a token of; rename the class"):
-            plan_inversions(renamed(dataset, "—", "weed"), SETS, OPTIONS)
+            plan_inversions(renamed(dataset, "—", "weed"), tiles_of(dataset, SETS), OPTIONS)
 
     def test_a_class_without_tiles(self, dataset):
         with pytest.raises(InputError, match="the class 'moss' has no tiles in the training split"):
-            plan_inversions(renamed(dataset, "sand", "weed", "moss"), SETS, OPTIONS)
+            tiles_of(renamed(dataset, "sand", "weed", "moss"), SETS)
 
 
 class TestLearn:
@@ -94,11 +96,11 @@ class TestLearn:
 
         out = tmp_path / "embeddings"
         with pytest.raises(KeyboardInterrupt):
-            learn_embeddings(dataset, SETS, backbone, OPTIONS, out, progress=stops)
+            learn_embeddings(dataset, tiles_of(dataset, SETS), backbone, OPTIONS, out, progress=stops)
         assert not out.exists()
         with pytest.raises(OutputExistsError, match=r"was begun with other settings \(options\)"):
-            learn_embeddings(dataset, SETS, backbone, InversionOptions(steps=4), out)
-        learn_embeddings(dataset, SETS, backbone, OPTIONS, out)
+            learn_embeddings(dataset, tiles_of(dataset, SETS), backbone, InversionOptions(steps=4), out)
+        learn_embeddings(dataset, tiles_of(dataset, SETS), backbone, OPTIONS, out)
         files = [path.relative_to(embeddings) for path in embeddings.rglob("*") if path.is_file()]
         assert len(files) == len([path for path in out.rglob("*") if path.is_file()])
         for file in files:
@@ -106,12 +108,12 @@ class TestLearn:
 
     def test_what_cannot_be_learned_leaves_nothing_behind(self, dataset, backbone, tmp_path):
         with pytest.raises(InputError, match="images of 60 px do not fit"):
-            learn_embeddings(dataset, SETS, backbone, InversionOptions(size_px=60), tmp_path / "embeddings")
+            learn_embeddings(dataset, tiles_of(dataset, SETS), backbone, InversionOptions(size_px=60), tmp_path / "embeddings")
         assert not list(tmp_path.iterdir())
 
     def test_a_folder_that_is_there(self, dataset, backbone, embeddings):
         with pytest.raises(OutputExistsError, match="exists already"):
-            learn_embeddings(dataset, SETS, backbone, OPTIONS, embeddings)
+            learn_embeddings(dataset, tiles_of(dataset, SETS), backbone, OPTIONS, embeddings)
 
 
 class Stops:
@@ -134,20 +136,20 @@ class Stops:
 
 class TestCheck:
     def test_words_that_fit(self, dataset, backbone, embeddings):
-        check_embeddings(embeddings, dataset, SETS, backbone.info)
-        check_embeddings(embeddings, dataset, SETS[:1], backbone.info)
+        check_embeddings(embeddings, dataset, tiles_of(dataset, SETS), backbone.info)
+        check_embeddings(embeddings, dataset, tiles_of(dataset, SETS[:1]), backbone.info)
         with pytest.raises(InputError):
-            check_embeddings(embeddings, dataset, [*SETS, SupportSetKey(2, 2)], backbone.info)
+            check_embeddings(embeddings, dataset, tiles_of(dataset, [*SETS, SupportSetKey(2, 2)]), backbone.info)
 
     def test_words_of_another_model(self, dataset, backbone_info, embeddings):
         with pytest.raises(ModelError, match=r"were learned with .*tiny, not other; pass another folder of `embeddings`"):
-            check_embeddings(embeddings, dataset, SETS, backbone_info(name="other"))
+            check_embeddings(embeddings, dataset, tiles_of(dataset, SETS), backbone_info(name="other"))
         with pytest.raises(ModelError, match="were learned with LoRA none, not meadow;"):
-            check_embeddings(embeddings, dataset, SETS, backbone_info(lora="meadow"))
+            check_embeddings(embeddings, dataset, tiles_of(dataset, SETS), backbone_info(lora="meadow"))
 
     def test_words_that_are_missing(self, dataset, backbone, embeddings):
         with pytest.raises(InputError, match="has no word for 'sand' of t02-n02; pass another folder of `embeddings`"):
-            check_embeddings(embeddings, dataset, [SupportSetKey(2, 2)], backbone.info)
+            check_embeddings(embeddings, dataset, tiles_of(dataset, [SupportSetKey(2, 2)]), backbone.info)
 
     def test_words_that_know_other_tiles(self, dataset, backbone, embeddings, tmp_path):
         info = json.loads((embeddings / "embeddings.json").read_text())
@@ -159,7 +161,7 @@ class TestCheck:
             (folder / word["set"]).mkdir(exist_ok=True)
             (folder / word["set"] / f"{word['class_name']}.safetensors").touch()
         with pytest.raises(LeakageError, match=r"'sand' of t00-n02 .* outside of that support set, e.g. dune_r00007_c00011"):
-            check_embeddings(folder, dataset, SETS, backbone.info)
+            check_embeddings(folder, dataset, tiles_of(dataset, SETS), backbone.info)
 
     def test_no_folder_of_words(self, tmp_path):
         with pytest.raises(InputError, match="does not exist; learn words with 'spurgekit invert'"):
