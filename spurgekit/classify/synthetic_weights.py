@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,8 @@ from spurgekit.classify.recipes import left_out_logits
 from spurgekit.classify.setup import Setup, set_up
 from spurgekit.classify.weigh_options import WeighOptions
 from spurgekit.dataset import Dataset, open_dataset
-from spurgekit.dataset.folds import Fold, leave_out, own_split
+from spurgekit.dataset.folds import Fold, leave_out
+from spurgekit.dataset.places import place_column, places
 from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
 from spurgekit.outputs import add_checksums, add_provenance, output_file, output_lock, resolved
@@ -211,27 +212,28 @@ def _folds(
     folder: Path, data: Dataset, sets: Mapping[SupportSetKey, object], options: WeighOptions
 ) -> Mapping[str, Fold]:  # fmt: skip
     """Return the folds that tiles were made for, by the place that is left out."""
-    places = list(dict.fromkeys(key.fold for key in sets))
+    made = list(dict.fromkeys(key.fold for key in sets))
     few = [key for key in sets if key.n != ALL_SHOTS]
     if options.leave_out is None:
-        if left_out := [name for name in places if name]:
+        if left_out := [name for name in made if name]:
             raise InputError(
                 f"{folder} holds tiles made with {left_out[0]} left out; pass the `leave_out` that they were made with"
             )
-        split = own_split(data)
-        return {"": replace(split, sets=data.support_sets()) if few else split}
+        train, column = data.split("train"), place_column(data)
+        train = train.assign(group=places(data, train, column))
+        return {"": Fold("", column, train, train.iloc[:0], data.support_sets() if few else pd.DataFrame())}
     trials = max((key.trial for key in few), default=0) + 1
     known = {fold.name: fold for fold in leave_out(data, options, sorted({key.n for key in sets}), trials)}
-    if "" in places:
+    if "" in made:
         raise InputError(
             f"{folder} holds tiles made of the dataset's own training split; leave `leave_out` out, or make some with it"
         )
-    if other := [name for name in places if name not in known]:
+    if other := [name for name in made if name not in known]:
         raise InputError(
             f"{folder} holds tiles made with {other[0]} left out, and {data.path} has no such {options.leave_out}; "
             "pass the `leave_out` and `together` that they were made with"
         )
-    return {name: known[name] for name in places}
+    return {name: known[name] for name in made}
 
 
 def _support(
