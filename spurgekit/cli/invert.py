@@ -59,10 +59,10 @@ def command(dataset: Path | None, out: Path | None, overwrite: bool, preset: str
 
 def _print(info: EmbeddingsInfo, out: Path) -> None:
     rows = [(word.set, word.token, f"{len(word.tiles):,}", word.loss_before, word.loss_after) for word in info.words]
-    width = max(len(token) for _, token, *_ in rows)
-    echo(f"{'set':<9} {'word':<{width}} {'tiles':>7} {'loss before':>12} {'after':>8}")
+    width, wide = max(len(token) for _, token, *_ in rows), max(9, *(len(name) for name, *_ in rows))
+    echo(f"{'set':<{wide}} {'word':<{width}} {'tiles':>7} {'loss before':>12} {'after':>8}")
     for name, token, tiles, before, after in rows[:MOST_SHOWN]:
-        echo(f"{name:<9} {token:<{width}} {tiles:>7} {before:>12.4f} {after:>8.4f}")
+        echo(f"{name:<{wide}} {token:<{width}} {tiles:>7} {before:>12.4f} {after:>8.4f}")
     if len(rows) > MOST_SHOWN:
         echo(f"... and {len(rows) - MOST_SHOWN:,} more in embeddings.json")
     echo(f"{counted(len(rows), 'word')} in {out}: embeddings.json, losses.parquet, validation/")

@@ -52,10 +52,10 @@ def command(augmented: Path | None, dataset: Path | None, **chosen: Any) -> None
 
 
 def _print(report: WeighReport) -> None:
-    width = max(len(entry.name) for entry in report.classes)
-    echo(f"{'set':<9} {'class':<{width}} {'images':>7} {'kept':>7} {'confidence':>11}")
+    width, wide = max(len(entry.name) for entry in report.classes), max(9, *(len(entry.key.name) for entry in report.classes))
+    echo(f"{'set':<{wide}} {'class':<{width}} {'images':>7} {'kept':>7} {'confidence':>11}")
     for entry in report.classes[:MOST_SHOWN]:
-        echo(f"{entry.key.name:<9} {entry.name:<{width}} {entry.images:>7,} {entry.kept:>7,} {entry.mean:>11.2f}")
+        echo(f"{entry.key.name:<{wide}} {entry.name:<{width}} {entry.images:>7,} {entry.kept:>7,} {entry.mean:>11.2f}")
     if len(report.classes) > MOST_SHOWN:
         echo(f"... and {len(report.classes) - MOST_SHOWN:,} more")
     for warning in report.warnings:

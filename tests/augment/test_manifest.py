@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spurgekit.augment import check_sources, mixing_probability, read_manifest, select_synthetic
-from spurgekit.augment.manifest import COLUMNS, MANIFEST, labels, soft_share
+from spurgekit.augment.manifest import COLUMNS, MANIFEST, labels, of_fold, soft_share
 from spurgekit.errors import InputError, LeakageError
 from tests.augment.manifests import synthetic, write_augmented
 
@@ -240,6 +240,45 @@ class TestSelect:
         fails(
             lambda: select_synthetic(manifest, trial=9, n=9), "no synthetic tiles of a positive weight for trial 9 of 9 shots"
         )
+
+
+class TestFolds:
+    @pytest.fixture
+    def manifest(self, tmp_path):
+        rows = [
+            synthetic("own"),
+            synthetic("six", fold="6"),
+            synthetic("six_whole", fold="6", trial=None, n=None),
+            synthetic("both", fold="6+7", trial=1),
+        ]
+        return read_manifest(write_augmented(tmp_path / "augmented", rows), CLASSES)
+
+    @pytest.mark.parametrize(
+        ("fold", "trial", "ids"),
+        [("", 0, ["own"]), ("6", 0, ["six"]), ("6", 1, ["six_whole"]), ("6+7", 1, ["both"])],
+    )
+    def test_a_folds_own(self, manifest, fold, trial, ids):
+        assert select_synthetic(manifest, trial=trial, n=4, fold=fold)["id"].tolist() == ids
+
+    def test_what_is_not_there(self, manifest):
+        fails(
+            lambda: select_synthetic(manifest, trial=0, n=4, fold="7"),
+            "were made with 6, 6+7 left out, and none with 7 left out; make some by 'spurgekit augment' with the same",
+        )
+        fails(
+            lambda: select_synthetic(manifest, trial=0, n=4, fold="6+7"), "no synthetic tiles for trial 0 of 4 shots with 6+7"
+        )
+        own = manifest[manifest["fold"].isna()]
+        fails(lambda: of_fold(own, "6"), "were made of the dataset's own training split alone, and none with 6 left out")
+        left_out = manifest[manifest["fold"].notna()]
+        fails(lambda: of_fold(left_out, ""), "none of the dataset's own training split; make some by", "without `leave_out`")
+
+    def test_a_manifest_without_the_column_is_of_the_own_split(self, tmp_path):
+        folder = write_augmented(tmp_path / "augmented", [synthetic("a")])
+        pd.read_parquet(folder / MANIFEST).drop(columns="fold").to_parquet(folder / MANIFEST)
+        manifest = read_manifest(folder, CLASSES)
+        assert manifest["fold"].isna().all()
+        assert select_synthetic(manifest, trial=0, n=4)["id"].tolist() == ["a"]
 
 
 class TestSources:

@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from spurgekit.classify.setup import UNTRAINED, BackboneOptions, set_up
@@ -35,6 +36,27 @@ class TestNormalisation:
         setup = set_up(BackboneOptions(backbone=BACKBONE, pretrained=False, image_size_px=32), train)
         assert setup.mean != (0.485, 0.456, 0.406)
         assert (setup.dtype, len(setup.mean)) == ("uint8", 3)
+
+    def test_other_training_tiles_give_another_one_for_the_same_backbone(self, train):
+        setup = set_up(BackboneOptions(backbone=BACKBONE, pretrained=False, image_size_px=32), train)
+        weed = setup.normalised_by(train[train["class"] == "weed"])
+        assert weed.by_tiles
+        assert weed.backbone is setup.backbone
+        assert weed.mean == weed.normalised_by(train[train["class"] == "weed"]).mean
+        assert max(weed.mean) < min(setup.mean)  # weed is drawn darker than sand in all bands
+        tiles = np.full((1, 3, 32, 32), 100, np.uint8)
+        assert (weed.preprocess(tiles).mean() > setup.preprocess(tiles).mean()).item()
+
+    def test_unless_it_does_not_depend_on_tiles(self, chain, train):
+        given = {"mean": (0.5,) * 3, "std": (0.2,) * 3}
+        setups = [
+            set_up(BackboneOptions(backbone=BACKBONE, image_size_px=32, **options), train)
+            for options in ({"pretrained": False, **given}, {"weights": chain.model / "model.safetensors"})
+        ]
+        for setup in setups:
+            assert not setup.by_tiles
+            assert setup.normalised_by(train.iloc[:2]) is setup
+        assert setups[1].mean == (0.485, 0.456, 0.406)
 
     @pytest.mark.parametrize(
         ("options", "says"),

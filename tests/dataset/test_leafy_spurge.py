@@ -77,6 +77,18 @@ def test_all_views(copy, tmp_path):
     assert validate_dataset(tmp_path / "out") == []
 
 
+def test_crops_are_not_compared_with_tiles_of_more_ground(copy, tmp_path):
+    """Published are crops of 0.5 m and unlabelled tiles of 13 m."""
+    fetch_dataset(copy, tmp_path / "out", configs=("crop", "unlabelled"))
+    line = refuse(
+        "evaluate", tmp_path / "out", "--arms", "probe,probe+retrieval", "--shots", 1, "--trials", 1, "--no-pretrained"
+    )
+    assert line.endswith(
+        "have a side of 0.5 m, unlabelled ones of 0.821 m, and what is to be compared has to show as much ground; "
+        "tile with --unlabelled 39, and build the dataset again"
+    )
+
+
 def test_from_the_command_line(copy, tmp_path):
     printed = succeed("dataset", "fetch", copy, "--out", tmp_path / "out").splitlines()
     assert printed[:3] == ["class    train   test", "absent       6      2", "present      6      2"]
