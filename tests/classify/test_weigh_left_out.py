@@ -84,12 +84,12 @@ def test_nothing_is_known_of_the_place_that_is_left_out(augmented, dataset):
         (
             FoldOptions(leave_out="cluster"),
             {},
-            "holds tiles made with 5 left out; pass the `leave_out` that they were made with",
+            "holds tiles made with 5 left out; pass the `leave_out` that they were",
         ),
         (
             FoldOptions(),
             {"leave_out": "cluster"},
-            "holds tiles made of the dataset's own training split; leave `leave_out` out",
+            "holds tiles made of the dataset's own training split; leave `leave_out`",
         ),
         (
             FoldOptions(leave_out="cluster"),
