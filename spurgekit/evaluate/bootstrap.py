@@ -76,8 +76,8 @@ class Bootstrap:
         """Return how many places of equal size say as much as the ones that a metric rests on: (sum n)^2 / sum n^2 of n tiles.
 
         With a few large places and many small ones, a mean over tiles rests on the large ones (Carter, Schnepel and
-        Steigerwald, Review of Economics and Statistics 99, 2017). It is 2 or more, as for a class that is in one place only: that
-        the others vary is known still. It is 1 where places were not drawn, and say nothing of how they vary.
+        Steigerwald, Review of Economics and Statistics 99, 2017). It is 2 or more, as for a class that is in one place only:
+        that the others vary is known still. It is 1 where places were not drawn, and say nothing of how they vary.
         """
         if not self.places_drawn:
             return 1.0
