@@ -71,6 +71,7 @@ class ExtraTiles:
         n: int = ALL_SHOTS,
         trial: int = 0,
         seed: int = 0,
+        tested: pd.DataFrame | None = None,
     ) -> SupportSet:
         """Return a support set with what an arm adds to it.
 
@@ -83,12 +84,18 @@ class ExtraTiles:
         n : int
             Shots.
         trial : int
+        tested : pandas.DataFrame, optional
+            Tiles of the test side that may be looked at without their labels.
         """
         classes = len(self.data.info.classes)
         shots = int(tiles["target"].value_counts().min()) if n == ALL_SHOTS else n
         mixing = mixing_probability(max(shots, 1)) if self.mixing is None else self.mixing
         extra = self._extra(store, tiles, arm, n, trial)
-        return SupportSet(tiles, classes, extra, mixing, seed_of(seed, n, trial), pool)
+        looked_at = [rows for rows in (pool, tested) if rows is not None]
+        others = pd.concat(looked_at, ignore_index=True) if looked_at else None
+        if others is not None:
+            others = others[~others["tile_id"].isin(tiles["tile_id"])]
+        return SupportSet(tiles, classes, extra, mixing, seed_of(seed, n, trial), pool, others)
 
     def _extra(self, store: FeatureStore, tiles: pd.DataFrame, arm: Arm, n: int, trial: int) -> pd.DataFrame:
         if arm.has("retrieval"):
