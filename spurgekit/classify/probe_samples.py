@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from spurgekit.augment.manifest import labels
 from spurgekit.classify.arms import Arm, Recipe
 from spurgekit.classify.features import FeatureStore, unit
+from spurgekit.classify.neighbours import MOST_TILES, toward_neighbours, weight_of
 from spurgekit.classify.probe import Array, Probe, ProbeSamples, fit_linear, fit_penalised, fit_probe
 from spurgekit.classify.turns import ShrunkTurns
 from spurgekit.errors import InputError
@@ -39,6 +40,8 @@ class SupportSet:
     seed : int
     pool : pandas.DataFrame, optional
         All tiles of the training side, of which pixels are used but no labels. Default: those of the support set.
+    unlabelled : pandas.DataFrame, optional
+        Tiles of which pixels are used but no labels, and which are not in the support set: tile_id and path.
     """
 
     tiles: pd.DataFrame
@@ -47,6 +50,7 @@ class SupportSet:
     mixing: float = 0.5
     seed: int = 0
     pool: pd.DataFrame | None = None
+    unlabelled: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         counts = np.bincount(self.targets, minlength=self.classes)
@@ -90,6 +94,8 @@ class ProbeUnit:
     seed : int
     turns : ShrunkTurns, optional
         What samples and tiles are shrunk by ahead of the fit.
+    unlabelled : ndarray, shape (m, d), optional
+        What samples are drawn towards after that.
     """
 
     recipe: Recipe
@@ -99,16 +105,22 @@ class ProbeUnit:
     groups: NDArray[np.object_] | None
     seed: int
     turns: ShrunkTurns | None = None
+    unlabelled: Array | None = None
 
     def fit(self) -> Probe:
         """Fit the classifier as the recipe does; it takes features as they are, whatever they were shrunk by."""
         if self.recipe.fit is None:
             raise ValueError(f"the recipe {self.recipe.name} fits nothing to features")
-        if self.turns is None:
-            return self.recipe.fit(self)
-        samples = replace(self.samples, features=self.turns(self.samples.features))
-        probe = self.recipe.fit(replace(self, samples=samples, tiles=self.turns(self.tiles), turns=None))
-        return replace(probe, weight=self.turns(probe.weight))
+        if self.turns is not None:
+            samples = replace(self.samples, features=self.turns(self.samples.features))
+            unlabelled = None if self.unlabelled is None else self.turns(self.unlabelled)
+            tiles = self.turns(self.tiles)
+            probe = replace(self, samples=samples, tiles=tiles, unlabelled=unlabelled, turns=None).fit()
+            return replace(probe, weight=self.turns(probe.weight))
+        if self.unlabelled is not None:
+            drawn = toward_neighbours(self.samples.features, self.unlabelled, weight_of(self.fewest))
+            return replace(self, samples=replace(self.samples, features=drawn), unlabelled=None).fit()
+        return self.recipe.fit(self)
 
     @property
     def fewest(self) -> int:
@@ -136,8 +148,20 @@ def probe_unit(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeUnit:
     if arm.recipe.shrinks_turns:
         pool = support.tiles if support.pool is None else support.pool
         turns = store.shrunk_turns(pool, unit_features=arm.recipe.unit_features)
+    unlabelled = None
+    if arm.recipe.draws_to_unlabelled and not arm.has("supervised") and len(rows := _unlabelled(support)):
+        unlabelled = tile_features(store, rows, arm.recipe)
     samples = draw_samples(store, support, arm, tiles)
-    return ProbeUnit(arm.recipe, samples, tiles, support.targets, groups, support.seed, turns)
+    return ProbeUnit(arm.recipe, samples, tiles, support.targets, groups, support.seed, turns, unlabelled)
+
+
+def _unlabelled(support: SupportSet) -> pd.DataFrame:
+    """Return the tiles that a support set is drawn towards: some of those that it may look at, which their ids choose."""
+    rows = support.tiles.iloc[:0] if support.unlabelled is None else support.unlabelled
+    if not weight_of(int(np.bincount(support.targets).min())):
+        return rows.iloc[:0]
+    chosen = np.argsort([seed_of("unlabelled", tile) for tile in rows["tile_id"]], kind="stable")[:MOST_TILES]
+    return rows.iloc[chosen]
 
 
 def draw_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Array) -> ProbeSamples:

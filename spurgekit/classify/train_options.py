@@ -82,6 +82,8 @@ class TrainOptions(ArmOptions):
     def __post_init__(self) -> None:
         ArmOptions.__post_init__(self)
         arm = parse_arm(self.arm)
+        if arm.has("adapt"):
+            raise InputError(f"the arm {arm} is for comparisons; train without adapt, and map with `adapt='site'`")
         if self.target == "presence" and self.target not in arm.recipe.targets:
             raise InputError(f"the arm {arm} learns cover; pass `target=cover`, or another `arm`")
         if self.target == "cover" and ("cover" not in arm.recipe.targets or arm.has("synthetic") or arm.has("retrieval")):

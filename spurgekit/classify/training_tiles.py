@@ -98,6 +98,7 @@ class ExtraTiles:
         n: int = ALL_SHOTS,
         trial: int = 0,
         seed: int = 0,
+        transductive: bool = False,
     ) -> SupportSet:
         """Return a support set with what an arm adds to it.
 
@@ -110,12 +111,18 @@ class ExtraTiles:
         n : int
             Shots.
         trial : int
+        transductive : bool
+            Whether tiles of the test side may be looked at without their labels.
         """
         classes = len(self.data.info.classes)
         shots = int(tiles["target"].value_counts().min()) if n == ALL_SHOTS else n
         mixing = mixing_probability(max(shots, 1)) if self.mixing is None else self.mixing
         extra = self._extra(store, tiles, arm, fold, n, trial)
-        return SupportSet(tiles, classes, extra, mixing, seed_of(seed, n, trial), None if fold is None else fold.train)
+        if fold is None:
+            return SupportSet(tiles, classes, extra, mixing, seed_of(seed, n, trial))
+        others = pd.concat([fold.train, fold.test] if transductive else [fold.train], ignore_index=True)
+        others = others[~others["tile_id"].isin(tiles["tile_id"])]
+        return SupportSet(tiles, classes, extra, mixing, seed_of(seed, n, trial), fold.train, others)
 
     def _extra(self, store: FeatureStore, tiles: pd.DataFrame, arm: Arm, fold: Fold | None, n: int, trial: int) -> pd.DataFrame:
         if arm.has("retrieval"):

@@ -47,6 +47,8 @@ class Bootstrap:
         That test tiles are of.
     places_by_class : tuple of int
         Those that hold tiles of each class.
+    tiles : numpy.ndarray, shape (classes that are tested, places)
+        Tiles of each class at each place; all cells together, which have the same.
     places_drawn : bool
         Whether replicates differ in their places.
     notes : tuple of str
@@ -62,18 +64,25 @@ class Bootstrap:
     trials: NDArray[np.intp]
     places: int
     places_by_class: tuple[int, ...]
+    tiles: Floats
     places_drawn: bool
     notes: tuple[str, ...]
 
-    def independent_places(self, metric: str) -> int:
-        """Return how many places a metric rests on: where it averages classes, those of the class that is in the fewest.
+    def places_of(self, metric: str) -> int:
+        """Return how many places a metric rests on: where it averages classes, those of the class that is in the fewest."""
+        return min(self.places_by_class) if METRICS[metric].by_class else self.places
 
-        A class that is in one place only counts as two: that the others vary is known still. It is 1 where places were not
-        drawn, and say nothing of how they vary.
+    def effective_places(self, metric: str) -> float:
+        """Return how many places of equal size say as much as the ones that a metric rests on: (sum n)^2 / sum n^2 of n tiles.
+
+        With a few large places and many small ones, a mean over tiles rests on the large ones (Carter, Schnepel and
+        Steigerwald, Review of Economics and Statistics 99, 2017). It is 2 or more, as for a class that is in one place only:
+        that the others vary is known still. It is 1 where places were not drawn, and say nothing of how they vary.
         """
         if not self.places_drawn:
-            return 1
-        return max(min(self.places_by_class), 2) if METRICS[metric].by_class else self.places
+            return 1.0
+        tiles = self.tiles if METRICS[metric].by_class else self.tiles.sum(axis=0, keepdims=True)
+        return max(float((tiles.sum(axis=1) ** 2 / (tiles**2).sum(axis=1)).min()), 2.0)
 
 
 def resample(
@@ -102,7 +111,8 @@ def resample(
     place or one trial, replicates differ in the other alone. Notes say so.
     """
     rng = np.random.default_rng(seed_of("bootstrap", seed))
-    held = _held_by_class(predictions)
+    tiles = _tiles_by_class(predictions)
+    held = tiles > 0
     drawn = _draw_places(rng, held, replicates)
     weights = drawn if len(drawn) else np.ones((replicates, held.shape[1]))
     trials = {n: sorted({cell.trial for cell in predictions.cells if cell.n == n}) for n in predictions.shots}
@@ -141,6 +151,7 @@ def resample(
         trials=counts,
         places=len(predictions.places),
         places_by_class=tuple(int(count) for count in held.sum(axis=1)),
+        tiles=tiles,
         places_drawn=len(predictions.places) > 1 and len(drawn) > 0,
         notes=(*predictions.notes(), *_notes(predictions, sets, len(drawn), replicates)),
     )
@@ -161,11 +172,11 @@ def _mean(values: Floats) -> Floats:
     return np.asarray(np.where(count > 0, np.where(there, values, 0).sum(axis=1) / np.maximum(count, 1), np.nan))
 
 
-def _held_by_class(predictions: Predictions) -> NDArray[np.bool_]:
-    """Return whether there are tiles of a class in a place, shape (classes that are tested, places)."""
-    held = np.zeros((len(predictions.classes), len(predictions.places)), bool)
-    held[predictions.target, predictions.place] = True
-    return held[held.any(axis=1)]
+def _tiles_by_class(predictions: Predictions) -> Floats:
+    """Return how many tiles of a class there are in a place, over all cells, shape (classes that are tested, places)."""
+    classes, places = len(predictions.classes), len(predictions.places)
+    tiles = np.bincount(predictions.target * places + predictions.place, minlength=classes * places).reshape(classes, places)
+    return tiles[tiles.any(axis=1)].astype(np.float64)
 
 
 def _draw_places(rng: np.random.Generator, held: NDArray[np.bool_], replicates: int) -> Floats:

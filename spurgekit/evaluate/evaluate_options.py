@@ -33,6 +33,8 @@ class EvaluateOptions(FoldOptions, ArmOptions):
         ``ALL_SHOTS`` (0) stands for all.
     trials : int
         Support sets of each number of shots.
+    transductive : bool
+        Let arms look at the tiles that they are tested on, without their labels; the report says so.
     metric : str
         Metric that the curves and the table show.
     resolve : float
@@ -45,6 +47,7 @@ class EvaluateOptions(FoldOptions, ArmOptions):
     baseline: str | None = None
     shots: tuple[int, ...] = SHOTS
     trials: int = TRIALS
+    transductive: bool = False
     metric: Annotated[str, METRICS] = DEFAULT_METRIC
     resolve: float = 0.02
     confidence: float = 0.95
@@ -56,6 +59,10 @@ class EvaluateOptions(FoldOptions, ArmOptions):
             raise InputError(f"{self.trials} trials of {self.shots or 'no'} shots cannot be; pass positive numbers, or all")
         if other := [arm for arm in parse_arms(self.arms) if "presence" not in arm.recipe.targets]:
             raise InputError(f"the arm {other[0]} learns cover, and arms are compared by the classes of tiles; leave it out")
+        if not self.transductive and (others := [arm for arm in parse_arms(self.arms) if arm.has("adapt")]):
+            raise InputError(
+                f"the arm {others[0]} looks at the tiles that it is tested on; pass `transductive`, and the report says so"
+            )
         arms = [str(arm) for arm in parse_arms(self.arms)]
         if self.baseline is not None and str(parse_arm(self.baseline)) not in arms:
             raise InputError(f"`baseline={self.baseline}` is none of the arms {', '.join(arms)}")

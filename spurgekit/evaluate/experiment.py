@@ -18,10 +18,12 @@ from spurgekit.classify.offline_weights import SOURCE
 from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, probe_unit, tile_features
 from spurgekit.classify.recipes import TrainingTask, calibrated_probabilities, left_out_logits, tile_logits, train_arm
 from spurgekit.classify.setup import Setup, set_up
+from spurgekit.classify.site_shift import SiteShift, log_odds_of, shift_without_labels
 from spurgekit.classify.training_tiles import ExtraTiles
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.dataset.folds import Fold, check_classes, folds_of
 from spurgekit.dataset.shots import ALL_SHOTS, ascending
+from spurgekit.errors import InputError
 from spurgekit.evaluate.analysis import analyse
 from spurgekit.evaluate.cell_store import PREDICTIONS, CellStore, Key
 from spurgekit.evaluate.evaluate_options import EvaluateOptions
@@ -81,18 +83,22 @@ class ProbeCell:
     test : ndarray, shape (n, d)
         What is known of the test tiles.
     calibration : {"temperature", "vector", "none"}
+    adapt : bool
+        Whether the threshold is moved by the test tiles.
     """
 
     key: Key
     unit: ProbeUnit
     test: NDArray[np.float64]
     calibration: Literal["temperature", "vector", "none"]
+    adapt: bool
 
     def run(self) -> NDArray[np.float32]:
         """Return class probabilities of the test tiles, shape (n, classes)."""
         probe = self.unit.fit()
         held_out = left_out_logits(probe, self.unit.targets, self.unit.groups)
-        return calibrated_probabilities(probe.logits(self.test), held_out, self.calibration)
+        found = calibrated_probabilities(probe.logits(self.test), held_out, self.calibration)
+        return _adapted(found) if self.adapt else found
 
 
 def evaluate_arms(
@@ -151,6 +157,10 @@ def evaluate_arms(
     extra_tiles = ExtraTiles.open(data, options.folders, options.mixing)
     folds = folds_of(data, options, options.shots, options.trials)
     check_classes(folds, data.info.classes)
+    if len(data.info.classes) != 2 and (moved := [arm for arm in arms if arm.has("adapt")]):
+        raise InputError(
+            f"the arm {moved[0]} moves the threshold between two classes, and {data.path} has others; leave it out"
+        )
     said = extra_tiles.check(arms, folds)
     setup = set_up(options, folds[0].train, progress)
     inputs, parameters = options.inputs(dataset), {**options.parameters(), "backbone": setup.name}
@@ -175,7 +185,7 @@ def evaluate_arms(
                 baseline=str(parse_arm(options.baseline or options.arms[0])),
                 metric=options.metric, resolve=options.resolve, confidence=options.confidence,
             )  # fmt: skip
-            found = replace(found, warnings=(*setup.notes, *said, *found.warnings))
+            found = replace(found, warnings=(*setup.notes, *said, *_transductive(arms, options), *found.warnings))
             write_report(folder, found)
         cells.close()
     return EvaluateReport(Path(out), len(plan), resumed, found.summary, found.differences, tuple(found.warnings))
@@ -229,6 +239,21 @@ def _settings(data: Dataset, setup: Setup, options: EvaluateOptions) -> Mapping[
     return {**kept, **{name: fingerprint(path) for name, path in files.items()}, **resolved}
 
 
+def _transductive(arms: Sequence[Arm], options: EvaluateOptions) -> list[str]:
+    """Return a sentence on arms that look at the tiles that they are tested on, where there are some."""
+    drawn = [arm for arm in arms if arm.recipe.draws_to_unlabelled and not arm.has("supervised")]
+    looking = [str(arm) for arm in arms if arm.has("adapt") or arm in drawn]
+    if not options.transductive or not looking:
+        return []
+    return [f"Transductive: {', '.join(looking)} looked at the tiles that were tested, without their labels."]
+
+
+def _adapted(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return probabilities of two classes with the threshold moved as 'map --adapt site' would on the tiles that are tested."""
+    shift = shift_without_labels(log_odds_of(probabilities))
+    return SiteShift(shift, "the tiles that are tested", len(probabilities)).apply(probabilities)
+
+
 class _Runner:
     """Runs cells: those of frozen backbones through an executor, those that are trained in steps one after the other."""
 
@@ -272,7 +297,7 @@ class _Runner:
                 arm, fold = parse_arm(key.arm), self.folds[key.fold]
                 support = self._support(key)
                 test = tile_features(self.store, fold.test, arm.recipe)
-                yield ProbeCell(key, probe_unit(self.store, support, arm), test, self.options.calibration)
+                yield ProbeCell(key, probe_unit(self.store, support, arm), test, self.options.calibration, arm.has("adapt"))
 
         if self.executor is not None:
             yield from zip(keys, stream_map(self.executor, ProbeCell.run, units(), in_flight=IN_FLIGHT), strict=True)
@@ -285,14 +310,16 @@ class _Runner:
         task = TrainingTask(self.setup, self.store, self._support(key), parse_arm(key.arm), self.options.finetuning)
         trained = train_arm(task)
         logits = tile_logits(self.setup, trained, self.folds[key.fold].test)
-        return calibrated_probabilities(logits, trained.held_out, self.options.calibration)
+        found = calibrated_probabilities(logits, trained.held_out, self.options.calibration)
+        return _adapted(found) if task.arm.has("adapt") else found
 
     def _support(self, key: Key) -> SupportSet:
         fold = self.folds[key.fold]
         tiles = fold.support(key.n, key.trial)
         return self.extra_tiles.gather(
-            self.store, tiles, parse_arm(key.arm), fold=fold, n=key.n, trial=key.trial, seed=self.options.seed
-        )
+            self.store, tiles, parse_arm(key.arm), fold=fold, n=key.n, trial=key.trial, seed=self.options.seed,
+            transductive=self.options.transductive,
+        )  # fmt: skip
 
     def _table(self, key: Key, probabilities: NDArray[np.float32]) -> pd.DataFrame:
         test = self.folds[key.fold].test

@@ -15,7 +15,8 @@ The distances of the replicates' percentiles from their mean are stretched by t 
 t of min(T, P) - 1 degrees of freedom, as for errors that are clustered in two ways (Cameron, Gelbach and Miller, Journal of
 Business & Economic Statistics 29, 2011), and laid about the value itself: resampling shifts metrics such as ECE, which chance
 can only raise. Satterthwaite's degrees of freedom, weighed by the two parts as they are estimated, are too many where V_p is
-small by chance. P is the number of places of the class that is in the fewest, where a metric averages classes.
+small by chance. P is the effective number of places (:meth:`~spurgekit.evaluate.bootstrap.Bootstrap.effective_places`), of the
+class that is in the fewest where a metric averages classes: places have different numbers of tiles.
 
 How often intervals hold and what is called real, ``python -m tests.benchmarks.bench_evaluate`` simulates.
 """
@@ -57,7 +58,7 @@ class Estimate:
         Standard error, for other support sets and other places.
     places_share : float
         Share of the squared standard error that more trials cannot remove; NaN for one support set, or without an error.
-    degrees_of_freedom : int
+    degrees_of_freedom : float
         Of t; 0 where there is no interval.
     below, above : float
         How far the percentiles of the replicates lie from their mean, sized as if degrees of freedom were without end.
@@ -70,7 +71,7 @@ class Estimate:
     sd_trials: float
     se: float
     places_share: float
-    degrees_of_freedom: int
+    degrees_of_freedom: float
     below: float
     above: float
     confidence: float
@@ -84,7 +85,9 @@ class Estimate:
         return self.mean - stretch * self.below, self.mean + stretch * self.above
 
 
-def estimate(values: Floats, redrawn: Floats, draws: Floats, places: int, *, confidence: float = CONFIDENCE) -> Estimate | None:
+def estimate(
+    values: Floats, redrawn: Floats, draws: Floats, places: float, *, confidence: float = CONFIDENCE
+) -> Estimate | None:
     """Estimate a mean over the support sets of trials.
 
     Parameters
@@ -95,8 +98,8 @@ def estimate(values: Floats, redrawn: Floats, draws: Floats, places: int, *, con
         The same with redrawn places.
     draws : numpy.ndarray, shape (replicates, trials)
         How often each replicate draws each trial.
-    places : int
-        Independent ones.
+    places : float
+        Effective number of them; 1 where they were not drawn.
     confidence : float
 
     Returns
@@ -117,7 +120,7 @@ def estimate(values: Floats, redrawn: Floats, draws: Floats, places: int, *, con
     sd_trials = float(values.std(ddof=1)) if trials > 1 else np.nan
     unknown = (trials == 1 and places == 1) or usable.sum() < 2
     se = np.nan if unknown else float(np.sqrt(variance))
-    freedom = 0 if unknown else min(count for count in (trials, places) if count > 1) - 1
+    freedom = 0.0 if unknown else float(min(count for count in (trials, places) if count > 1) - 1)
     if unknown or variance == 0:
         return Estimate(float(values.mean()), trials, sd_trials, se, np.nan, freedom, se, se, confidence)
     replicates = (draws * redrawn.T).sum(axis=1) / draws.sum(axis=1)
@@ -163,7 +166,8 @@ def paired_differences(bootstrap: Bootstrap, baseline: str, *, confidence: float
         (whether that excludes 0, and the comparison is replicated), replicated (whether there are ``LEAST`` support sets and
         ``LEAST`` places with tiles of each class, or more), comparisons (of the metric that are, which the interval allows
         for), se, places_share (of the squared standard error, what more trials cannot remove), degrees_of_freedom,
-        support_sets, trials and places (of the class that is in the fewest, where the metric averages classes).
+        support_sets, trials, places (of the class that is in the fewest, where the metric averages classes) and
+        effective_places (of equal size, that would say as much).
 
     Raises
     ------
@@ -175,7 +179,7 @@ def paired_differences(bootstrap: Bootstrap, baseline: str, *, confidence: float
     found = list(_estimates(bootstrap, confidence, baseline))
 
     def replicated(metric: str, one: Estimate) -> bool:
-        return min(one.support_sets, bootstrap.independent_places(metric)) >= LEAST
+        return min(one.support_sets, bootstrap.places_of(metric)) >= LEAST
 
     comparisons = Counter(metric for _, _, metric, one, _ in found if replicated(metric, one))
     rows = []
@@ -184,10 +188,14 @@ def paired_differences(bootstrap: Bootstrap, baseline: str, *, confidence: float
         low, high = one.interval(together)
         enough = replicated(metric, one)
         real = enough and bool(low > 0 or high < 0)
-        size = one.se, one.places_share, one.degrees_of_freedom, one.support_sets, trials, bootstrap.independent_places(metric)
+        size = (
+            one.se, one.places_share, one.degrees_of_freedom, one.support_sets, trials,
+            bootstrap.places_of(metric), bootstrap.effective_places(metric),
+        )  # fmt: skip
         rows.append((arm, baseline, n, metric, one.mean, *one.interval(), low, high, real, enough, together, *size))
     columns = ["arm", "baseline", "n", "metric", "difference", "low", "high", "simultaneous_low", "simultaneous_high", "real"]
     columns += ["replicated", "comparisons", "se", "places_share", "degrees_of_freedom", "support_sets", "trials", "places"]
+    columns += ["effective_places"]
     return pd.DataFrame(rows, columns=columns).astype({"real": bool, "replicated": bool})
 
 
@@ -205,7 +213,7 @@ def _estimates(
             base = bootstrap.arms.index(baseline)
             observed, redrawn = observed - bootstrap.observed[base, s, :, m], redrawn - bootstrap.redrawn[base, s, :, m]
             trials = np.minimum(trials, bootstrap.trials[base, s])
-        places = bootstrap.independent_places(bootstrap.metrics[m])
+        places = bootstrap.effective_places(bootstrap.metrics[m])
         one = estimate(observed, redrawn, bootstrap.trial_draws[s], places, confidence=confidence)
         if one is not None:
             count = int(trials[np.isfinite(observed)].sum())

@@ -33,13 +33,13 @@ MOST = 1000
 
 @lru_cache(maxsize=4096)
 def detectable_in_standard_errors(
-    degrees_of_freedom: int, comparisons: int = 1, *, power: float = POWER, confidence: float = CONFIDENCE
+    degrees_of_freedom: float, comparisons: int = 1, *, power: float = POWER, confidence: float = CONFIDENCE
 ) -> float:
     """Return how many estimated standard errors a true difference must have to be found.
 
     Parameters
     ----------
-    degrees_of_freedom : int
+    degrees_of_freedom : float
         Of the standard error.
     comparisons : int
         That are made together.
@@ -98,8 +98,8 @@ def resolvable(
         raise InputError(f"a difference of {resolve:g} cannot be resolved; pass a positive one, such as 0.02")
 
     def of(row: Any) -> tuple[float, float, float, float]:
-        def factor(freedom: int, comparisons: int = row.comparisons) -> float:
-            return detectable_in_standard_errors(freedom, comparisons, power=power, confidence=confidence)
+        def factor(freedom: float, comparisons: int = row.comparisons) -> float:
+            return detectable_in_standard_errors(round(freedom, 2), comparisons, power=power, confidence=confidence)
 
         if not (row.se >= 0 and row.degrees_of_freedom > 0):
             return np.nan, np.nan, np.nan, np.nan
@@ -112,7 +112,7 @@ def resolvable(
 
         def finds(sets: int, places: int) -> bool:
             variance = of_sets * row.support_sets / sets + of_places * row.places / places
-            return bool(factor(min(sets, places) - 1) * np.sqrt(variance) <= resolve)
+            return bool(factor(min(sets, row.effective_places * places / row.places) - 1) * np.sqrt(variance) <= resolve)
 
         return (
             *found,

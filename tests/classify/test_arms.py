@@ -34,6 +34,7 @@ def test_names(text, name, views):
         ("probe+dihedral", "leave it out, or compare plain+dihedral with plain"),
         ("probe+retrieval+synthetic", "adds tiles from two places; compare retrieval and synthetic as two arms"),
         ("mil+dihedral", "mil takes nothing beside it"),
+        ("plain+supervised", "is the same without supervised: plain learns from labelled tiles alone"),
         ("probe+longer", "a frozen backbone is not trained in steps"),
     ],
 )

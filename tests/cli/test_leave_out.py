@@ -50,7 +50,7 @@ def test_words_of_each_fold(dataset, tiny):
         (("--together", "5,6"), "--together names places that are held out together; say of which column in --leave-out"),
         (("--leave-out", "cluster", "--together", "5"), "--together names '5' alone"),
         (("--leave-out", "cluster", "--together", "5,6", "--together", "6,7"), "--together names '6' twice"),
-        (("--leave-out", "cluster", "--together", "5,9"), "has no cluster '9' to be held out --together with others; there are"),
+        (("--leave-out", "cluster", "--together", "5,9"), "has no cluster '9' to be held out --together with others; there"),
         (("--leave-out", "altitude"), "has no column 'altitude'; places are in cluster"),
     ],
 )  # fmt: skip

@@ -13,6 +13,7 @@ from spurgekit.classify import TrainOptions, train_model
 from spurgekit.classify.training.finetune_options import FinetuneOptions
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
 from spurgekit.errors import InputError, LeakageError, OutputExistsError
+from spurgekit.evaluate import experiment
 from spurgekit.evaluate.cell_store import CellStore
 from spurgekit.evaluate.experiment import NOT_OF_CELLS, EvaluateOptions, evaluate_arms
 from spurgekit.options import kinds_of
@@ -226,6 +227,47 @@ class TestFolds:
     def test_the_whole_training_split_is_one_trial(self, easy, tmp_path):
         report = evaluate_arms(easy, tmp_path / "e", replace(OPTIONS, arms=("probe",), shots=(0,)))
         assert report.cells == 1
+
+
+class TestUnlabelled:
+    def seen(self, easy, tmp_path, monkeypatch, **options):
+        """Which tiles were looked at without labels, and which were tested."""
+        looked_at = []
+        whole = experiment.probe_unit
+
+        def probe_unit(store, support, arm):
+            looked_at.append(set(support.unlabelled["tile_id"]))
+            return whole(store, support, arm)
+
+        monkeypatch.setattr(experiment, "probe_unit", probe_unit)
+        report = evaluate_arms(easy, tmp_path / "e", replace(OPTIONS, arms=("probe",), shots=(1,), **options))
+        return looked_at, set(open_dataset(easy).split("test")["tile_id"]), report
+
+    def test_none_of_what_is_tested_is_looked_at(self, easy, tmp_path, monkeypatch):
+        looked_at, tested, report = self.seen(easy, tmp_path, monkeypatch)
+        train = set(open_dataset(easy).split("train")["tile_id"])
+        assert all(len(train - tiles) == 2 and not tiles & tested for tiles in looked_at)
+        assert not any("Transductive" in warning for warning in report.warnings)
+
+    def test_unless_it_is_transductive_which_is_said(self, easy, tmp_path, monkeypatch):
+        looked_at, tested, report = self.seen(easy, tmp_path, monkeypatch, transductive=True)
+        assert all(tested <= tiles for tiles in looked_at)
+        assert "Transductive: probe looked at the tiles that were tested, without their labels." in report.warnings
+
+    def test_a_threshold_moved_by_tested_tiles_is_transductive(self):
+        with pytest.raises(InputError, match=r"the arm probe\+adapt looks at the tiles .* tested on; pass `transductive`"):
+            replace(OPTIONS, arms=("probe", "probe+adapt"))
+        with pytest.raises(InputError, match=r"the arm probe\+adapt is for comparisons"):
+            TrainOptions(arm="probe+adapt")
+
+    def test_it_moves_what_lies_in_two_humps(self):
+        rng = np.random.default_rng(0)
+        odds = np.concatenate([rng.normal(-1.5, 0.5, 100), rng.normal(3, 0.5, 60)])
+        second = 1 / (1 + np.exp(-odds))
+        found = experiment._adapted(np.column_stack([1 - second, second]).astype(np.float32))
+        moved = np.log(found[:, 1]) - np.log(found[:, 0]) - odds
+        assert moved == pytest.approx(np.full(160, moved[0]), abs=1e-3)
+        assert -0.8 < moved[0] < -0.1
 
 
 class TestTuned:

@@ -128,6 +128,15 @@ class TestResample:
         assert row.sd_trials == 0
         assert "The 4 trials at n = 1 have 2 different support sets among them, and count as so many." in found.notes
 
+    def test_a_large_place_counts_for_more_than_small_ones(self):
+        tiles = [(place, target, 0.9 * target) for place in "abc" for target in (0, 1)]
+        many = [one for one in tiles for _ in range(2 if one[0] == "a" else 1)]
+        found = bootstrap_of(table(many))
+        assert found.effective_places("balanced_accuracy") == pytest.approx((2 + 1 + 1) ** 2 / (4 + 1 + 1))
+        assert found.places_of("balanced_accuracy") == 3
+        even = bootstrap_of(table(tiles))
+        assert even.effective_places("brier") == 3
+
     def test_one_place_shows_trials_alone(self):
         rows = pd.concat([table([("a", 1, p), ("a", 1, 0.9), ("a", 0, 0.1)], trial=t) for t, p in enumerate((0.9, 0.1, 0.9))])
         found = bootstrap_of(rows)

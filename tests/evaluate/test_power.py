@@ -16,6 +16,7 @@ def differences(se, share, sets=20, places=10, comparisons=1, arms=None):
         places_share=share,
         support_sets=sets,
         places=places,
+        effective_places=float(places),
         degrees_of_freedom=min(count for count in (sets, places) if count > 1) - 1,
         replicated=min(sets, places) >= 5,
         comparisons=comparisons,
