@@ -20,7 +20,7 @@ class FoldOptions(Options):
     Attributes
     ----------
     leave_out : str, optional
-        Column of which each place is held out in turn. Default: the dataset's test split.
+        Column of which each place is held out in turn. Default: the dataset's own split.
     together : tuple of tuple of str
         Places of that column that are held out together, as one place. May be repeated.
     """
