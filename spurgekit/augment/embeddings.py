@@ -11,6 +11,7 @@ from spurgekit.augment.support_sets import SupportSetKey, tiles_of
 from spurgekit.dataset import Dataset
 from spurgekit.diffusion.latent_model import BackboneInfo
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
+from spurgekit.diffusion.textual_inversion.prompt_templates import check_classes_of, templates_of
 from spurgekit.diffusion.textual_inversion.training_samples import InversionTask
 from spurgekit.diffusion.tokens import token_of
 from spurgekit.errors import InputError, LeakageError, ModelError
@@ -112,8 +113,9 @@ def plan_inversions(dataset: Dataset, sets: Sequence[SupportSetKey], options: In
     Raises
     ------
     InputError
-        If a class has no tiles, or two classes would have one token.
+        If a class has no tiles or no templates, or two classes would have one token.
     """
+    check_classes_of(options.templates, dataset.info.classes)
     tokens: dict[str, str] = {}
     for name in dataset.info.classes:
         try:
@@ -128,7 +130,8 @@ def plan_inversions(dataset: Dataset, sets: Sequence[SupportSetKey], options: In
         for token, name in tokens.items():
             mine = rows[rows["class"] == name]
             task_key = embedding_path(Path(), key, name).with_suffix("").as_posix()
-            task = InversionTask(task_key, token, tuple(mine["path"]), options.init_word or name)
+            prompts = templates_of(options.templates, name)
+            task = InversionTask(task_key, token, tuple(mine["path"]), options.init_word or name, prompts)
             planned.append(PlannedInversion(task, key, name, tuple(mine["tile_id"])))
     return planned
 

@@ -168,8 +168,8 @@ def _notes(heads: Sequence[PictureHead], side_px: int) -> Iterator[str]:
 def centre_square(path: Path, data: bytes, side_px: int) -> bytes:
     """Return the middle of a picture as a square.
 
-    The square in its middle, of its short side, is resized by antialiased bicubic interpolation. Where an alpha band says that
-    there is no data (below half of its range) pixels are 0, as tiles have them.
+    Its short side is resized by antialiased bicubic interpolation, and the centre is taken. Where an alpha band says that there
+    is no data (below half of its range) pixels are 0, as tiles have them.
 
     Parameters
     ----------

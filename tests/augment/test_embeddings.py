@@ -55,6 +55,13 @@ class TestPlan:
     def test_the_init_word_of_the_options(self, dataset):
         assert {one.task.init for one in plan_inversions(dataset, SETS, InversionOptions.of("published"))} == {"the"}
 
+    def test_templates_of_classes(self, dataset):
+        options = InversionOptions(templates=("a photo of {}", "[weed]", "{} beside sand"))
+        planned = plan_inversions(dataset, SETS[:1], options)
+        assert [one.task.templates for one in planned] == [("a photo of {}",), ("{} beside sand",)]
+        with pytest.raises(InputError, match=r"no template is for 'sand'; add a section \[sand\]"):
+            plan_inversions(dataset, SETS, InversionOptions(templates=("[weed]", "{}")))
+
     def test_classes_that_would_have_one_token(self, dataset):
         with pytest.raises(
             InputError, match="the classes 'leafy spurge' and 'Leafy-Spurge' would have one token, <leafy_spurge>"
