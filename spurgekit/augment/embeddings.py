@@ -65,6 +65,8 @@ class EmbeddingsInfo(Described):
         Of the model.
     lora : str or None
         That was merged into it.
+    unet : str or None
+        Weights that took the place of its UNet's.
     words : tuple of WordInfo
         That were learned.
     options : dict
@@ -76,6 +78,7 @@ class EmbeddingsInfo(Described):
     revision: str | None
     licence: str | None
     lora: str | None
+    unet: str | None = None
     words: tuple[WordInfo, ...]
     options: dict[str, Any]
 
@@ -208,6 +211,7 @@ def learn_embeddings(
             revision=about.revision,
             licence=about.licence,
             lora=about.lora,
+            unet=about.unet,
             words=words,
             options=asdict(options),
         )
@@ -249,6 +253,7 @@ def check_embeddings(folder: Path, dataset: Dataset, sets: Sequence[SupportSetKe
         ("", found.backbone, info.name),
         ("revision ", found.revision, info.revision),
         ("LoRA ", found.lora, info.lora),
+        ("UNet ", found.unet, info.unet),
     ):
         if theirs != ours:
             raise ModelError(f"the words in {folder} were learned with {what}{theirs or 'none'}, not {ours or 'none'}; {hint}")

@@ -149,6 +149,8 @@ class TestCheck:
     def test_words_of_another_model(self, dataset, backbone_info, embeddings):
         with pytest.raises(ModelError, match=r"were learned with .*tiny, not other; pass another folder of `embeddings`"):
             check_embeddings(embeddings, dataset, SETS, backbone_info(name="other"))
+        with pytest.raises(ModelError, match=r"were learned with UNet none, not erased\.safetensors;"):
+            check_embeddings(embeddings, dataset, SETS, backbone_info(unet="erased.safetensors"))
         with pytest.raises(ModelError, match="were learned with LoRA none, not meadow;"):
             check_embeddings(embeddings, dataset, SETS, backbone_info(lora="meadow"))
 
