@@ -99,7 +99,7 @@ def read_head(path: Path) -> PictureHead:
     try:
         with open_picture(path) as image:
             # Of PNGs Pillow would have to read all to know what EXIF they have.
-            turned = image.format == "JPEG" and image.getexif().get(ORIENTATION, 1) in range(2, 9)
+            turned = image.format in ("JPEG", "MPO") and image.getexif().get(ORIENTATION, 1) in range(2, 9)
             return PictureHead(path, *image.size, image.mode, turned)
     except ImageryError as error:
         raise InputError(f"{error}; take it out") from error
@@ -154,7 +154,7 @@ def _notes(heads: Sequence[PictureHead], side_px: int) -> Iterator[str]:
         are = "is not square: its" if oblong == 1 else "are not square: their"
         yield f"{oblong:,}{of_all} {are} short side is resized to {side_px} px and the centre is taken"
     if resized:
-        yield f"{resized:,} square ones{of_all} resized to {side_px} px"
+        yield f"{resized:,}{of_all} {'is' if resized == 1 else 'are'} square and resized to {side_px} px"
     if small := sum(one.short_px < side_px for one in heads):
         yield f"{small:,}{of_all} enlarged to {side_px} px, which adds no detail"
     colours = Counter(COLOURS[one.mode] for one in heads if one.mode != "RGB")

@@ -100,7 +100,7 @@ class TestPlan:
         assert squares.side_px == 512
         assert squares.notes == (
             "1 of 2 images is not square: its short side is resized to 512 px and the centre is taken",
-            "1 square ones of 2 images resized to 512 px",
+            "1 of 2 images is square and resized to 512 px",
         )
 
     def test_grey_among_colours_is_read_as_rgb(self, tmp_path):
@@ -143,7 +143,7 @@ class TestDataset:
         assert info.size_px == 24
         assert info.notes == (
             "12 of 16 images are not square: their short side is resized to 24 px and the centre is taken",
-            "4 square ones of 16 images resized to 24 px",
+            "4 of 16 images are square and resized to 24 px",
             "4 of 16 images enlarged to 24 px, which adds no detail",
             "2 of 16 images read as RGB: 2 of grey",
         )
