@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from spurgekit.errors import InputError, known_names
-from spurgekit.reading import read_utf8
 from spurgekit.text import shown
 
 GAP = "{}"
@@ -100,6 +99,8 @@ def read_templates(choice: str | Path) -> tuple[str, ...]:
     path = Path(choice)
     if not path.is_file():
         raise InputError(f"there are no templates {str(choice)!r}{known_names(str(choice), TEMPLATES)}, or pass a text file")
+    from spurgekit.reading import read_utf8  # by pydantic, which help does without
+
     lines = read_utf8(path, "write one template on each line").splitlines()
     templates = tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
     try:
