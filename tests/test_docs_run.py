@@ -121,6 +121,9 @@ def test_datasets(here, survey):
         Path("photos", name).mkdir(parents=True, exist_ok=True)
         pixels = np.full((8, 8, 3), number, np.uint8)
         Image.fromarray(pixels).save(f"photos/{name}/IMG_{number // 4}_{number}.png")
+        folder = Path("pascal", "train" if number < 8 else "test", name)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (60 - number, 40 + number), (number, 90, 90)).save(folder / f"{number}.jpg")
     type_page("docs/how-to/datasets.md")
     assert Path("dataset/train").is_dir()
 

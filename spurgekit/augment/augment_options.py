@@ -19,8 +19,9 @@ from spurgekit.diffusion.textual_inversion.inversion_options import InversionOpt
 from spurgekit.diffusion.tokens import TOKEN, token_of
 from spurgekit.errors import InputError, known_names
 
-CONCEPT, CLASS = "{concept}", "{class}"
-"""What stands in a prompt for the class: its token (its name where nothing was learned), and always its name."""
+CONCEPT, CLASS, OTHERS = "{concept}", "{class}", "{others}"
+"""What stands in a prompt for the class: its token (its name where nothing was learned), and always its name; and in a negative
+prompt for the other classes, as ``{concept}`` stands for one."""
 
 GAMMA = 0.5
 """How fast the label of a cross-class edit goes over to the new class, as in Diff-Mix's own runs with 5 shots; with whole
@@ -70,7 +71,11 @@ class AugmentOptions(FoldOptions, MaskOptions, CheckpointOptions):
         nothing was learned, ``{class}`` for its name. A prompt that names a token itself is for the class of the first such
         token.
     negative : str
-        What is not wanted in the pictures.
+        What is not wanted in the pictures; '{others}' stands for the other classes, '{class}' for what the model knew by the
+        class's name.
+
+        At each step the prediction goes away from that for this prompt, by the guidance. Tokens of classes may be named, too;
+        ``{others}`` is their tokens, or their names where nothing was learned.
     embeddings : pathlib.Path
         Folder of what 'invert' learned; learned first where missing.
     concept_scale : float
@@ -139,6 +144,9 @@ class AugmentOptions(FoldOptions, MaskOptions, CheckpointOptions):
             raise InputError(f"`cross` edits real tiles, which {self.method} does not; leave it out")
         if self.mask is not None and self.mode == "text":
             raise InputError(f"{self.method} edits no tile; leave `mask` out")
+        if self.negative and (self.mode == "roundtrip" or self.guidance <= 1):
+            why = f"{self.method} reads no prompts" if self.mode == "roundtrip" else f"a guidance of {self.guidance:g} has none"
+            raise InputError(f"`negative` steers away from a prompt, and {why}; leave it out, or pass a `guidance` above 1")
         if self.size_px is not None and (self.size_px < 64 or self.size_px % 64):
             raise InputError(f"the model cannot work at {self.size_px} px; pass a multiple of 64")
         if not self.prompts:
@@ -205,9 +213,7 @@ class AugmentOptions(FoldOptions, MaskOptions, CheckpointOptions):
         tokens = {token_of(other): other for other in classes}
         found = []
         for prompt in self.prompts:
-            literal = TOKEN.findall(prompt)
-            if unknown := [token for token in literal if token not in tokens]:
-                raise InputError(f"the prompt {prompt!r} has the token {unknown[0]}{known_names(unknown[0], tokens)}")
+            literal = _known_tokens(prompt, "prompt", tokens)
             if literal and tokens[literal[0]] != name:
                 continue
             found.append(self._filled(prompt, name))
@@ -215,8 +221,33 @@ class AugmentOptions(FoldOptions, MaskOptions, CheckpointOptions):
             raise InputError(f"no prompt is for {name!r}; add one with {CONCEPT} or {token_of(name)}")
         return found
 
+    def negative_of(self, name: str, classes: Sequence[str]) -> str:
+        """Return the negative prompt for a class.
+
+        Raises
+        ------
+        InputError
+            If it names a token of none of the classes.
+
+        Examples
+        --------
+        >>> AugmentOptions(negative="{others}").negative_of("weed", ("grass", "weed", "sand"))
+        '<grass>, <sand>'
+        """
+        _known_tokens(self.negative, "negative prompt", {token_of(other): other for other in classes})
+        others = ", ".join(self._filled(CONCEPT, other) for other in classes if other != name)
+        return self._filled(self.negative.replace(OTHERS, others), name)
+
     def _filled(self, prompt: str, name: str) -> str:
         return prompt.replace(CONCEPT, token_of(name) if self.learns else name).replace(CLASS, name)
+
+
+def _known_tokens(prompt: str, what: str, tokens: Mapping[str, str]) -> list[str]:
+    """Return the tokens in a prompt, each of a class."""
+    literal: list[str] = TOKEN.findall(prompt)
+    if unknown := [token for token in literal if token not in tokens]:
+        raise InputError(f"the {what} {prompt!r} has the token {unknown[0]}{known_names(unknown[0], tokens)}")
+    return literal
 
 
 PRESETS: Mapping[str, AugmentOptions] = {

@@ -11,6 +11,7 @@ from spurgekit.augment.support_sets import SupportSetKey, SupportSets
 from spurgekit.dataset import Dataset
 from spurgekit.diffusion.latent_model import BackboneInfo
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
+from spurgekit.diffusion.textual_inversion.prompt_templates import check_classes_of, templates_of
 from spurgekit.diffusion.textual_inversion.training_samples import InversionTask
 from spurgekit.diffusion.tokens import token_of
 from spurgekit.errors import InputError, LeakageError, ModelError
@@ -64,6 +65,8 @@ class EmbeddingsInfo(Described):
         Of the model.
     lora : str or None
         That was merged into it.
+    unet : str or None
+        Weights that took the place of its UNet's.
     words : tuple of WordInfo
         That were learned.
     options : dict
@@ -75,6 +78,7 @@ class EmbeddingsInfo(Described):
     revision: str | None
     licence: str | None
     lora: str | None
+    unet: str | None = None
     words: tuple[WordInfo, ...]
     options: dict[str, Any]
 
@@ -112,8 +116,9 @@ def plan_inversions(dataset: Dataset, sets: SupportSets, options: InversionOptio
     Raises
     ------
     InputError
-        If a class has no tiles, or two classes would have one token.
+        If a class has no tiles or no templates, or two classes would have one token.
     """
+    check_classes_of(options.templates, dataset.info.classes)
     tokens: dict[str, str] = {}
     for name in dataset.info.classes:
         try:
@@ -128,7 +133,8 @@ def plan_inversions(dataset: Dataset, sets: SupportSets, options: InversionOptio
         for token, name in tokens.items():
             mine = rows[rows["class"] == name]
             task_key = embedding_path(Path(), key, name).with_suffix("").as_posix()
-            task = InversionTask(task_key, token, tuple(mine["path"]), options.init_word or name)
+            prompts = templates_of(options.templates, name)
+            task = InversionTask(task_key, token, tuple(mine["path"]), options.init_word or name, prompts)
             planned.append(PlannedInversion(task, key, name, tuple(mine["tile_id"])))
     return planned
 
@@ -206,6 +212,7 @@ def learn_embeddings(
             revision=about.revision,
             licence=about.licence,
             lora=about.lora,
+            unet=about.unet,
             words=words,
             options=asdict(options),
         )
@@ -247,6 +254,7 @@ def check_embeddings(folder: Path, dataset: Dataset, sets: SupportSets, info: Ba
         ("", found.backbone, info.name),
         ("revision ", found.revision, info.revision),
         ("LoRA ", found.lora, info.lora),
+        ("UNet ", found.unet, info.unet),
     ):
         if theirs != ours:
             raise ModelError(f"the words in {folder} were learned with {what}{theirs or 'none'}, not {ours or 'none'}; {hint}")

@@ -19,7 +19,7 @@ import pandas as pd
 from spurgekit.augment.augment_options import AugmentOptions
 from spurgekit.augment.augment_report import Announcement, AugmentReport
 from spurgekit.augment.duplicates import near_duplicates, perceptual_hashes
-from spurgekit.augment.embeddings import check_embeddings, embedding_path, learn_embeddings
+from spurgekit.augment.embeddings import check_embeddings, embedding_path, learn_embeddings, plan_inversions
 from spurgekit.augment.estimate import NOTHING, CostEstimate, measure
 from spurgekit.augment.manifest import MANIFEST
 from spurgekit.augment.mask_sources import MaskSource, encode_masks
@@ -193,6 +193,7 @@ def _learn(
         check_embeddings(options.embeddings, dataset, sets, info)
         return
     with within("inversion", InversionOptions):
+        plan_inversions(dataset, sets, options.inversion)  # says what is wrong before the model is loaded
         learn_embeddings(dataset, sets, load().backbone, options.inversion, options.embeddings, warn=warn, progress=progress)
 
 
@@ -280,7 +281,7 @@ def _check_room(folder: Path, estimate: CostEstimate) -> None:
 
 
 SAID_OTHERWISE = frozenset(
-    {"shots", "trials", "backbone", "revision", "lora", "device", "embeddings", "inversion", "batch_size", "compile"}
+    {"shots", "trials", "backbone", "revision", "lora", "unet", "device", "embeddings", "inversion", "batch_size", "compile"}
 )
 """Options of which settings say more (the sets, the model, the files), or on which no image depends."""
 

@@ -132,6 +132,11 @@ class _Set:
             return {name: [""] for name in self.classes}
         return {name: self.options.prompts_of(name, self.classes) for name in self.classes}
 
+    @cached_property
+    def negatives(self) -> dict[str, str]:
+        """The negative prompt of each class."""
+        return {name: self.options.negative_of(name, self.classes) for name in self.classes}
+
     def images(self, tiles: pd.DataFrame) -> Iterator[tuple[dict[str, object], float, Edit]]:
         """Yield the images of tiles: a row of the manifest, the strength, and what the renderer is told."""
         kept = [name for name in KEPT if name in tiles]
@@ -165,7 +170,7 @@ class _Set:
             id=f"{self.scope}/{class_folder(self.classes.index(to), to)}/{tile['tile_id']}_{number:03d}",
             source=tile["path"],
             prompt=prompts[(number + seed_of("prompt", *names)) % len(prompts)],
-            negative=self.options.negative,
+            negative=self.negatives[to],
             seed=seed_of("image", *names, number),
             concepts=self.concepts,
             mask=None if self.masks is None else self.masks[tile["tile_id"]],

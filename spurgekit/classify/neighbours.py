@@ -18,7 +18,7 @@ NEIGHBOURS = 10
 ``tests/benchmarks/bench_shift.py``."""
 
 MOST_SHOTS = 16
-"""Tiles a class from which on nothing is drawn: the weight would be 1/18 and less, and nothing changes."""
+"""Tiles a class up to which tiles are drawn: beyond them the weight would be 1/34 and less, and nothing changes."""
 
 MOST_TILES = 512
 """Unlabelled tiles that are looked at: as many say what the ground is like as thousands do."""
@@ -30,9 +30,9 @@ def weight_of(shots: int) -> float:
     """Return the weight of the neighbours where there are so many tiles of the rarest class.
 
     >>> [round(weight_of(n), 3) for n in (1, 4, 16, 17)]
-    [0.5, 0.2, 0.059, 0.0]
+    [0.5, 0.125, 0.031, 0.0]
     """
-    return 1 / (1 + shots) if shots <= MOST_SHOTS else 0.0
+    return 0.5 / shots if shots <= MOST_SHOTS else 0.0
 
 
 def toward_neighbours(features: Array, unlabelled: Array, weight: float, neighbours: int = NEIGHBOURS) -> Array:

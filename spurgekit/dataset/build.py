@@ -15,6 +15,7 @@ from spurgekit.dataset.dataset_options import DatasetOptions
 from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
 from spurgekit.dataset.few_shot import possible_shots, support_sets
 from spurgekit.dataset.gather import Gathered, gather
+from spurgekit.dataset.imagefolder import SQUARE
 from spurgekit.dataset.places import place_column_in
 from spurgekit.dataset.reader import (
     CROP,
@@ -93,8 +94,8 @@ def build_dataset(
     """
     options = options or DatasetOptions()
     several = [tiles] if isinstance(tiles, (str, Path, TileSource)) else tiles
-    how = {"gsd_m": options.gsd_m, "crs": options.crs, "group_pattern": options.group_pattern}
-    sources = [one if isinstance(one, TileSource) else read_source(Path(one), **how) for one in several]  # type: ignore[arg-type]
+    how = {name: getattr(options, name) for name in ("gsd_m", "crs", "group_pattern", "crop_px")}
+    sources = [one if isinstance(one, TileSource) else read_source(Path(one), **how) for one in several]
     if not any(source.of_images for source in sources):
         for name, value in how.items():
             if value is not None:
@@ -227,7 +228,7 @@ def _made(folder: Path) -> Path:
 def _write_beside(folder: Path, index: gpd.GeoDataFrame, rows: pd.DataFrame, advance: Callable[[int], None]) -> None:
     """Write tiles that are in neither split."""
     write_tables({folder: rows})
-    copy_images(index[IMAGE].tolist(), [folder / name for name in rows["file_name"]], advance)
+    copy_images(index, [folder / name for name in rows["file_name"]], advance)
 
 
 # -- one dataset folder -----------------------------------------------------------------------------------------------
@@ -250,10 +251,10 @@ class _Writer:
         rows = metadata_rows(index, classes)
         check_texts(rows, METADATA)  # before images are copied
         targets = [folder / side / name for side, name in zip(index["split"], rows["file_name"], strict=True)]
-        digests = copy_images(index[IMAGE].tolist(), targets, self.advance)  # type: ignore[arg-type]
+        digests = copy_images(index, targets, self.advance)  # type: ignore[arg-type]
         check_duplicates(digests, index)
         write_tables({folder / side: rows[(index["split"] == side).to_numpy()] for side in SPLITS})
-        index.drop(columns=IMAGE).to_parquet(folder / PARQUET)
+        index.drop(columns=[IMAGE, SQUARE], errors="ignore").to_parquet(folder / PARQUET)
         shots = self._write_support_sets(folder, index)
         masks = 0 if is_context else self._write_masks(folder / MASKS, index)
         unlabelled = self.unlabelled
@@ -315,7 +316,10 @@ def _one_size(index: gpd.GeoDataFrame, where: str) -> tuple[int, float | None]:
     """Return side and ground sample distance of the tiles, which all must share: a model sees pixels, not metres."""
     sizes, gsd = sorted(set(index["size_px"])), index["gsd_m"].astype(float)
     if len(sizes) > 1:
-        raise InputError(f"{where} holds tiles of {sizes[0]} px and of {sizes[-1]} px; make them again with one `size_px`")
+        raise InputError(
+            f"{where} holds tiles of {sizes[0]} px and of {sizes[-1]} px; make them again with one `size_px`, "
+            "or pass `crop_px` where they are folders of images"
+        )
     if gsd.max() / gsd.min() - 1 > GSD_TOLERANCE:
         raise InputError(
             f"{where} holds tiles of {100 * gsd.min():.2f} cm and of {100 * gsd.max():.2f} cm a pixel; "

@@ -11,6 +11,9 @@ from spurgekit.dataset.shots import SHOTS, TRIALS
 from spurgekit.errors import InputError
 from spurgekit.options import Options
 
+MOST_CROP_PX = 8192
+"""Side of the largest tile that is read; see :data:`spurgekit.imagery.limits.MAX_TILE_PX`."""
+
 GROUP = "group"
 """The column that holds what a pattern finds in the names of files."""
 
@@ -77,6 +80,9 @@ class DatasetOptions(Options):
         Of a folder of images: what a pixel measures on the ground, in metres.
     crs : str, optional
         Of a folder of images: CRS of easting and northing in its metadata.csv.
+    crop_px : int, optional
+        Of a folder of images: side of the squares that are cut from their middle, in pixels. Default: the median of their short
+        sides, at most 512; none where all are squares of one size.
     licence : str, optional
         Of the dataset, as the Hugging Face Hub names it, e.g. cc-by-4.0.
     splitter : Splitter, optional
@@ -106,6 +112,7 @@ class DatasetOptions(Options):
     trials: int = TRIALS
     gsd_m: float | None = None
     crs: str | None = None
+    crop_px: int | None = None
     licence: str | None = None
     splitter: Splitter | None = None
     seed: int = 0
@@ -122,6 +129,8 @@ class DatasetOptions(Options):
                 raise InputError(f"`{name}={value}` is not a size; pass metres")
         if self.buffer_m is not None and not self.buffer_m >= 0:
             raise InputError(f"`buffer_m={self.buffer_m}` is not a distance; pass metres")
+        if self.crop_px is not None and not 1 <= self.crop_px <= MOST_CROP_PX:
+            raise InputError(f"`crop_px={self.crop_px}` cannot be the side of a tile; pass 1 to {MOST_CROP_PX:,} pixels")
         if self.seed < 0:
             raise InputError(f"`seed={self.seed}` is negative; pass 0 or more")
         if self.trials < 1 or not self.shots or min(self.shots) < 1:

@@ -19,11 +19,11 @@ import pandas as pd
 import shapely
 from PIL import Image
 
+from spurgekit.dataset.centre_crop import plan_squares, read_head
 from spurgekit.dataset.dataset_options import GROUP
-from spurgekit.errors import ImageryError, InputError, first_line
+from spurgekit.errors import InputError, first_line
 from spurgekit.imagery import parse_crs, slug
 from spurgekit.imagery.crs import utm_code
-from spurgekit.imagery.limits import open_picture
 from spurgekit.reading import read_parquet
 from spurgekit.tables import Table, read_table, read_text
 from spurgekit.text import counted
@@ -35,13 +35,20 @@ OTHER_SPELLINGS = {"jpg": (".jpeg",), "tif": (".tiff",)}
 
 SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
 
+SQUARE = "square_px"
+"""The column of an index, if squares are made of images, that holds their side; NaN of images that are one already."""
 
 UPPER_LEFT_FIRST = np.array([(-1, 1), (1, 1), (1, -1), (-1, -1)])
 """Corners of an image with north up, in the order of footprints of tiles."""
 
 
 def read_imagefolder(
-    folder: Path, *, gsd_m: float | None = None, crs: str | None = None, group_pattern: str | None = None
+    folder: Path,
+    *,
+    gsd_m: float | None = None,
+    crs: str | None = None,
+    group_pattern: str | None = None,
+    crop_px: int | None = None,
 ) -> Shapes:
     """Return an index of the images in a folder, like that of a tiles folder.
 
@@ -56,17 +63,20 @@ def read_imagefolder(
     group_pattern : str, optional
         Regular expression; the column ``group`` is the part of a file's name that it matches (its first parentheses, if it has
         some), such as the flight or the photo that a tile was cut from.
+    crop_px : int, optional
+        Side of the squares that are made of images that are not squares of one size; see
+        :func:`spurgekit.dataset.centre_crop.plan_squares`.
 
     Returns
     -------
     Shapes
         Columns tile_id, file_name (relative to the folder), label, split (missing where a folder does not say it), size_px,
-        gsd_m, the table's own; the geometry is missing where nothing says where an image lies.
+        gsd_m, square_px (see :data:`SQUARE`), the table's own; the geometry is missing where nothing says where an image lies.
 
     Raises
     ------
     InputError
-        If there are no images, one cannot be read or is no square, or the table does not fit them.
+        If there are no images, one cannot be read or made a square, or the table does not fit them.
     """
     suffixes = _suffixes()
     files = _files(folder, suffixes)
@@ -77,20 +87,23 @@ def read_imagefolder(
         )
     if not files:
         raise InputError(f"{folder} holds neither {', '.join(suffixes)} images nor tiles.parquet; pass a folder of tiles")
+    squares = plan_squares([read_head(folder / path) for path in files], crop_px, is_placed=gsd_m is not None)
     index = pd.DataFrame(
         {
             "tile_id": _ids(files),
             "file_name": [path.as_posix() for path in files],
             "label": [_class_of(path) for path in files],
             "split": [next((SPLITS[part] for part in path.parts[:-1] if part in SPLITS), None) for path in files],
-            "size_px": [_side(folder / path) for path in files],
+            "size_px": squares.side_px,
             "gsd_m": gsd_m,
         }
     )
+    if any(squares.is_made):
+        index[SQUARE] = np.where(squares.is_made, float(squares.side_px), np.nan)
     index, notes = _with_table(index, folder)
     if group_pattern is not None:
         index[GROUP] = [_match(group_pattern, path.stem) for path in files]
-    return Shapes(_placed(index, folder, gsd_m, crs), notes)
+    return Shapes(_placed(index, folder, gsd_m, crs), (*squares.notes, *notes))
 
 
 def other_images(folder: Path) -> list[Path]:
@@ -121,17 +134,6 @@ def _ids(files: list[Path]) -> list[str]:
     return [
         slug("_".join(path.with_suffix("").parts)) if name in twice else name for path, name in zip(files, names, strict=True)
     ]
-
-
-def _side(path: Path) -> int:
-    try:
-        with open_picture(path) as image:
-            width, height = image.size
-    except ImageryError as error:
-        raise InputError(f"{error}; take it out") from error
-    if width != height:
-        raise InputError(f"{path} is {width} x {height} px, and tiles are squares; crop the images first")
-    return int(width)
 
 
 def _match(pattern: str, stem: str) -> str:
@@ -167,7 +169,7 @@ def _with_table(index: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, tuple[
             f"{folder}: its metadata has {counted(len(absent), 'row')} of images that are not there, {absent[0]} for one; "
             "put the images back, or take the rows out"
         )
-    own = [name for name in index.columns if name not in ("file_name", "label")]
+    own = [SQUARE, *(name for name in index.columns if name not in ("file_name", "label"))]
     if "label" not in known and index["label"].nunique() < 2:  # a folder of all images is no class
         index = index.drop(columns="label")
     joined = index.merge(known.drop(columns=own, errors="ignore"), on="file_name", how="left", suffixes=("_of_folder", ""))

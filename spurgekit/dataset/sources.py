@@ -75,7 +75,12 @@ class TileSource:
 
 
 def read_source(
-    path: Path, *, gsd_m: float | None = None, crs: str | None = None, group_pattern: str | None = None
+    path: Path,
+    *,
+    gsd_m: float | None = None,
+    crs: str | None = None,
+    group_pattern: str | None = None,
+    crop_px: int | None = None,
 ) -> TileSource:
     """Read a folder that a dataset can be built from.
 
@@ -83,7 +88,7 @@ def read_source(
     ----------
     path : pathlib.Path
         A tiles folder, a dataset, or a folder of images.
-    gsd_m, crs, group_pattern
+    gsd_m, crs, group_pattern, crop_px
         Of a folder of images; see :func:`spurgekit.dataset.imagefolder.read_imagefolder`.
 
     Raises
@@ -102,7 +107,7 @@ def read_source(
         raise InputError(
             f"{path} holds no {PARQUET}, but {', '.join(inside)} in it does; name that folder, e.g. {path / inside[0]}"
         )
-    found = read_imagefolder(path, gsd_m=gsd_m, crs=crs, group_pattern=group_pattern)
+    found = read_imagefolder(path, gsd_m=gsd_m, crs=crs, group_pattern=group_pattern, crop_px=crop_px)
     name = path.resolve().name
     index = _with_images(found.rows, path).assign(site=found.rows.get("site", name))
     return TileSource(path, name, index, label_from="folder", of_images=True, notes=(*found.notes, *_passed_over(path)))

@@ -11,8 +11,11 @@ from pathlib import Path
 import geopandas as gpd
 import pandas as pd
 
+from spurgekit.dataset.centre_crop import centre_square
 from spurgekit.dataset.columns import CENTRES
+from spurgekit.dataset.imagefolder import SQUARE
 from spurgekit.dataset.reader import FIELDS, METADATA, MORE_NUMBERS, class_folder
+from spurgekit.dataset.sources import IMAGE
 from spurgekit.errors import ImageryError, InputError, LeakageError
 from spurgekit.imagery import open_tile_image
 from spurgekit.imagery.crs import has_place
@@ -41,7 +44,13 @@ def unlabelled_rows(index: gpd.GeoDataFrame, *more: str) -> pd.DataFrame:
 
 
 def _file_names(rows: pd.DataFrame) -> list[str]:
-    return [f"{tile}{Path(image).suffix.lower()}" for tile, image in zip(rows["tile_id"], rows["image"], strict=True)]
+    suffixes = [".png" if side else Path(image).suffix.lower() for image, side in zip(rows[IMAGE], _sides(rows), strict=True)]
+    return [f"{tile}{suffix}" for tile, suffix in zip(rows["tile_id"], suffixes, strict=True)]
+
+
+def _sides(rows: pd.DataFrame) -> list[int | None]:
+    """Return the sides of the squares that are made of images; None of those that stay as they are."""
+    return [int(side) if side == side else None for side in rows[SQUARE]] if SQUARE in rows else [None] * len(rows)
 
 
 def _with_places(rows: pd.DataFrame, index: gpd.GeoDataFrame) -> pd.DataFrame:
@@ -108,8 +117,18 @@ def _is_said(value: object) -> bool:
 # -- images -----------------------------------------------------------------------------------------------------------
 
 
-def copy_images(sources: Sequence[Path], targets: Sequence[Path], advance: Callable[[int], None]) -> list[str]:
-    """Copy images, each looked at on the way, on all cores; return a digest of each.
+def copy_images(index: pd.DataFrame, targets: Sequence[Path], advance: Callable[[int], None]) -> list[str]:
+    """Copy images, each looked at on the way, on all cores; return a digest of each that was written.
+
+    Parameters
+    ----------
+    index : pandas.DataFrame
+        With the column ``image``, and ``square_px`` where images are to become squares first
+        (:func:`spurgekit.dataset.centre_crop.centre_square`).
+    targets : sequence of pathlib.Path
+        Of each image.
+    advance : callable
+        Told of each image.
 
     Raises
     ------
@@ -119,19 +138,25 @@ def copy_images(sources: Sequence[Path], targets: Sequence[Path], advance: Calla
     for folder in {target.parent for target in targets}:
         folder.mkdir(parents=True, exist_ok=True)
 
-    def copy(pair: tuple[Path, Path]) -> str:
-        source, target = pair
+    def copy(one: tuple[Path, Path, int | None]) -> str:
+        source, target, side_px = one
         try:
             data = source.read_bytes()
         except FileNotFoundError as error:
             raise InputError(f"{source} is in the tiles' table, but is not there; make the tiles again") from error
-        check_image(source, data)
+        if side_px is None:
+            check_image(source, data)
+        else:
+            try:
+                data = centre_square(source, data, side_px)
+            except ImageryError as error:
+                raise InputError(f"{error}; take it out") from error
         target.write_bytes(data)
         return digest_of(data)
 
     digests = []
     with ThreadPoolExecutor(cores()) as threads:
-        for digest in stream_map(threads, copy, zip(sources, targets, strict=True), in_flight=8 * cores()):
+        for digest in stream_map(threads, copy, zip(index[IMAGE], targets, _sides(index), strict=True), in_flight=8 * cores()):
             digests.append(digest)
             advance(1)
     return digests

@@ -28,6 +28,8 @@ class CheckpointOptions(Options):
         Commit, branch or tag of the repository. Default: the one that is pinned.
     lora : pathlib.Path, optional
         Folder or file of a LoRA that is merged into it.
+    unet : pathlib.Path, optional
+        Weights in the place of its UNet's, such as of one that a class was erased from: safetensors, or diffusers' folder.
     precision : {"auto", "float32", "float16", "bfloat16"}
         auto: float16 on GPUs (bfloat16 to learn words), float32 elsewhere.
     device : str
@@ -39,6 +41,7 @@ class CheckpointOptions(Options):
     backbone: str | None = None
     revision: str | None = None
     lora: Path | None = None
+    unet: Path | None = None
     precision: ModelPrecision = "auto"
     device: str = "auto"
     safety_checker: bool = False
@@ -64,5 +67,5 @@ class CheckpointOptions(Options):
     def _told(self, device: str | None) -> dict[str, Any]:
         from spurgekit.diffusion.load import DEFAULT
 
-        told = {name: getattr(self, name) for name in ("revision", "lora", "precision", "safety_checker")}
+        told = {name: getattr(self, name) for name in ("revision", "lora", "unet", "precision", "safety_checker")}
         return {"name": self.backbone or DEFAULT, "device": device or self.device, **told}

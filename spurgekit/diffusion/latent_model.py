@@ -38,6 +38,8 @@ class BackboneInfo:
         Whether its UNet takes a mask and the masked image beside the latents.
     lora : str or None
         Path of a LoRA that was merged into it.
+    unet : str or None
+        Path of weights that took the place of its UNet's.
     """
 
     name: str
@@ -47,6 +49,7 @@ class BackboneInfo:
     size_px: int
     inpaints: bool = False
     lora: str | None = None
+    unet: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from spurgekit.diffusion.checkpoint_options import ModelPrecision
 from spurgekit.diffusion.diffusers_layout import CHECKER_PARTS, Checkpoint, read_json
 from spurgekit.diffusion.latent_model import Backbone, BackboneInfo, vae_dtype
 from spurgekit.diffusion.lora_weights import find_lora, merge_lora
+from spurgekit.diffusion.unet_weights import find_unet, put_weights
 from spurgekit.errors import InputError, ModelError, first_line, known_names
 
 __all__ = ["DEFAULT", "PRECISIONS", "check_backbone", "load_backbone"]
@@ -46,6 +48,7 @@ def check_backbone(
     *,
     revision: str | None = None,
     lora: Path | None = None,
+    unet: Path | None = None,
     device: str = "auto",
     precision: ModelPrecision = "auto",
     safety_checker: bool = False,
@@ -54,7 +57,8 @@ def check_backbone(
 
     Takes what :func:`load_backbone` takes, and raises what that raises for anything but the contents of weights.
     """
-    return _find(name, revision, lora, pick_dtype(choose_device(device), precision), safety_checker=safety_checker).info
+    dtype = pick_dtype(choose_device(device), precision)
+    return _find(name, revision, lora, unet, dtype, safety_checker=safety_checker).info
 
 
 def load_backbone(
@@ -62,6 +66,7 @@ def load_backbone(
     *,
     revision: str | None = None,
     lora: Path | None = None,
+    unet: Path | None = None,
     device: str = "auto",
     precision: ModelPrecision = "auto",
     safety_checker: bool = False,
@@ -77,6 +82,9 @@ def load_backbone(
         (:data:`spurgekit.diffusion.checkpoint_files.PINNED`), else ``main``.
     lora : pathlib.Path, optional
         Folder or safetensors file of a LoRA in diffusers' format, to merge into UNet and text encoders.
+    unet : pathlib.Path, optional
+        Folder or safetensors file of weights that take the place of the UNet's, all or some of them; see
+        :mod:`spurgekit.diffusion.unet_weights`. A LoRA is merged into these.
     device : str
         ``auto`` is the GPU where there is one.
     precision : {"auto", "float32", "float16", "bfloat16"}
@@ -89,13 +97,13 @@ def load_backbone(
     ------
     ModelError
         If it is no checkpoint in diffusers' layout with whole safetensors, of another family, lacks a part, or the parts do not
-        fit together; if the LoRA does not fit; if there is no such device.
+        fit together; if the LoRA or the UNet's weights do not fit; if there is no such device.
     HubError
         If it is neither here nor to be had.
     """
     target = choose_device(device)
     dtype = pick_dtype(target, precision)
-    checkpoint = _find(name, revision, lora, dtype, safety_checker=safety_checker)
+    checkpoint = _find(name, revision, lora, unet, dtype, safety_checker=safety_checker)
     from spurgekit.diffusion.library_logs import quiet
 
     with quiet():
@@ -105,6 +113,8 @@ def load_backbone(
             for part, cls in checkpoint.layout.classes.items()
         }
         _check_vocabularies(checkpoint, parts)
+        if unet is not None:
+            put_weights(parts["unet"], find_unet(unet))
         if lora is not None:
             merge_lora(_pipeline(checkpoint, parts), find_lora(lora))
     both = ("", "_2") if checkpoint.info.kind == "sdxl" else ("",)
@@ -125,9 +135,18 @@ def load_backbone(
     )
 
 
-def _find(name: str | Path, revision: str | None, lora: Path | None, dtype: torch.dtype, *, safety_checker: bool) -> Checkpoint:
+def _find(
+    name: str | Path,
+    revision: str | None,
+    lora: Path | None,
+    unet: Path | None,
+    dtype: torch.dtype,
+    *,
+    safety_checker: bool,
+) -> Checkpoint:
     """Return the checkpoint, having looked whether the files of its weights are whole."""
     adapter = None if lora is None else find_lora(lora)
+    weights = None if unet is None else find_unet(unet)
     half = dtype == torch.float16
     checkpoint = find_checkpoint(name, revision=revision, half=half, safety_checker=safety_checker, lora=adapter)
     for file in checkpoint.layout.files:
@@ -138,7 +157,7 @@ def _find(name: str | Path, revision: str | None, lora: Path | None, dtype: torc
                     pass
             except (SafetensorError, OSError) as error:
                 raise ModelError(f"{path} is damaged or not whole; get it again") from error
-    return checkpoint
+    return checkpoint if weights is None else replace(checkpoint, info=replace(checkpoint.info, unet=str(weights)))
 
 
 def _load(checkpoint: Checkpoint, part: str, cls: str, dtype: torch.dtype) -> Any:

@@ -48,6 +48,12 @@ def detectable_in_standard_errors(
     confidence : float
         Of the two-sided interval that is to exclude 0.
 
+    Returns
+    -------
+    float
+
+    Examples
+    --------
     >>> round(detectable_in_standard_errors(1000), 2)
     2.81
     >>> round(detectable_in_standard_errors(9, 25), 2)

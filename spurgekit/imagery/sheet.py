@@ -92,7 +92,7 @@ def thumbnail(path: Path, side_px: int = SIDE_PX) -> Picture:
     """Return a tile as RGB bytes of a size, shape (side, side, 3); grey where it cannot be read.
 
     Of more than three bands the first three are shown; other types than bytes are stretched from their 2nd to their 98th
-    percentile.
+    percentile. Of an image that is no square the centre is shown.
     """
     try:
         with open_tile_image(path) as raster:
@@ -103,5 +103,7 @@ def thumbnail(path: Path, side_px: int = SIDE_PX) -> Picture:
     stretch = BYTES if shown.dtype == np.uint8 else Stretch.of(shown[:, valid])
     image = np.ascontiguousarray(np.moveaxis(stretch(shown), 0, -1))
     small = min(image.shape[:2])
+    top, left = ((whole - small) // 2 for whole in image.shape[:2])
+    image = image[top : top + small, left : left + small]
     how = cv2.INTER_AREA if small > side_px else cv2.INTER_LINEAR if small >= LEAST_SMOOTH else cv2.INTER_NEAREST
     return np.asarray(cv2.resize(image, (side_px, side_px), interpolation=how), np.uint8)

@@ -64,9 +64,37 @@ class TestPrompts:
         assert not AugmentOptions(method="roundtrip", prompts=("<leafy_spurge>",)).learns
 
 
+class TestNegative:
+    def test_what_stands_for_other_classes(self):
+        classes = ("no spurge", "leafy spurge", "snowberry")
+        options = AugmentOptions(negative="{others}, people")
+        assert options.negative_of("leafy spurge", classes) == "<no_spurge>, <snowberry>, people"
+        plain = AugmentOptions(method="real-guidance", negative="{others}")
+        assert plain.negative_of("no spurge", classes) == "leafy spurge, snowberry"
+
+    def test_what_the_model_knew_by_the_name_of_the_class(self):
+        options = AugmentOptions(negative="{class}")
+        assert [options.negative_of(name, CLASSES) for name in CLASSES] == list(CLASSES)
+        assert options.prompts_of("leafy spurge", CLASSES) == ["a drone photo of <leafy_spurge>"]
+
+    def test_nothing(self):
+        assert AugmentOptions().negative_of("no spurge", CLASSES) == ""
+
+    def test_one_that_names_a_token_has_it_learned(self):
+        options = AugmentOptions(method="text-to-image", negative="<no_spurge>")
+        assert options.learns
+        assert options.negative_of("leafy spurge", CLASSES) == "<no_spurge>"
+
+    def test_unknown_tokens_are_refused(self):
+        with pytest.raises(InputError, match=r"the negative prompt '<spurge>' has the token <spurge>"):
+            AugmentOptions(negative="<spurge>").negative_of("leafy spurge", CLASSES)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"negative": "snow", "guidance": 1}, "and a guidance of 1 has none; leave it out, or pass a `guidance` above 1"),
+        ({"negative": "snow", "method": "roundtrip"}, "`negative` steers away from a prompt, and roundtrip reads no prompts"),
         ({"images": 0}, "`images=0` is too small"),
         ({"steps": 0}, "`steps=0` is too small"),
         ({"batch_size": 0}, "`batch_size=0` is too small"),

@@ -57,6 +57,13 @@ class TestPlan:
             one.task.init for one in plan_inversions(dataset, tiles_of(dataset, SETS), InversionOptions.of("published"))
         } == {"the"}
 
+    def test_templates_of_classes(self, dataset):
+        options = InversionOptions(templates=("a photo of {}", "[weed]", "{} beside sand"))
+        planned = plan_inversions(dataset, tiles_of(dataset, SETS[:1]), options)
+        assert [one.task.templates for one in planned] == [("a photo of {}",), ("{} beside sand",)]
+        with pytest.raises(InputError, match=r"no template is for 'sand'; add a section \[sand\]"):
+            plan_inversions(dataset, tiles_of(dataset, SETS), InversionOptions(templates=("[weed]", "{}")))
+
     def test_classes_that_would_have_one_token(self, dataset):
         with pytest.raises(
             InputError, match="the classes 'leafy spurge' and 'Leafy-Spurge' would have one token, <leafy_spurge>"
@@ -144,6 +151,8 @@ class TestCheck:
     def test_words_of_another_model(self, dataset, backbone_info, embeddings):
         with pytest.raises(ModelError, match=r"were learned with .*tiny, not other; pass another folder of `embeddings`"):
             check_embeddings(embeddings, dataset, tiles_of(dataset, SETS), backbone_info(name="other"))
+        with pytest.raises(ModelError, match=r"were learned with UNet none, not erased\.safetensors;"):
+            check_embeddings(embeddings, dataset, tiles_of(dataset, SETS), backbone_info(unet="erased.safetensors"))
         with pytest.raises(ModelError, match="were learned with LoRA none, not meadow;"):
             check_embeddings(embeddings, dataset, tiles_of(dataset, SETS), backbone_info(lora="meadow"))
 

@@ -120,6 +120,16 @@ class TestPlan:
         for (_, name), of_tile in rows[rows["n"] == 1].groupby(["tile_id", "class"]):
             assert of_tile["prompt"].value_counts().to_dict() == {f"{name}, green": 2, f"{name}, yellow": 2}
 
+    def test_a_negative_prompt_for_each_class(self, dataset):
+        options = AugmentOptions(images=4, cross=0.5, negative="{others}")
+        plan = make_plan(dataset, tiles_of(dataset, SETS), options, embedding=embedding)
+        others = {"sand": "<weed>", "weed": "<sand>"}
+        assert plan.rows["negative"].tolist() == [others[name] for name in plan.rows["class"]]  # of what is painted
+        told = {f"{name}.png": edit.negative for name, edit in edits(plan).items()}
+        assert plan.rows["negative"].tolist() == [told[name] for name in plan.rows["file_name"]]
+        with pytest.raises(InputError, match="the negative prompt '<rock>' has the token <rock>"):
+            make_plan(dataset, tiles_of(dataset, SETS), AugmentOptions(negative="<rock>"), embedding=embedding)
+
     def test_cross_class_edits_have_soft_labels(self, dataset):
         options = AugmentOptions(method="da-fusion", images=4, cross=0.5, strengths="0.25", gamma=0.5)
         plan = make_plan(dataset, tiles_of(dataset, SETS), options, embedding=embedding)

@@ -3,8 +3,8 @@
     SPURGEKIT_DATA=../shared/data python -m tests.benchmarks.bench_arms OUT [--sets carrots,copr,simulated]
         [--backbones mobilenet,lite0] [--arms probe,probe+randaugment] [--trials 20] [--compare OTHER]
 
-Carrots (Lameski et al. 2017) are parted by photo, half of them held out; of COPR each cluster is held out in turn; of the
-simulated survey half of the plots are. Tiles are shown at 112 px. ``OUT`` keeps datasets and evaluations, so that a run goes on
+Carrots (Lameski et al. 2017) are parted by photo, half of them held out; of COPR three clusters are, or as ``copr-each`` each
+cluster in turn, for which mixing arms take hours; of the simulated survey half of the blocks are. Tiles are shown at 112 px. ``OUT`` keeps datasets and evaluations, so that a run goes on
 and arms can be added. With ``--compare``, each arm is compared with itself in the ``OUT`` of another version, by the same
 support sets and test tiles: what was mended, and what that was worth.
 """
@@ -77,7 +77,8 @@ def simulated(folder: Path) -> Path:
 
 SETS: dict[str, tuple[Callable[[Path], Path], str | None]] = {
     "carrots": (carrots, None),
-    "copr": (copr, "cluster"),
+    "copr": (copr, None),
+    "copr-each": (copr, "cluster"),
     "simulated": (simulated, None),
 }
 """How a dataset is built, and by which column its places are left out."""

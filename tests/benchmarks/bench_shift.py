@@ -30,6 +30,7 @@ from sklearn.metrics import log_loss
 
 from spurgekit.classify.calibration import fit_temperature
 from spurgekit.classify.features import FeatureStore, unit
+from spurgekit.classify.neighbours import toward_neighbours, weight_of
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.probe import PROBE_C, Probe, ProbeSamples, fit_linear, fit_penalised, fit_probe, nearest_mean
 from spurgekit.classify.scores import value_of
@@ -240,6 +241,33 @@ def probe_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
     show(title, ways, ("balanced accuracy", "AUROC", "ECE"))
 
 
+def unlabelled_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
+    """Compare a probe with one whose support tiles are drawn towards unlabelled tiles of the training side, in several ways."""
+    labelled, asked, turns = train.labelled, test.labelled, shrunk(train)
+    known, seen = turns(labelled.views.mean(axis=1)), turns(asked.views.mean(axis=1))
+    pool, of_label = turns(train.views.mean(axis=1)), np.flatnonzero(train.targets >= 0)
+    weights: dict[str, Callable[[int], float]] = {
+        "1 / 2n": weight_of,
+        "1 / (1 + n)": lambda n: 1 / (1 + n),
+        "1 / 2n^2": lambda n: 0.5 / n**2,
+    }
+    ways: dict[str, dict[int, list[tuple[float, ...]]]] = {way: {} for way in ("labelled tiles alone", *weights, "20 nearest")}
+    for n, _, chosen in draws(labelled, trials):
+        targets, x = labelled.targets[chosen], known[chosen]
+        others = np.delete(pool, of_label[chosen], axis=0)
+        drawn = {way: toward_neighbours(x, others, weight(n)) for way, weight in weights.items()}
+        drawn["20 nearest"] = toward_neighbours(x, others, weight_of(n), 20)
+        for way, features in {"labelled tiles alone": x, **drawn}.items():
+            samples = ProbeSamples.of_tiles(features, targets, 2)
+            if n == 1:
+                probe = fit_linear(samples, x, targets, nearest_mean)
+            else:
+                probe = fit_penalised(samples, x, targets, groups=labelled.places[chosen])
+            odds = log_odds(probe, seen) / temperature(probe, targets)
+            ways[way].setdefault(n, []).append(scores(odds, asked.targets))
+    show(title, ways, ("balanced accuracy", "AUROC", "ECE"))
+
+
 def penalty_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
     """Compare C = 30, the C that places speak for, and that of least log loss on what is left out; each with a temperature."""
     labelled, asked, turns = train.labelled, test.labelled, shrunk(train)
@@ -336,14 +364,20 @@ def light_table(backbone: str, cache: Path, trials: int) -> None:
             print(f"  {name:10s} " + " ".join(f"{mean:.3f}" for mean in means), flush=True)
 
 
-TABLES = {"probe": probe_table, "penalty": penalty_table, "adapt": adapt_table, "labels": labels_table}
+TABLES = {
+    "probe": probe_table,
+    "unlabelled": unlabelled_table,
+    "penalty": penalty_table,
+    "adapt": adapt_table,
+    "labels": labels_table,
+}
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=Path("/tmp/shift"))
-    parser.add_argument("--tables", default="probe,penalty,adapt,labels,light")
+    parser.add_argument("--tables", default="probe,unlabelled,penalty,adapt,labels,light")
     parser.add_argument("--sets", default="carrots,copr,simA,simB")
     parser.add_argument("--backbones", default="lite0,mobilenet")
     parser.add_argument("--trials", type=int, default=20)

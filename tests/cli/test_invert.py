@@ -49,6 +49,22 @@ def test_a_folder_that_is_there_is_replaced_when_asked(dataset, tiny):
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "prompts.txt: there are no templates; write some, e.g. 'a drone photo of {}'"),
+        ("weed", "prompts.txt: the template 'weed' has 0 gaps {} for the word; each takes one"),
+        ("{}\n[weeds]\n{}", "templates have a section of the class 'weeds', did you mean weed?"),
+        ("[weed]\n{} in sand", "no template is for 'sand'; add a section [sand], or templates for all ahead of the first"),
+    ],
+)
+@pytest.mark.parametrize("command", ["invert", "augment"])
+def test_templates_that_cannot_be(dataset, tiny, command, text, said):
+    Path("prompts.txt").write_text(text)
+    assert said in refuse(command, dataset, "--backbone", tiny, "--device", "cpu", "--templates", "prompts.txt")
+    assert not Path("embeddings").exists()
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("--vectors", 0), "vectors 0 is too small; pass 1 or more"),

@@ -10,11 +10,14 @@ from PIL import Image
 from spurgekit.diffusion.concepts import Concept, load_concept, save_concept
 from spurgekit.diffusion.image_tensors import from_model, read_picture, to_model
 from spurgekit.diffusion.latent_model import Backbone
+from spurgekit.diffusion.prompt_embeddings import Conditions
 from spurgekit.diffusion.prompts import PromptReader
 from spurgekit.diffusion.render import Edit, EditUnit, Renderer, RenderOptions
+from spurgekit.diffusion.sampler import _Guide
 from spurgekit.errors import InputError, ModelError
 from tests.diffusion.pipelines import SIDE, backbone_of, load_pipeline, scheduled
-from tests.diffusion.tiny import WIDTH
+from tests.diffusion.tiny import UNET_TERMS, WIDTH
+from tests.rounding import assert_close
 
 OPTIONS = RenderOptions(steps=4, guidance=5.0)
 NOT_GREY = "{mask} is no grey image of 8 bits (RGB); masks are white where a tile may change"
@@ -294,6 +297,38 @@ class TestConcepts:
         assert differ(render(backbone, [edit], strength=0.75).images[0], wanted) <= 1
         other = replace(edit, prompt="a drone photo of grass beside a trail")
         assert differ(render(backbone, [other], strength=0.75).images[0], wanted) > 1
+
+    def test_a_learned_negative_is_that_of_plain_diffusers(self, backbone, tiny, tiles, spurge, tmp_path):
+        plain, _ = scheduled(load_pipeline(tiny, "StableDiffusionImg2ImgPipeline"), "dpm++")
+        sand = tmp_path / "sand.safetensors"
+        save_concept(Concept("<sand>", (torch.randn(1, WIDTH, generator=torch.Generator().manual_seed(4)),)), sand)
+        for path in (spurge, sand):
+            plain.load_textual_inversion(path)
+        images = plain(
+            "a photo of <leafy_spurge>",
+            negative_prompt="<sand>, snow",
+            image=to_model([read_picture(tiles[0])], SIDE) / 2 + 0.5,
+            num_inference_steps=4,
+            strength=0.75,
+            guidance_scale=5.0,
+            generator=torch.Generator().manual_seed(3),
+            output_type="pt",
+        ).images
+        (wanted,) = from_model(2 * images - 1, [(50, 50)])
+        edit = Edit("one", tiles[0], "a photo of <leafy_spurge>", "<sand>, snow", seed=3, concepts=(spurge, sand))
+        assert differ(render(backbone, [edit], strength=0.75).images[0], wanted) <= 1
+        for other in ("", "snow", "<leafy_spurge>, snow"):
+            assert differ(render(backbone, [replace(edit, negative=other)], strength=0.75).images[0], wanted) > 1
+
+    def test_guidance_goes_away_from_a_learned_negative(self, backbone, spurge):
+        conditions = Conditions(backbone)
+        wanted, negative = (conditions.of(prompt, (spurge,)) for prompt in ("a plant", "<leafy_spurge>"))
+        latents, step = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor(500)
+        with torch.inference_mode():
+            found = _Guide(backbone, wanted, negative, 5.0, SIDE, backbone.unet)(latents, step, ())
+            alone, away = (backbone.unet(latents, step, one.embeds).sample for one in (wanted, negative))
+        assert_close(found, away + 5 * (alone - away), terms=5 * UNET_TERMS)
+        assert float((alone - away).abs().max()) > 1e-3
 
     def test_scale_multiplies_the_vectors(self, backbone, tiles, spurge, tmp_path):
         (vectors,) = load_concept(spurge).vectors

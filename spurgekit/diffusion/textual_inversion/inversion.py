@@ -172,7 +172,7 @@ def check_inversion(backbone: Backbone, tasks: Sequence[InversionTask], options:
     if len(set(keys)) < len(keys):
         raise InputError(f"two tasks have the key {next(key for key in keys if keys.count(key) > 1)}; give each its own")
     LatentBank(backbone, options.views, options.size_px or backbone.info.size_px)
-    PlaceholderTokens(backbone, list({(task.token, task.init): task for task in tasks}.values()), options)
+    PlaceholderTokens(backbone, list({(task.token, task.init, task.templates): task for task in tasks}.values()), options)
     check_there([image for task in tasks for image in task.images])
 
 

@@ -40,9 +40,10 @@ class InversionOptions(Options):
     vectors : int
         Vectors that stand for a word.
     templates : tuple of str, or str
-        Prompts to learn with: top-down, published, or a text file with one '{}' a line. Default: top-down.
+        Prompts to learn with: top-down, published, or a text file with one '{}' a line, those of one class below '[CLASS]'.
+        Default: top-down.
 
-        Or the prompts themselves, each with one gap ``{}``.
+        Or the lines themselves; see :func:`spurgekit.diffusion.textual_inversion.prompt_templates.read_templates`.
     init_word : str, optional
         What a word begins as. Default: the class's name; published: the.
     augmentation : {"none", "hflip", "dihedral"}

@@ -13,7 +13,7 @@ from spurgekit.diffusion.noise import to_device
 from spurgekit.diffusion.prompts import Conditioning, PromptReader, Tokens
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.diffusion.textual_inversion.prompt_templates import filled
-from spurgekit.diffusion.textual_inversion.training_samples import InversionTask
+from spurgekit.diffusion.textual_inversion.training_samples import InversionTask, prompts_of
 from spurgekit.errors import InputError
 
 
@@ -43,7 +43,7 @@ class PlaceholderTokens:
         self._reader = PromptReader(backbone)
         first = [initial_vectors(backbone, task.init, options.vectors) for task in tasks]
         self.tables = tuple(nn.Parameter(torch.cat(rows)) for rows in zip(*first, strict=True))
-        read = [self._tokenize(number, options.templates) for number in range(len(tasks))]
+        read = [self._tokenize(number, prompts_of(task, options)) for number, task in enumerate(tasks)]
         device = backbone.device
         self._tokens = tuple(
             Tokens(torch.cat([one.ids for one in parts]).to(device), torch.cat([one.vectors for one in parts]).to(device))

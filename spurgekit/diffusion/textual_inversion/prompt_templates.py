@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from spurgekit.errors import InputError, known_names
+from spurgekit.text import shown
 
 GAP = "{}"
 """Where the word goes."""
+
+HEADER = re.compile(r"\[([^\[\]{}]+)\]")
+"""A line ahead of the templates of one class: its name between brackets."""
 
 PUBLISHED = (
     "a photo of a {}",
@@ -76,7 +81,8 @@ TEMPLATES = {"published": PUBLISHED, "top-down": TOP_DOWN}
 def read_templates(choice: str | Path) -> tuple[str, ...]:
     """Return templates by name, or from a text file with one on each line.
 
-    Empty lines and those that begin with ``#`` are left out.
+    A line ``[CLASS]`` begins those of one class; what stands ahead of the first is for the classes without a section of their
+    own. Empty lines and those that begin with ``#`` are left out.
 
     Raises
     ------
@@ -93,10 +99,9 @@ def read_templates(choice: str | Path) -> tuple[str, ...]:
     path = Path(choice)
     if not path.is_file():
         raise InputError(f"there are no templates {str(choice)!r}{known_names(str(choice), TEMPLATES)}, or pass a text file")
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text file; write one template on each line") from error
+    from spurgekit.reading import read_utf8  # by pydantic, which help does without
+
+    lines = read_utf8(path, "write one template on each line").splitlines()
     templates = tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
     try:
         check_templates(templates)
@@ -106,13 +111,58 @@ def read_templates(choice: str | Path) -> tuple[str, ...]:
 
 
 def check_templates(templates: Iterable[str]) -> None:
-    """Raise an InputError unless there are templates, each with one gap for the word."""
+    """Raise an InputError unless there are templates, in each section too, each with one gap for the word."""
     templates = tuple(templates)
     if not templates:
         raise InputError("there are no templates; write some, e.g. 'a drone photo of {}'")
-    for template in templates:
-        if template.count(GAP) != 1:
-            raise InputError(f"the template {template!r} has {template.count(GAP)} gaps {GAP} for the word; each takes one")
+    headers = [line for line in templates if HEADER.fullmatch(line)]
+    if twice := next((line for number, line in enumerate(headers) if line in headers[:number]), None):
+        raise InputError(f"there are two sections {shown(twice)}; put their templates into one")
+    for line, following in zip(templates, (*templates[1:], "[]"), strict=True):
+        if line in headers:
+            if following in (*headers, "[]"):
+                raise InputError(f"the section {shown(line)} has no templates; write some, or take it out")
+        elif line.count(GAP) != 1:
+            raise InputError(f"the template {line!r} has {line.count(GAP)} gaps {GAP} for the word; each takes one")
+
+
+def check_classes_of(templates: Iterable[str], classes: Sequence[str]) -> None:
+    """Raise an InputError if templates have a section of no class, or a class has none.
+
+    Parameters
+    ----------
+    templates : iterable of str
+        As :func:`read_templates` returns them.
+    classes : sequence of str
+        All that there are.
+    """
+    templates = tuple(templates)
+    named = [found[1] for found in map(HEADER.fullmatch, templates) if found]
+    if unknown := [name for name in named if name not in classes]:
+        raise InputError(f"templates have a section of the class {unknown[0]!r}{known_names(unknown[0], classes)}")
+    if without := [name for name in classes if not templates_of(templates, name)]:
+        raise InputError(
+            f"no template is for {without[0]!r}; add a section [{without[0]}], or templates for all ahead of the first section"
+        )
+
+
+def templates_of(templates: Iterable[str], class_name: str | None = None) -> tuple[str, ...]:
+    """Return the templates for a class: those of its section, else those ahead of the first section.
+
+    >>> templates_of(("a photo of {}", "[weed]", "{} beside sand"), "weed")
+    ('{} beside sand',)
+    >>> templates_of(("a photo of {}", "[weed]", "{} beside sand"), "sand")
+    ('a photo of {}',)
+    """
+    sections: dict[str | None, list[str]] = {None: []}
+    name: str | None = None
+    for line in templates:
+        if header := HEADER.fullmatch(line):
+            name = header[1]
+            sections[name] = []
+        else:
+            sections[name].append(line)
+    return tuple(sections.get(class_name, sections[None]))
 
 
 def filled(template: str, word: str) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
+from spurgekit.diffusion.textual_inversion.prompt_templates import templates_of
 from spurgekit.diffusion.tokens import TOKEN
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
@@ -37,12 +39,15 @@ class InversionTask:
         Tiles that show it.
     init : str
         Word, or several, whose vectors it begins with.
+    templates : tuple of str
+        Prompts of its own, each with one gap ``{}``; by default those of the options.
     """
 
     key: str
     token: str
     images: tuple[Path, ...]
     init: str
+    templates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not TOKEN.fullmatch(self.token):
@@ -86,6 +91,11 @@ class InversionSamples:
         return InversionSamples(self.images[rows], self.views[rows], *(tensor[rows] for tensor in tensors))
 
 
+def prompts_of(task: InversionTask, options: InversionOptions) -> tuple[str, ...]:
+    """Return the templates that a task's samples are drawn with."""
+    return task.templates or templates_of(options.templates)
+
+
 def samples_each(options: InversionOptions, step: int | None) -> int:
     """Return how many samples of each task a step has, or the evaluation (None)."""
     return EVALUATED if step is None else options.batch
@@ -124,7 +134,8 @@ def draw_samples(
     places = [divmod(row, samples_each(options, step)) for row in range(rows.start, rows.stop)]
     drawn = [_draw(tasks[task], options, step, number, shape, levels) for task, number in places]
     images, views, templates, timesteps, noise = zip(*drawn, strict=True)
-    prompts = torch.tensor(templates) + torch.tensor([task * len(options.templates) for task, _ in places])
+    first = list(accumulate((len(prompts_of(task, options)) for task in tasks), initial=0))
+    prompts = torch.tensor(templates) + torch.tensor([first[task] for task, _ in places])
     noises = torch.stack(noise)
     return InversionSamples(images, views, prompts, torch.tensor(timesteps), noises[:, 0], noises[:, 1])
 
@@ -140,7 +151,7 @@ def _draw(
     turn, place = divmod(number if step is None else step * count + number, len(task.images))
     image = task.images[_order(task, options, turn)[place]]
     view = _below(len(options.views), generator)
-    template = _below(len(options.templates), generator)
+    template = _below(len(prompts_of(task, options)), generator)
     low, high = 0, levels
     if step is None or options.timesteps == "stratified":
         low, high = number * levels // count, (number + 1) * levels // count

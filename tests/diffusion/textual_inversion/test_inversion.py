@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -104,6 +105,7 @@ def test_a_model_that_moves_is_found_out(backbone, tasks, tmp_path):
 
 
 def test_together_as_alone(attentive, tasks, tmp_path):
+    tasks = (replace(tasks[0], templates=("{} in snow", "{} beside sand", "a plant of {}")), tasks[1])  # of other prompts
     together = invert(attentive, tasks, quick(vectors=2), tmp_path / "together")
     for task in tasks:
         alone = invert(attentive, [task], quick(vectors=2), tmp_path / task.token)[task.key]

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,14 @@ import torch
 
 from spurgekit.diffusion.textual_inversion.inversion_options import PRESETS, InversionOptions
 from spurgekit.diffusion.textual_inversion.placeholder_tokens import initial_vectors
-from spurgekit.diffusion.textual_inversion.prompt_templates import PUBLISHED, TEMPLATES, TOP_DOWN, read_templates
+from spurgekit.diffusion.textual_inversion.prompt_templates import (
+    PUBLISHED,
+    TEMPLATES,
+    TOP_DOWN,
+    check_classes_of,
+    read_templates,
+    templates_of,
+)
 from spurgekit.diffusion.textual_inversion.training_samples import EVALUATED, InversionTask, draw_samples, shown_images
 from spurgekit.errors import InputError
 
@@ -93,8 +101,57 @@ class TestTemplates:
         with pytest.raises(InputError, match=r"prompts.txt: the template 'a map' has 0 gaps"):
             read_templates(path)
         path.write_bytes(b"\xff\xfe{}")
-        with pytest.raises(InputError, match=r"prompts.txt is no text file"):
+        with pytest.raises(InputError, match=r"prompts.txt is not text in UTF-8 \(byte 0\); write one template"):
             read_templates(path)
+
+
+class TestTemplatesOfClasses:
+    """Prompts that name what stands beside a class in its tiles, so that its word need not."""
+
+    LINES = ("a photo of {}", "[leafy spurge]", "{} beside grass", "{} in hay", "[sand]", "{} without plants")
+
+    def test_a_section_for_a_class(self, tmp_path):
+        path = tmp_path / "prompts.txt"
+        path.write_text("a photo of {}\n[leafy spurge]\n{} beside grass\n{} in hay\n\n [sand] \n{} without plants\n")
+        assert read_templates(path) == self.LINES
+        assert InversionOptions(templates=str(path)).templates == self.LINES
+        assert templates_of(self.LINES, "leafy spurge") == ("{} beside grass", "{} in hay")
+        assert templates_of(self.LINES, "sand") == ("{} without plants",)
+
+    def test_what_is_ahead_of_sections_is_for_classes_without_one(self):
+        assert templates_of(self.LINES, "moss") == templates_of(self.LINES) == ("a photo of {}",)
+        check_classes_of(self.LINES, ["sand", "leafy spurge", "moss"])
+        check_classes_of(TOP_DOWN, ["sand", "weed"])
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("[sand]\n[weed]\n{}", r"the section '\[sand\]' has no templates; write some, or take it out"),
+            ("{}\n[sand]\n", r"the section '\[sand\]' has no templates"),
+            ("[sand]\n{}\n[weed]\n{}\n[sand]\n{}", r"there are two sections '\[sand\]'; put their templates into one"),
+            ("[sand]\na map", "the template 'a map' has 0 gaps"),
+        ],
+    )
+    def test_sections_that_cannot_be(self, tmp_path, text, said):
+        (tmp_path / "prompts.txt").write_text(text)
+        with pytest.raises(InputError, match=rf"prompts\.txt: {said}"):
+            read_templates(tmp_path / "prompts.txt")
+
+    def test_sections_of_other_classes(self):
+        with pytest.raises(InputError, match=r"a section of the class 'sands?', did you mean sand"):
+            check_classes_of(("{}", "[sands]", "{}"), ["sand", "weed"])
+        with pytest.raises(InputError, match=r"no template is for 'weed'; add a section \[weed\], or templates for all ahead"):
+            check_classes_of(("[sand]", "{}"), ["sand", "weed"])
+
+    def test_samples_are_drawn_with_those_of_their_task(self):
+        weed = replace(WEED, templates=("{} beside grass", "{} in hay"))
+        options = InversionOptions(batch=4, templates=("a photo of {}", "a map of {}", "a view of {}"))
+        prompts = [set(), set()]
+        for step in range(40):
+            drawn = draw([weed, SAND], options, step).prompts.tolist()
+            prompts[0] |= set(drawn[:4])
+            prompts[1] |= set(drawn[4:])
+        assert prompts == [{0, 1}, {2, 3, 4}]  # those of the second task are counted on from the first's
 
 
 class TestSamples:
