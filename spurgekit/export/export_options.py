@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, fields
 from math import isfinite
+from pathlib import Path
 from typing import Annotated
 
 from spurgekit.errors import InputError
 from spurgekit.export.recipients import RECIPIENTS
 from spurgekit.options import Options
+from spurgekit.record_table import RecordTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,17 @@ class ExportOptions(Options):
         For a sprayer: most zones that its display takes; the nearest are joined until there are no more.
     rx_folder : bool
         For a sprayer: put the shapefile into a folder Rx of its archive, as some displays want it.
+    record : RecordTable, optional
+        For records: what they say besides what is on the map.
+    flown : datetime.date, optional
+        For records: day of the flight.
+    survey : str, optional
+        For records: name of the survey, which is that of the dataset, too. Default: the map's.
+    reviewed : tuple of pathlib.Path
+        For records: what people found in places: a folder of 'spurgekit check', one of tiles or a dataset that was reviewed, or
+        a table of places with a column label; several by repeating it. Default: those that lie where commands write them.
+    unreviewed : bool
+        For records: record what nobody reviewed, too, and say so in the records.
     """
 
     recipient: Annotated[str, RECIPIENTS] = "crew"
@@ -40,6 +54,11 @@ class ExportOptions(Options):
     rate_l_ha: float | None = None
     zones: int = 100
     rx_folder: bool = False
+    record: RecordTable | None = None
+    flown: dt.date | None = None
+    survey: str | None = None
+    reviewed: tuple[Path, ...] = ()
+    unreviewed: bool = False
 
     def __post_init__(self) -> None:
         Options.__post_init__(self)

@@ -124,7 +124,7 @@ def join_patches(polygons: gpd.GeoDataFrame, join_m: float = 1.0) -> Patches:
     digits = max(LEAST_DIGITS, len(str(count)))
     rows = rows.iloc[order].reset_index(drop=True)
     rows.insert(0, "name", [f"P{number:0{digits}d}" for number in range(1, count + 1)])
-    series = (gpd.GeoSeries(one[order], crs=on_ground.crs) for one in (cells, _centres(cells)))
+    series = (gpd.GeoSeries(one[order], crs=on_ground.crs) for one in (cells, centres_of(cells)))
     found = Patches(rows, *series)
     return found if rows.crs == polygons.crs else found.to_crs(polygons.crs)
 
@@ -169,7 +169,7 @@ def _cells(shapes: Shapes, numbers: Numbers) -> Shapes:
     return cells
 
 
-def _centres(cells: Shapes) -> Shapes:
+def centres_of(cells: Shapes) -> Shapes:
     """Return a point in the largest part of each group: a crew is to arrive where there is most."""
     parts, group = shapely.get_parts(cells, return_index=True)
     order = np.lexsort([-shapely.area(parts).round(DECIMALS), group])

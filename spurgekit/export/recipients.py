@@ -13,6 +13,7 @@ from spurgekit.registry import Registry
 
 if TYPE_CHECKING:
     from spurgekit.export.export_options import ExportOptions
+    from spurgekit.export.map_folder import MapPolygons
     from spurgekit.export.patches import Patches
 
 
@@ -32,32 +33,41 @@ class Recipient:
     kind : str
         What the folder holds, for its provenance.
     write : callable
-        ``write(folder, name, patches, options)`` writes the files for the patches of the map of that name, in its CRS, and
-        returns entries for ``summary.json``.
+        ``write(folder, mapped, patches, options)`` writes the files for the patches of a map, in its CRS, and returns entries
+        for ``summary.json``, of which ``notes`` are said, too.
     takes : tuple of str
         Options of :class:`~spurgekit.export.export_options.ExportOptions` that are for this one.
     needs : tuple of str
         Those of them that have to be given.
+    may_be_bare : bool
+        Whether it takes a map without patches.
     """
 
     name: str
     description: str
     kind: Kind
-    write: Callable[[Path, str, Patches, ExportOptions], dict[str, Any]]
+    write: Callable[[Path, MapPolygons, Patches, ExportOptions], dict[str, Any]]
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    may_be_bare: bool = False
 
 
-def _for_crew(folder: Path, name: str, patches: Patches, options: ExportOptions) -> dict[str, Any]:
+def _for_crew(folder: Path, mapped: MapPolygons, patches: Patches, options: ExportOptions) -> dict[str, Any]:
     from spurgekit.export.crew import write_for_crew
 
-    return write_for_crew(folder, name, patches, options)
+    return write_for_crew(folder, mapped.name, patches, options)
 
 
-def _for_sprayer(folder: Path, name: str, patches: Patches, options: ExportOptions) -> dict[str, Any]:
+def _for_sprayer(folder: Path, mapped: MapPolygons, patches: Patches, options: ExportOptions) -> dict[str, Any]:
     from spurgekit.export.sprayer import write_for_sprayer
 
-    return write_for_sprayer(folder, name, patches, options)
+    return write_for_sprayer(folder, mapped.name, patches, options)
+
+
+def _for_records(folder: Path, mapped: MapPolygons, patches: Patches, options: ExportOptions) -> dict[str, Any]:
+    from spurgekit.export.records import write_records
+
+    return write_records(folder, mapped, patches, options)
 
 
 RECIPIENTS = Registry(
@@ -76,6 +86,14 @@ RECIPIENTS = Registry(
             write=_for_sprayer,
             takes=("swath_m", "rate_l_ha", "zones", "rx_folder"),
             needs=("swath_m", "rate_l_ha"),
+        ),
+        Recipient(
+            name="records",
+            description="weed databases: what people reviewed, as Darwin Core and in the columns of NAISMA and EDDMapS",
+            kind="records export",
+            write=_for_records,
+            takes=("record", "flown", "survey", "reviewed", "unreviewed"),
+            may_be_bare=True,
         ),
     ],
 )
