@@ -169,9 +169,7 @@ class RecordTable(Lines):
             )
         if self.scientific_name is None:
             raise InputError("record.scientific_name of survey.toml is missing: the name of the weed in the flora you go by")
-        return Taxon(
-            **{one: value for one in kinds_of(Taxon) if (value := getattr(self, one)) is not None}  # type: ignore[arg-type]
-        )
+        return Taxon(**{one: value for one in kinds_of(Taxon) if (value := getattr(self, one)) is not None})
 
     @property
     def licence_address(self) -> str | None:

@@ -94,10 +94,9 @@ def _print(report: ExportReport) -> None:
         echo(f"note: {note}")
     patches = "1 patch" if report.patches == 1 else f"{report.patches:,} patches"
     if "absences" in (found := report.details):
-        echo(
-            f"{counted(found['records'], 'record')}: {found['patches_recorded']:,} of {patches}, {found['missed_by_the_map']:,} "
-            f"that the map missed, {counted(found['absences'], 'absence')}"
-        )
+        kept, missed = found["patches_recorded"], counted(found["missed_by_the_map"], "place")
+        absences = counted(found["absences"], "absence")
+        echo(f"{counted(found['records'], 'record')}: {kept:,} of {patches}, {missed} that the map missed, {absences}")
         echo(f"{report.folder}: {', '.join(report.files)}")
         return
     echo(f"{patches}: {report.area_m2:,.1f} m2 mapped on {report.gross_m2:,.1f} m2 of ground")

@@ -110,7 +110,7 @@ def read_map(folder: Path, classes: Sequence[str] = (), *, may_be_bare: bool = F
     if _is_empty(file):
         if not may_be_bare:
             raise NothingToExportError(nothing)
-        bare = gpd.GeoDataFrame({name: [] for name in COLUMNS}, geometry=[], crs=grid.crs.to_wkt())
+        bare = gpd.GeoDataFrame({name: [] for name in COLUMNS}, geometry=[], crs=to_pyproj(grid.crs))
         return MapPolygons(folder, folder.resolve().name, bare, known, chosen, background, grid, summary.mapped_m2, ())
     read = read_vector(file, grid.crs, usual_layer=LAYER, pixel_m=summary.cell_m)
     mean = mean_of(read.rows)

@@ -15,7 +15,7 @@ from spurgekit.export.patches import Patches
 from spurgekit.text import shown
 
 MOST = 0.5
-"""Share of the smaller of two shapes from which on it lies in the other, and of a place from which on it is another's ground."""
+"""Share of the smaller of two shapes from which on it lies in the other, and of a place from which on it is another's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,8 +48,8 @@ class Match:
 def match(patches: Patches, places: gpd.GeoDataFrame, classes: Sequence[str]) -> Match:
     """Tell what reviewed places say of patches.
 
-    A place lies in a patch if half of it, or of the cells of the patch, are the ground of both; a point lies in it if its outline
-    holds the point.
+    A place lies in a patch if half of it, or of the cells of the patch, are the ground of both; a point lies in it if its
+    outline holds the point.
 
     Parameters
     ----------
@@ -110,9 +110,9 @@ def at_named_patches(patches: Patches, places: gpd.GeoDataFrame, *, are_all: boo
         if (at, number.get(name, -1)) not in lying:
             where = "is not where it was" if name in number else "is no more"
             raise InputError(
-                f"the patch {shown(name, quotes=False)}, whose label says {shown(places['label'].iloc[at] or 'absence')}, {where}: "
-                "the map was edited or made again, or `join_m` is another; pass the one that the table was exported with, or clear "
-                "the names so that labels count by their position"
+                f"the patch {shown(name, quotes=False)}, which was labelled, {where}: the map was edited or made again, or "
+                "`join_m` is another; pass the one that the table was exported with, or clear the names in the table so that "
+                "labels count by their position"
             )
         shapes[at] = patches.cells.iloc[number[name]]
     return places.set_geometry(gpd.GeoSeries(shapes, places.index, crs=places.crs))

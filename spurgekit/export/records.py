@@ -1,4 +1,4 @@
-"""Records for weed databases: one of each patch that stands, of what a map missed, and of where a person saw that nothing is."""
+"""Records for weed databases: of patches that stand, of what a map missed, and of where a person saw that nothing is."""
 
 from __future__ import annotations
 
@@ -147,7 +147,9 @@ class Records:
 
     def verification(self, one: Found) -> str:
         """Return in words whether a person told the class."""
-        return {"": "unverified", GROUND: "verified by a person on the ground"}.get(one.seen, "verified by a person from the image")
+        return {"": "unverified", GROUND: "verified by a person on the ground"}.get(
+            one.seen, "verified by a person from the image"
+        )
 
     def remarks(self, one: Found) -> str:
         """Return in words what the columns do not say."""
@@ -229,7 +231,9 @@ def write_records(folder: Path, mapped: MapPolygons, patches: Patches, options: 
 def _needed(options: ExportOptions) -> tuple[RecordTable, dt.date]:
     """Return the table of what records say, and the day of the flight; both have to be given."""
     if options.record is None:
-        raise InputError("records need a table [record] in survey.toml: the name of the weed, observer, country, state; or `record`")
+        raise InputError(
+            "records need a table [record] in survey.toml: the name of the weed, observer, country, state; or `record`"
+        )
     options.record.check()
     if options.flown is None:
         raise InputError("records need the day of the flight: `date` of survey.toml, or of the site's entry there; or `flown`")
@@ -322,7 +326,7 @@ def _without(one: Found, cells: BaseGeometry, denied: Shapes) -> Found | None:
 def _with_uncertainty(found: Sequence[Found], crs: Any, accuracy_m: float | None) -> list[Found]:
     """Return patches and places with the radius about their points that holds them, where it is known how well they are placed.
 
-    The radius is the farthest that the shape is from its point, and how far off places of the orthomosaic may be (the point-radius
+    The radius is how far the shape reaches from its point, and how far off places of the orthomosaic may be (the point-radius
     method; Wieczorek, Guo and Hijmans 2004, Int. J. Geogr. Inf. Sci. 18). Of places of a survey on the ground nobody says it.
     """
     if accuracy_m is None:

@@ -184,7 +184,9 @@ def _of_table(path: Path, mapped: MapPolygons) -> Read:
     words = as_text(rows["label"])
     unknown = words.map(lambda word: word is not None and word.lower() in UNKNOWN_WORDS)
     if unknown.any():
-        notes.append(f"{counted(int(unknown.sum()), 'place')} of {path.name} labelled {words[unknown].iloc[0]!r}, which is no class")
+        notes.append(
+            f"{counted(int(unknown.sum()), 'place')} of {path.name} labelled {words[unknown].iloc[0]!r}, which is no class"
+        )
     rows, words = (one[(words.notna() & ~unknown).to_numpy()] for one in (rows, words))
     if not rows.geom_type.isin(SHAPE_TYPES).all():
         raise InputError(f"{path} holds other shapes than points and polygons; take them out")
@@ -205,7 +207,7 @@ def _of_table(path: Path, mapped: MapPolygons) -> Read:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What the reviewers of a tile say together: its class, or None, who they are, and on which day the last of them said it."""
+    """What the reviewers of a tile say together: its class, or None, who they are, and the day of the last decision."""
 
     label: str | None
     who: str
@@ -273,7 +275,9 @@ def _brought(places: gpd.GeoDataFrame, path: Path, mapped: MapPolygons) -> gpd.G
     if not len(places) or places.crs == mapped.rows.crs:
         return places[known]
     if places.crs is None:
-        raise InputError(f"{path} is in no CRS, so nothing says where it lies on {mapped.folder}, in {name_crs(mapped.rows.crs)}")
+        raise InputError(
+            f"{path} is in no CRS, so nothing says where it lies on {mapped.folder}, in {name_crs(mapped.rows.crs)}"
+        )
     return brought(places[known], _crs(mapped), what=str(path), remedy="georeference its image first").rows
 
 

@@ -21,9 +21,9 @@ ACRE_DECIMALS = 7
 
 
 def write_naisma(folder: Path, records: Records) -> None:
-    """Write ``naisma.csv``: the fields of NAISMA's Mapping Standards for Program Managers (17 October 2018), under their headings.
+    """Write ``naisma.csv``: fields of NAISMA's Mapping Standards for Program Managers (17 October 2018), under their headings.
 
-    Where a field is of two values, such as an area and its unit, or ``Coordinates``, each has a column.
+    Where a field is of several values, such as an area and its unit, or ``Coordinates``, each has a column.
 
     Parameters
     ----------
