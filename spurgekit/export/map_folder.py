@@ -58,6 +58,8 @@ class MapPolygons:
         Name of the background; None where the map does not say it, as one of cover does not.
     grid : PixelGrid
         Of its cells.
+    cell_m : float
+        Side of a cell.
     mapped_m2 : float or None
         Ground that was looked at, where the map says it.
     notes : tuple of str
@@ -71,6 +73,7 @@ class MapPolygons:
     classes: tuple[str, ...]
     background: str | None
     grid: PixelGrid
+    cell_m: float
     mapped_m2: float | None
     notes: tuple[str, ...]
 
@@ -104,14 +107,14 @@ def read_map(folder: Path, classes: Sequence[str] = (), *, may_be_bare: bool = F
         if name not in known:
             raise InputError(f"`classes={name}` is no class of {folder} but the background{known_names(name, known)}")
     grid, background = _grid(folder / RASTER, known)
-    file = folder / POLYGONS
+    file, name = folder / POLYGONS, folder.resolve().name
     chosen = tuple(dict.fromkeys(classes)) or known
     nothing = f"{file} has no polygons of {' or '.join(chosen)}: nothing to export"
     if _is_empty(file):
         if not may_be_bare:
             raise NothingToExportError(nothing)
         bare = gpd.GeoDataFrame({name: [] for name in COLUMNS}, geometry=[], crs=to_pyproj(grid.crs))
-        return MapPolygons(folder, folder.resolve().name, bare, known, chosen, background, grid, summary.mapped_m2, ())
+        return MapPolygons(folder, name, bare, known, chosen, background, grid, summary.cell_m, summary.mapped_m2, ())
     read = read_vector(file, grid.crs, usual_layer=LAYER, pixel_m=summary.cell_m)
     mean = mean_of(read.rows)
     columns: Columns = {"class": Texts(), "area_m2": Numbers(above=0, most=1e12), mean: Numbers(least=0, most=1)}
@@ -123,7 +126,7 @@ def read_map(folder: Path, classes: Sequence[str] = (), *, may_be_bare: bool = F
     remedy = "map the image in another CRS, by `crs`"
     placed = brought(rows[["geometry"]], EARTH, what=str(folder), remedy=remedy, pixel_m=summary.cell_m)
     notes = (*read.notes, *placed.notes)
-    return MapPolygons(folder, folder.resolve().name, rows, known, chosen, background, grid, summary.mapped_m2, notes)
+    return MapPolygons(folder, name, rows, known, chosen, background, grid, summary.cell_m, summary.mapped_m2, notes)
 
 
 def _grid(path: Path, known: Sequence[str]) -> tuple[PixelGrid, str | None]:

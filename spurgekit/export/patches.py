@@ -149,7 +149,7 @@ def measured(shapes: gpd.GeoDataFrame | gpd.GeoSeries) -> tuple[Any, float]:
     shapes : the same
     unit_m : float
     """
-    if shapes.crs is None:
+    if shapes.crs is None or shapes.empty:
         return shapes, 1.0
     if not has_place(shapes.crs):
         return shapes, unit_m(shapes.crs)
@@ -179,6 +179,8 @@ def centres_of(cells: Shapes) -> Shapes:
 
 def _outlines(shapes: Shapes, numbers: Numbers, distance: float) -> Shapes:
     """Return the perimeter of each group."""
+    if not len(shapes):
+        return shapes
     wide = shapely.buffer(shapes, distance / 2, join_style="mitre")
     order = np.argsort(numbers, kind="stable")
     groups = np.split(wide[order], np.flatnonzero(np.diff(numbers[order])) + 1)

@@ -13,7 +13,6 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from spurgekit.errors import InputError
@@ -140,7 +139,7 @@ class Records:
         how = "drone orthomosaic"
         if one.patch:
             apart = f"{self.join_m:g} m apart or less" if self.join_m else "that touch"
-            how += f" classified by a model in cells of {self.cell_m:g} m; cells {apart} are one patch"
+            how += f" classified by a model in cells of {self.cell_m:.4g} m; cells {apart} are one patch"
         if one.seen:
             how += "; checked on the ground" if one.seen == GROUND else "; looked at by a person"
         return how
@@ -200,14 +199,13 @@ def write_records(folder: Path, mapped: MapPolygons, patches: Patches, options: 
     places = at_named_patches(patches, reviewed.rows, are_all=set(mapped.classes) == set(mapped.known))
     matched = match(patches, places, mapped.classes)
     found = list(_of_patches(patches, places, matched, unreviewed=options.unreviewed))
-    found += _of_places(places, matched, _areas_m2(places))
+    found += _of_places(places, matched)
     if not found:
         raise InputError(_nothing(mapped, reviewed, sources))
     crs = patches.rows.crs
     placed = tuple(_on_earth(_with_uncertainty(found, crs, table.positional_accuracy_m), crs))
     survey = options.survey or mapped.name
-    cell_m = round(mapped.grid.gsd_m, 3)
-    records = Records(placed, table, taxa, mapped.name, survey, flown, options.join_m, cell_m, mapped.mapped_m2)
+    records = Records(placed, table, taxa, mapped.name, survey, flown, options.join_m, mapped.cell_m, mapped.mapped_m2)
     write_darwin_core(folder, records)
     write_naisma(folder, records)
     write_eddmaps(folder, records)
@@ -275,10 +273,11 @@ def _of_patches(patches: Patches, places: gpd.GeoDataFrame, matched: Match, *, u
         yield one
 
 
-def _of_places(places: gpd.GeoDataFrame, matched: Match, areas_m2: NDArray[np.float64]) -> Iterator[Found]:
+def _of_places(places: gpd.GeoDataFrame, matched: Match) -> Iterator[Found]:
     """Yield the places where the map missed a class, and those where a class is not."""
     shapes = places.geometry.to_numpy()
-    points = shapely.point_on_surface(shapes)
+    points, (on_ground, unit_m) = shapely.point_on_surface(shapes), measured(places)
+    areas_m2 = shapely.area(on_ground.geometry.to_numpy()) * unit_m**2
     for is_present, of_class in ((True, matched.missed), (False, matched.absent)):
         for kind, numbers in of_class.items():
             for number in numbers.tolist():
@@ -294,13 +293,6 @@ def _of_places(places: gpd.GeoDataFrame, matched: Match, areas_m2: NDArray[np.fl
                     surveyed=bool(place["surveyed"].iloc[0]),
                 )
                 yield _told(one, place)
-
-
-def _areas_m2(places: gpd.GeoDataFrame) -> NDArray[np.float64]:
-    if places.empty:
-        return np.zeros(0)
-    on_ground, unit_m = measured(places)
-    return np.asarray(shapely.area(on_ground.geometry.to_numpy()) * unit_m**2)
 
 
 def _told(one: Found, places: gpd.GeoDataFrame) -> Found:

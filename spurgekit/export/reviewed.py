@@ -100,12 +100,10 @@ def read_reviewed(mapped: MapPolygons, sources: Sequence[Path], *, named: bool =
         more = f", {elsewhere:,} that are not on the map left out" if elsewhere else ""
         notes += [f"{counted(int(lies.sum()), 'reviewed place')} of {path}{more}", *said]
         parts.append(rows[lies])
-    empty = gpd.GeoDataFrame({name: [] for name in _FIELDS}, geometry=[], crs=mapped.rows.crs)
-    rows = pd.concat(parts, ignore_index=True) if parts else empty
-    return ReviewedPlaces(gpd.GeoDataFrame(rows, geometry="geometry", crs=mapped.rows.crs), tuple(notes))
+    none = _rows(gpd.GeoSeries([], crs=mapped.rows.crs), label=[], who=[], when=[], seen=[])
+    rows = pd.concat(parts, ignore_index=True) if parts else none
+    return ReviewedPlaces(rows, tuple(notes))
 
-
-_FIELDS = ("label", "who", "when", "seen", "patch", "surveyed")
 
 Read = tuple[gpd.GeoDataFrame, list[str]]
 
@@ -128,19 +126,18 @@ def _of_check(path: Path, mapped: MapPolygons) -> Read:
     sample = read_sample(path)
     labels = read_labels(path, sample, None)
     from_review = _from_log(path)
-    squares = _brought(read_vector(path / SHAPES, _crs(mapped), usual_layer=LAYER).rows, path, mapped)
+    squares = read_vector(path / SHAPES, _crs(mapped), usual_layer=LAYER).rows
     if "cell" not in squares:
         raise InputError(f"{path / SHAPES} has no column 'cell'; draw the sample again")
     squares = squares[squares["cell"].isin(labels.classes)]
     names = [labels.classes[cell] for cell in squares["cell"]]
     said = [from_review.get(cell) for cell in squares["cell"]]
-    rows = squares[["geometry"]].assign(
+    rows = _rows(
+        squares.geometry,
         label=_classes(names, mapped, sample.classes[0], path),
         who=[one and one.who for one in said],
         when=[one and one.when for one in said],
         seen=[IMAGE if one else GROUND for one in said],
-        patch=None,
-        surveyed=False,
     )
     on_ground = sum(one is None for one in said)
     return rows, [f"{counted(on_ground, 'label')} of the table of {path} taken for seen on the ground"] if on_ground else []
@@ -163,16 +160,14 @@ def _of_tiles(path: Path, mapped: MapPolygons) -> Read:
         notes.append(f"{counted(unsettled, 'tile')} of {path} rejected, unsure or disputed, and left out")
     tiles = index[index["tile_id"].isin(settled)]
     found = [settled[tile] for tile in tiles["tile_id"]]
-    places = _brought(tiles[[tiles.geometry.name]].rename_geometry("geometry"), path, mapped)
-    rows = places.assign(
+    rows = _rows(
+        tiles.geometry,
         label=_classes([str(one.label) for one in found], mapped, background, path),
         who=[one.who for one in found],
         when=[one.when for one in found],
-        seen=IMAGE,
-        patch=None,
-        surveyed=False,
+        seen=[IMAGE] * len(found),
     )
-    return rows, notes
+    return _brought(rows, path, mapped), notes
 
 
 def _of_table(path: Path, mapped: MapPolygons) -> Read:
@@ -190,19 +185,37 @@ def _of_table(path: Path, mapped: MapPolygons) -> Read:
     rows, words = (one[(words.notna() & ~unknown).to_numpy()] for one in (rows, words))
     if not rows.geom_type.isin(SHAPE_TYPES).all():
         raise InputError(f"{path} holds other shapes than points and polygons; take them out")
-    who, days = (as_text(rows[name]) if name in rows else pd.Series(None, rows.index, object) for name in ("observer", "date"))
+    who, days = (as_text(rows[name]).tolist() if name in rows else [None] * len(rows) for name in ("observer", "date"))
     check_formulas(f"{path}: observer", who)
     if odd := [name for name in who if name is not None and not is_line(name)]:
         raise InputError(f"{path}: the observer {shown(odd[0])} is no line of text; correct it")
-    placed = rows[["geometry"]].assign(
+    placed = _rows(
+        rows.geometry,
         label=_classes(words.tolist(), mapped, None, path),
         who=who,
         when=[_day(day, path) for day in days],
-        seen=GROUND,
-        patch=as_text(rows["name"]) if "name" in rows else None,
+        seen=[GROUND] * len(rows),
+        patch=as_text(rows["name"]).tolist() if "name" in rows else None,
         surveyed=True,
     )
-    return _brought(placed, path, mapped), notes
+    return placed, notes
+
+
+def _rows(
+    places: gpd.GeoSeries,
+    *,
+    label: list[str | None],
+    who: list[str | None],
+    when: list[dt.date | None],
+    seen: list[str],
+    patch: list[str | None] | None = None,
+    surveyed: bool = False,
+) -> gpd.GeoDataFrame:
+    """Return places as :class:`ReviewedPlaces` has them, in their own CRS."""
+    columns = {"label": label, "who": who, "when": when, "seen": seen, "patch": patch or [None] * len(places)}
+    as_objects = {name: pd.Series(values, dtype=object) for name, values in columns.items()}
+    shapes = gpd.GeoSeries(places.to_numpy(), crs=places.crs)
+    return gpd.GeoDataFrame({**as_objects, "surveyed": np.full(len(places), surveyed)}, geometry=shapes)
 
 
 @dataclass(frozen=True, slots=True)

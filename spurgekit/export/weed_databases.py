@@ -59,7 +59,7 @@ def naisma(records: Records, one: Found) -> dict[str, Any]:
         "Universally Unique Identifier": records.id_of(one),
         "Species Name": taxon.scientific_name,
         "Common Name": records.common_name(one),
-        "Taxonomic Serial Number": taxon.tsn,
+        "Taxonomic Serial Number": None if taxon.tsn is None else str(taxon.tsn),
         "Country": table.country,
         "State OR Province": table.state,
         "County OR Municipality": table.county,

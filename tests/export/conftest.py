@@ -42,6 +42,7 @@ def make_map(
         transform=transform,
     ) as file:  # fmt: skip
         file.write(predicted.astype(np.float32), 1)
+        file.set_band_description(1, f"probability of {classes[0]}")
     polygons = presence_polygons(
         predicted, np.full(predicted.shape, 0.75, np.float32), np.ones(predicted.shape, np.float32), grid, classes
     )
