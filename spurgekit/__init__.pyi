@@ -31,6 +31,7 @@ from .imagery import PixelGrid, Raster, open_raster, read_image_info
 from .maps import MapOptions, map_site
 from .markers import MarkerOptions, list_markers
 from .plots import PlotProtocol, locate_plots
+from .record_table import RecordTable, Taxon
 from .review import ReviewOptions, review_report, review_tiles
 from .simulate import SurveyOptions, simulate_survey
 from .survey import Survey, init_survey, read_survey
@@ -55,10 +56,12 @@ __all__ = [
     "PlotOptions",
     "PlotProtocol",
     "Raster",
+    "RecordTable",
     "ReviewOptions",
     "SpurgekitError",
     "Survey",
     "SurveyOptions",
+    "Taxon",
     "TileClassifier",
     "TileOptions",
     "TrainOptions",

@@ -72,7 +72,7 @@ def export_map(
     Raises
     ------
     NothingToExportError
-        If the map has no patches of the classes that are asked for.
+        If the map has no patches of the classes that are asked for, or none that may be recorded.
     InputError
         If the folder holds no map, or one that has no such class or no place on Earth.
     OutputExistsError
@@ -89,11 +89,12 @@ def export_map(
     recipient = RECIPIENTS[options.recipient]
     found = read_map(map_folder, options.classes, may_be_bare=recipient.may_be_bare)
     patches = join_patches(found.rows, options.join_m).of(*found.classes)
+    made = recipient.gather(found, patches, options) if recipient.gather else patches
     area_m2, gross_m2 = (round(float(patches.rows[name].sum()), 3) for name in ("area_m2", "gross_m2"))
     with output_folder(
         out, recipient.kind, parameters=options.parameters(), inputs=[map_folder, *options.reviewed], overwrite=overwrite
     ) as folder:
-        details = recipient.write(folder, found, patches, options)
+        details = recipient.write(folder, found, made, options)
         files = tuple(sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")))
         summary = {
             "schema_version": 1,

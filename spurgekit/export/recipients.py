@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from spurgekit.export.export_options import ExportOptions
     from spurgekit.export.map_folder import MapPolygons
     from spurgekit.export.patches import Patches
+    from spurgekit.export.records import Records
 
 
 class NothingToExportError(InputError):
-    """A map has no patches of the classes that are asked for."""
+    """A map has no patches of the classes that are asked for, or none that may be recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,9 @@ class Recipient:
     write : callable
         ``write(folder, mapped, patches, options)`` writes the files for the patches of a map, in its CRS, and returns entries
         for ``summary.json``, of which ``notes`` are said, too.
+    gather : callable, optional
+        ``gather(mapped, patches, options)`` makes what is to be written, before there is a folder, where something may be
+        refused on the way; ``write`` gets that in place of the patches.
     takes : tuple of str
         Options of :class:`~spurgekit.export.export_options.ExportOptions` that are for this one.
     needs : tuple of str
@@ -46,7 +50,8 @@ class Recipient:
     name: str
     description: str
     kind: Kind
-    write: Callable[[Path, MapPolygons, Patches, ExportOptions], dict[str, Any]]
+    write: Callable[[Path, MapPolygons, Any, ExportOptions], dict[str, Any]]
+    gather: Callable[[MapPolygons, Patches, ExportOptions], Any] | None = None
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     may_be_bare: bool = False
@@ -64,10 +69,19 @@ def _for_sprayer(folder: Path, mapped: MapPolygons, patches: Patches, options: E
     return write_for_sprayer(folder, mapped.name, patches, options)
 
 
-def _for_records(folder: Path, mapped: MapPolygons, patches: Patches, options: ExportOptions) -> dict[str, Any]:
-    from spurgekit.export.records import write_records
+def _gather_records(mapped: MapPolygons, patches: Patches, options: ExportOptions) -> Records:
+    from spurgekit.export.gathering import gather_records
 
-    return write_records(folder, mapped, patches, options)
+    return gather_records(mapped, patches, options)
+
+
+def _for_records(folder: Path, mapped: MapPolygons, records: Records, options: ExportOptions) -> dict[str, Any]:  # noqa: ARG001
+    from spurgekit.export.darwin_core import write_darwin_core
+    from spurgekit.export.weed_databases import write_eddmaps, write_naisma
+
+    for write in (write_darwin_core, write_naisma, write_eddmaps):
+        write(folder, records)
+    return records.summary
 
 
 RECIPIENTS = Registry(
@@ -92,6 +106,7 @@ RECIPIENTS = Registry(
             description="weed databases: what people reviewed, as Darwin Core and in the columns of NAISMA and EDDMapS",
             kind="records export",
             write=_for_records,
+            gather=_gather_records,
             takes=("record", "flown", "survey", "reviewed", "unreviewed"),
             may_be_bare=True,
         ),

@@ -135,8 +135,8 @@ def _of_check(path: Path, mapped: MapPolygons) -> Read:
     rows = _rows(
         squares.geometry,
         label=_classes(names, mapped, sample.classes[0], path),
-        who=[one and one.who for one in said],
-        when=[one and one.when for one in said],
+        who=[one.who if one else None for one in said],
+        when=[one.when if one else None for one in said],
         seen=[IMAGE if one else GROUND for one in said],
     )
     on_ground = sum(one is None for one in said)
@@ -185,7 +185,8 @@ def _of_table(path: Path, mapped: MapPolygons) -> Read:
     rows, words = (one[(words.notna() & ~unknown).to_numpy()] for one in (rows, words))
     if not rows.geom_type.isin(SHAPE_TYPES).all():
         raise InputError(f"{path} holds other shapes than points and polygons; take them out")
-    who, days = (as_text(rows[name]).tolist() if name in rows else [None] * len(rows) for name in ("observer", "date"))
+    blank: list[str | None] = [None] * len(rows)
+    who, days = (as_text(rows[name]).tolist() if name in rows else blank for name in ("observer", "date"))
     check_formulas(f"{path}: observer", who)
     if odd := [name for name in who if name is not None and not is_line(name)]:
         raise InputError(f"{path}: the observer {shown(odd[0])} is no line of text; correct it")

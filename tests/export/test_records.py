@@ -66,7 +66,8 @@ class TestWithoutReview:
             "taxonID": "", "taxonRank": "", "kingdom": "", "vernacularName": "leafy spurge",
             "verbatimIdentification": "leafy spurge", "eventDate": "2026-06-14", "recordedBy": "Ada Field",
             "identifiedBy": "spurgekit", "dateIdentified": "", "identificationVerificationStatus": "unverified",
-            "samplingProtocol": "drone orthomosaic classified by a model in cells of 2 m; cells 1 m apart or less are one patch",
+            "samplingProtocol": "drone orthomosaic classified by a model in cells of 2 m; "
+            "cells 1 m apart or less are one patch",
             "sampleSizeValue": "", "sampleSizeUnit": "", "organismQuantity": "16.0",
             "organismQuantityType": "square metres of occupied ground", "decimalLatitude": "45.1534592",
             "decimalLongitude": "-110.9999746", "geodeticDatum": "EPSG:4326",
