@@ -19,19 +19,8 @@ LICENCES = {
 """Addresses of the licences that GBIF takes, by their identifiers."""
 
 
-class Lines(Options):
-    """Base of options whose texts go into tables, each on one line."""
-
-    def __post_init__(self) -> None:
-        Options.__post_init__(self)
-        for name in kinds_of(type(self)):
-            value = getattr(self, name)
-            if isinstance(value, str) and not is_line(value):
-                raise InputError(f"`{name}={shown(value)}` is no line of text; write it on one line, or leave it out")
-
-
 @dataclass(frozen=True, kw_only=True)
-class Taxon(Lines):
+class Taxon(Options):
     """What a class is called in floras.
 
     Attributes
@@ -57,9 +46,13 @@ class Taxon(Lines):
     kingdom: str | None = None
     common_name: str | None = None
 
+    def __post_init__(self) -> None:
+        Options.__post_init__(self)
+        _check_lines(self)
+
 
 @dataclass(frozen=True, kw_only=True)
-class RecordTable(Lines):
+class RecordTable(Options):
     """What records for weed databases say besides what is on the map.
 
     Attributes
@@ -131,7 +124,8 @@ class RecordTable(Lines):
     rights_holder: str | None = None
 
     def __post_init__(self) -> None:
-        Lines.__post_init__(self)
+        Options.__post_init__(self)
+        _check_lines(self)
         for name, taxon in self.taxa.items():
             if not isinstance(taxon, Taxon):
                 raise InputError(f"`taxa={shown(name)}` is not followed by a Taxon but by {shown(taxon)}")
@@ -195,6 +189,14 @@ NEEDED = {
     "state": "the state or province",
 }
 """Entries that every record needs, and what they are, for messages."""
+
+
+def _check_lines(options: Options) -> None:
+    """Refuse texts that are no lines, since all go into tables."""
+    for name in kinds_of(type(options)):
+        value = getattr(options, name)
+        if isinstance(value, str) and not is_line(value):
+            raise InputError(f"`{name}={shown(value)}` is no line of text; write it on one line, or leave it out")
 
 
 def _quoted(name: str) -> str:

@@ -93,11 +93,13 @@ def _needed(options: ExportOptions) -> tuple[RecordTable, dt.date]:
     """Return the table of what records say, and the day of the flight; both have to be given."""
     if options.record is None:
         raise InputError(
-            "records need a table [record] in survey.toml: the name of the weed, observer, country, state; or `record`"
+            "records need a table [record] in survey.toml: name of the weed, observer, country and state (in Python, record)"
         )
     options.record.check()
     if options.flown is None:
-        raise InputError("records need the day of the flight: `date` of survey.toml, or of the site's entry there; or `flown`")
+        raise InputError(
+            "records need the day of the flight: date of survey.toml, or of the site's entry there (in Python, flown)"
+        )
     return options.record, options.flown
 
 

@@ -373,7 +373,7 @@ class TestBadInput:
         ("change", "says"),
         [
             ({"record": None}, r"records need a table \[record\] in survey\.toml"),
-            ({"flown": None}, "records need the day of the flight: `date` of survey.toml"),
+            ({"flown": None}, "records need the day of the flight: date of survey.toml"),
             (
                 {"record": RecordTable(taxa=TAXA, country="US", state="MT")},
                 "record.observer of survey.toml is missing: the full",
