@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 from shapely.geometry.base import BaseGeometry
 
@@ -114,6 +115,7 @@ def _nothing(mapped: MapPolygons, reviewed: ReviewedPlaces, sources: Iterable[Pa
 
 def _of_patches(patches: Patches, places: gpd.GeoDataFrame, matched: Match, *, unreviewed: bool) -> Iterator[Found]:
     """Yield the patches that stand, and with ``unreviewed`` those that nobody has looked at."""
+    shapes, said = places.geometry.to_numpy(), _said(places)
     for number, row in enumerate(patches.rows.to_dict("records")):
         stands = matched.stands(number)
         if stands is False or (stands is None and not unreviewed):
@@ -129,9 +131,10 @@ def _of_patches(patches: Patches, places: gpd.GeoDataFrame, matched: Match, *, u
             mean=f"{patches.mean.replace('_', ' ')} {row[patches.mean]:.2f}",
         )
         if stands:
-            confirmed, denied = (places.iloc[of[number]] for of in (matched.confirmed, matched.denied))
-            one = replace(_told(one, confirmed), agree=len(confirmed), disagree=len(denied))
-            left = _without(one, patches.cells.iloc[number], denied.geometry.to_numpy())
+            confirmed, denied = matched.confirmed[number], matched.denied[number]
+            one = _told(one, [said[place] for place in confirmed.tolist()])
+            one = replace(one, agree=len(confirmed), disagree=len(denied))
+            left = _without(one, patches.cells.iloc[number], shapes[denied]) if len(denied) else one
             if left is None:
                 continue
             one = left
@@ -142,12 +145,12 @@ def _of_places(places: gpd.GeoDataFrame, matched: Match) -> Iterator[Found]:
     """Yield the places where the map missed a class, and those where a class is not."""
     shapes = places.geometry.to_numpy()
     points, (on_ground, unit_m) = shapely.point_on_surface(shapes), measured(places)
+    said = _said(places)
     areas_m2 = shapely.area(on_ground.geometry.to_numpy()) * unit_m**2
     for is_present, of_class in ((True, matched.missed), (False, matched.absent)):
         for kind, numbers in of_class.items():
             for number in numbers.tolist():
                 area_m2 = round(float(areas_m2[number]), DECIMALS) or None
-                place = places.iloc[[number]]
                 one = Found(
                     kind=kind,
                     is_present=is_present,
@@ -155,18 +158,23 @@ def _of_places(places: gpd.GeoDataFrame, matched: Match) -> Iterator[Found]:
                     point=points[number],
                     infested_m2=area_m2 if is_present else 0.0,
                     gross_m2=area_m2,
-                    surveyed=bool(place["surveyed"].iloc[0]),
+                    surveyed=bool(said[number]["surveyed"]),
                 )
-                yield _told(one, place)
+                yield _told(one, [said[number]])
 
 
-def _told(one: Found, places: gpd.GeoDataFrame) -> Found:
+def _said(places: gpd.GeoDataFrame) -> list[dict[Hashable, Any]]:
+    """Return what is known of each reviewed place but its shape."""
+    rows: list[dict[Hashable, Any]] = pd.DataFrame(places.drop(columns=places.geometry.name)).to_dict("records")
+    return rows
+
+
+def _told(one: Found, said: Sequence[Mapping[Hashable, Any]]) -> Found:
     """Return a patch or place with who told its class: on the ground, if anybody did, else from the image."""
-    if (on_ground := places[places["seen"] == GROUND]).size:
-        places = on_ground
-    who = dict.fromkeys(name for said in places["who"] if said for name in said.split(" | "))
-    days = [day for day in places["when"] if day is not None]
-    return replace(one, seen=places["seen"].iloc[0], who=" | ".join(who) or None, when=max(days, default=None))
+    said = [place for place in said if place["seen"] == GROUND] or said
+    who = dict.fromkeys(name for place in said if place["who"] for name in place["who"].split(" | "))
+    days = [place["when"] for place in said if place["when"] is not None]
+    return replace(one, seen=said[0]["seen"], who=" | ".join(who) or None, when=max(days, default=None))
 
 
 def _without(one: Found, cells: BaseGeometry, denied: Shapes) -> Found | None:

@@ -1,6 +1,7 @@
 import csv
 import datetime as dt
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -244,6 +245,20 @@ class TestReviewed:
             "2 patches that nobody reviewed left out; `unreviewed` records them as such",
             "2 patches left out, as people say that the class is not there",
         )
+
+    def test_a_dataset(self, chain):
+        """Of its tiles, 32 cm wide, two lie in the block; one of them is of the weed, by the dataset's own names."""
+        shutil.copytree(chain.dataset, "dataset")
+        tiles = gpd.read_parquet("dataset/tiles.parquet")["tile_id"]
+        decide(Path("dataset"), tiles[0], "weed")
+        decide(Path("dataset"), tiles[1], "sand")
+        make_map(Path("maps/weed"), "11..\n11..", classes=("sand", "weed"))
+        record = RecordTable(**{**vars(RECORD), "taxa": {}, "scientific_name": "Euphorbia virgata"})
+        report = export("dataset", mapped="maps/weed", record=record)
+        (row,) = rows_of("occurrence.csv")
+        assert (row["identifiedBy"], row["occurrenceStatus"]) == ("Bo", "present")
+        assert float(row["organismQuantity"]) == pytest.approx(16 - 0.32**2, abs=1e-3)
+        assert report.notes[0] == "2 reviewed places of dataset"
 
     def test_a_crews_table(self):
         export_map("maps/dune", "crew")
