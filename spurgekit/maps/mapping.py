@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio.io import DatasetWriter
 
 from spurgekit.classify.classifier import TileClassifier, load_model
-from spurgekit.classify.held_out import PREDICTIONS
+from spurgekit.classify.model_files import PREDICTIONS
 from spurgekit.classify.tile_reader import TileKind
 from spurgekit.errors import ElsewhereError, InputError
 from spurgekit.image_names import ImageName, image_name
