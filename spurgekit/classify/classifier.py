@@ -228,7 +228,7 @@ class TileClassifier:
 
 
 def save_model(folder: Path, info: ModelInfo, network: nn.Module) -> None:
-    """Write ``model.safetensors`` and ``model.json`` into a folder, and for timm ``config.json`` where it can make the model."""
+    """Write ``model.safetensors`` and ``model.json`` into a folder, and ``config.json`` where timm can make the model."""
     save_tensors(folder / WEIGHTS, network.state_dict(), {"format": "pt"})
     if config := timm_config(info):
         (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8", newline="\n")

@@ -13,7 +13,7 @@ from spurgekit.errors import InputError, ModelError
 SCHEME = "hf://"
 
 _ADDRESS = re.compile(r"hf://([^/@]+/[^/@]+)(?:@(refs/(?:pr|convert)/[^/]+|[^/@]+))?/?")
-"""As ``HfFileSystem`` of huggingface_hub spells models, and their revisions; a slash in one is %2F but in those of the Hub's own."""
+"""As ``HfFileSystem`` of huggingface_hub spells models and their revisions; a slash in one is %2F, but in the Hub's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,11 @@ class ModelSource:
     def is_fetched(self) -> bool:
         """Whether it is from the Hub."""
         return is_on_hub(self.name)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of where it is from."""
+        return (f"the model was fetched from {self.name}",) if self.is_fetched else ()
 
 
 def is_on_hub(source: str | Path) -> bool:
