@@ -61,7 +61,7 @@ def push_model(
     licence : str, optional
         Of the model, as the Hub names it, e.g. ``mit``. Default: what the header of the card says.
     place : bool
-        Let the STAC item tell where the training tiles lie. Else nothing that goes tells that, but for names of sites and tiles.
+        Let the STAC item tell where the training tiles lie. Else nothing tells that, but for names of sites and tiles.
     private : bool
         Of a repository that is made.
     revision : str, optional

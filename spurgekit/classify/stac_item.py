@@ -260,6 +260,7 @@ def _assets(folder: Path, info: ModelInfo, digest: str) -> dict[str, Any]:
             "type": "application/octet-stream; framework=pytorch",
             "roles": ["mlm:model", "mlm:weights", "data"],
             "mlm:artifact_type": "safetensors.torch.save_file",
+            "bands": [{"name": name} for name in _band_names(info)],  # STAC allows those of an item where an asset has some
             "file:size": (folder / WEIGHTS).stat().st_size,
             "file:checksum": SHA256 + digest,
         },
