@@ -12,7 +12,6 @@ from http.server import BaseHTTPRequestHandler
 
 from tests.server import serving
 
-
 COMMIT = "1" * 40
 """What files come with."""
 

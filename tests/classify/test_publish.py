@@ -126,7 +126,7 @@ class TestPush:
         assert said == ["2 files beside the model's own stay here, such as notes.txt"]
 
     def test_without_a_licence(self, hub, chain, model):
-        with pytest.raises(InputError, match="says nothing of its licence; pass `licence`, e.g. `licence=mit`$"):
+        with pytest.raises(InputError, match=r"says nothing of its licence; pass `licence`, e\.g\. `licence=mit`$"):
             push_model(chain.model, NAME, token=hub.token, endpoint=hub.endpoint)
         card = ModelCard.load(model / "README.md")
         card.data.base_model = "timm/resnet10t.c3_in1k"
@@ -256,7 +256,8 @@ class TestFetch:
             assert (model.predict(tiles) == found).all()
         assert (load_model(chain.model, "cpu").predict(tiles) == found).all()
 
-    def test_weights_that_the_cache_has_not(self, online, monkeypatch):
+    @pytest.mark.usefixtures("online")
+    def test_weights_that_the_cache_has_not(self, monkeypatch):
         read_model_info(f"hf://{NAME}")
         point_at("http://127.0.0.1:9", monkeypatch)
         assert read_model_info(f"hf://{NAME}").classes == ("sand", "weed")
@@ -322,25 +323,29 @@ class TestRefusals:
         with pytest.raises(HubError, match="me/spurge has no branch, tag or commit 'v9'; pass another revision"):
             read_model_info(f"hf://{NAME}@v9")
 
-    def test_a_model_of_timm(self, online, pushed):
+    @pytest.mark.usefixtures("online")
+    def test_a_model_of_timm(self, pushed):
         (pushed / "model.json").unlink()
-        with pytest.raises(ModelError, match="is a model of timm, but not one of spurgekit: it has no model.json"):
+        with pytest.raises(ModelError, match=r"is a model of timm, but not one of spurgekit: it has no model\.json"):
             load_model(f"hf://{NAME}")
 
-    def test_something_else(self, online, pushed):
+    @pytest.mark.usefixtures("online")
+    def test_something_else(self, pushed):
         for name in OWN - {"README.md"}:
             (pushed / name).unlink()
         with pytest.raises(
-            ModelError, match="has no model.json; pass the name of a repository that 'spurgekit model push' made"
+            ModelError, match=r"has no model\.json; pass the name of a repository that 'spurgekit model push' made"
         ):
             load_model(f"hf://{NAME}")
 
-    def test_without_weights(self, online, pushed):
+    @pytest.mark.usefixtures("online")
+    def test_without_weights(self, pushed):
         (pushed / "model.safetensors").unlink()
-        with pytest.raises(ModelError, match=r"@c+ has no model.safetensors"):
+        with pytest.raises(ModelError, match=r"@c+ has no model\.safetensors"):
             load_model(f"hf://{NAME}")
 
-    def test_of_a_later_spurgekit(self, online, pushed):
+    @pytest.mark.usefixtures("online")
+    def test_of_a_later_spurgekit(self, pushed):
         found = json.loads((pushed / "model.json").read_text())
         (pushed / "model.json").write_text(json.dumps({**found, "schema_version": 2}))
         with pytest.raises(ModelError, match="schema_version") as caught:

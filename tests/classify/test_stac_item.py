@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -20,6 +21,7 @@ from shapely.geometry import shape
 from spurgekit.classify.model_info import Positions, read_model_info
 from spurgekit.classify.stac_item import Extent, stac_item, training_extent
 from spurgekit.dataset import open_dataset
+from spurgekit.dataset.reader import SurveyInfo
 
 SCHEMAS = {
     "https://stac-extensions.github.io/{}/v{}/schema.json".format(*path.stem.split("-v")): json.loads(path.read_text())
@@ -98,7 +100,7 @@ class TestOfTheDrawnSite:
         assert item["id"] == f"probe-{hashlib.sha256(weights).hexdigest()[:12]}"
         assert all((chain.model / one["href"]).is_file() for one in item["assets"].values())
 
-    def test_numbers_of_the_network(self, chain, item):
+    def test_numbers_of_the_network(self, item):
         network = timm.create_model("resnet10t", num_classes=2)
         said = item["properties"]
         assert said["mlm:total_parameters"] == sum(one.numel() for one in network.parameters())
@@ -156,7 +158,7 @@ class TestOthers:
         assert item["properties"]["mlm:pretrained"] is True
         assert validate(item) == 3
 
-    def test_a_head_that_looks_at_positions(self, chain, described):
+    def test_a_head_that_looks_at_positions(self, described):
         positions = Positions(features=768, stride_px=16, sharpness=None)
         item = described(head="segmentation", positions=positions, target="cover", min_cover=0.05, arm="segment")
         assert item["properties"]["mlm:tasks"] == ["scene-classification", "regression", "semantic-segmentation"]
@@ -176,10 +178,6 @@ class TestExtent:
         assert ground.area < training_extent(data, train).ground.area
 
     def test_dates_are_said_only_if_all_are_known(self, chain):
-        from dataclasses import replace
-
-        from spurgekit.dataset.reader import SurveyInfo
-
         data = open_dataset(chain.dataset)
 
         def dates(*of):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import timm
 import torch
@@ -155,7 +156,5 @@ class TestPositions:
 
 def said_of_nothing(info):
     """Return the table of the predictions of one test tile."""
-    import pandas as pd
-
     row = {"place": "a", "class": info.classes[0], "predicted": info.classes[0], "p(sand)": 1.0, "p(weed)": 0.0}
     return pd.DataFrame([row])
