@@ -87,7 +87,7 @@ def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: 
         f"spurgekit map site.tif --model hf://{REPOSITORY}",
         "```",
         "",
-        "maps a site, also with `--model` and a folder that holds these files.",
+        "maps a site; a folder that holds these files does in place of the address.",
         "",
         *_code(info),
         "",

@@ -32,8 +32,11 @@ def command() -> None:
 @common.as_json
 def info(folder: Path | str, as_json: bool) -> None:
     """Say what a model FOLDER holds: arm, classes, tiles, calibration, and how it did on held-out places."""
-    found = spurgekit.read_model_info(folder)
-    show(found.model_dump_json(indent=2) if as_json else "\n".join(describe_model(folder, found)))
+    from spurgekit.classify.model_sources import find_model
+
+    source = find_model(folder, weights=False)
+    found = spurgekit.read_model_info(source.name)
+    show(found.model_dump_json(indent=2) if as_json else "\n".join(describe_model(source.name, found)))
 
 
 @command.command("export")
@@ -53,11 +56,14 @@ def export(folder: Path | str, out: Path | None, overwrite: bool, **chosen: Any)
     are of uint8); its output is a probability per class. For 'deepness', a plugin of QGIS, and GeoDeep, which reads the same
     file, its input are tiles as they are cut from an image, and its output are the probabilities of each pixel.
     """
+    from spurgekit.classify.model_sources import find_model
+
     options = given(OnnxOptions, chosen)
     reader = options.known_reader
     out = out or (folder if isinstance(folder, Path) else Path()) / reader.file
-    file = spurgekit.export_model(folder, out, options, overwrite=overwrite)
-    for note in reader.notes(spurgekit.read_model_info(folder)):
+    source = find_model(folder)
+    file = spurgekit.export_model(source.name, out, options, overwrite=overwrite)
+    for note in (*source.notes, *reader.notes(spurgekit.read_model_info(source.name))):
         echo(f"note: {note}")
     echo(str(file))
 
@@ -77,10 +83,10 @@ def push(folder: Path, repository: str, **chosen: Any) -> None:
     echo(f"hf://{repository}@{pushed.commit}")
 
 
-def describe_model(folder: Path | str, info: ModelInfo) -> Iterator[str]:
+def describe_model(name: Path | str, info: ModelInfo) -> Iterator[str]:
     """Yield what ``spurgekit model info`` prints."""
     settings = "".join(f", {key}={value!r}" for key, value in info.backbone_options.items())
-    yield f"model       {folder}"
+    yield f"model       {name}"
     yield f"arm         {info.arm}"
     yield f"backbone    {info.backbone}{settings}, shown {info.image_size_px} x {info.image_size_px} px"
     yield f"classes     {', '.join(f'{name} ({info.training_counts.get(name, 0):,} to train)' for name in info.classes)}"

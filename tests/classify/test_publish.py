@@ -6,6 +6,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import timm
 import torch
@@ -13,6 +14,7 @@ from huggingface_hub import EvalResult, ModelCard, constants
 
 from spurgekit import MapOptions, export_model, map_site, push_model
 from spurgekit.classify import load_model, read_model_info
+from spurgekit.classify.model_card import write_card
 from spurgekit.classify.model_sources import find_model, parse_address
 from spurgekit.errors import InputError, ModelError, SpurgekitError
 from spurgekit.hub import HubError
@@ -216,6 +218,12 @@ class TestCard:
         )
         assert (data.library_name, data.pipeline_tag, data.get("base_model")) == ("timm", "image-classification", None)
 
+    def test_the_repository_of_the_backbone_is_named(self, chain, tmp_path):
+        row = {"place": "a", "class": "sand", "predicted": "sand", "p(sand)": 1.0, "p(weed)": 0.0}
+        info = read_model_info(chain.model)
+        write_card(tmp_path, info, pd.DataFrame([row]), weights="pretrained", base_model="timm/resnet10t.c3_in1k")
+        assert ModelCard.load(tmp_path / "README.md").data.base_model == "timm/resnet10t.c3_in1k"
+
 
 class TestFetch:
     def test_a_map_is_the_same_as_from_the_folder(self, online, chain, tmp_path):
@@ -278,12 +286,12 @@ class TestFetch:
     def test_from_the_command_line(self, online, chain, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         address = f"hf://{NAME}@main"
-        assert succeed("model", "info", address).startswith(f"model       {address}\narm         probe\n")
-        assert f"note: the model was fetched from hf://{NAME}@{online.commit}\n" in succeed(
-            "map", chain.site, "--model", address, "--views", 1
-        )
+        pinned = f"hf://{NAME}@{online.commit}"
+        assert succeed("model", "info", address).startswith(f"model       {pinned}\narm         probe\n")
+        note = f"note: the model was fetched from {pinned}\n"
+        assert note in succeed("map", chain.site, "--model", address, "--views", 1)
         assert (tmp_path / "maps" / "dune" / "presence.tif").is_file()
-        assert succeed("model", "export", address, "--views", 1) == "model.onnx\n"
+        assert succeed("model", "export", address, "--views", 1) == f"{note}model.onnx\n"
         assert (tmp_path / "model.onnx").is_file()
 
     @pytest.mark.usefixtures("online")
