@@ -60,9 +60,9 @@ def hub_errors(
         yield
     except HFValidationError as error:
         raise InputError(f"{repo!r} is no name of a repository; pass OWNER/NAME") from error
-    except RevisionNotFoundError as error:
-        raise HubError(f"{repo} has no branch, tag or commit {shown(revision or 'main')}; pass another revision") from error
     except HfHubHTTPError as error:
+        if revision is not None and isinstance(error, RevisionNotFoundError):
+            raise HubError(f"{repo} has no branch, tag or commit {shown(revision)}; pass another revision") from error
         status = error.response.status_code
         hint = log_in if status in (401, 403) else "is the name right?"
         raise HubError(f"the Hub refuses {repo} (status {status}); {hint}") from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import timm
 import torch
 
-from spurgekit.classify.timm_backbone import create_sized
+from spurgekit.classify.timm_backbone import RGB, create_sized
 
 if TYPE_CHECKING:
     from spurgekit.classify.model_info import ModelInfo
@@ -65,7 +65,8 @@ def timm_config(info: ModelInfo, *, licence: str | None = None) -> dict[str, Any
             "mean": list(info.mean),
             "std": list(info.std),
             "num_classes": classes,
-            "first_conv": own.get("first_conv"),
+            # Of other bands than three, timm up to 1.0.29 would take it for one of RGB, and give it random weights.
+            "first_conv": own.get("first_conv") if info.bands == RGB else None,
             "classifier": own.get("classifier"),
             "pool_size": None,
             **({} if licence is None else {"license": licence}),
