@@ -12,7 +12,7 @@ import timm
 import torch
 from huggingface_hub import EvalResult, ModelCard, constants
 
-from spurgekit import MapOptions, export_model, map_site, push_model
+from spurgekit import MapOptions, map_site, push_model
 from spurgekit.classify import load_model, read_model_info
 from spurgekit.classify.model_card import write_card
 from spurgekit.classify.model_sources import find_model, parse_address
@@ -20,6 +20,7 @@ from spurgekit.errors import InputError, ModelError, SpurgekitError
 from spurgekit.hub import HubError
 from spurgekit.hub_files import Upload
 from tests.chain import TILE_PX
+from tests.classify.stac import validate
 from tests.command import refuse, succeed
 from tests.hub_downloads import point_at
 from tests.hub_downloads import stand_in as repository
@@ -101,6 +102,7 @@ class TestPush:
         assert json.loads((pushed / "config.json").read_text())["pretrained_cfg"]["license"] == "mit"
         item = json.loads((pushed / "model.stac.json").read_text())
         assert item["properties"]["license"] == "mit"
+        assert validate(item) == 3
 
     def test_where_training_tiles_lie_is_told_if_asked_for(self, hub, chain):
         said = []
@@ -293,10 +295,6 @@ class TestFetch:
         assert (tmp_path / "maps" / "dune" / "presence.tif").is_file()
         assert succeed("model", "export", address, "--views", 1) == f"{note}model.onnx\n"
         assert (tmp_path / "model.onnx").is_file()
-
-    @pytest.mark.usefixtures("online")
-    def test_from_python(self, tmp_path):
-        assert export_model(f"hf://{NAME}", tmp_path / "spurge.onnx").is_file()
 
 
 class TestRefusals:

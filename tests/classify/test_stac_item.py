@@ -6,15 +6,12 @@ import datetime as dt
 import hashlib
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import geopandas as gpd
 import pandas as pd
-import pystac
 import pytest
 import timm
 from pystac.errors import STACValidationError
-from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from shapely import Polygon, box
 from shapely.geometry import shape
 
@@ -22,30 +19,9 @@ from spurgekit.classify.model_info import Positions, read_model_info
 from spurgekit.classify.stac_item import Extent, stac_item, training_extent
 from spurgekit.dataset import open_dataset
 from spurgekit.dataset.reader import SurveyInfo
-
-SCHEMAS = {
-    "https://stac-extensions.github.io/{}/v{}/schema.json".format(*path.stem.split("-v")): json.loads(path.read_text())
-    for path in (Path(__file__).parent / "stac_schemas").glob("*.json")
-}
+from tests.classify.stac import validate
 
 NOWHERE = Extent(None, None)
-
-
-class Offline(JsonSchemaSTACValidator):
-    """pystac's validator, with the extensions' schemas at hand and none that it has to fetch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.schema_cache.update(SCHEMAS)
-
-    def _get_schema(self, schema_uri):
-        assert schema_uri in self.schema_cache, f"{schema_uri} would be fetched"
-        return super()._get_schema(schema_uri)
-
-
-def validate(item):
-    """Return how many schemas an item is valid by."""
-    return len(pystac.Item.from_dict(item).validate(Offline()))
 
 
 @pytest.fixture
