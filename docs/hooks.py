@@ -56,6 +56,7 @@ SEE = {
     "train": ("train_model", "how-to/train.md"),
     "model info": ("read_model_info", "how-to/train.md"),
     "model export": ("export_model", "how-to/train.md"),
+    "model push": ("push_model", "how-to/train.md"),
     "evaluate": ("evaluate_arms", "how-to/train.md"),
     "map": ("map_site", "how-to/maps.md"),
     "check": ("draw_check", "how-to/check.md"),

@@ -27,6 +27,9 @@ from tests.tiles import ramp
 NOT_HERE = {
     "dataset push": "the Hub",
     "dataset fetch": "the Hub",
+    "model push": "the Hub",
+    "model info hf:": "the Hub",
+    "map site.tif --model hf:": "the Hub",
     "map drone-lsr": "the Hub",
     "review tiles": "a person, until it is stopped",
     "review dataset": "a person, until it is stopped",
