@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     ExportOptions,
     flags={"recipient": "--for", "classes": "--class", "rate_l_ha": "--rate"},
     multiple=("classes",),
-    metavars={"classes": "NAME", "join_m": "M", "swath_m": "M", "rate_l_ha": "L/HA"},
+    metavars={"classes": "NAME", "join_m": "M", "swath_m": "M", "rate_l_ha": "L/HA", "imagery": "PATH", "page_mb": "MB"},
 )
 @common.overwrite
 def command(folder: Path | None, out: Path | None, overwrite: bool, **chosen: Any) -> None:
@@ -79,5 +79,11 @@ def _print(report: ExportReport) -> None:
         echo(
             f"{counted(found['zones'], 'zone')}: {found['treated_m2']:,.1f} m2 ({found['treated_ha']:.4f} ha) to treat, "
             f"of which {found['joining_m2']:,.1f} m2 join zones; {found['litres']:,.2f} litres at {found['rate_l_ha']:g} l/ha"
+        )
+    if "picture" in found:
+        picture = found["picture"]
+        echo(
+            f"picture of {picture['width']:,} x {picture['height']:,} px, {picture['cm_a_pixel']:.3g} cm a pixel; "
+            f"{sum(found['bytes'].values()) / 1e6:,.1f} MB in all, {found['bytes']['map.html'] / 1e6:,.1f} of them map.html"
         )
     echo(f"{report.folder}: {', '.join(report.files)}")

@@ -34,7 +34,7 @@ class ExportReport:
     files : tuple of str
         Those to hand on.
     notes : tuple of str
-        What is doubtful about where the patches lie.
+        What is doubtful about where the patches lie, and what was left out.
     """
 
     folder: Path
@@ -90,9 +90,9 @@ def export_map(
     patches = join_patches(found.rows, options.join_m).of(*found.classes)
     area_m2, gross_m2 = (round(float(patches.rows[name].sum()), 3) for name in ("area_m2", "gross_m2"))
     with output_folder(
-        out, recipient.kind, parameters=options.parameters(), inputs=[map_folder], overwrite=overwrite
+        out, recipient.kind, parameters=options.parameters(), inputs=[map_folder, *options.files], overwrite=overwrite
     ) as folder:
-        details = recipient.write(folder, found.name, patches, options)
+        details = recipient.write(folder, found, patches, options)
         files = tuple(sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")))
         summary = {
             "schema_version": 1,
@@ -106,4 +106,5 @@ def export_map(
         }
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
         (folder / SUMMARY).write_text(text, encoding="utf-8", newline="\n")
-    return ExportReport(Path(out), recipient.name, len(patches), area_m2, gross_m2, details, files, found.notes)
+    notes = (*found.notes, *details.get("notes", ()))
+    return ExportReport(Path(out), recipient.name, len(patches), area_m2, gross_m2, details, files, notes)

@@ -11,12 +11,12 @@ import geopandas as gpd
 import pyogrio
 import rasterio
 from pydantic import BaseModel, ConfigDict, Field
-from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 
 from spurgekit.errors import InputError, first_line, known_names
 from spurgekit.export.patches import mean_of
 from spurgekit.export.recipients import NothingToExportError
+from spurgekit.imagery import PixelGrid
 from spurgekit.imagery.crs import EARTH, has_place, name_crs, to_pyproj
 from spurgekit.maps.polygons import LAYER
 from spurgekit.reading import Columns, Line, Numbers, Positive, Texts, known_version, read_described, take_columns
@@ -32,8 +32,10 @@ class MapSummary(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     schema_version: known_version(2)  # type: ignore[valid-type]
+    image: Line | None = None
     cell_m: Positive
     occupied: dict[Line, dict[str, Any]] = Field(min_length=1)
+    cover: dict[Line, dict[str, Any]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,8 +44,13 @@ class MapPolygons:
 
     Attributes
     ----------
+    folder : pathlib.Path
+        Of the map.
     name : str
         Of the map's folder.
+    summary : MapSummary
+    grid : PixelGrid
+        Its cells.
     rows : geopandas.GeoDataFrame
         All of them, in the CRS of the map.
     classes : tuple of str
@@ -52,7 +59,10 @@ class MapPolygons:
         What is to be said of where they lie.
     """
 
+    folder: Path
     name: str
+    summary: MapSummary
+    grid: PixelGrid
     rows: gpd.GeoDataFrame
     classes: tuple[str, ...]
     notes: tuple[str, ...]
@@ -84,13 +94,13 @@ def read_map(folder: Path, classes: Sequence[str] = ()) -> MapPolygons:
     for name in classes:
         if name not in known:
             raise InputError(f"`classes={name}` is no class of {folder} but the background{known_names(name, known)}")
-    crs = _crs(folder / RASTER)
+    grid = _grid(folder / RASTER)
     file = folder / POLYGONS
     chosen = tuple(dict.fromkeys(classes)) or known
     nothing = f"{file} has no polygons of {' or '.join(chosen)}: nothing to export"
     if _is_empty(file):
         raise NothingToExportError(nothing)
-    read = read_vector(file, crs, usual_layer=LAYER, pixel_m=summary.cell_m)
+    read = read_vector(file, grid.crs, usual_layer=LAYER, pixel_m=summary.cell_m)
     mean = mean_of(read.rows)
     columns: Columns = {"class": Texts(), "area_m2": Numbers(above=0, most=1e12), mean: Numbers(least=0, most=1)}
     rows = take_columns(read.rows, columns, file, "correct it in QGIS, or make the map again")
@@ -100,16 +110,18 @@ def read_map(folder: Path, classes: Sequence[str] = ()) -> MapPolygons:
         raise NothingToExportError(nothing)
     remedy = "map the image in another CRS, by `crs`"
     placed = brought(rows[["geometry"]], EARTH, what=str(folder), remedy=remedy, pixel_m=summary.cell_m)
-    return MapPolygons(folder.resolve().name, rows, chosen, (*read.notes, *placed.notes))
+    name, notes = folder.resolve().name, (*read.notes, *placed.notes)
+    return MapPolygons(folder, name, summary, grid, rows, chosen, notes)
 
 
-def _crs(path: Path) -> CRS:
-    """Return the CRS of a map, which has a place on Earth."""
+def _grid(path: Path) -> PixelGrid:
+    """Return the cells of a map, which has a place on Earth."""
     try:
         with rasterio.open(path, driver="GTiff") as file:
-            crs = file.crs
+            grid = PixelGrid(file.width, file.height, file.transform, file.crs)
     except RasterioError as error:
         raise InputError(f"{path} cannot be read ({first_line(error)}); {REMEDY}") from error
+    crs = grid.crs
     if not has_place(crs):
         raise InputError(
             f"{path} is in {name_crs(crs)}, which has no place on Earth, so nothing can lead there; "
@@ -117,7 +129,7 @@ def _crs(path: Path) -> CRS:
         )
     if to_pyproj(crs).is_geocentric:
         raise InputError(f"{path} is in {name_crs(crs)}, which counts from the earth's centre; map the image in UTM")
-    return crs
+    return grid
 
 
 def _is_empty(path: Path) -> bool:

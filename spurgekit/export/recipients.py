@@ -13,6 +13,7 @@ from spurgekit.registry import Registry
 
 if TYPE_CHECKING:
     from spurgekit.export.export_options import ExportOptions
+    from spurgekit.export.map_folder import MapPolygons
     from spurgekit.export.patches import Patches
 
 
@@ -32,8 +33,8 @@ class Recipient:
     kind : str
         What the folder holds, for its provenance.
     write : callable
-        ``write(folder, name, patches, options)`` writes the files for the patches of the map of that name, in its CRS, and
-        returns entries for ``summary.json``.
+        ``write(folder, found, patches, options)`` writes the files for the patches of a map, in its CRS, and returns entries
+        for ``summary.json``; those of its entry ``notes`` are said, too.
     takes : tuple of str
         Options of :class:`~spurgekit.export.export_options.ExportOptions` that are for this one.
     needs : tuple of str
@@ -43,21 +44,27 @@ class Recipient:
     name: str
     description: str
     kind: Kind
-    write: Callable[[Path, str, Patches, ExportOptions], dict[str, Any]]
+    write: Callable[[Path, MapPolygons, Patches, ExportOptions], dict[str, Any]]
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
 
 
-def _for_crew(folder: Path, name: str, patches: Patches, options: ExportOptions) -> dict[str, Any]:
+def _for_crew(folder: Path, found: MapPolygons, patches: Patches, options: ExportOptions) -> dict[str, Any]:
     from spurgekit.export.crew import write_for_crew
 
-    return write_for_crew(folder, name, patches, options)
+    return write_for_crew(folder, found.name, patches, options)
 
 
-def _for_sprayer(folder: Path, name: str, patches: Patches, options: ExportOptions) -> dict[str, Any]:
+def _for_sprayer(folder: Path, found: MapPolygons, patches: Patches, options: ExportOptions) -> dict[str, Any]:
     from spurgekit.export.sprayer import write_for_sprayer
 
-    return write_for_sprayer(folder, name, patches, options)
+    return write_for_sprayer(folder, found.name, patches, options)
+
+
+def _for_phone(folder: Path, found: MapPolygons, patches: Patches, options: ExportOptions) -> dict[str, Any]:
+    from spurgekit.export.phone import write_for_phone
+
+    return write_for_phone(folder, found, patches, options)
 
 
 RECIPIENTS = Registry(
@@ -76,6 +83,13 @@ RECIPIENTS = Registry(
             write=_for_sprayer,
             takes=("swath_m", "rate_l_ha", "zones", "rx_folder"),
             needs=("swath_m", "rate_l_ha"),
+        ),
+        Recipient(
+            name="phone",
+            description="a phone without a network, and QGIS: the map on its image as a page, as tiles, and as a project",
+            kind="phone export",
+            write=_for_phone,
+            takes=("imagery", "page_mb"),
         ),
     ],
 )
