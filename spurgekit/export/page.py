@@ -226,7 +226,9 @@ def _polynomial(source: NDArray[np.float64], target: NDArray[np.float64]) -> dic
 
 
 def _webp(rgba: Pixels, quality: int) -> str:
+    """Return a whole tile, transparent beyond the picture: the page draws all tiles in one size."""
     file = io.BytesIO()
+    rgba = np.pad(rgba, [(0, TILE_PX - side) for side in rgba.shape[:2]] + [(0, 0)])
     opaque = bool(rgba[..., 3].all())
     Image.fromarray(np.ascontiguousarray(rgba[..., :3] if opaque else rgba)).save(file, "WEBP", quality=quality, method=3)
     return base64.b64encode(file.getvalue()).decode("ascii")

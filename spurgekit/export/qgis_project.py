@@ -139,7 +139,7 @@ def _labels(element: ET.Element, column: str) -> None:
         style, "text-buffer", bufferDraw="1", bufferSize="0.8", bufferSizeUnits="MM", bufferColor="255,255,255,255",
         bufferOpacity="0.85", bufferNoFill="0", bufferJoinStyle="128",
     )  # fmt: skip
-    ET.SubElement(settings, "placement", placement="1", priority="5", centroidInside="1", overrunDistance="0")
+    ET.SubElement(settings, "placement", placement="0", dist="2", distUnits="MM", priority="5", centroidInside="1")
     ET.SubElement(settings, "rendering", drawLabels="1", obstacle="0", displayAll="0", fontMinPixelSize="3")
 
 
@@ -172,7 +172,7 @@ def _system(parent: ET.Element, crs: CRS) -> None:
 
 
 def _id(number: int) -> str:
-    return f"layer_{number}"
+    return f"spurgekit_layer_{number}"  # QGIS takes no id of 10 letters or fewer
 
 
 def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> None:

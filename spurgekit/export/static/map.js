@@ -8,6 +8,9 @@
   const finest = data.levels - 1;
   const EMPTY = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
   const MOST_NAMES = 60;
+  const FEW = 25;
+  const LEAST_NAMED_PX = 14;
+  const CHOSEN = "#ffe14d";
 
   /* -- small things -- */
 
@@ -130,12 +133,12 @@
 
   function highlight(item) {
     if (chosen) {
-      chosen.outline.setStyle({ weight: 2, dashArray: "5 4" });
+      chosen.outline.setStyle({ color: data.classes[chosen.patch.class].colour, weight: 2, dashArray: "5 4" });
       chosen.button.removeAttribute("aria-current");
     }
     chosen = item;
     if (item) {
-      item.outline.setStyle({ weight: 5, dashArray: null });
+      item.outline.setStyle({ color: CHOSEN, weight: 4, dashArray: null });
       item.outline.bringToFront();
       item.button.setAttribute("aria-current", "true");
     }
@@ -162,7 +165,7 @@
     const item = { patch, outline, button };
     outline.addTo(map).on("click", (event) => choose(item, event.latlng));
     button.addEventListener("click", () => {
-      map.fitBounds(outline.getBounds().pad(1.5), { maxZoom: finest + 1, animate: false });
+      map.fitBounds(outline.getBounds().pad(0.7), { maxZoom: finest, animate: false });
       choose(item);
       if (innerWidth < 800) document.getElementById("map").scrollIntoView({ block: "nearest" });
     });
@@ -177,22 +180,32 @@
     L.popup({ maxWidth: 280 }).setLatLng(latlng).setContent(placeLine(latitude, longitude, data.title)).openOn(map);
   });
 
-  /* -- names, where there is room: larger patches first -- */
+  /* -- names above patches, where there is room: of few in view all, else those that are large enough to be seen -- */
 
   const names = L.layerGroup().addTo(map);
 
   function writeNames() {
     names.clearLayers();
     const view = map.getBounds();
+    const scale = crs.scale(map.getZoom());
+    const { x: width, y: tall } = map.getSize();
+    const seen = items.filter(({ patch }) => view.contains(at(patch.centre)));
     const taken = [];
-    for (const { patch } of items) {
+    for (const { patch, outline } of seen) {
+      const bounds = outline.getBounds();
+      const height = scale * (bounds.getNorth() - bounds.getSouth());
+      const size = Math.max(height, scale * (bounds.getEast() - bounds.getWest()));
       if (taken.length >= MOST_NAMES) break;
-      const place = at(patch.centre);
-      if (!view.contains(place)) continue;
+      if (seen.length > FEW && size < LEAST_NAMED_PX) continue;
+      const small = height < 60; // else the name stands within
+      const place = small ? L.latLng(bounds.getNorth(), bounds.getCenter().lng) : at(patch.centre);
       const { x, y } = map.latLngToContainerPoint(place);
-      if (taken.some((other) => Math.abs(other.x - x) < 46 && Math.abs(other.y - y) < 20)) continue;
-      taken.push({ x, y });
-      names.addLayer(L.tooltip({ permanent: true, direction: "center", className: "name", interactive: false })
+      const middle = { x, y: small ? y - 14 : y };
+      const beyond = middle.x < 24 || middle.x > width - 24 || middle.y < 10 || middle.y > tall - 10;
+      if (beyond || (middle.x < 84 && middle.y < 170)) continue; // buttons are there
+      if (taken.some((other) => Math.abs(other.x - middle.x) < 48 && Math.abs(other.y - middle.y) < 22)) continue;
+      taken.push(middle);
+      names.addLayer(L.tooltip({ permanent: true, direction: small ? "top" : "center", className: "name", interactive: false })
         .setLatLng(place).setContent(patch.name));
     }
   }
