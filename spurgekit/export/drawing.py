@@ -21,7 +21,9 @@ LINE_PX, RIM_PX = 2, 4
 """Of an outline, and of the white below it, without which it is lost on some grounds."""
 
 
-def draw_cells(rgb: Pixels, grid: PixelGrid, cells: gpd.GeoSeries, classes: gpd.GeoSeries, colours: Mapping[str, Colour]) -> None:
+def draw_cells(
+    rgb: Pixels, grid: PixelGrid, cells: gpd.GeoSeries, classes: gpd.GeoSeries, colours: Mapping[str, Colour]
+) -> None:
     """Draw the cells of patches: shaded, with outlines.
 
     Parameters
@@ -49,7 +51,7 @@ def draw_cells(rgb: Pixels, grid: PixelGrid, cells: gpd.GeoSeries, classes: gpd.
 
 
 def rings_of(shapes: NDArray[np.object_]) -> list[NDArray[np.float64]]:
-    """Return the rings of polygons, of outlines and of holes, each of shape (points, 2); the last point is not the first again."""
+    """Return the rings of polygons, of outlines and of holes, each of shape (points, 2), the first point not repeated."""
     return [shapely.get_coordinates(ring)[:-1] for ring in shapely.get_rings(shapely.get_parts(shapes))]
 
 

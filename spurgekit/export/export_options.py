@@ -52,7 +52,12 @@ class ExportOptions(Options):
         Options.__post_init__(self)
         if not (self.join_m >= 0 and isfinite(self.join_m)):
             raise InputError(f"`join_m={self.join_m}` is no distance; pass metres, 0 or more")
-        for name, what in (("swath_m", "metres"), ("rate_l_ha", "litres per hectare"), ("zones", "1 or more"), ("page_mb", "megabytes")):
+        for name, what in (
+            ("swath_m", "metres"),
+            ("rate_l_ha", "litres per hectare"),
+            ("zones", "1 or more"),
+            ("page_mb", "MB"),
+        ):
             value = getattr(self, name)
             if value is not None and not (value > 0 and isfinite(value)):
                 raise InputError(f"`{name}={value}` cannot be; pass {what}" + (" above 0" if name != "zones" else ""))

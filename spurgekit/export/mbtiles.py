@@ -54,8 +54,8 @@ class TileSet:
 def write_mbtiles(path: Path, picture: Picture, *, name: str, description: str, draw: Draw, quality: int) -> TileSet:
     """Write a picture as MBTiles 1.3 with JPEG tiles: one map with all drawn on it, since apps show one at a time.
 
-    The finest level has the pixels nearest in size to the picture's, up to zoom 22; on the coarsest the site is no larger than a
-    tile.
+    The finest level has the pixels nearest in size to the picture's, up to zoom 22; on the coarsest the site is no larger than
+    a tile.
 
     Parameters
     ----------

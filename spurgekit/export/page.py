@@ -1,8 +1,8 @@
 """``map.html``: one file with the picture, the patches and all that shows them, which needs no network.
 
-The picture is cut into tiles of several levels, as maps on the web are, so that a phone holds only what it shows. It stays on its
-own grid, since a grid of the world would have to resample it; the page's coordinates are the picture's pixels. The library that
-moves it, Leaflet, is in the file, too.
+The picture is cut into tiles of several levels, as maps on the web are, so that a phone holds only what it shows. It stays on
+its own grid, since a grid of the world would have to resample it; the page's coordinates are the picture's pixels. The library
+that moves it, Leaflet, is in the file, too.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def tiles_of(rgba: Pixels, quality: int, threads: int = 2) -> dict[str, str]:
     dict of str by str
         Those that show anything.
     """
-    level, tiles = levels_of(rgba.shape[1], rgba.shape[0]) - 1, {}
+    level, tiles = levels_of(rgba.shape[1], rgba.shape[0]) - 1, dict[str, str]()
     with ThreadPoolExecutor(threads) as pool:
         while True:
             parts = {
@@ -222,7 +222,8 @@ def _polynomial(source: NDArray[np.float64], target: NDArray[np.float64]) -> dic
     x, y = ((source - middle) / half).T
     zero = target.mean(axis=0)
     factors = np.linalg.lstsq(np.column_stack([x**i * y**j for i, j in TERMS]), target - zero, rcond=None)[0]
-    return {"middle": middle.tolist(), "half": half.tolist(), "zero": zero.tolist(), "terms": TERMS, "factors": factors.tolist()}
+    found = {"middle": middle, "half": half, "zero": zero, "factors": factors}
+    return {"terms": TERMS, **{name: values.tolist() for name, values in found.items()}}
 
 
 def _webp(rgba: Pixels, quality: int) -> str:

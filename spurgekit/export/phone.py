@@ -93,7 +93,8 @@ def write_for_phone(folder: Path, found: MapPolygons, patches: Patches, options:
     )  # fmt: skip
     grid, native = picture.grid, picture.native_gsd_m
     coarser = grid.gsd_m > 1.001 * native
-    note = f"the picture has {100 * grid.gsd_m:.2g} cm a pixel, not {100 * native:.2g}, for {PAGE} to have {options.page_mb:g} MB"
+    sizes = f"{100 * grid.gsd_m:.2g} cm a pixel, not {100 * native:.2g}"
+    note = f"the picture has {sizes}, for {PAGE} to have {options.page_mb:g} MB"
     return {
         "picture": {
             "image": picture.image,
@@ -107,9 +108,7 @@ def write_for_phone(folder: Path, found: MapPolygons, patches: Patches, options:
     }
 
 
-def _page(
-    found: MapPolygons, patches: Patches, options: ExportOptions, colours: Mapping[str, Colour]
-) -> tuple[Picture, str]:
+def _page(found: MapPolygons, patches: Patches, options: ExportOptions, colours: Mapping[str, Colour]) -> tuple[Picture, str]:
     """Return the finest picture of which the page is small enough, and the page."""
     areas = {name: _areas(found, name) for name in colours}
     most_bytes = int(options.page_mb * MB)
@@ -119,7 +118,8 @@ def _page(
         bare = len(page_of(found.name, picture, patches, colours, areas, {}).encode())
         if bare >= most_bytes:
             raise InputError(
-                f"the page has {bare / MB:.1f} MB without any picture; pass a larger `page_mb`, or a larger `join_m` for fewer patches"
+                f"the page has {bare / MB:.1f} MB without any picture; pass a larger `page_mb`, "
+                "or a larger `join_m` for fewer patches"
             )
         for quality in QUALITIES:
             tiles = tiles_of(picture.rgba, quality)
@@ -160,7 +160,7 @@ def _write_image(path: Path, picture: Picture) -> None:
         file.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
         for band in range(4):
             file.write(rgba[..., band], band + 1)
-    copy_raster(raw, path, driver="COG", compress="jpeg", quality=QUALITY, overview_resampling="average", overview_quality=QUALITY)
+    copy_raster(raw, path, driver="COG", compress="jpeg", quality=QUALITY, overview_resampling="average")
     raw.unlink()
 
 
@@ -172,7 +172,7 @@ def _layers(found: MapPolygons, picture: Picture, patches: Patches, known: tuple
         Layer(
             name="Patches", kind="vector", source=f"{PATCHES}|layername={LAYER}", crs=crs, style=vector_style(("", *known)),
             label="name", choices={"label": ("", *known, "none")},
-            fixed=tuple(column for column in patches.rows if column != "geometry") + ("longitude", "latitude"),
+            fixed=(*(column for column in patches.rows if column != "geometry"), "longitude", "latitude"),
         ),
         Layer(name="Probability", kind="raster", source=RASTER, crs=crs, style=style, shown=False),
     ]  # fmt: skip

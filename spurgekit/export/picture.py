@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spurgekit.errors import ImageryError, InputError
 from spurgekit.export.map_folder import RASTER, MapPolygons
 from spurgekit.imagery import PixelGrid, Window, name_crs
-from spurgekit.imagery.crs import parse_crs, points_in
+from spurgekit.imagery.crs import points_in
 from spurgekit.imagery.quicklook import STRIP_ROWS
 from spurgekit.imagery.raster import Raster, open_raster
 from spurgekit.imagery.stretch import Stretch, rgb_bands
@@ -117,7 +117,8 @@ def _find_image(found: MapPolygons) -> tuple[Path | None, str]:
     """Return the image that was mapped, or why there is none.
 
     It is looked for where the provenance says, among the images of the survey and beside the map's folder, and known by its
-    fingerprint. One within the folder is not taken: it may be anybody's, and what is called ``.tif`` may read any file or address.
+    fingerprint. One within the folder is not taken: it may be anybody's, and what is called ``.tif`` may read any file or
+    address.
     """
     name = found.summary.image
     if name is None:
@@ -133,7 +134,7 @@ def _find_image(found: MapPolygons) -> tuple[Path | None, str]:
     for path in there:
         if fingerprint(path) in known:
             return path, ""
-    return None, f"{there[0]} is not as it was when it was mapped" if there else f"{name} is not where it was when it was mapped"
+    return None, f"{there[0]} is not as it was when mapped" if there else f"{name} is not where it was when mapped"
 
 
 def _shown(path: Path, found: MapPolygons, most_px: float, opened: Mapping[str, Any]) -> Picture:
@@ -170,10 +171,11 @@ def _plain(found: MapPolygons, most_px: float, note: str) -> Picture:
 
 def _ground_crs(grid: PixelGrid) -> str:
     """Return a CRS that measures the ground of a map: its own, or a zone of UTM."""
+    assert grid.crs is not None  # maps without one are not exported
     try:
         _ = grid.gsd_m
     except ImageryError:
-        return parse_crs(grid.suggest_utm()).to_wkt()
+        return grid.suggest_utm()
     return str(grid.crs.to_wkt())
 
 

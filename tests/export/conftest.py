@@ -54,7 +54,7 @@ def make_map(
         predicted, np.full(predicted.shape, 0.75, np.float32), np.ones(predicted.shape, np.float32), grid, classes
     )
     write_polygons(polygons, folder / "presence.gpkg")
-    summary = {"schema_version": 2, "cell_m": cell, "crs": crs, "occupied": {name: AREA for name in classes[1:]}}
+    summary = {"schema_version": 2, "cell_m": cell, "crs": crs, "occupied": dict.fromkeys(classes[1:], AREA)}
     (folder / "summary.json").write_text(json.dumps(summary))
     return folder
 

@@ -78,8 +78,14 @@ def page_of(seen):
 def click_at(page, easting, northing, grid):
     """Click the place where a point of the map's CRS is on the screen."""
     col, row = ~grid @ (easting, northing)
-    x, y = page.evaluate("([col, row]) => { const p = spurgekit.map.latLngToContainerPoint(spurgekit.at([col, row])); return [p.x, p.y]; }", [col, row])
+    x, y = on_screen(page, col, row)
     page.locator("#map").click(position={"x": x, "y": y})
+
+
+def on_screen(page, col, row):
+    """Return where a pixel of the picture is on the map, in pixels of the screen."""
+    place = "place => { const { x, y } = spurgekit.map.latLngToContainerPoint(spurgekit.at(place)); return [x, y]; }"
+    return page.evaluate(place, [col, row])
 
 
 GRID = Affine(0.05, 0, CORNER[0], 0, -0.05, CORNER[1])
@@ -107,8 +113,9 @@ def test_it_opens_and_fits_the_window(opened, page_of, size, scheme):
     expect(page.locator("#legend p").first).to_have_text(
         "Occupied: 40.0 m² on the map; corrected for errors 36.5 m², with 95 % between 20.0 m² and 1,060.0 m²"
     )
-    view = page.evaluate("(() => { const b = spurgekit.map.getBounds(); return [b.getWest(), -b.getNorth(), b.getEast(), -b.getSouth()]; })()")
-    assert view[0] <= 0 and view[1] <= 0 and view[2] >= 320 and view[3] >= 240  # all of the site
+    assert page.evaluate(
+        "spurgekit.map.getBounds().contains([spurgekit.at([0, 0]), spurgekit.at([320, 240])])"
+    )  # all of the site
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", paper))) < 200) == (scheme == "dark")
 
@@ -134,7 +141,7 @@ def test_any_place_says_its_degrees(opened, page_of):
     box = page.locator("#map").bounding_box()
     page.locator("#map").click(position={"x": box["width"] // 2 + 32, "y": box["height"] // 2 - 16})
     asked = CORNER[0] + 162 * 0.05, CORNER[1] - 179 * 0.05
-    back = pyproj.Transformer.from_crs("EPSG:4326", "EPSG:32612", always_xy=True).transform(*degrees_in(page.locator(".leaflet-popup")))
+    back = TO_DEGREES.transform(*degrees_in(page.locator(".leaflet-popup")), direction="INVERSE")
     assert np.hypot(back[0] - asked[0], back[1] - asked[1]) < 0.02  # of a screen whose middle may lie half a pixel off
 
 
@@ -145,7 +152,7 @@ def test_the_picture_lies_where_its_patches_do(opened, page_of):
         page.evaluate("zoom => spurgekit.map.setView(spurgekit.at([80, 60]), zoom, { animate: false })", zoom)
         page.wait_for_timeout(600)
         shot = np.asarray(Image.open(io.BytesIO(page.locator("#map").screenshot())).convert("RGB")).astype(int)
-        x, y = page.evaluate("(() => { const p = spurgekit.map.latLngToContainerPoint(spurgekit.at([80, 60])); return [p.x, p.y]; })()")
+        x, y = on_screen(page, 80, 60)
         row = np.abs(shot[max(0, round(y)), :] - SPURGE).sum(axis=1) < 90  # the block of spurge ends at column 80
         assert abs(np.flatnonzero(row).max() + 1 - x) <= max(1.0, 2**zoom / 2)  # half a pixel of the picture
 
@@ -183,10 +190,11 @@ def test_places_are_copied(opened, page_of):
 
 def test_where_am_i(opened, page_of):
     longitude, latitude = TO_DEGREES.transform(CORNER[0] + 9, CORNER[1] - 7)
-    page = opened(page_of, permissions=["geolocation"], geolocation={"longitude": longitude, "latitude": latitude, "accuracy": 3})
+    here = {"longitude": longitude, "latitude": latitude, "accuracy": 3}
+    page = opened(page_of, permissions=["geolocation"], geolocation=here)
     page.get_by_role("button", name="Where am I?").click()
     page.wait_for_function("() => document.querySelector('.locate [aria-pressed=true]')")
-    page.wait_for_function("() => Math.abs(spurgekit.map.getCenter().lng - 180) < 1 && Math.abs(spurgekit.map.getCenter().lat + 140) < 1")
+    page.wait_for_function("() => Math.hypot(spurgekit.map.getCenter().lng - 180, spurgekit.map.getCenter().lat + 140) < 1")
 
 
 def test_class_names_are_text(opened, tmp_path, monkeypatch):
