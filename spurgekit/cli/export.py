@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 @common.overwrite
 def command(folder: Path | None, out: Path | None, overwrite: bool, **chosen: Any) -> None:
-    """Export a map for those who act on it: as waypoints, outlines and tables in WGS 84.
+    """Export a map for those who act on it: as waypoints, outlines and tables in WGS 84, or as a map that needs no network.
 
     Cells of a class that are near one another (--join) are a patch, with a name. They are taken from the map's presence.gpkg as
     it is: what was deleted from it in QGIS is not exported. Inside a survey's folder, the maps of all its sites are exported.

@@ -50,7 +50,7 @@ class ExportReport:
 def export_map(
     map_folder: str | Path, out: str | Path, options: ExportOptions | None = None, *, overwrite: bool = False
 ) -> ExportReport:
-    """Export the patches of a map for those who act on it, in WGS 84.
+    """Export the patches of a map for those who act on it: in WGS 84, or as a map that needs no network.
 
     Polygons are taken as ``presence.gpkg`` has them: what was deleted from it in QGIS is not exported.
 
@@ -73,7 +73,8 @@ def export_map(
     NothingToExportError
         If the map has no patches of the classes that are asked for.
     InputError
-        If the folder holds no map, or one that has no such class or no place on Earth.
+        If the folder holds no map, or one that has no such class or no place on Earth, or for a phone the image that is named
+        shows nothing of the map.
     OutputExistsError
         If the folder is there already.
 

@@ -39,18 +39,15 @@ TO_FILL_IN = ("label", "visited", "note")
 """Columns for the crew; ``label`` is what ``spurgekit check`` calls what somebody saw."""
 
 MB = 1e6
-BITS_A_PX = 1.6
-"""Of a picture of vegetation as WebP at the quality that is tried first."""
-
-TILES_SHARE = 9 / 16
-"""Of the page that the finest level may have: base 64 takes a third more, and so do the coarser levels together."""
-
-QUALITIES = (80, 65, 50)
-"""Of pictures, of 100, tried one after the other before the picture is made coarser."""
+QUALITIES = (80, 65)
+"""Of the page's tiles, of 100, tried one after the other before the picture is made coarser."""
 
 QUALITY = 80
-MOST_PX = 64e6
+MOST_PX = 48e6
 """Of a picture, which is held in memory."""
+
+COARSER = 0.9
+"""Share of the pixels that is tried next, at most: coarser pictures take more bytes a pixel."""
 
 
 def write_for_phone(folder: Path, found: MapPolygons, patches: Patches, options: ExportOptions) -> dict[str, Any]:
@@ -94,7 +91,7 @@ def write_for_phone(folder: Path, found: MapPolygons, patches: Patches, options:
     grid, native = picture.grid, picture.native_gsd_m
     coarser = grid.gsd_m > 1.001 * native
     sizes = f"{100 * grid.gsd_m:.2g} cm a pixel, not {100 * native:.2g}"
-    note = f"the picture has {sizes}, for {PAGE} to have {options.page_mb:g} MB"
+    note = f"the picture has {sizes}: {PAGE} is to have at most {options.page_mb:g} MB, and {MOST_PX / 1e6:g} million pixels"
     return {
         "picture": {
             "image": picture.image,
@@ -111,8 +108,7 @@ def write_for_phone(folder: Path, found: MapPolygons, patches: Patches, options:
 def _page(found: MapPolygons, patches: Patches, options: ExportOptions, colours: Mapping[str, Colour]) -> tuple[Picture, str]:
     """Return the finest picture of which the page is small enough, and the page."""
     areas = {name: _areas(found, name) for name in colours}
-    most_bytes = int(options.page_mb * MB)
-    most_px = min(MOST_PX, most_bytes * TILES_SHARE * 8 / BITS_A_PX)
+    most_bytes, most_px = int(options.page_mb * MB), MOST_PX
     while True:
         picture = picture_of(found, options.imagery, most_px)
         bare = len(page_of(found.name, picture, patches, colours, areas, {}).encode())
@@ -123,9 +119,10 @@ def _page(found: MapPolygons, patches: Patches, options: ExportOptions, colours:
             )
         for quality in QUALITIES:
             tiles = tiles_of(picture.rgba, quality)
-            if bare + sum(len(name) + len(tile) + 6 for name, tile in tiles.items()) <= most_bytes:
+            size = sum(len(name) + len(tile) + 6 for name, tile in tiles.items())
+            if bare + size <= most_bytes:
                 return picture, page_of(found.name, picture, patches, colours, areas, tiles)
-        most_px = picture.grid.width * picture.grid.height / 2
+        most_px = COARSER * picture.grid.width * picture.grid.height * min(1.0, (most_bytes - bare) / size)
 
 
 def _areas(found: MapPolygons, name: str) -> list[tuple[str, AreaEstimate]]:
