@@ -90,7 +90,7 @@ def picture_of(found: MapPolygons, imagery: Path | None, most_px: float) -> Pict
     parameters = read_provenance(found.folder).get("parameters")
     opened = {name: value for name, value in _opened_as(parameters).items() if value is not None}
     if imagery is not None:
-        path = imagery / (found.summary.image or "") if imagery.is_dir() else imagery
+        path = imagery / Path(found.summary.image or "").name if imagery.is_dir() else imagery  # a name alone, whatever it says
         if not path.is_file():
             raise InputError(f"{imagery} holds no {found.summary.image or 'image of the map'}; name the image itself")
         return _shown(path, found, most_px, opened if path.name == found.summary.image else {})

@@ -1,5 +1,7 @@
+import hashlib
 import json
 import re
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +100,12 @@ def test_what_leads_to_degrees_and_back_is_good_to_a_hundredth_of_a_pixel(seen):
     for pixel in ([0, 0], [320, 0], [17.5, 233.25]):
         assert brought(data["toPixels"], *brought(data["toDegrees"], *pixel)) == pytest.approx(pixel, abs=0.01)
     assert brought(data["toDegrees"], 0, 0) == pytest.approx([-111.0, 45.153477183356024], abs=1e-9)
+
+
+def test_leaflet_is_as_it_was_published():
+    script = resources.files("spurgekit.export").joinpath("static", "leaflet", "leaflet.js").read_bytes()
+    # Of dist/leaflet.js in leaflet 1.9.4 on npm.
+    assert hashlib.sha256(script).hexdigest() == "db49d009c841f5ca34a888c96511ae936fd9f5533e90d8b2c4d57596f4e5641a"
 
 
 class TestBadInput:
