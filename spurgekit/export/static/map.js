@@ -74,7 +74,7 @@
     zoomSnap: 0.25,
     zoomDelta: 1,
     wheelPxPerZoomLevel: 90,
-    maxBounds: extent.pad(0.6),
+    maxBounds: extent.pad(2), // room for what is said of patches at the rim
     maxBoundsViscosity: 0.8,
     renderer: L.canvas({ padding: 0.4, tolerance: touch ? 8 : 2 }),
   });
@@ -165,7 +165,7 @@
     const item = { patch, outline, button };
     outline.addTo(map).on("click", (event) => choose(item, event.latlng));
     button.addEventListener("click", () => {
-      map.fitBounds(outline.getBounds().pad(0.7), { maxZoom: finest, animate: false });
+      map.fitBounds(outline.getBounds().pad(0.7), { maxZoom: Math.max(finest, whole), animate: false });
       choose(item);
       if (innerWidth < 800) document.getElementById("map").scrollIntoView({ block: "nearest" });
     });
@@ -281,7 +281,8 @@
 
   const fit = () => map.fitBounds(extent, { animate: false, padding: [4, 4] });
   fit();
-  map.setMinZoom(Math.min(map.getZoom(), 0) - 0.5);
+  const whole = map.getZoom();
+  map.setMinZoom(Math.min(whole, 0) - 0.5);
   addEventListener("beforeprint", () => { map.invalidateSize({ animate: false }); fit(); });
   window.spurgekit = { map, data, at };
   document.body.dataset.ready = "";
