@@ -146,7 +146,7 @@
 
   function choose(item, where) {
     highlight(item);
-    L.popup({ maxWidth: 280, minWidth: 200, autoPanPadding: [12, 12] })
+    L.popup({ maxWidth: 280, minWidth: 200, autoPanPaddingTopLeft: [62, 12], autoPanPaddingBottomRight: [8, 12] })
       .setLatLng(where ?? at(item.patch.centre))
       .setContent(popupOf(item.patch))
       .on("remove", () => { if (chosen === item) highlight(null); })
