@@ -30,11 +30,19 @@ if TYPE_CHECKING:
     without=("record", "flown", "survey"),
     multiple=("classes", "reviewed"),
     types={"reviewed": PATH},
-    metavars={"classes": "NAME", "join_m": "M", "swath_m": "M", "rate_l_ha": "L/HA", "reviewed": "PATH"},
+    metavars={
+        "classes": "NAME",
+        "join_m": "M",
+        "swath_m": "M",
+        "rate_l_ha": "L/HA",
+        "reviewed": "PATH",
+        "imagery": "PATH",
+        "page_mb": "MB",
+    },
 )
 @common.overwrite
 def command(folder: Path | None, out: Path | None, overwrite: bool, **chosen: Any) -> None:
-    """Export a map for those who act on it: as waypoints, outlines and tables in WGS 84.
+    """Export a map for those who act on it: as waypoints, outlines and tables in WGS 84, or as a map that needs no network.
 
     Cells of a class that are near one another (--join) are a patch, with a name. They are taken from the map's presence.gpkg as
     it is: what was deleted from it in QGIS is not exported. Inside a survey's folder, the maps of all its sites are exported.
@@ -104,5 +112,11 @@ def _print(report: ExportReport) -> None:
         echo(
             f"{counted(found['zones'], 'zone')}: {found['treated_m2']:,.1f} m2 ({found['treated_ha']:.4f} ha) to treat, "
             f"of which {found['joining_m2']:,.1f} m2 join zones; {found['litres']:,.2f} litres at {found['rate_l_ha']:g} l/ha"
+        )
+    if "picture" in found:
+        picture = found["picture"]
+        echo(
+            f"picture of {picture['width']:,} x {picture['height']:,} px, {picture['cm_a_pixel']:.3g} cm a pixel; "
+            f"{sum(found['bytes'].values()) / 1e6:,.1f} MB in all, {found['bytes']['map.html'] / 1e6:,.1f} of them map.html"
         )
     echo(f"{report.folder}: {', '.join(report.files)}")

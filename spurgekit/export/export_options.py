@@ -45,6 +45,10 @@ class ExportOptions(Options):
         a table of places with a column label; several by repeating it. Default: those that lie where commands write them.
     unreviewed : bool
         For records: record what nobody reviewed, too, and say so in the records.
+    imagery : pathlib.Path, optional
+        For a phone: the image of the site, or its folder. Default: looked for where the map says.
+    page_mb : float
+        For a phone: most megabytes of the page, from which follows how fine its picture is.
     """
 
     recipient: Annotated[str, RECIPIENTS] = "crew"
@@ -59,12 +63,19 @@ class ExportOptions(Options):
     survey: str | None = None
     reviewed: tuple[Path, ...] = ()
     unreviewed: bool = False
+    imagery: Path | None = None
+    page_mb: float = 15.0
 
     def __post_init__(self) -> None:
         Options.__post_init__(self)
         if not (self.join_m >= 0 and isfinite(self.join_m)):
             raise InputError(f"`join_m={self.join_m}` is no distance; pass metres, 0 or more")
-        for name, what in (("swath_m", "metres"), ("rate_l_ha", "litres per hectare"), ("zones", "1 or more")):
+        for name, what in (
+            ("swath_m", "metres"),
+            ("rate_l_ha", "litres per hectare"),
+            ("zones", "1 or more"),
+            ("page_mb", "MB"),
+        ):
             value = getattr(self, name)
             if value is not None and not (value > 0 and isfinite(value)):
                 raise InputError(f"`{name}={value}` cannot be; pass {what}" + (" above 0" if name != "zones" else ""))
@@ -76,3 +87,8 @@ class ExportOptions(Options):
             if entry.name in taken and getattr(self, entry.name) != entry.default:
                 theirs = " or ".join(one.name for one in RECIPIENTS.values() if entry.name in one.takes)
                 raise InputError(f"`{entry.name}` is for `recipient={theirs}`; drop it, or pass that")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it names."""
+        return self.reviewed if self.imagery is None else (*self.reviewed, self.imagery)

@@ -51,7 +51,7 @@ class ExportReport:
 def export_map(
     map_folder: str | Path, out: str | Path, options: ExportOptions | None = None, *, overwrite: bool = False
 ) -> ExportReport:
-    """Export the patches of a map for those who act on it, in WGS 84.
+    """Export the patches of a map for those who act on it: in WGS 84, or as a map that needs no network.
 
     Polygons are taken as ``presence.gpkg`` has them: what was deleted from it in QGIS is not exported.
 
@@ -74,7 +74,8 @@ def export_map(
     NothingToExportError
         If the map has no patches of the classes that are asked for, or none that may be recorded.
     InputError
-        If the folder holds no map, or one that has no such class or no place on Earth.
+        If the folder holds no map, or one that has no such class or no place on Earth, or for a phone the image that is named
+        shows nothing of the map.
     OutputExistsError
         If the folder is there already.
 
@@ -92,7 +93,7 @@ def export_map(
     made = recipient.gather(found, patches, options) if recipient.gather else patches
     area_m2, gross_m2 = (round(float(patches.rows[name].sum()), 3) for name in ("area_m2", "gross_m2"))
     with output_folder(
-        out, recipient.kind, parameters=options.parameters(), inputs=[map_folder, *options.reviewed], overwrite=overwrite
+        out, recipient.kind, parameters=options.parameters(), inputs=[map_folder, *options.files], overwrite=overwrite
     ) as folder:
         details = recipient.write(folder, found, made, options)
         files = tuple(sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")))

@@ -84,8 +84,8 @@ def gather_records(mapped: MapPolygons, patches: Patches, options: ExportOptions
         survey=options.survey or mapped.name,
         flown=flown,
         join_m=options.join_m,
-        cell_m=mapped.cell_m,
-        mapped_m2=mapped.mapped_m2,
+        cell_m=mapped.summary.cell_m,
+        mapped_m2=mapped.summary.mapped_m2,
         summary={"reviewed": [str(path) for path in sources], **counts, "notes": notes},
     )
 

@@ -33,9 +33,11 @@ class MapSummary(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     schema_version: known_version(2)  # type: ignore[valid-type]
+    image: Line | None = None
     cell_m: Positive
     mapped_m2: Positive | None = None
     occupied: dict[Line, dict[str, Any]] = Field(min_length=1)
+    cover: dict[Line, dict[str, Any]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +50,9 @@ class MapPolygons:
         Of the map.
     name : str
         Of its folder.
+    summary : MapSummary
+    grid : PixelGrid
+        Of its cells.
     rows : geopandas.GeoDataFrame
         All of them, in the CRS of the map.
     known : tuple of str
@@ -56,25 +61,18 @@ class MapPolygons:
         Those of them that are asked for.
     background : str or None
         Name of the background; None where the map does not say it, as one of cover does not.
-    grid : PixelGrid
-        Of its cells.
-    cell_m : float
-        Side of a cell.
-    mapped_m2 : float or None
-        Ground that was looked at, where the map says it.
     notes : tuple of str
         What is to be said of where they lie.
     """
 
     folder: Path
     name: str
+    summary: MapSummary
+    grid: PixelGrid
     rows: gpd.GeoDataFrame
     known: tuple[str, ...]
     classes: tuple[str, ...]
     background: str | None
-    grid: PixelGrid
-    cell_m: float
-    mapped_m2: float | None
     notes: tuple[str, ...]
 
 
@@ -114,7 +112,7 @@ def read_map(folder: Path, classes: Sequence[str] = (), *, may_be_bare: bool = F
         if not may_be_bare:
             raise NothingToExportError(nothing)
         bare = gpd.GeoDataFrame({name: [] for name in COLUMNS}, geometry=[], crs=to_pyproj(grid.crs))
-        return MapPolygons(folder, name, bare, known, chosen, background, grid, summary.cell_m, summary.mapped_m2, ())
+        return MapPolygons(folder, name, summary, grid, bare, known, chosen, background, ())
     read = read_vector(file, grid.crs, usual_layer=LAYER, pixel_m=summary.cell_m)
     mean = mean_of(read.rows)
     columns: Columns = {"class": Texts(), "area_m2": Numbers(above=0, most=1e12), mean: Numbers(least=0, most=1)}
@@ -126,7 +124,7 @@ def read_map(folder: Path, classes: Sequence[str] = (), *, may_be_bare: bool = F
     remedy = "map the image in another CRS, by `crs`"
     placed = brought(rows[["geometry"]], EARTH, what=str(folder), remedy=remedy, pixel_m=summary.cell_m)
     notes = (*read.notes, *placed.notes)
-    return MapPolygons(folder, name, rows, known, chosen, background, grid, summary.cell_m, summary.mapped_m2, notes)
+    return MapPolygons(folder, name, summary, grid, rows, known, chosen, background, notes)
 
 
 def _grid(path: Path, known: Sequence[str]) -> tuple[PixelGrid, str | None]:

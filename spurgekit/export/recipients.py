@@ -84,6 +84,12 @@ def _for_records(folder: Path, mapped: MapPolygons, records: Records, options: E
     return records.summary
 
 
+def _for_phone(folder: Path, mapped: MapPolygons, patches: Patches, options: ExportOptions) -> dict[str, Any]:
+    from spurgekit.export.phone import write_for_phone
+
+    return write_for_phone(folder, mapped, patches, options)
+
+
 RECIPIENTS = Registry(
     "recipient of an export",
     [
@@ -109,6 +115,13 @@ RECIPIENTS = Registry(
             gather=_gather_records,
             takes=("record", "flown", "survey", "reviewed", "unreviewed"),
             may_be_bare=True,
+        ),
+        Recipient(
+            name="phone",
+            description="a phone without a network, and QGIS: the map on its image as a page, as tiles, and as a project",
+            kind="phone export",
+            write=_for_phone,
+            takes=("imagery", "page_mb"),
         ),
     ],
 )

@@ -32,6 +32,9 @@ from spurgekit.vectors import brought, read_attributes, read_vector
 COLUMNS = ("label", "observer", "date")
 """Of a crew's table, to be filled in: the class that stands there, who saw it, and on which day."""
 
+FILLED_IN = ("crew/patches.csv", "crew/patches.geojson", "phone/patches.gpkg")
+"""Tables of exports for people to fill in."""
+
 SHAPE_TYPES = ("Point", "Polygon", "MultiPolygon")
 IMAGE, GROUND = "image", "ground"
 """From what people told the class of a place."""
@@ -58,18 +61,18 @@ class ReviewedPlaces:
 def usual_sources(map_folder: Path) -> tuple[Path, ...]:
     """Return what may hold reviewed places of a map, where commands write it: beside the folder ``maps`` that the map lies in.
 
-    These are ``checks/SITE``, ``tiles`` and ``dataset`` with a review, and ``patches.csv`` or ``patches.geojson`` of
-    ``exports/SITE/crew`` with a label.
+    These are ``checks/SITE``, ``tiles`` and ``dataset`` with a review, and of ``exports/SITE`` what is filled in
+    (``FILLED_IN``).
     """
     here = map_folder.resolve()
     if here.parent.name != "maps":
         return ()
     start = map_folder.parent.parent if len(map_folder.parts) > 1 else here.parent.parent
-    check, crew = start / "checks" / here.name, start / "exports" / here.name / "crew"
+    check, exports = start / "checks" / here.name, start / "exports" / here.name
     reviewed = [start / name for name in ("tiles", "dataset")]
     found = [check] if (check / SAMPLE).is_file() else []
     found += [folder for folder in reviewed if (folder / LOG).is_file()]
-    return (*found, *(file for name in ("patches.csv", "patches.geojson") if _has_labels(file := crew / name)))
+    return (*found, *(exports / name for name in FILLED_IN if _has_labels(exports / name)))
 
 
 def read_reviewed(mapped: MapPolygons, sources: Sequence[Path], *, named: bool = True) -> ReviewedPlaces:

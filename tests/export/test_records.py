@@ -299,6 +299,20 @@ class TestReviewed:
         export(f"filled{suffix}")
         assert list(by_patch(rows_of("occurrence.csv"))) == ["P005"]
 
+    def test_a_project_that_was_filled_in_in_qfield(self):
+        export_map("maps/dune", "exports/dune/phone", ExportOptions(recipient="phone"))
+        rows = gpd.read_file("exports/dune/phone/patches.gpkg")
+        labels = {"P001": "leafy spurge", "P002": "none"}
+        rows["label"] = rows["name"].map(labels).fillna("")
+        rows["observer"], rows["date"] = "Cy Reed", "2026-07-01"
+        rows.to_file("exports/dune/phone/patches.gpkg", layer="patches")
+        report = export()
+        found = rows_of("occurrence.csv")
+        assert list(by_patch(found)) == ["P001"]
+        assert {row["occurrenceStatus"] for row in found} == {"present", "absent"}
+        assert {row["recordedBy"] for row in found} == {"Cy Reed"}
+        assert "2 reviewed places of exports/dune/phone/patches.gpkg" in report.notes
+
     def test_a_point_where_the_map_has_nothing(self):
         places = gpd.GeoSeries.from_xy([500_001.0], [4_999_991.0], crs="EPSG:32612")
         places.to_frame("geometry").assign(label="leafy spurge", date="2026-07-01").to_file("seen.geojson")
