@@ -56,6 +56,7 @@ SEE = {
     "train": ("train_model", "how-to/train.md"),
     "model info": ("read_model_info", "how-to/train.md"),
     "model export": ("export_model", "how-to/train.md"),
+    "model push": ("push_model", "how-to/train.md"),
     "evaluate": ("evaluate_arms", "how-to/train.md"),
     "map": ("map_site", "how-to/maps.md"),
     "check": ("draw_check", "how-to/check.md"),
@@ -227,6 +228,7 @@ def _commands() -> Iterator[str]:
 def _survey_toml() -> Iterator[str]:
     """Yield the entries of ``survey.toml``, table by table."""
     from spurgekit.dataset.dataset_options import DatasetOptions
+    from spurgekit.record_table import RecordTable, Taxon
     from spurgekit.survey import Site, Survey
     from spurgekit.tiles.tile_options import PlotOptions, TileOptions
 
@@ -235,6 +237,8 @@ def _survey_toml() -> Iterator[str]:
         ("`[tiles]`", "how it is tiled", TileOptions),
         ("`[plots]`", "how its plots are laid out, and where they come from", PlotOptions),
         ("`[dataset]`", "how its dataset is labelled and split", DatasetOptions),
+        ("`[record]`", "what its records for weed databases say besides what is on the map", RecordTable),
+        ('`[record.taxa."CLASS"]`', "what a class is called in floras, where there are several weed classes", Taxon),
         ("`[[sites]]`", "one for each imaged place", Site),
     )
     for title, about, cls in tables:

@@ -8,6 +8,7 @@ from .classify import (
     WeighOptions,
     export_model,
     load_model,
+    push_model,
     read_model_info,
     train_model,
     weigh_synthetic,
@@ -31,6 +32,7 @@ from .imagery import PixelGrid, Raster, open_raster, read_image_info
 from .maps import MapOptions, map_site
 from .markers import MarkerOptions, list_markers
 from .plots import PlotProtocol, locate_plots
+from .record_table import RecordTable, Taxon
 from .review import ReviewOptions, review_report, review_tiles
 from .simulate import SurveyOptions, simulate_survey
 from .survey import Survey, init_survey, read_survey
@@ -55,10 +57,12 @@ __all__ = [
     "PlotOptions",
     "PlotProtocol",
     "Raster",
+    "RecordTable",
     "ReviewOptions",
     "SpurgekitError",
     "Survey",
     "SurveyOptions",
+    "Taxon",
     "TileClassifier",
     "TileOptions",
     "TrainOptions",
@@ -83,6 +87,7 @@ __all__ = [
     "open_raster",
     "preview_tiles",
     "push_dataset",
+    "push_model",
     "read_image_info",
     "read_model_info",
     "read_survey",

@@ -9,9 +9,10 @@ from urllib.parse import urlparse
 from urllib.request import getproxies
 
 from huggingface_hub import constants
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RevisionNotFoundError
 
 from spurgekit.errors import InputError, SpurgekitError
+from spurgekit.text import shown
 
 CONNECT_S = 5.0
 
@@ -35,7 +36,13 @@ def quick_offline() -> Iterator[None]:
 
 
 @contextmanager
-def hub_errors(repo: str, offline: str = "try again online") -> Iterator[None]:
+def hub_errors(
+    repo: str,
+    offline: str = "try again online",
+    *,
+    log_in: str = "log in with 'hf auth login', or pass `token`",
+    revision: str | None = None,
+) -> Iterator[None]:
     """Raise what the Hub's client raises as one line that says what to do.
 
     Parameters
@@ -44,14 +51,20 @@ def hub_errors(repo: str, offline: str = "try again online") -> Iterator[None]:
         The repository, for messages.
     offline : str
         What to do without a connection.
+    log_in : str
+        What to do where the Hub does not know the user.
+    revision : str, optional
+        That is asked for.
     """
     try:
         yield
     except HFValidationError as error:
         raise InputError(f"{repo!r} is no name of a repository; pass OWNER/NAME") from error
     except HfHubHTTPError as error:
+        if revision is not None and isinstance(error, RevisionNotFoundError):
+            raise HubError(f"{repo} has no branch, tag or commit {shown(revision)}; pass another revision") from error
         status = error.response.status_code
-        hint = "log in with 'hf auth login', or pass `token`" if status in (401, 403) else "is the name right?"
+        hint = log_in if status in (401, 403) else "is the name right?"
         raise HubError(f"the Hub refuses {repo} (status {status}); {hint}") from error
     except (LocalEntryNotFoundError, HTTP_ERROR, ConnectionError) as error:
         raise HubError(f"the Hub cannot be reached for {repo}; {offline}") from error

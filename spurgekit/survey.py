@@ -17,6 +17,7 @@ from spurgekit.image_names import ImageName
 from spurgekit.imagery import slug
 from spurgekit.options import Options, kinds_of, without_none
 from spurgekit.reading import check_classes, read_utf8
+from spurgekit.record_table import RecordTable, Taxon
 from spurgekit.text import is_line, shown
 from spurgekit.tiles.tile_options import PlotOptions, TileOptions
 
@@ -42,13 +43,17 @@ class Site(Options):
         Starts the ids of its tiles: letters, digits, ``_`` and ``-``.
     image : pathlib.Path
         Orthomosaic; relative to the survey's folder, or another name that GDAL reads, such as an address.
+    date : datetime.date, optional
+        Day of its flight. Default: that of the survey.
     """
 
     name: str
     image: ImageName
+    date: dt.date | None = None
 
     def __post_init__(self) -> None:
         Options.__post_init__(self)
+        _check_date(self.date)
         if slug(self.name) != self.name:
             raise InputError(f"`name`: use letters, digits, '_' and '-' only, e.g. {slug(self.name)!r}")
 
@@ -81,6 +86,8 @@ class Survey(Options):
         How its plots are laid out and where they come from.
     dataset : DatasetOptions
         How its dataset is labelled and split.
+    record : RecordTable, optional
+        What its records for weed databases say besides what is on the map.
     sites : tuple of Site
         Places that were flown over, each with its image.
     """
@@ -96,14 +103,14 @@ class Survey(Options):
     tiles: TileOptions = field(default_factory=TileOptions)
     plots: PlotOptions = field(default_factory=PlotOptions)
     dataset: DatasetOptions = field(default_factory=DatasetOptions)
+    record: RecordTable | None = None
     sites: tuple[Site, ...] = ()
 
     def __post_init__(self) -> None:
         Options.__post_init__(self)
         if self.schema_version != SCHEMA_VERSION:
             raise InputError(f"`schema_version={self.schema_version}` is of another spurgekit; this one knows {SCHEMA_VERSION}")
-        if self.date is not None and not isinstance(self.date, dt.date):
-            raise InputError(f"`date={self.date!r}` is not a date such as 2026-06-14")
+        _check_date(self.date)
         if not is_line(self.name):
             raise InputError(f"`name={shown(self.name)}` is no line of text; name the survey")
         try:
@@ -113,6 +120,13 @@ class Survey(Options):
         names = [site.name for site in self.sites]
         if len(set(names)) < len(names):
             raise InputError("two sites have the same name")
+        for name in self.record.taxa if self.record else ():
+            if name not in self.classes[1:]:
+                raise InputError(f"record.taxa: {shown(name)} is no class but the first{known_names(name, self.classes[1:])}")
+
+    def date_of(self, site: str) -> dt.date | None:
+        """Return the day of the flight over a site, as far as the survey says it."""
+        return next((one.date for one in self.sites if one.name == site and one.date), self.date)
 
     def path(self, path: Path) -> Path:
         """Return a path of the survey's file as seen from here."""
@@ -164,6 +178,8 @@ def read_survey(folder: str | Path) -> Survey:
         for name, kind in (("tiles", TileOptions), ("plots", PlotOptions), ("dataset", DatasetOptions)):
             if name in entries:
                 entries[name] = _read_table(kind, entries[name], name)
+        if "record" in entries:
+            entries["record"] = _read_record(entries["record"])
         sites = entries.get("sites", [])
         if not isinstance(sites, list):
             raise InputError(f"sites: these are tables, [[sites]], not {shown(sites)}")
@@ -176,6 +192,21 @@ def read_survey(folder: str | Path) -> Survey:
 def find_survey(folder: str | Path = Path()) -> Survey | None:
     """Return the survey of a folder, or None if it is not one's."""
     return read_survey(folder) if (Path(folder) / FILE_NAME).is_file() else None
+
+
+def _read_record(entries: object) -> RecordTable:
+    """Return what the table ``[record]`` says, with those of its taxa."""
+    if isinstance(entries, Mapping) and isinstance(taxa := entries.get("taxa"), Mapping):
+        read = {name: _read_table(Taxon, entry, f"record.taxa.{shown(name, quotes=False)}") for name, entry in taxa.items()}
+        entries = {**entries, "taxa": read}
+    elif isinstance(entries, Mapping) and "taxa" in entries:
+        raise InputError('record.taxa: these are tables, such as [record.taxa."leafy spurge"]')
+    return _read_table(RecordTable, entries, "record")
+
+
+def _check_date(date: object) -> None:
+    if date is not None and not isinstance(date, dt.date):
+        raise InputError(f"`date={date!r}` is not a date such as 2026-06-14")
 
 
 def _read_table(cls: type[Table], entries: object, where: str) -> Table:
@@ -273,10 +304,30 @@ columns = 3
 # test_groups = ["north-pasture"]
 # licence = "cc-by-4.0"
 
+# What records for weed databases say besides what is on the map ('spurgekit export MAP --for records'). Names of taxa are those
+# of the flora that you go by; of several weed classes, each has a table of its own: [record.taxa."leafy spurge"]
+# [record]
+# scientific_name = "Genus species Author"
+# taxon_id = "https://www.gbif.org/species/0"
+# taxon_rank = "species"
+# kingdom = "Plantae"
+# observer = "Ada Field"
+# organisation = "Bear Creek Weed District"
+# country = "United States"
+# country_code = "US"
+# state = "Montana"
+# county = "Gallatin"
+# habitat = "rangeland"
+# land_owner = "private"
+# How far off places of the orthomosaic may be, by check points; without it records do not say how well they are placed.
+# positional_accuracy_m = 0.05
+# rights_holder = "Bear Creek Weed District"
+
 # One entry for each orthomosaic. Paths are relative to this folder.
 # [[sites]]
 # name = "north-pasture"
 # image = "north-pasture.tif"
+# date = 2026-06-14
 """
 
 GITIGNORE = "tiles/\ndataset/\naugmented/\nmodels/\nmaps/\n"

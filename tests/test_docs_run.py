@@ -20,12 +20,16 @@ from shapely import Point, box
 from tests.command import succeed
 from tests.conftest import CORNER
 from tests.export.conftest import make_map
+from tests.export.places import decide, fill_in, make_check, make_tiles
 from tests.test_docs import blocks, commands
 from tests.tiles import ramp
 
 NOT_HERE = {
     "dataset push": "the Hub",
     "dataset fetch": "the Hub",
+    "model push": "the Hub",
+    "model info hf:": "the Hub",
+    "map site.tif --model hf:": "the Hub",
     "map drone-lsr": "the Hub",
     "review tiles": "a person, until it is stopped",
     "review dataset": "a person, until it is stopped",
@@ -193,7 +197,21 @@ def test_a_check(here, survey):
 
 def test_an_export(here):
     make_map(here / "maps" / "site")
-    type_page("docs/how-to/export.md")
+    make_check(here / "checks" / "site", {(0, 0): "leafy spurge"}, map_folder=here / "maps" / "site")
+    decide(make_tiles(here / "tiles", [(10, 0, 2)]), "t0", "leafy spurge")
+    Path("survey.toml").write_text(
+        'schema_version = 1\nname = "dunes"\ndate = 2026-06-14\nclasses = ["bare", "leafy spurge", "sumac"]\n[record]\n'
+        'observer = "Ada Field"\ncountry = "United States"\nstate = "Montana"\n[record.taxa."leafy spurge"]\n'
+        'scientific_name = "Euphorbia virgata"\n[record.taxa.sumac]\nscientific_name = "Rhus glabra"\n'
+    )
+
+    def before(line: str) -> None:
+        if "crew.csv" in line:  # what the crew would have filled in
+            shutil.copy("exports/site/crew/patches.csv", "crew.csv")
+            fill_in(Path("crew.csv"), {"P001": "leafy spurge"})
+
+    type_page("docs/how-to/export.md", before)
+    assert Path("exports/site/records/darwin-core.zip").is_file()
     assert Path("exports/site/crew/patches.gpx").is_file()
     assert Path("rx/prescription.zip").is_file()
 

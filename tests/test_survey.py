@@ -57,6 +57,7 @@ class TestInit:
         assert (survey.tiles.gsd_m, survey.tiles.points) == (0.014, Path("points.gpkg"))
         assert [site.name for site in survey.sites] == ["north-pasture"]
         assert (survey.plots.rows, survey.plots.gaps_m, survey.plots.file) == (3, (2.0, 2.0), Path("corners.csv"))
+        assert (survey.record.observer, survey.record.positional_accuracy_m) == ("Ada Field", 0.05)
 
     def test_git_is_told_what_not_to_keep(self, tmp_path):
         init_survey(tmp_path / "s")
@@ -148,6 +149,20 @@ class TestReading:
             ("[tiles]", "[plots]\nmarker_ids = [1, 2]\n[tiles]", "plots: marker_ids needs 16 numbers"),
             ("[tiles]", '[plots]\nquarters = "half"\n[tiles]', r"plots\.quarters: "),
             ('image = "north.tif"', "", r"sites\.0\.image: this entry is missing"),
+            ('image = "north.tif"', 'image = "a.tif"\ndate = 3', r"sites\.0\.date: 3 is not a date such as 2026-06-14"),
+            (
+                "[tiles]",
+                "[record]\nobsrever = 'A'\n[tiles]",
+                r"record\.obsrever: there is no such entry, did you mean observer",
+            ),
+            ("[tiles]", "[record]\ncountry_code = 'USA'\n[tiles]", r"record\.country_code: 'USA' is no code of two capitals"),
+            ("[tiles]", "[record]\ntaxa = 'A'\n[tiles]", r"record\.taxa: these are tables, such as"),
+            ("[tiles]", "[record.taxa.weed]\ntsn = 1\n[tiles]", r"record\.taxa\.weed\.scientific_name: this entry is missing"),
+            (
+                "[tiles]",
+                "[record.taxa.wed]\nscientific_name = 'A'\n[tiles]",
+                "record.taxa: 'wed' is no class but the first, did you",
+            ),
             ("schema_version = 1", "schema_version = = 1", "is not valid TOML: "),
         ],
     )
@@ -157,6 +172,14 @@ class TestReading:
         with pytest.raises(InputError, match=rf"survey\.toml.*{says}") as caught:
             read_survey(tmp_path)
         assert "\n" not in str(caught.value)
+
+    def test_records_and_the_days_of_flights(self, tmp_path):
+        text = SURVEY.replace('image = "north.tif"', 'image = "north.tif"\ndate = 2026-07-01')
+        more = "[record]\nobserver = 'Ada'\n[record.taxa.weed]\nscientific_name = 'Euphorbia virgata'\ntsn = 28066\n"
+        (tmp_path / "survey.toml").write_text(text + more)
+        survey = read_survey(tmp_path)
+        assert survey.record.taxon_of("weed", ["weed"]).tsn == 28066
+        assert [survey.date_of(site).isoformat() for site in ("north", "south")] == ["2026-07-01", "2026-06-14"]
 
     def test_another_encoding(self, tmp_path):
         (tmp_path / "survey.toml").write_bytes(SURVEY.replace("pastures", "prés").encode("latin-1"))

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from spurgekit.classify.model_files import TRAINING_FEATURES
 from spurgekit.errors import ModelError
 from spurgekit.outputs import save_tensors
-
-FILE = "training_features.safetensors"
 
 MOST_TILES = 256
 """Training tiles that are kept: more say little more of where they lie, and are looked through for each cell of a map."""
@@ -88,7 +87,7 @@ def write_applicability(folder: Path, found: Applicability) -> None:
         "scale": torch.tensor([found.scale]),
         "threshold": torch.tensor([found.threshold]),
     }
-    save_tensors(folder / FILE, tensors, {"format": "pt"})
+    save_tensors(folder / TRAINING_FEATURES, tensors, {"format": "pt"})
 
 
 def read_applicability(folder: Path) -> Applicability | None:
@@ -99,7 +98,7 @@ def read_applicability(folder: Path) -> Applicability | None:
     ModelError
         If it is damaged.
     """
-    file = folder / FILE
+    file = folder / TRAINING_FEATURES
     if not file.is_file():
         return None
     try:

@@ -175,7 +175,7 @@ CONTROLS = Registry(
     "augmentation or control",
     [
         Control("supervised", "from labelled tiles alone: they are not drawn towards unlabelled ones"),
-        Control("adapt", "the threshold moved by the tiles that are tested, as 'map --adapt site' moves it; transductive"),
+        Control("adapt", "the threshold moved by the tiles that are tested, as maps can be moved to their site; transductive"),
         Control("longer", "twice the steps: what is gained by training on"),
         Control("retrieval", "the nearest unlabelled tiles, with the class of the support tile that they are like"),
         Control(SYNTHETIC, "tiles of an augmented/ folder; synthetic:NAME of the one that is called so"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -16,21 +17,22 @@ from scipy.special import softmax
 from torch import Tensor, nn
 
 from spurgekit.classify.applicability import Applicability, read_applicability
-from spurgekit.classify.held_out import PREDICTIONS, HeldOutCounts, HeldOutTiles, read_held_out
-from spurgekit.classify.model_info import DESCRIPTION, REMEDY, ModelInfo, Positions, read_model_info
+from spurgekit.classify.held_out import HeldOutCounts, HeldOutTiles, read_held_out
+from spurgekit.classify.model_files import CONFIG, DESCRIPTION, PREDICTIONS, WEIGHTS
+from spurgekit.classify.model_info import REMEDY, ModelInfo, Positions, read_model_info
+from spurgekit.classify.model_sources import ModelSource, find_model
 from spurgekit.classify.position_head import PositionHead
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.prevalence import parse_prevalence, shift_prevalence
 from spurgekit.classify.site_shift import SiteShift
 from spurgekit.classify.tile_reader import Pixels
 from spurgekit.classify.timm_backbone import make_backbone, misfit, read_weights
+from spurgekit.classify.timm_config import timm_config
 from spurgekit.classify.training.network import PositionModel, PositionNetwork, network_of
 from spurgekit.classify.training.precision import put_on
 from spurgekit.devices import choose_device
 from spurgekit.errors import InputError, ModelError
 from spurgekit.outputs import save_tensors
-
-WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,13 @@ class TileClassifier:
         How it was moved to a site.
     applicability : Applicability or None
         The training tiles, to tell tiles by that are unlike them; None where they are not known.
+    source : ModelSource or None
+        Where it was read from, by its name.
     """
 
     shift: SiteShift | None = None
     applicability: Applicability | None = None
+    source: ModelSource | None = None
 
     def __init__(
         self,
@@ -218,12 +223,15 @@ class TileClassifier:
 
     def parameters(self) -> dict[str, object]:
         """Return how the model looks at tiles, for a record of what was done with it."""
-        return {"device": str(self.device), "views": self.info.views, "prevalence": self.prevalence}
+        fetched = {"model": self.source.name} if self.source is not None and self.source.is_fetched else {}
+        return {**fetched, "device": str(self.device), "views": self.info.views, "prevalence": self.prevalence}
 
 
 def save_model(folder: Path, info: ModelInfo, network: nn.Module) -> None:
-    """Write ``model.safetensors`` and ``model.json`` into a folder."""
+    """Write ``model.safetensors`` and ``model.json`` into a folder, and ``config.json`` where timm can make the model."""
     save_tensors(folder / WEIGHTS, network.state_dict(), {"format": "pt"})
+    if config := timm_config(info):
+        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8", newline="\n")
     (folder / DESCRIPTION).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
@@ -235,6 +243,8 @@ def load_model(
     Parameters
     ----------
     folder : str or pathlib.Path
+        Or ``hf://OWNER/NAME[@REVISION]``, a model on the Hugging Face Hub; see
+        :func:`spurgekit.classify.model_sources.find_model`.
     device : str
         cpu, cuda, cuda:1, ...; auto is a GPU if there is one.
     views : {1, 8}, optional
@@ -255,11 +265,14 @@ def load_model(
         If it is not one, or its weights do not fit its description.
     InputError
         If the prevalence cannot be.
+    HubError
+        If it is on the Hub, and cannot be had.
     """
-    folder = Path(folder)
+    source = find_model(folder)
+    folder = source.folder
     info = read_model_info(folder)
     if prevalence is not None and info.target == "cover":
-        raise InputError(f"{folder} says how much of a tile is covered, which no `prevalence` changes; leave it out")
+        raise InputError(f"{source.name} says how much of a tile is covered, which no `prevalence` changes; leave it out")
     shares = None if prevalence is None else parse_prevalence(prevalence, info.classes)
     if views not in (None, 1, 8):
         raise InputError(f"`views={views!r}` cannot be; pass 1 or 8")
@@ -270,6 +283,7 @@ def load_model(
     info = info.model_copy(update={"views": views or info.views})
     model = TileClassifier(info, network, choose_device(device), folder, shares, tested)
     model.applicability = read_applicability(folder)
+    model.source = source
     return model
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spurgekit.classify.model_files import PREDICTIONS
 from spurgekit.classify.model_info import REMEDY
 from spurgekit.classify.prevalence import shift_prevalence
 from spurgekit.errors import InputError, ModelError, first_line
 from spurgekit.tables import numbers, read_table
 
-PREDICTIONS = "test_predictions.csv"
 UNCLEAR = -1
 """Class number of a tile that holds some of the weed, and too little to be of its class."""
 

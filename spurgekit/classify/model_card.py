@@ -10,6 +10,7 @@ import pandas as pd
 
 from spurgekit.classify.arms import parse_arm
 from spurgekit.classify.metrics import METRICS
+from spurgekit.classify.model_files import CARD, WEIGHTS
 from spurgekit.classify.model_info import ModelInfo
 from spurgekit.classify.scores import value_of
 from spurgekit.text import counted, markdown
@@ -17,8 +18,16 @@ from spurgekit.text import counted, markdown
 MOST_PLACES = 40
 """Places that the card lists one by one."""
 
+REPOSITORY = "OWNER/NAME"
+"""What stands on the card for the repository that the model has not been pushed to yet."""
 
-def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: str) -> None:
+
+def title_of(info: ModelInfo) -> str:
+    """Return what the model is called on cards."""
+    return f"{' / '.join(info.classes)} from drone tiles"
+
+
+def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: str, base_model: str | None = None) -> None:
     """Write ``README.md`` of a model folder, with the YAML header that the Hugging Face Hub reads.
 
     Parameters
@@ -29,10 +38,12 @@ def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: 
         Test predictions: class, predicted, place and probabilities of each tile; the class of unclear tiles is empty.
     weights : str
         Where the backbone's weights were from.
+    base_model : str, optional
+        Their repository on the Hub.
     """
-    title = f"{' / '.join(info.classes)} from drone tiles"
+    title = title_of(info)
     unclear, tested = tested[tested["class"] == ""], tested[tested["class"] != ""]
-    lines = ["---", _header(info, title), "---", ""]
+    lines = ["---", _header(info, title, base_model), "---", ""]
     lines += [
         f"# {markdown(title)}",
         "",
@@ -72,15 +83,19 @@ def write_card(folder: Path, info: ModelInfo, tested: pd.DataFrame, *, weights: 
         "",
         "## Use",
         "",
-        "`spurgekit map site.tif --model .` maps a site. Without spurgekit:",
+        "```sh",
+        f"spurgekit map site.tif --model hf://{REPOSITORY}",
+        "```",
+        "",
+        "maps a site; a folder that holds these files does in place of the address.",
         "",
         *_code(info),
         "",
     ]
-    (folder / "README.md").write_text("\n".join(lines), encoding="utf-8", newline="\n")
+    (folder / CARD).write_text("\n".join(lines), encoding="utf-8", newline="\n")
 
 
-def _header(info: ModelInfo, title: str) -> str:
+def _header(info: ModelInfo, title: str, base_model: str | None) -> str:
     """Return what the Hub reads, scores included."""
     from huggingface_hub import EvalResult, ModelCardData  # brings an HTTP client, which mapping does without
 
@@ -90,6 +105,7 @@ def _header(info: ModelInfo, title: str) -> str:
             task_type="image-classification",
             dataset_type="imagefolder",
             dataset_name="places of the same survey that were held out",
+            dataset_split="test",
             metric_type=name,
             metric_name=METRICS[name].words,
             metric_value=value,
@@ -98,9 +114,11 @@ def _header(info: ModelInfo, title: str) -> str:
         if name in METRICS and math.isfinite(value)
     ]
     header = ModelCardData(
-        library_name="timm",
-        pipeline_tag="image-classification",
-        tags=["drone", "vegetation", "spurgekit"],
+        base_model=base_model,
+        library_name="timm" if info.positions is None else "spurgekit",
+        pipeline_tag="image-segmentation" if info.head == "segmentation" else "image-classification",
+        tags=["drone", "remote-sensing", "vegetation", "spurgekit"],
+        metrics=[result.metric_type for result in results],
         model_name=title,
         eval_results=results,
     )
@@ -208,16 +226,24 @@ def _positions(info: ModelInfo) -> list[str]:
 def _code(info: ModelInfo) -> list[str]:
     """Return how the model is loaded with timm alone; of positions there is too much to do."""
     if info.positions is not None:
-        return ["`spurgekit model export .` writes all that is done with a tile as one file for ONNX Runtime."]
-    arguments = "".join(f", {key}={value!r}" for key, value in info.backbone_options.items())
-    arguments += f", in_chans={info.bands}" if info.bands != 3 and "in_chans" not in info.backbone_options else ""
+        return [
+            f"`spurgekit model export hf://{REPOSITORY}` writes all that is done with a tile as one file for ONNX Runtime. "
+            f"timm on its own cannot load the model, since it has no such head: `{WEIGHTS}` holds a `{info.backbone}` "
+            "under `backbone.`, and the head under `head.`."
+        ]
     white = " / 255" if info.dtype == "uint8" else ""
+    shape = f"[n, {info.bands}, {info.image_size_px}, {info.image_size_px}]"
+    own = ", whose own `model(x)` leaves out that features go to length 1 ahead of the classifier" if info.unit_features else ""
     lines = [
+        f"With timm alone{own}:",
+        "",
         "```python",
-        f'model = timm.create_model("{info.backbone}", num_classes={len(info.classes)}{arguments}).eval()',
-        'model.load_state_dict(safetensors.torch.load_file("model.safetensors"))',
-        f"x = (tiles{white} - mean) / std  # [n, {info.bands}, {info.image_size_px}, {info.image_size_px}]; "
-        "mean and std of model.json, by band",
+        "import timm",
+        "import torch",
+        "",
+        f'model = timm.create_model("hf-hub:{REPOSITORY}", pretrained=True).eval()  # "local-dir:FOLDER" of a copy',
+        'mean, std = (torch.tensor(model.pretrained_cfg[name]).view(1, -1, 1, 1) for name in ("mean", "std"))',
+        f"x = (tiles{white} - mean) / std  # tiles as float32, {shape}",
     ]
     if info.unit_features:
         lines += [
@@ -226,5 +252,8 @@ def _code(info: ModelInfo) -> list[str]:
         ]
     else:
         lines.append("logits = model(x)")
-    averaged = "  # the mean of logits over the 8 views of a tile" if info.views == 8 else ""
-    return [*lines, f"probabilities = (logits / {float(np.round(info.temperature, 6))}).softmax(dim=1){averaged}", "```"]
+    said, column = ("probabilities", "") if info.target == "presence" else ("cover", "[:, 1]")
+    lines += [f"{said} = (logits / {float(np.round(info.temperature, 6))}).softmax(dim=1){column}", "```"]
+    if info.views == 8:
+        lines += ["", "Test and maps are of the mean of logits over the 8 ways to turn and mirror a tile, which is better."]
+    return lines

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from spurgekit.classify.backbone_arguments import BackboneArguments
+from spurgekit.classify.model_files import DESCRIPTION
+from spurgekit.classify.model_sources import find_model
 from spurgekit.dataset.split_info import SplitInfo
 from spurgekit.errors import ModelError
 from spurgekit.reading import (
@@ -28,7 +30,6 @@ from spurgekit.reading import (
 )
 from spurgekit.text import shown
 
-DESCRIPTION = "model.json"
 REMEDY = "get the model folder again, or train the model again"
 
 
@@ -248,6 +249,8 @@ def read_model_info(folder: str | Path) -> ModelInfo:
     Parameters
     ----------
     folder : str or pathlib.Path
+        Or ``hf://OWNER/NAME[@REVISION]``, a model on the Hugging Face Hub; see
+        :func:`spurgekit.classify.model_sources.find_model`.
 
     Returns
     -------
@@ -257,10 +260,13 @@ def read_model_info(folder: str | Path) -> ModelInfo:
     ------
     ModelError
         If there is none, or it is damaged.
+    HubError
+        If it is on the Hub, and cannot be had.
     """
-    file = Path(folder) / DESCRIPTION
+    folder = find_model(folder, weights=False).folder
+    file = folder / DESCRIPTION
     if not file.is_file():
-        what = "holds no model.json" if Path(folder).is_dir() else "does not exist"
+        what = "holds no model.json" if folder.is_dir() else "does not exist"
         raise ModelError(f"{folder} {what}; make a model with 'spurgekit train'")
     info = read_described(file, ModelInfo, REMEDY, error=ModelError)
     tested = dict(zip(info.classes, map(sum, info.held_out.confusion_matrix), strict=False))

@@ -13,6 +13,7 @@ import torch
 
 from spurgekit.classify.classifier import load_model
 from spurgekit.classify.model_info import read_model_info
+from spurgekit.classify.model_sources import find_model
 from spurgekit.classify.onnx_graphs import PixelModel, WholeModel
 from spurgekit.classify.onnx_options import OnnxOptions
 from spurgekit.errors import InputError, ModelError, first_line
@@ -50,7 +51,7 @@ def export_model(model: str | Path, out: str | Path, options: OnnxOptions | None
     Parameters
     ----------
     model : str or pathlib.Path
-        Model folder.
+        Model folder, or ``hf://OWNER/NAME[@REVISION]``.
     out : str or pathlib.Path
         File to write.
     options : OnnxOptions, optional
@@ -85,19 +86,22 @@ def export_model(model: str | Path, out: str | Path, options: OnnxOptions | None
         raise InputError(f"{out}: an ONNX file ends in .onnx")
     check_files(out, overwrite=overwrite)
     check_extra("export", "export")
-    reader.check(read_model_info(model), model)
-    classifier = load_model(model, "cpu", views=options.views)
+    source = find_model(model)
+    reader.check(read_model_info(source.folder), source.name)
+    classifier = load_model(source.folder, "cpu", views=options.views)
     info = classifier.info
     size = sum(value.numel() * value.element_size() for value in classifier.network.state_dict().values())
     if size > LARGEST_BYTES:
-        raise ModelError(f"{model} holds {size / 2**30:.1f} GiB of weights and one ONNX file 2 GiB; train a smaller `backbone`")
+        raise ModelError(
+            f"{source.name} holds {size / 2**30:.1f} GiB of weights and one ONNX file 2 GiB; train a smaller `backbone`"
+        )
     # Weights in channels-last order would be written with a transposition each.
     network = classifier.network.float().to(memory_format=torch.contiguous_format)
     graph = reader.graph(network, info).eval()
     with output_file(out) as file:
         _write(graph, file, options.opset, reader.metadata(info))
         _check_equal(graph, file)
-    if out.resolve().parent == Path(model).resolve():
+    if out.resolve().parent == source.folder.resolve():
         add_checksums(out.parent, [out.name])
     return out
 

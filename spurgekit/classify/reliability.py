@@ -17,7 +17,6 @@ from spurgekit.outputs import output_file
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-RELIABILITY = "reliability.png"
 """The diagram in a model folder."""
 
 BINS = 10

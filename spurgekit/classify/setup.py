@@ -91,6 +91,14 @@ class Setup:
         preprocess = Preprocess(self.size_px, mean, std, self.preprocess.device, self.dtype)
         return replace(self, mean=mean, std=std, preprocess=preprocess)
 
+    @property
+    def base_model(self) -> str | None:
+        """The repository of the Hub that the backbone's weights are from; None where they are from elsewhere."""
+        if not self.options.pretrained or self.options.weights is not None or is_packaged(self.name):
+            return None
+        config: Mapping[str, Any] = self.backbone.pretrained_cfg  # type: ignore[assignment]
+        return config.get("hf_hub_id")
+
     def store(self, progress: Progress = silent) -> FeatureStore:
         """Return a store of the backbone's features."""
         options = self.options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -91,14 +91,7 @@ def make_backbone(
     create = partial(timm.create_model, name, pretrained=fetched, num_classes=num_classes, **arguments)
     try:
         with quick_offline():
-            try:
-                with seeded(seed):
-                    model = create(img_size=image_size_px)
-            except TypeError as error:
-                if "img_size" not in str(error):  # convolutional backbones take any size and no such argument
-                    raise
-                with seeded(seed):
-                    model = create()
+            model, _ = create_sized(create, image_size_px, seed)
     except Exception as error:  # whatever an argument makes a network of timm stumble over
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
             raise
@@ -117,6 +110,29 @@ def make_backbone(
     if weights is not None:
         load_backbone_weights(model, weights, bands=bands)
     return model.eval()
+
+
+def create_sized(
+    create: Callable[..., nn.Module], image_size_px: int | None, seed: int = 0
+) -> tuple[nn.Module, dict[str, int]]:
+    """Create a model for images of a size, and return it with the argument that says so, which not all models take.
+
+    Parameters
+    ----------
+    create : callable
+        ``timm.create_model`` with all else that it is told.
+    image_size_px : int or None
+    seed : int
+        Of random weights.
+    """
+    try:
+        with seeded(seed):
+            return create(img_size=image_size_px), {} if image_size_px is None else {"img_size": image_size_px}
+    except TypeError as error:
+        if "img_size" not in str(error):  # convolutional backbones take any size and no such argument
+            raise
+    with seeded(seed):
+        return create(), {}
 
 
 def _check_patches(name: str, model: nn.Module, image_size_px: int) -> None:

@@ -14,12 +14,14 @@ from spurgekit.classify.arms import Arm, parse_arm
 from spurgekit.classify.calibration import calibrate
 from spurgekit.classify.classifier import TileClassifier, save_model
 from spurgekit.classify.cover import calibrate_cover, check_cover, cover_rows
-from spurgekit.classify.held_out import PREDICTIONS, UNCLEAR, HeldOutTiles, probability_columns
+from spurgekit.classify.held_out import UNCLEAR, HeldOutTiles, probability_columns
 from spurgekit.classify.model_card import write_card
+from spurgekit.classify.model_files import PREDICTIONS, RELIABILITY
 from spurgekit.classify.model_info import Calibration, HeldOut, ModelInfo
 from spurgekit.classify.recipes import Trained, TrainingTask, train_arm
-from spurgekit.classify.reliability import RELIABILITY, write_cover_reliability, write_reliability
+from spurgekit.classify.reliability import write_cover_reliability, write_reliability
 from spurgekit.classify.setup import Setup, set_up
+from spurgekit.classify.stac_item import training_extent, write_stac_item
 from spurgekit.classify.testing import score_tiles
 from spurgekit.classify.tile_reader import batches
 from spurgekit.classify.train_options import TrainOptions
@@ -52,8 +54,9 @@ def train_model(
     dataset : str or pathlib.Path
         Folder that :func:`spurgekit.build_dataset` made.
     out : str or pathlib.Path
-        Model folder to make: ``model.safetensors``, ``model.json``, ``test_predictions.csv``, ``reliability.png`` and a model
-        card. It appears only when all is done; training in steps that was stopped goes on where it was.
+        Model folder to make: ``model.safetensors``, ``model.json``, ``test_predictions.csv``, ``reliability.png``, a model
+        card, ``config.json`` for timm and ``model.stac.json`` for catalogues. It appears only when all is done; training in
+        steps that was stopped goes on where it was.
     options : TrainOptions, optional
     overwrite : bool
         Replace a folder that spurgekit made before.
@@ -129,9 +132,17 @@ def train_model(
         else:
             clear = probabilities[: len(test)]
             write_reliability(folder / RELIABILITY, clear, test["target"].to_numpy(), info.classes)
-        write_card(folder, info, predictions, weights=setup.weights)
+        write_card(folder, info, predictions, weights=setup.weights, base_model=setup.base_model)
+        write_stac_item(folder, info, trained.network.model, training_extent(data, learned), pretrained=_pretrained(setup))
     checkpoint.unlink(missing_ok=True)
     return info
+
+
+def _pretrained(setup: Setup) -> str | None:
+    """Return where the backbone's weights are from; None of random ones."""
+    if not setup.options.has_weights:
+        return None
+    return f"https://huggingface.co/{setup.base_model}" if setup.base_model else setup.weights
 
 
 def _split(data: Dataset) -> Fold:

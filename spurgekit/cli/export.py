@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +27,22 @@ if TYPE_CHECKING:
 @options_of(
     ExportOptions,
     flags={"recipient": "--for", "classes": "--class", "rate_l_ha": "--rate"},
-    multiple=("classes",),
-    metavars={"classes": "NAME", "join_m": "M", "swath_m": "M", "rate_l_ha": "L/HA"},
+    without=("record", "flown", "survey"),
+    multiple=("classes", "reviewed"),
+    types={"reviewed": PATH},
+    metavars={
+        "classes": "NAME",
+        "join_m": "M",
+        "swath_m": "M",
+        "rate_l_ha": "L/HA",
+        "reviewed": "PATH",
+        "imagery": "PATH",
+        "page_mb": "MB",
+    },
 )
 @common.overwrite
 def command(folder: Path | None, out: Path | None, overwrite: bool, **chosen: Any) -> None:
-    """Export a map for those who act on it: as waypoints, outlines and tables in WGS 84.
+    """Export a map for those who act on it: as waypoints, outlines and tables in WGS 84, or as a map that needs no network.
 
     Cells of a class that are near one another (--join) are a patch, with a name. They are taken from the map's presence.gpkg as
     it is: what was deleted from it in QGIS is not exported. Inside a survey's folder, the maps of all its sites are exported.
@@ -49,13 +60,29 @@ def command(folder: Path | None, out: Path | None, overwrite: bool, **chosen: An
     reports = []
     for one, to in zip(maps, outs, strict=True):
         try:
-            reports.append(spurgekit.export_map(one, to, options, overwrite=overwrite))
+            reports.append(spurgekit.export_map(one, to, _of_survey(options, one), overwrite=overwrite))
         except NothingToExportError as error:
             if one == maps[-1] and not reports:
                 raise
             echo(f"note: {error}")
         else:
             _print(reports[-1])
+
+
+def _of_survey(options: ExportOptions, folder: Path) -> ExportOptions:
+    """Return options with what the survey of the working folder, or the one that a map lies in, says of records."""
+    from spurgekit.survey import find_survey
+
+    if options.recipient != "records":
+        return options
+    survey = find_survey() or find_survey(folder.resolve().parent.parent)
+    if survey is None:
+        raise spurgekit.errors.InputError(
+            "records need a survey.toml with a table [record], which says what the weed is called and who saw it; "
+            "make one with 'spurgekit init NAME'"
+        )
+    flown = survey.date_of(folder.resolve().name)
+    return replace(options, record=survey.record, flown=flown, survey=survey.name)
 
 
 def _maps_here() -> list[Path]:
@@ -74,10 +101,22 @@ def _print(report: ExportReport) -> None:
     for note in report.notes:
         echo(f"note: {note}")
     patches = "1 patch" if report.patches == 1 else f"{report.patches:,} patches"
+    if "absences" in (found := report.details):
+        kept, missed = found["patches_recorded"], counted(found["missed_by_the_map"], "place")
+        absences = counted(found["absences"], "absence")
+        echo(f"{counted(found['records'], 'record')}: {kept:,} of {patches}, {missed} that the map missed, {absences}")
+        echo(f"{report.folder}: {', '.join(report.files)}")
+        return
     echo(f"{patches}: {report.area_m2:,.1f} m2 mapped on {report.gross_m2:,.1f} m2 of ground")
     if "treated_m2" in (found := report.details):
         echo(
             f"{counted(found['zones'], 'zone')}: {found['treated_m2']:,.1f} m2 ({found['treated_ha']:.4f} ha) to treat, "
             f"of which {found['joining_m2']:,.1f} m2 join zones; {found['litres']:,.2f} litres at {found['rate_l_ha']:g} l/ha"
+        )
+    if "picture" in found:
+        picture = found["picture"]
+        echo(
+            f"picture of {picture['width']:,} x {picture['height']:,} px, {picture['cm_a_pixel']:.3g} cm a pixel; "
+            f"{sum(found['bytes'].values()) / 1e6:,.1f} MB in all, {found['bytes']['map.html'] / 1e6:,.1f} of them map.html"
         )
     echo(f"{report.folder}: {', '.join(report.files)}")

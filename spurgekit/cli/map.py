@@ -12,7 +12,7 @@ import spurgekit
 from spurgekit.cli import common
 from spurgekit.cli.declared import given, options_of
 from spurgekit.cli.spelling import echo
-from spurgekit.cli.types import IMAGE, PATH
+from spurgekit.cli.types import IMAGE, MODEL, PATH
 from spurgekit.maps.map_options import MapOptions
 from spurgekit.progress import bar
 from spurgekit.text import counted, shown
@@ -27,7 +27,7 @@ MOST_ZONES = 20
 
 @click.command("map")
 @click.argument("image", type=IMAGE, required=False)
-@click.option("--model", type=PATH, required=True, help="Model folder that 'spurgekit train' made.")
+@click.option("--model", type=MODEL, required=True, help="Folder that 'spurgekit train' made, or hf://OWNER/NAME[@REVISION].")
 @click.option("--out", type=PATH, help="Folder to make.  [default: maps/SITE]")
 @options_of(MapOptions, metavars=dict.fromkeys(("crs", "image_crs", "aoi_crs", "zones_crs"), "CRS"))
 @click.option(
@@ -40,7 +40,7 @@ MOST_ZONES = 20
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... (auto: a GPU if there is one).")
 @common.overwrite
-def command(image: ImageName | None, model: Path, out: Path | None, overwrite: bool, **chosen: Any) -> None:
+def command(image: ImageName | None, model: Path | str, out: Path | None, overwrite: bool, **chosen: Any) -> None:
     """Map a whole site with a model: probabilities, polygons, areas.
 
     Inside a survey's folder, all its sites are mapped, or those that --aoi and --zones have ground on. The image is resampled

@@ -1,4 +1,4 @@
-"""``spurgekit model``: look at trained models, write them as ONNX."""
+"""``spurgekit model``: look at trained models, write them as ONNX, send them to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import spurgekit
 from spurgekit.classify.onnx_options import OnnxOptions
 from spurgekit.cli import common
 from spurgekit.cli.declared import given, options_of
-from spurgekit.cli.spelling import echo, show
-from spurgekit.cli.types import PATH
+from spurgekit.cli.spelling import echo, show, warn
+from spurgekit.cli.types import MODEL, PATH
 
 if TYPE_CHECKING:
     from spurgekit.classify.model_info import ModelInfo
@@ -21,42 +21,72 @@ if TYPE_CHECKING:
 
 @click.group("model")
 def command() -> None:
-    """Look at trained models, write them as ONNX."""
+    """Look at trained models, write them as ONNX, send them to the Hugging Face Hub.
+
+    Instead of a folder, hf://OWNER/NAME[@REVISION] names a model that is there.
+    """
 
 
 @command.command("info")
-@click.argument("folder", type=PATH, default=Path("models/probe"))
+@click.argument("folder", type=MODEL, default=Path("models/probe"))
 @common.as_json
-def info(folder: Path, as_json: bool) -> None:
+def info(folder: Path | str, as_json: bool) -> None:
     """Say what a model FOLDER holds: arm, classes, tiles, calibration, and how it did on held-out places."""
-    found = spurgekit.read_model_info(folder)
-    show(found.model_dump_json(indent=2) if as_json else "\n".join(describe_model(folder, found)))
+    from spurgekit.classify.model_sources import find_model
+
+    source = find_model(folder, weights=False)
+    found = spurgekit.read_model_info(source.name)
+    show(found.model_dump_json(indent=2) if as_json else "\n".join(describe_model(source.name, found)))
 
 
 @command.command("export")
-@click.argument("folder", type=PATH, default=Path("models/probe"))
-@click.option("--out", type=PATH, metavar="FILE.onnx", help="File to write.  [default: model.onnx or deepness.onnx, in FOLDER]")
+@click.argument("folder", type=MODEL, default=Path("models/probe"))
+@click.option(
+    "--out",
+    type=PATH,
+    metavar="FILE.onnx",
+    help="File to write.  [default: model.onnx or deepness.onnx, in FOLDER; of a model on the Hub, here]",
+)
 @options_of(OnnxOptions, flags={"reader": "--for"}, types={"views": click.Choice([1, 8])})
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
-def export(folder: Path, out: Path | None, overwrite: bool, **chosen: Any) -> None:
+def export(folder: Path | str, out: Path | None, overwrite: bool, **chosen: Any) -> None:
     """Write the model of a FOLDER as ONNX, with normalisation and calibration, and check that it gives the same.
 
     For 'onnxruntime', its input are tiles resized to the model's image size, as float32 in their own units (0 to 255 where they
     are of uint8); its output is a probability per class. For 'deepness', a plugin of QGIS, and GeoDeep, which reads the same
     file, its input are tiles as they are cut from an image, and its output are the probabilities of each pixel.
     """
+    from spurgekit.classify.model_sources import find_model
+
     options = given(OnnxOptions, chosen)
     reader = options.known_reader
-    file = spurgekit.export_model(folder, out or folder / reader.file, options, overwrite=overwrite)
-    for note in reader.notes(spurgekit.read_model_info(folder)):
+    out = out or (folder if isinstance(folder, Path) else Path()) / reader.file
+    source = find_model(folder)
+    file = spurgekit.export_model(source.name, out, options, overwrite=overwrite)
+    for note in (*source.notes, *reader.notes(spurgekit.read_model_info(source.name))):
         echo(f"note: {note}")
     echo(str(file))
 
 
-def describe_model(folder: Path, info: ModelInfo) -> Iterator[str]:
+@command.command("push")
+@click.argument("folder", type=PATH)
+@click.argument("repository", metavar="OWNER/NAME")
+@click.option("--licence", metavar="ID", help="Of the model, as the Hub names it, e.g. mit.  [default: what its card says]")
+@click.option("--place", is_flag=True, help="Let the STAC item tell where the training tiles lie.")
+@click.option("--private", is_flag=True, help="Make the repository private.")
+@click.option("--revision", help="Branch.  [default: main]")
+@click.option("--token", help="Of your account.  [default: that of 'hf auth login']")
+def push(folder: Path, repository: str, **chosen: Any) -> None:
+    """Upload a model FOLDER to the Hugging Face Hub: the files that are its own, without provenance."""
+    pushed = spurgekit.push_model(folder, repository, **chosen, say=warn)
+    echo(pushed.address)
+    echo(f"hf://{repository}@{pushed.commit}")
+
+
+def describe_model(name: Path | str, info: ModelInfo) -> Iterator[str]:
     """Yield what ``spurgekit model info`` prints."""
     settings = "".join(f", {key}={value!r}" for key, value in info.backbone_options.items())
-    yield f"model       {folder}"
+    yield f"model       {name}"
     yield f"arm         {info.arm}"
     yield f"backbone    {info.backbone}{settings}, shown {info.image_size_px} x {info.image_size_px} px"
     yield f"classes     {', '.join(f'{name} ({info.training_counts.get(name, 0):,} to train)' for name in info.classes)}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from spurgekit.classify.model_sources import is_on_hub
 from spurgekit.errors import known_names
 from spurgekit.image_names import GdalName, ImageName, image_name
 from spurgekit.text import printable
@@ -41,6 +42,17 @@ class ImageType(FilePath):
 
 
 IMAGE = ImageType(path_type=Path)
+
+
+class ModelType(FilePath):
+    """A model: a folder, or its name on the Hugging Face Hub."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        """Return the path of the folder, or the name."""
+        return str(value) if is_on_hub(value) else Path(super().convert(value, param, ctx))
+
+
+MODEL = ModelType(path_type=Path)
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]

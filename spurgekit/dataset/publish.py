@@ -7,14 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-from huggingface_hub import CommitOperationAdd, HfApi, snapshot_download
 
 from spurgekit.dataset.dataset_card import CARD, SHEET
 from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
 from spurgekit.dataset.reader import DATASET, METADATA, SPLITS, UNCLEAR, datasets_in, open_dataset
 from spurgekit.dataset.validate import validate_dataset
 from spurgekit.errors import InputError
-from spurgekit.hub import hub_errors, quick_offline
+from spurgekit.hub_files import download, upload
 from spurgekit.outputs import CHECKSUMS, PROVENANCE
 from spurgekit.outputs.checksums import walk
 from spurgekit.progress import Progress, silent
@@ -77,17 +76,16 @@ def push_dataset(
     stray = sorted(name for name in walk(folder) if name not in own and Path(name).name not in kept)
     if stray:
         say(f"{counted(len(stray), 'file')} beside the dataset's own stay here, such as {stray[0]}")
-    api = HfApi(endpoint=endpoint, token=token)
-    with hub_errors(repo):
-        address = api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
-        api.create_commit(
-            repo,
-            [CommitOperationAdd(name, folder / name) for name in own],
-            commit_message=f"Upload {open_dataset(datasets_in(folder)[0]).info.name}",
-            repo_type="dataset",
-            revision=revision,
-        )
-    return str(address)
+    return upload(
+        repo,
+        {name: folder / name for name in own},
+        repo_type="dataset",
+        message=f"Upload {open_dataset(datasets_in(folder)[0]).info.name}",
+        private=private,
+        revision=revision,
+        token=token,
+        endpoint=endpoint,
+    ).address
 
 
 def own_files(folder: Path) -> list[str]:
@@ -117,18 +115,5 @@ def local_copy(source: str | Path, patterns: list[str], revision: str | None) ->
     """Return a folder with a published dataset, the source itself or what is downloaded, and what is to be said of that."""
     if Path(source).is_dir():
         return Path(source), ()
-    folder = download(str(source), patterns, revision=revision)
+    folder = download(str(source), patterns, repo_type="dataset", revision=revision)
     return folder, (f"fetched from {source} at commit {folder.name}",)  # the Hub's cache calls folders by it
-
-
-def download(repo: str, patterns: list[str], *, revision: str | None = None, endpoint: str | None = None) -> Path:
-    """Return a folder with the files of a dataset repository that match patterns; from the Hub's cache where they are there.
-
-    Raises
-    ------
-    HubError
-        If they are neither there nor to be had.
-    """
-    with hub_errors(repo, "its cache does not hold all of it, so pass a local copy, or try again online"), quick_offline():
-        folder = snapshot_download(repo, repo_type="dataset", allow_patterns=patterns, revision=revision, endpoint=endpoint)
-    return Path(folder)

@@ -13,6 +13,7 @@ from spurgekit.export.archives import write_shapefile
 from spurgekit.export.export_options import ExportOptions
 from spurgekit.export.kml import DECIMALS, Placemark, kml_of, write_kmz
 from spurgekit.export.patches import Patches
+from spurgekit.export.reviewed import COLUMNS as FILLED_IN
 from spurgekit.imagery.crs import EARTH
 from spurgekit.tables import csv_of
 from spurgekit.vector_formats import VECTOR_FORMATS
@@ -22,7 +23,7 @@ NAME = "patches"
 SYMBOL = "Flag, Red"
 """As Garmin's devices call it."""
 
-COLUMNS = ("name", "class", "area_m2", "gross_m2", "mean_probability", "longitude", "latitude")
+COLUMNS = ("name", "class", "area_m2", "gross_m2", "mean_probability", "longitude", "latitude", *FILLED_IN)
 """Of the table; the shapefile cuts those of more than 10 letters off."""
 
 
@@ -55,7 +56,7 @@ def write_for_crew(folder: Path, name: str, patches: Patches, options: ExportOpt
     (folder / f"{NAME}.kml").write_bytes(kml)
     write_kmz(folder / f"{NAME}.kmz", kml)
     table = pd.DataFrame(rows.drop(columns="geometry")).assign(
-        longitude=points.x.round(DECIMALS), latitude=points.y.round(DECIMALS)
+        longitude=points.x.round(DECIMALS), latitude=points.y.round(DECIMALS), **dict.fromkeys(FILLED_IN, "")
     )
     shapes = gpd.GeoDataFrame(table, geometry=rows.geometry)
     with writing(f"{NAME}.geojson"):

@@ -30,11 +30,12 @@ class ExportReport:
     gross_m2 : float
         Of their outlines.
     details : dict
-        What ``summary.json`` says for this recipient alone: of a sprayer ``zones``, ``treated_m2``, ``litres`` and more.
+        What ``summary.json`` says for this recipient alone: of a sprayer ``zones``, ``treated_m2``, ``litres`` and more, of
+        records how many there are.
     files : tuple of str
         Those to hand on.
     notes : tuple of str
-        What is doubtful about where the patches lie.
+        What is doubtful about where the patches lie, and what was left out.
     """
 
     folder: Path
@@ -50,7 +51,7 @@ class ExportReport:
 def export_map(
     map_folder: str | Path, out: str | Path, options: ExportOptions | None = None, *, overwrite: bool = False
 ) -> ExportReport:
-    """Export the patches of a map for those who act on it, in WGS 84.
+    """Export the patches of a map for those who act on it: in WGS 84, or as a map that needs no network.
 
     Polygons are taken as ``presence.gpkg`` has them: what was deleted from it in QGIS is not exported.
 
@@ -71,9 +72,10 @@ def export_map(
     Raises
     ------
     NothingToExportError
-        If the map has no patches of the classes that are asked for.
+        If the map has no patches of the classes that are asked for, or none that may be recorded.
     InputError
-        If the folder holds no map, or one that has no such class or no place on Earth.
+        If the folder holds no map, or one that has no such class or no place on Earth, or for a phone the image that is named
+        shows nothing of the map.
     OutputExistsError
         If the folder is there already.
 
@@ -86,13 +88,14 @@ def export_map(
     """
     options, map_folder = options or ExportOptions(), Path(map_folder)
     recipient = RECIPIENTS[options.recipient]
-    found = read_map(map_folder, options.classes)
+    found = read_map(map_folder, options.classes, may_be_bare=recipient.may_be_bare)
     patches = join_patches(found.rows, options.join_m).of(*found.classes)
+    made = recipient.gather(found, patches, options) if recipient.gather else patches
     area_m2, gross_m2 = (round(float(patches.rows[name].sum()), 3) for name in ("area_m2", "gross_m2"))
     with output_folder(
-        out, recipient.kind, parameters=options.parameters(), inputs=[map_folder], overwrite=overwrite
+        out, recipient.kind, parameters=options.parameters(), inputs=[map_folder, *options.files], overwrite=overwrite
     ) as folder:
-        details = recipient.write(folder, found.name, patches, options)
+        details = recipient.write(folder, found, made, options)
         files = tuple(sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")))
         summary = {
             "schema_version": 1,
@@ -106,4 +109,5 @@ def export_map(
         }
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
         (folder / SUMMARY).write_text(text, encoding="utf-8", newline="\n")
-    return ExportReport(Path(out), recipient.name, len(patches), area_m2, gross_m2, details, files, found.notes)
+    notes = (*found.notes, *details.get("notes", ()))
+    return ExportReport(Path(out), recipient.name, len(patches), area_m2, gross_m2, details, files, notes)

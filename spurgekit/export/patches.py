@@ -124,7 +124,7 @@ def join_patches(polygons: gpd.GeoDataFrame, join_m: float = 1.0) -> Patches:
     digits = max(LEAST_DIGITS, len(str(count)))
     rows = rows.iloc[order].reset_index(drop=True)
     rows.insert(0, "name", [f"P{number:0{digits}d}" for number in range(1, count + 1)])
-    series = (gpd.GeoSeries(one[order], crs=on_ground.crs) for one in (cells, _centres(cells)))
+    series = (gpd.GeoSeries(one[order], crs=on_ground.crs) for one in (cells, centres_of(cells)))
     found = Patches(rows, *series)
     return found if rows.crs == polygons.crs else found.to_crs(polygons.crs)
 
@@ -149,7 +149,7 @@ def measured(shapes: gpd.GeoDataFrame | gpd.GeoSeries) -> tuple[Any, float]:
     shapes : the same
     unit_m : float
     """
-    if shapes.crs is None:
+    if shapes.crs is None or shapes.empty:
         return shapes, 1.0
     if not has_place(shapes.crs):
         return shapes, unit_m(shapes.crs)
@@ -169,7 +169,7 @@ def _cells(shapes: Shapes, numbers: Numbers) -> Shapes:
     return cells
 
 
-def _centres(cells: Shapes) -> Shapes:
+def centres_of(cells: Shapes) -> Shapes:
     """Return a point in the largest part of each group: a crew is to arrive where there is most."""
     parts, group = shapely.get_parts(cells, return_index=True)
     order = np.lexsort([-shapely.area(parts).round(DECIMALS), group])
@@ -179,6 +179,8 @@ def _centres(cells: Shapes) -> Shapes:
 
 def _outlines(shapes: Shapes, numbers: Numbers, distance: float) -> Shapes:
     """Return the perimeter of each group."""
+    if not len(shapes):
+        return shapes
     wide = shapely.buffer(shapes, distance / 2, join_style="mitre")
     order = np.argsort(numbers, kind="stable")
     groups = np.split(wide[order], np.flatnonzero(np.diff(numbers[order])) + 1)

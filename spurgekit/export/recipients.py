@@ -13,11 +13,13 @@ from spurgekit.registry import Registry
 
 if TYPE_CHECKING:
     from spurgekit.export.export_options import ExportOptions
+    from spurgekit.export.map_folder import MapPolygons
     from spurgekit.export.patches import Patches
+    from spurgekit.export.records import Records
 
 
 class NothingToExportError(InputError):
-    """A map has no patches of the classes that are asked for."""
+    """A map has no patches of the classes that are asked for, or none that may be recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,32 +34,60 @@ class Recipient:
     kind : str
         What the folder holds, for its provenance.
     write : callable
-        ``write(folder, name, patches, options)`` writes the files for the patches of the map of that name, in its CRS, and
-        returns entries for ``summary.json``.
+        ``write(folder, mapped, patches, options)`` writes the files for the patches of a map, in its CRS, and returns entries
+        for ``summary.json``, of which ``notes`` are said, too.
+    gather : callable, optional
+        ``gather(mapped, patches, options)`` makes what is to be written, before there is a folder, where something may be
+        refused on the way; ``write`` gets that in place of the patches.
     takes : tuple of str
         Options of :class:`~spurgekit.export.export_options.ExportOptions` that are for this one.
     needs : tuple of str
         Those of them that have to be given.
+    may_be_bare : bool
+        Whether it takes a map without patches.
     """
 
     name: str
     description: str
     kind: Kind
-    write: Callable[[Path, str, Patches, ExportOptions], dict[str, Any]]
+    write: Callable[[Path, MapPolygons, Any, ExportOptions], dict[str, Any]]
+    gather: Callable[[MapPolygons, Patches, ExportOptions], Any] | None = None
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    may_be_bare: bool = False
 
 
-def _for_crew(folder: Path, name: str, patches: Patches, options: ExportOptions) -> dict[str, Any]:
+def _for_crew(folder: Path, mapped: MapPolygons, patches: Patches, options: ExportOptions) -> dict[str, Any]:
     from spurgekit.export.crew import write_for_crew
 
-    return write_for_crew(folder, name, patches, options)
+    return write_for_crew(folder, mapped.name, patches, options)
 
 
-def _for_sprayer(folder: Path, name: str, patches: Patches, options: ExportOptions) -> dict[str, Any]:
+def _for_sprayer(folder: Path, mapped: MapPolygons, patches: Patches, options: ExportOptions) -> dict[str, Any]:
     from spurgekit.export.sprayer import write_for_sprayer
 
-    return write_for_sprayer(folder, name, patches, options)
+    return write_for_sprayer(folder, mapped.name, patches, options)
+
+
+def _gather_records(mapped: MapPolygons, patches: Patches, options: ExportOptions) -> Records:
+    from spurgekit.export.gathering import gather_records
+
+    return gather_records(mapped, patches, options)
+
+
+def _for_records(folder: Path, mapped: MapPolygons, records: Records, options: ExportOptions) -> dict[str, Any]:  # noqa: ARG001
+    from spurgekit.export.darwin_core import write_darwin_core
+    from spurgekit.export.weed_databases import write_eddmaps, write_naisma
+
+    for write in (write_darwin_core, write_naisma, write_eddmaps):
+        write(folder, records)
+    return records.summary
+
+
+def _for_phone(folder: Path, mapped: MapPolygons, patches: Patches, options: ExportOptions) -> dict[str, Any]:
+    from spurgekit.export.phone import write_for_phone
+
+    return write_for_phone(folder, mapped, patches, options)
 
 
 RECIPIENTS = Registry(
@@ -76,6 +106,22 @@ RECIPIENTS = Registry(
             write=_for_sprayer,
             takes=("swath_m", "rate_l_ha", "zones", "rx_folder"),
             needs=("swath_m", "rate_l_ha"),
+        ),
+        Recipient(
+            name="records",
+            description="weed databases: what people reviewed, as Darwin Core and in the columns of NAISMA and EDDMapS",
+            kind="records export",
+            write=_for_records,
+            gather=_gather_records,
+            takes=("record", "flown", "survey", "reviewed", "unreviewed"),
+            may_be_bare=True,
+        ),
+        Recipient(
+            name="phone",
+            description="a phone without a network, and QGIS: the map on its image as a page, as tiles, and as a project",
+            kind="phone export",
+            write=_for_phone,
+            takes=("imagery", "page_mb"),
         ),
     ],
 )

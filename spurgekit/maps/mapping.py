@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio.io import DatasetWriter
 
 from spurgekit.classify.classifier import TileClassifier, load_model
-from spurgekit.classify.held_out import PREDICTIONS
+from spurgekit.classify.model_files import PREDICTIONS
 from spurgekit.classify.tile_reader import TileKind
 from spurgekit.errors import ElsewhereError, InputError
 from spurgekit.image_names import ImageName, image_name
@@ -101,8 +101,8 @@ def map_site(
         The orthomosaic, by its path or by another name that GDAL reads, such as an address; it is resampled to the model's
         ground sample distance as it is read.
     model : str, pathlib.Path or TileClassifier
-        A model folder, or one that :func:`spurgekit.load_model` has loaded: for another device, fewer views of each tile, or
-        another prevalence than in training.
+        A model folder, ``hf://OWNER/NAME[@REVISION]``, or one that :func:`spurgekit.load_model` has loaded: for another
+        device, fewer views of each tile, or another prevalence than in training.
     out : str or pathlib.Path
         Folder to make; it appears only when all is done.
     options : MapOptions, optional
@@ -276,14 +276,15 @@ def _pixels(extent: Extent, raster: Raster) -> Window | None:
 
 
 def _notes(raster: Raster, model: TileClassifier) -> tuple[str, ...]:
+    notes = (*(() if model.source is None else model.source.notes), *raster.notes)
     if len(model.held_out.counts) > 1:
-        return raster.notes
+        return notes
     why = (
         "its test is of a single place"
         if model.folder and (model.folder / PREDICTIONS).is_file()
         else f"it has no {PREDICTIONS}"
     )
-    return (*raster.notes, f"of how the model's errors vary from place to place nothing is known ({why}): intervals are wide")
+    return (*notes, f"of how the model's errors vary from place to place nothing is known ({why}): intervals are wide")
 
 
 def _check_bands(raster: Raster, model: TileClassifier) -> None:

@@ -75,13 +75,18 @@ def write_raster_style(path: Path, *, band: int, colour: Colour = COLOURS[0]) ->
     path.write_text(RASTER_STYLE.format(band=band, colour=hexadecimal), encoding="utf-8", newline="\n")
 
 
-def store_vector_style(geopackage: Path, layer: str, classes: Sequence[str]) -> None:
-    """Store the style of the polygons in their GeoPackage, in the table ``layer_styles`` where QGIS looks for it."""
+def vector_style(classes: Sequence[str]) -> str:
+    """Return the style of polygons with a column ``class``, as QGIS stores it; the first class is the background."""
     numbers = range(1, len(classes))
-    style = VECTOR_STYLE.format(
+    return VECTOR_STYLE.format(
         categories="\n".join(CATEGORY.format(name=quoteattr(classes[i]), number=i) for i in numbers),
         symbols="\n".join(SYMBOL.format(number=i, rgb=",".join(map(str, class_colour(i)))) for i in numbers),
     )
+
+
+def store_vector_style(geopackage: Path, layer: str, classes: Sequence[str]) -> None:
+    """Store the style of the polygons in their GeoPackage, in the table ``layer_styles`` where QGIS looks for it."""
+    style = vector_style(classes)
     with closing(sqlite3.connect(geopackage)) as database, database:
         database.execute(
             "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), "

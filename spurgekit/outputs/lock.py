@@ -27,7 +27,7 @@ def output_lock(path: Path) -> Iterator[None]:
     Parameters
     ----------
     path : pathlib.Path
-        Of the output, without links. Its parents are made.
+        Of the output, without links. Its parents are made; those of them that nothing came into are gone when the block ends.
 
     Raises
     ------
@@ -36,6 +36,7 @@ def output_lock(path: Path) -> Iterator[None]:
     OutputExistsError
         If a file of that name is there that is no lock.
     """
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
@@ -58,6 +59,9 @@ def output_lock(path: Path) -> Iterator[None]:
         with suppress(PermissionError):  # Windows removes no file that is open, and filelock sees to it there
             file.unlink(missing_ok=True)
         lock.release()
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
 
 
 def _is_lock(file: Path) -> bool:

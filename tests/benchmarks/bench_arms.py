@@ -4,9 +4,9 @@
         [--backbones mobilenet,lite0] [--arms probe,probe+randaugment] [--trials 20] [--compare OTHER]
 
 Carrots (Lameski et al. 2017) are parted by photo, half of them held out; of COPR three clusters are, or as ``copr-each`` each
-cluster in turn, for which mixing arms take hours; of the simulated survey half of the blocks are. Tiles are shown at 112 px. ``OUT`` keeps datasets and evaluations, so that a run goes on
-and arms can be added. With ``--compare``, each arm is compared with itself in the ``OUT`` of another version, by the same
-support sets and test tiles: what was mended, and what that was worth.
+cluster in turn, for which mixing arms take hours; of the simulated survey half of the blocks are. Tiles are shown at 112 px.
+``OUT`` keeps datasets and evaluations, so that a run goes on and arms can be added. With ``--compare``, each arm is compared
+with itself in the ``OUT`` of another version, by the same support sets and test tiles: what was mended, and its worth.
 """
 
 from __future__ import annotations

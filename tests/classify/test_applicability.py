@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from spurgekit.classify import load_model
-from spurgekit.classify.applicability import FILE, Applicability, read_applicability, write_applicability
+from spurgekit.classify.applicability import Applicability, read_applicability, write_applicability
+from spurgekit.classify.model_files import TRAINING_FEATURES
 from spurgekit.classify.tile_reader import read_tile
 from spurgekit.dataset import open_dataset
 from spurgekit.errors import ModelError
@@ -54,8 +55,8 @@ class TestFile:
         assert read_applicability(tmp_path) is None
 
     def test_damaged(self, tmp_path):
-        (tmp_path / FILE).write_bytes(b"no tensors")
-        with pytest.raises(ModelError, match=f"{FILE} is damaged"):
+        (tmp_path / TRAINING_FEATURES).write_bytes(b"no tensors")
+        with pytest.raises(ModelError, match=f"{TRAINING_FEATURES} is damaged"):
             read_applicability(tmp_path)
 
     @pytest.mark.parametrize(("scale", "threshold"), [(0.0, 1.0), (np.nan, 1.0), (1.0, np.inf)])

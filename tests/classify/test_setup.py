@@ -1,9 +1,11 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from spurgekit.classify.offline_weights import has_offline_weights
 from spurgekit.classify.setup import UNTRAINED, BackboneOptions, set_up
 from spurgekit.dataset import open_dataset
 from spurgekit.errors import InputError, ModelError
@@ -29,6 +31,16 @@ class TestWhichBackbone:
         (folder / "config.json").write_text("{")
         with pytest.raises(ModelError, match=r"config\.json is damaged; pass as `backbone`"):
             set_up(BackboneOptions(weights=folder), train)
+
+    def test_which_repository_its_weights_are_from(self, chain, train):
+        random = set_up(BackboneOptions(backbone=BACKBONE, pretrained=False, image_size_px=32), train)
+        assert random.base_model is None
+        fetched = replace(random, options=replace(random.options, pretrained=True))  # as if they had been
+        assert fetched.base_model == "timm/resnet10t.c3_in1k"
+        own = replace(fetched, options=replace(fetched.options, weights=chain.model))
+        assert own.base_model is None
+        packaged = replace(fetched, name="tf_efficientnet_lite0")
+        assert packaged.base_model is None or not has_offline_weights()
 
 
 class TestNormalisation:

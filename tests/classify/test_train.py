@@ -48,8 +48,10 @@ class TestModelFolder:
         assert names == [
             "README.md",
             "SHA256SUMS",
+            "config.json",
             "model.json",
             "model.safetensors",
+            "model.stac.json",
             "provenance.json",
             "reliability.png",
             "test_predictions.csv",
@@ -115,7 +117,7 @@ class TestModelFolder:
 
     def test_once_more_gives_the_same_bytes(self, chain, tmp_path):
         train_model(chain.dataset, tmp_path / "again", OPTIONS)
-        for name in ("model.safetensors", "model.json", "test_predictions.csv", "README.md"):
+        for name in ("model.safetensors", "model.json", "config.json", "model.stac.json", "test_predictions.csv", "README.md"):
             assert (tmp_path / "again" / name).read_bytes() == (chain.model / name).read_bytes(), name
 
     def test_provenance(self, chain):

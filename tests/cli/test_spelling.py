@@ -19,7 +19,7 @@ PACKAGE = Path(spurgekit.__file__).parent
 PAGES = {"dataset_card.py", "model_card.py", "report_page.py", "split_info.py", "light_series.py"}
 """What these write is Markdown, in which backquotes are those of code."""
 
-PYTHON = {"declared_crs", "schema_version", "date"}
+PYTHON = {"declared_crs", "schema_version", "date", "country_code", "positional_accuracy_m", "taxa"}
 """Parameters that no command has: of a function that is told an option under another name, and entries of survey.toml."""
 
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")

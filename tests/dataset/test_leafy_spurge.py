@@ -119,6 +119,6 @@ def test_the_commit_that_was_fetched_is_on_record(copy, tmp_path, monkeypatch):
     snapshot = tmp_path / "snapshots" / ("0123456789" * 4)
     snapshot.parent.mkdir()
     copy.rename(snapshot)
-    monkeypatch.setattr("spurgekit.dataset.publish.snapshot_download", lambda *_, **__: str(snapshot))
+    monkeypatch.setattr("spurgekit.hub_files.snapshot_download", lambda *_, **__: str(snapshot))
     info = fetch_dataset("mpg-ranch/leafy_spurge", tmp_path / "out")
     assert f"fetched from mpg-ranch/leafy_spurge at commit {snapshot.name}" in info.notes

@@ -138,7 +138,7 @@ def test_the_commit_that_was_fetched_is_on_record(copy, tmp_path, monkeypatch):
         asked.append((repo, how["allow_patterns"], how["revision"]))
         return str(snapshot)
 
-    monkeypatch.setattr("spurgekit.dataset.publish.snapshot_download", snapshot_download)
+    monkeypatch.setattr("spurgekit.hub_files.snapshot_download", snapshot_download)
     monkeypatch.chdir(tmp_path)
     printed = succeed("dataset", "fetch", "mpg-ranch/drone-lsr", "--revision", "main")
     note = f"fetched from mpg-ranch/drone-lsr at commit {snapshot.name}"

@@ -9,7 +9,7 @@ from spurgekit.dataset import DatasetOptions, build_dataset
 from spurgekit.dataset.publish import own_files, push_dataset
 from spurgekit.errors import InputError
 from spurgekit.hub import HubError
-from tests.dataset.hub import stand_in
+from tests.hub_uploads import stand_in
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from spurgekit.diffusion.checkpoint_files import DEFAULT, PINNED, find_checkpoin
 from spurgekit.diffusion.load import load_backbone
 from spurgekit.errors import ModelError
 from spurgekit.hub import HubError
-from tests.diffusion.hub import stand_in
+from tests.hub_downloads import point_at, stand_in
 
 REPO = "owner/spurge-sd"
 
@@ -26,11 +26,6 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     point_at("http://127.0.0.1:9", monkeypatch)
     return tmp_path / "cache"
-
-
-def point_at(endpoint, monkeypatch):
-    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Maps as folders that ``spurgekit map`` makes, drawn cell by cell."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from affine import Affine
 from spurgekit.imagery import PixelGrid
 from spurgekit.imagery.crs import parse_crs
 from spurgekit.maps.polygons import presence_polygons, write_polygons
+from spurgekit.outputs.provenance import write_provenance
 
 CORNER = (500_000.0, 5_000_000.0)
 
@@ -22,6 +24,12 @@ DRAWN = """
 ....1...
 """
 """A field of cells of 2 m; those of a class that do not touch are 2 m apart or more."""
+
+AREA = {"counted_m2": 40.0, "estimate_m2": 36.5, "low_m2": 20.0, "high_m2": 1060.0}
+"""Of each class on the whole site."""
+
+GROUND, SPURGE, SUMAC = (90, 110, 70), (250, 210, 0), (0, 60, 250)
+"""Colours of cells on an image of the site."""
 
 
 def cells_of(text):
@@ -42,11 +50,12 @@ def make_map(
         transform=transform,
     ) as file:  # fmt: skip
         file.write(predicted.astype(np.float32), 1)
+        file.set_band_description(1, f"probability of {classes[0]}")
     polygons = presence_polygons(
         predicted, np.full(predicted.shape, 0.75, np.float32), np.ones(predicted.shape, np.float32), grid, classes
     )
     write_polygons(polygons, folder / "presence.gpkg")
-    summary = {"schema_version": 2, "cell_m": cell, "crs": crs, "occupied": {name: {"counted_m2": 1.0} for name in classes[1:]}}
+    summary = {"schema_version": 2, "cell_m": cell, "crs": crs, "occupied": dict.fromkeys(classes[1:], AREA)}
     (folder / "summary.json").write_text(json.dumps(summary))
     return folder
 
@@ -56,3 +65,30 @@ def drawn(tmp_path, monkeypatch):
     """The working folder, with the map ``maps/dune``."""
     monkeypatch.chdir(tmp_path)
     return make_map(tmp_path / "maps" / "dune").relative_to(tmp_path)
+
+
+def make_image(path, drawn=DRAWN, *, side=40, transform=None, crs="EPSG:32612", corner=CORNER, cell=2.0):
+    """Write an image of the site of a map: cells of ``side`` pixels, in the colours of what grows there."""
+    predicted = cells_of(drawn)
+    pixels = np.array([GROUND, SPURGE, SUMAC], np.uint8)[predicted].repeat(side, axis=0).repeat(side, axis=1)
+    height, width = pixels.shape[:2]
+    transform = (transform or Affine(cell, 0, corner[0], 0, -cell, corner[1])) @ Affine.scale(1 / side)
+    with rasterio.open(
+        path, "w", driver="GTiff", width=width, height=height, count=3, dtype="uint8", crs=crs, transform=transform
+    ) as file:
+        file.write(np.moveaxis(pixels, -1, 0))
+    return path
+
+
+def note_image(folder, path, **parameters):
+    """Say in the files of a map that it is of an image."""
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps({**summary, "image": path.name}))
+    write_provenance(folder, "map", parameters, [path])
+
+
+@pytest.fixture
+def seen(drawn):
+    """The working folder, with the map ``maps/dune`` of ``dune.tif``, of 5 cm a pixel."""
+    note_image(drawn, make_image(Path("dune.tif")))
+    return drawn

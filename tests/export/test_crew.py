@@ -110,6 +110,7 @@ def test_geojson_is_that_of_rfc_7946(out):
     assert found["features"][0]["properties"] == {
         "name": "P001", "class": "leafy spurge", "area_m2": 16, "gross_m2": 16, "mean_probability": 0.75,
         "longitude": pytest.approx(lon, abs=2e-5), "latitude": pytest.approx(lat, abs=2e-5),
+        "label": "", "observer": "", "date": "",
     }  # fmt: skip
 
 
@@ -121,7 +122,9 @@ def test_the_shapefile_has_short_names_its_crs_and_its_encoding(out):
         header = io.BytesIO(archive.read("patches.dbf")).getvalue()
     assert tuple(header[1:4]) == (100, 1, 1)  # not of today
     fields = [header[at : at + 11].split(b"\0")[0].decode() for at in range(32, header.index(b"\r"), 32)]
-    assert fields == ["name", "class", "area_m2", "gross_m2", "mean_prob", "longitude", "latitude"]
+    assert fields == [
+        "name", "class", "area_m2", "gross_m2", "mean_prob", "longitude", "latitude", "label", "observer", "date"
+    ]  # fmt: skip
     read = gpd.read_file(out / "patches.zip")
     assert read.crs == "EPSG:4326"
     assert read["name"].tolist() == NAMES
@@ -131,7 +134,9 @@ def test_the_shapefile_has_short_names_its_crs_and_its_encoding(out):
 def test_the_table(out):
     with closing((out / "patches.csv").open(newline="")) as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["name", "class", "area_m2", "gross_m2", "mean_probability", "longitude", "latitude"]
+    columns = ["name", "class", "area_m2", "gross_m2", "mean_probability", "longitude", "latitude", "label", "observer", "date"]
+    assert list(rows[0]) == columns
+    assert {row["label"] for row in rows} == {""}  # to be filled in
     assert [row["name"] for row in rows] == NAMES
     lone = gpd.read_file(out / "patches.geojson").geometry[2].centroid
     assert [float(rows[2][axis]) for axis in ("longitude", "latitude")] == pytest.approx([lone.x, lone.y], abs=NEAR)

@@ -1,3 +1,4 @@
+import csv
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from affine import Affine
 
 from tests.command import refuse, succeed
 from tests.export.conftest import make_map
+from tests.export.places import decide, fill_in, make_check, make_tiles
 
 SURVEY = """\
 schema_version = 1
@@ -85,6 +87,96 @@ class TestSurvey:
         make_map(Path("maps/shore"))
         succeed("export", "maps/shore")
         assert "exports/shore/crew exists already" in refuse("export")
+
+
+RECORD = """
+[record]
+observer = "Ada Field"
+country = "United States"
+state = "Montana"
+
+[record.taxa."leafy spurge"]
+scientific_name = "Euphorbia virgata"
+
+[record.taxa.sumac]
+scientific_name = "Rhus glabra"
+"""
+
+
+class TestRecords:
+    @pytest.fixture(autouse=True)
+    def survey(self, drawn):  # noqa: ARG002
+        day = 'name = "dunes"\ndate = 2026-06-14\nclasses = ["bare", "leafy spurge", "sumac"]'
+        Path("survey.toml").write_text(SURVEY.replace('name = "dunes"', day) + RECORD)
+
+    def test_what_was_reviewed_is_found_where_commands_write_it(self):
+        """A check, tiles with a review, and a table that a crew filled in; that of another site says nothing here."""
+        make_check(Path("checks/dune"), {(0, 0): "leafy spurge"})
+        tiles = make_tiles(Path("tiles"), [(10, 0, 2), (500, 500, 2)])
+        decide(tiles, "t0", "leafy spurge")
+        succeed("export", "maps/dune")
+        fill_in(Path("exports/dune/crew/patches.csv"), {"P002": "sumac"}, date="2026-07-01")
+        lines = succeed("export", "--for", "records").splitlines()
+        assert lines == [
+            "note: shore has no map yet, and is left out",
+            "note: reviewed places are looked for where commands write them",
+            "note: 1 reviewed place of checks/dune",
+            "note: 1 label of the table of checks/dune taken for seen on the ground",
+            "note: 1 reviewed place of tiles",
+            "note: 1 reviewed place of exports/dune/crew/patches.csv",
+            "note: 3 patches that nobody reviewed left out; --unreviewed records them as such",
+            "note: survey.toml does not say record.positional_accuracy_m, so records do not say how far off a place may be",
+            "note: survey.toml does not say record.county, which NAISMA and EDDMapS ask for",
+            "note: survey.toml does not say record.country_code, which GBIF asks for",
+            "3 records: 3 of 6 patches, 0 places that the map missed, 0 absences",
+            "exports/dune/records: darwin-core.zip, eddmaps.csv, naisma.csv, occurrence.csv",
+        ]
+
+    def test_from_elsewhere_the_survey_that_the_map_lies_in_is_asked(self, monkeypatch, tmp_path):
+        Path("elsewhere").mkdir()
+        monkeypatch.chdir("elsewhere")
+        succeed("export", "../maps/dune", "--for", "records", "--unreviewed", "--class", "sumac")
+        (row,) = list(csv.DictReader((tmp_path / "elsewhere/exports/dune/records/occurrence.csv").read_text().splitlines()))
+        assert (row["eventDate"], row["datasetName"], row["scientificName"]) == ("2026-06-14", "dunes", "Rhus glabra")
+
+    def test_a_site_that_nobody_reviewed_is_named(self):
+        make_map(Path("maps/shore"))
+        make_check(Path("checks/dune"), {(0, 0): "leafy spurge"})
+        lines = succeed("export", "--for", "records").splitlines()
+        assert lines[-1].startswith("note: nothing of maps/shore is reviewed: ")
+        assert not Path("exports/shore").exists()
+
+    @pytest.mark.parametrize(
+        ("old", "new", "says"),
+        [
+            ("[record]", "[recod]", "survey.toml: recod: there is no such entry, did you mean record"),
+            ('observer = "Ada Field"', "", "record.observer of survey.toml is missing: the full name of the one who flew"),
+            ("date = 2026-06-14", "", "records need the day of the flight: date of survey.toml, or of the site's entry"),
+            ("[record.taxa.sumac]", '[record.taxa."leafy spurg"]', "'leafy spurg' is no class but the first"),
+            (RECORD, "", "records need a table [record] in survey.toml"),
+        ],
+    )
+    def test_what_is_missing(self, old, new, says):
+        text = Path("survey.toml").read_text()
+        assert old in text
+        Path("survey.toml").write_text(text.replace(old, new))
+        assert says in refuse("export", "maps/dune", "--for", "records", "--unreviewed")
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            ((), "nothing of maps/dune is reviewed: label cells of 'spurgekit check maps/dune', review its tiles"),
+            (("--reviewed", "nowhere.csv"), "nowhere.csv: no such file"),
+            (("--reviewed", "maps/dune"), "maps/dune holds no sample of 'spurgekit check'"),
+            (("--for", "crew", "--unreviewed"), "--unreviewed is for --for records; drop it, or pass that"),
+        ],
+    )
+    def test_arguments(self, arguments, says):
+        assert says in refuse("export", "maps/dune", "--for", "records", *arguments)
+
+    def test_without_a_survey(self):
+        Path("survey.toml").unlink()
+        assert "records need a survey.toml with a table [record]" in refuse("export", "maps/dune", "--for", "records")
 
 
 def edited(folder, change):

@@ -50,6 +50,12 @@ class TestWholeOrNotAtAll:
             raise error
         assert names(tmp_path) == []
 
+    def test_nor_do_the_folders_that_it_was_to_lie_in(self, tmp_path):
+        (tmp_path / "exports").mkdir()
+        with pytest.raises(SpurgekitError), output_folder(tmp_path / "exports" / "site" / "crew", "tiles", parameters={}):
+            raise SpurgekitError("refused")
+        assert names(tmp_path) == ["exports"], "those that were there before stay"
+
     def test_what_a_killed_run_left_is_not_taken_over(self, tmp_path):
         kill("tiles", tmp_path / "out")
         assert lists(tmp_path) == [".out.lock", ".out.partial", f".out.partial/{MARK}", ".out.partial/half.txt"]

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from spurgekit.classify import load_model
-from spurgekit.classify.classifier import PREDICTIONS, WEIGHTS
-from spurgekit.classify.model_info import DESCRIPTION
+from spurgekit.classify.model_files import DESCRIPTION, PREDICTIONS, WEIGHTS
 from tests.chain import TILE_PX
 from tests.fuzz import as_json, changed, damaged, fuzz
 

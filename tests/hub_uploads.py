@@ -12,6 +12,12 @@ from http.server import BaseHTTPRequestHandler
 
 from tests.server import serving
 
+COMMIT = "1" * 40
+"""What files come with."""
+
+LICENCES = ("mit", "apache-2.0", "cc-by-4.0")
+"""Those that it knows."""
+
 
 @dataclass
 class StandIn:
@@ -26,15 +32,16 @@ class StandIn:
 
 
 @contextmanager
-def stand_in() -> Iterator[StandIn]:
-    """Serve on a port of loopback until the block ends."""
+def stand_in(kind: str = "datasets") -> Iterator[StandIn]:
+    """Serve repositories of datasets or models on a port of loopback until the block ends."""
     state = StandIn()
+    address = "datasets/me/spurge" if kind == "datasets" else "me/spurge"
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.headers.get("Authorization") != f"Bearer {state.token}":
                 self.answer(401, {"error": "Invalid username or password."})
-            elif re.fullmatch(r"/api/datasets/[^/]+/[^/]+(/revision/main)?", self.path.split("?")[0]):
+            elif re.fullmatch(rf"/api/{kind}/[^/]+/[^/]+(/revision/main)?", self.path.split("?")[0]):
                 self.answer(200, {"id": "me/spurge", "sha": "0" * 40, "siblings": []})
             else:
                 self.answer(404, {"error": f"not known here: {self.path}"})
@@ -44,15 +51,19 @@ def stand_in() -> Iterator[StandIn]:
             if self.headers.get("Authorization") != f"Bearer {state.token}":
                 self.answer(401, {"error": "Invalid username or password."})
             elif self.path == "/api/validate-yaml":  # of the card
-                state.cards.append(json.loads(body)["content"])
-                self.answer(200, {"errors": [], "warnings": []})
+                card = json.loads(body)["content"]
+                if not any(f"license: {licence}\n" in card for licence in LICENCES):
+                    self.answer(400, {"errors": [{"message": '"license" must be one of [mit, ...]'}], "warnings": []})
+                else:
+                    state.cards.append(card)
+                    self.answer(200, {"errors": [], "warnings": []})
             elif self.path == "/api/repos/create":
                 state.created.append(json.loads(body))
-                self.answer(200, {"url": f"{state.endpoint}/datasets/me/spurge"})
-            elif re.fullmatch(r"/api/datasets/me/spurge/preupload/main", self.path):
+                self.answer(200, {"url": f"{state.endpoint}/{address}"})
+            elif re.fullmatch(rf"/api/{kind}/me/spurge/preupload/main", self.path):
                 files = [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in json.loads(body)["files"]]
                 self.answer(200, {"files": files})
-            elif re.fullmatch(r"/api/datasets/me/spurge/commit/main", self.path.split("?")[0]):
+            elif re.fullmatch(rf"/api/{kind}/me/spurge/commit/main", self.path.split("?")[0]):
                 self.commit(body)
             else:
                 self.answer(404, {"error": f"not known here: {self.path}"})
@@ -64,7 +75,7 @@ def stand_in() -> Iterator[StandIn]:
                     state.summaries.append(entry["value"]["summary"])
                 elif entry["key"] == "file":
                     state.files[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
-            self.answer(200, {"commitUrl": f"{state.endpoint}/datasets/me/spurge/commit/1", "commitOid": "1" * 40})
+            self.answer(200, {"commitUrl": f"{state.endpoint}/{address}/commit/{COMMIT}", "commitOid": COMMIT})
 
         def answer(self, status: int, content: dict) -> None:
             data = json.dumps(content).encode()

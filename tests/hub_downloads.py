@@ -12,7 +12,16 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import unquote
 
+import pytest
+from huggingface_hub import constants
+
 from tests.server import serving
+
+
+def point_at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the Hub's client take an address for the Hub's."""
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
 
 
 @dataclass
@@ -23,6 +32,7 @@ class StandIn:
     folder: Path
     commit: str = "c" * 40
     branch: str = "main"
+    is_private: bool = False
     endpoint: str = ""
     requests: list[str] = field(default_factory=list)
 
@@ -47,6 +57,9 @@ def stand_in(repo: str, folder: Path) -> Iterator[StandIn]:
         def reply(self, *, body: bool) -> None:
             path = unquote(self.path.split("?")[0])
             state.requests.append(path)
+            if state.is_private:
+                self.answer(b"{}", {"X-Error-Code": "RepoNotFound"}, body=body, status=401)
+                return
             names = f"(?:{state.commit}|{state.branch})"
             if re.fullmatch(rf"/api/models/{repo}(/revision/{names})?", path):
                 siblings = [{"rfilename": name} for name in state.files]
