@@ -212,6 +212,11 @@ class Arm:
         """Whether something of ``CONTROLS`` is part of it."""
         return control in self.controls
 
+    @property
+    def draws_to_unlabelled(self) -> bool:
+        """Whether its support tiles are drawn towards unlabelled ones."""
+        return self.recipe.draws_to_unlabelled and not self.has("supervised")
+
 
 def parse_arm(text: str) -> Arm:
     """Return the arm of a name: a recipe, then augmentations and controls joined by ``+`` in any order.

@@ -149,7 +149,7 @@ def probe_unit(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeUnit:
         pool = support.tiles if support.pool is None else support.pool
         turns = store.shrunk_turns(pool, unit_features=arm.recipe.unit_features)
     unlabelled = None
-    if arm.recipe.draws_to_unlabelled and not arm.has("supervised") and len(rows := _unlabelled(support)):
+    if arm.draws_to_unlabelled and len(rows := _unlabelled(support)):
         unlabelled = tile_features(store, rows, arm.recipe)
     samples = draw_samples(store, support, arm, tiles)
     return ProbeUnit(arm.recipe, samples, tiles, support.targets, groups, support.seed, turns, unlabelled)

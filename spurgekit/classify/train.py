@@ -18,6 +18,7 @@ from spurgekit.classify.held_out import UNCLEAR, HeldOutTiles, probability_colum
 from spurgekit.classify.model_card import write_card
 from spurgekit.classify.model_files import PREDICTIONS, RELIABILITY
 from spurgekit.classify.model_info import Calibration, HeldOut, ModelInfo
+from spurgekit.classify.neighbours import MOST_SHOTS
 from spurgekit.classify.recipes import Trained, TrainingTask, train_arm
 from spurgekit.classify.reliability import write_cover_reliability, write_reliability
 from spurgekit.classify.setup import Setup, set_up
@@ -91,8 +92,9 @@ def train_model(
     arm = parse_arm(options.arm)
     fold = _split(data)
     train, test = fold.train, fold.test
-    extra_tiles = ExtraTiles.open(data, options.folders, options.mixing)
-    said = extra_tiles.check([arm], [fold])
+    extra_tiles = ExtraTiles.open(data, options.folders, options.mixing, options.unlabelled)
+    few = options.shots != ALL_SHOTS or int(train["target"].value_counts().min()) <= MOST_SHOTS
+    said = extra_tiles.check([arm], [fold], few=few)
     min_cover = check_cover(data) if options.target == "cover" else None
     setup = set_up(options, train, progress)
     tiles = train if options.shots == ALL_SHOTS else _few(data, train, options.shots, options.trial)

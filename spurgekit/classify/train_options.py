@@ -25,6 +25,8 @@ class ArmOptions(BackboneOptions):
         An augmented/ folder, for +synthetic; of several each with a name, for +synthetic:NAME.
     mixing : float, optional
         Share of synthetic or retrieved tiles in each class. Default: by the shots.
+    unlabelled : pathlib.Path, optional
+        Folder of tiles without labels, to be drawn towards and retrieved from. Default: the dataset's own.
     calibration : {"temperature", "vector", "none"}
         How probabilities are made to mean what they say, on training places that are held out in turn.
     finetuning : FinetuneOptions
@@ -33,6 +35,7 @@ class ArmOptions(BackboneOptions):
 
     synthetic: Path | Mapping[str, Path] | None = None
     mixing: float | None = None
+    unlabelled: Path | None = None
     calibration: Literal["temperature", "vector", "none"] = "temperature"
     finetuning: FinetuneOptions = field(default_factory=FinetuneOptions)
 
@@ -44,7 +47,7 @@ class ArmOptions(BackboneOptions):
 
     def inputs(self, dataset: Path) -> list[Path]:
         """Return the files and folders that it is made from."""
-        return [path for path in (dataset, self.weights, *self.folders.values()) if path is not None]
+        return [path for path in (dataset, self.weights, self.unlabelled, *self.folders.values()) if path is not None]
 
     @property
     def folders(self) -> dict[str, Path]:

@@ -13,11 +13,12 @@ import pandas as pd
 from spurgekit.augment.manifest import check_sources, mixing_probability, of_fold, read_manifest, select_synthetic, usable
 from spurgekit.classify.arms import RECIPES, Arm
 from spurgekit.classify.features import FeatureStore, unit
+from spurgekit.classify.neighbours import MOST_SHOTS
 from spurgekit.classify.probe import Array
 from spurgekit.classify.probe_samples import SupportSet, tile_features
 from spurgekit.dataset import Dataset
 from spurgekit.dataset.folds import Fold
-from spurgekit.dataset.retrievable import Retrievable, check_ground, describe, retrievable
+from spurgekit.dataset.retrievable import Retrievable, check_ground, describe, read_unlabelled, retrievable
 from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
@@ -38,18 +39,24 @@ class ExtraTiles:
         The manifests of ``augmented/`` folders, by name.
     mixing : float, optional
         Their share in each class; by default it depends on the number of shots.
+    folder : pathlib.Path, optional
+        Of tiles, in place of the dataset's own unlabelled ones.
     """
 
     data: Dataset
     synthetic: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     mixing: float | None = None
+    folder: Path | None = None
 
     @classmethod
-    def open(cls, data: Dataset, folders: Mapping[str, Path], mixing: float | None) -> ExtraTiles:
+    def open(
+        cls, data: Dataset, folders: Mapping[str, Path], mixing: float | None, unlabelled: Path | None = None
+    ) -> ExtraTiles:
         """Read the manifests of ``augmented/`` folders."""
         if mixing is not None and not 0 <= mixing <= 1:
             raise InputError(f"`mixing={mixing}` is not a probability; pass a number from 0 to 1")
-        return cls(data, {name: read_manifest(folder, data.info.classes) for name, folder in folders.items()}, mixing)
+        manifests = {name: read_manifest(folder, data.info.classes) for name, folder in folders.items()}
+        return cls(data, manifests, mixing, unlabelled)
 
     @cached_property
     def unlabelled(self) -> pd.DataFrame:
@@ -57,9 +64,14 @@ class ExtraTiles:
 
         See :meth:`spurgekit.dataset.Dataset.unlabelled`.
         """
-        rows = self.data.unlabelled()
+        rows = self.data.unlabelled() if self.folder is None else read_unlabelled(self.folder, self.data)
         check_ground(self.data, rows)
         return rows
+
+    @property
+    def has_unlabelled(self) -> bool:
+        """Whether there are unlabelled tiles beside the training split."""
+        return self.folder is not None or self.data.info.unlabelled is not None
 
     @cached_property
     def _retrievable(self) -> dict[str, Retrievable]:
@@ -71,8 +83,33 @@ class ExtraTiles:
             self._retrievable[fold.name] = retrievable(self.data, self.unlabelled, fold)
         return self._retrievable[fold.name]
 
-    def check(self, arms: Sequence[Arm], folds: Sequence[Fold]) -> tuple[str, ...]:
+    def beside(self, fold: Fold) -> pd.DataFrame:
+        """Return the unlabelled tiles that support tiles may be drawn towards: none where the dataset's own do not serve.
+
+        Raises
+        ------
+        InputError
+            If those of the folder that was named do not serve.
+        """
+        none = pd.DataFrame({"tile_id": [], "path": []})
+        if not self.has_unlabelled:
+            return none
+        try:
+            return self.retrievable(fold).rows
+        except InputError:
+            if self.folder is not None:
+                raise
+            return none
+
+    def check(self, arms: Sequence[Arm], folds: Sequence[Fold], *, few: bool = True) -> tuple[str, ...]:
         """Make sure that there are the tiles that arms ask for, for each fold, and return what is to be said of them.
+
+        Parameters
+        ----------
+        arms : sequence of Arm
+        folds : sequence of Fold
+        few : bool
+            Whether there are so few shots that support tiles are drawn towards unlabelled ones.
 
         Raises
         ------
@@ -84,9 +121,15 @@ class ExtraTiles:
                 manifest = self._manifest(arm)
                 for fold in folds:
                     of_fold(manifest, fold.left_out)
-        if not any(arm.has("retrieval") for arm in arms):
+        retrieves = any(arm.has("retrieval") for arm in arms)
+        if not retrieves and not (few and self.has_unlabelled and any(arm.draws_to_unlabelled for arm in arms)):
             return ()
-        return tuple(describe({fold.name: self.retrievable(fold) for fold in folds}))
+        try:
+            return tuple(describe({fold.name: self.retrievable(fold) for fold in folds}))
+        except InputError as error:
+            if retrieves or self.folder is not None:
+                raise
+            return (f"the dataset's unlabelled tiles are not looked at: {str(error).partition(';')[0]}",)
 
     def gather(
         self,
@@ -120,7 +163,12 @@ class ExtraTiles:
         extra = self._extra(store, tiles, arm, fold, n, trial)
         if fold is None:
             return SupportSet(tiles, classes, extra, mixing, seed_of(seed, n, trial))
-        others = pd.concat([fold.train, fold.test] if transductive else [fold.train], ignore_index=True)
+        looked_at = [fold.train]
+        if arm.draws_to_unlabelled and shots <= MOST_SHOTS:
+            looked_at.append(self.beside(fold))
+        if transductive:
+            looked_at.append(fold.test)
+        others = pd.concat([rows[["tile_id", "path"]] for rows in looked_at], ignore_index=True).drop_duplicates("tile_id")
         others = others[~others["tile_id"].isin(tiles["tile_id"])]
         return SupportSet(tiles, classes, extra, mixing, seed_of(seed, n, trial), fold.train, others)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from spurgekit.dataset.places import place_names, places
 from spurgekit.dataset.reader import Dataset
 from spurgekit.errors import InputError
 from spurgekit.text import counted
+from spurgekit.tiles.index import read_tiles
 
 SIZE_TOLERANCE = 0.01
 """By which share the ground of tiles may differ that are compared with each other."""
@@ -36,6 +38,30 @@ class Retrievable:
     rows: pd.DataFrame
     held_out: int
     unknown: int
+
+
+def read_unlabelled(folder: Path, data: Dataset) -> pd.DataFrame:
+    """Return the rows of a tiles folder as unlabelled tiles of a dataset: tile_id, path, sizes, places and centres.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        That :func:`spurgekit.tile_images` made.
+    data : Dataset
+
+    Raises
+    ------
+    InputError
+        If it is no such folder, or holds no tile.
+    """
+    index, labelled = read_tiles(folder), data.index()
+    rows = pd.DataFrame(index.drop(columns=index.geometry.name)).assign(path=[folder / name for name in index["file_name"]])
+    if rows.empty:
+        raise InputError(f"{folder} holds no tiles; name another folder as `unlabelled`")
+    if labelled is not None and index.crs is not None and index.crs == labelled.crs:
+        centres = index.geometry.centroid
+        rows = rows.assign(easting=centres.x, northing=centres.y)
+    return rows
 
 
 def check_ground(data: Dataset, unlabelled: pd.DataFrame) -> None:

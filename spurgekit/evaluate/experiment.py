@@ -154,7 +154,7 @@ def evaluate_arms(
     dataset, out = Path(dataset), Path(out)
     data = open_dataset(dataset)
     arms = parse_arms(options.arms)
-    extra_tiles = ExtraTiles.open(data, options.folders, options.mixing)
+    extra_tiles = ExtraTiles.open(data, options.folders, options.mixing, options.unlabelled)
     folds = folds_of(data, options, options.shots, options.trials)
     check_classes(folds, data.info.classes)
     if len(data.info.classes) != 2 and (moved := [arm for arm in arms if arm.has("adapt")]):
@@ -241,8 +241,7 @@ def _settings(data: Dataset, setup: Setup, options: EvaluateOptions) -> Mapping[
 
 def _transductive(arms: Sequence[Arm], options: EvaluateOptions) -> list[str]:
     """Return a sentence on arms that look at the tiles that they are tested on, where there are some."""
-    drawn = [arm for arm in arms if arm.recipe.draws_to_unlabelled and not arm.has("supervised")]
-    looking = [str(arm) for arm in arms if arm.has("adapt") or arm in drawn]
+    looking = [str(arm) for arm in arms if arm.has("adapt") or arm.draws_to_unlabelled]
     if not options.transductive or not looking:
         return []
     return [f"Transductive: {', '.join(looking)} looked at the tiles that were tested, without their labels."]
