@@ -68,7 +68,7 @@ def copr(folder: Path) -> Path:
 def simulated(folder: Path) -> Path:
     """Build the dataset of a simulated survey: tiles on a grid, their labels from the weed that was drawn."""
     simulate_survey(folder / "survey", SurveyOptions(seed=17, weed_share=0.12))
-    (site,) = (folder / "survey").glob("*.tif")
+    (site,) = (file for file in (folder / "survey").glob("*.tif") if file.stem != "weed")
     tile_images(site, folder / "tiles", TileOptions(size_px=112, layout="grid"))
     options = DatasetOptions(labels=folder / "survey" / "weed.gpkg", test_share=0.5, shots=SHOTS, trials=TRIALS)
     build_dataset(folder / "tiles", folder / "dataset", options)
