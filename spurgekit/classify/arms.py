@@ -279,7 +279,7 @@ def parse_arms(texts: Sequence[str]) -> tuple[Arm, ...]:
     """
     arms = tuple(parse_arm(text) for text in texts)
     if not arms:
-        raise InputError("no arms to compare; pass `arms`, e.g. plain,probe,probe+dihedral")
+        raise InputError("no arms to compare; pass `arms`, e.g. plain,probe,probe+cutmix")
     for arm in arms:
         if arms.count(arm) > 1:
             raise InputError(f"`arms` names {arm} twice")

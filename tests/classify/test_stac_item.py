@@ -121,11 +121,11 @@ class TestOthers:
         assert validate(item) == 3
 
     def test_other_bands_keep_their_units(self, described):
-        item = described(mean=(1000.0,) * 5, std=(200.0,) * 5, dtype="uint16", arm="probe+dihedral", gsd_m=None)
+        item = described(mean=(1000.0,) * 5, std=(200.0,) * 5, dtype="uint16", arm="probe+cutmix", gsd_m=None)
         assert [band["data_type"] for band in item["properties"]["bands"]] == ["uint16"] * 5
         (tiles,) = item["properties"]["mlm:input"]
         assert tiles["value_scaling"][0] == {"type": "z-score", "mean": 1000.0, "stddev": 200.0}
-        assert item["properties"]["mlm:name"] == "spurgekit-probe-dihedral-resnet10t"
+        assert item["properties"]["mlm:name"] == "spurgekit-probe-cutmix-resnet10t"
         assert "gsd" not in item["properties"]
         assert validate(item) == 3
 
