@@ -115,7 +115,7 @@ def on_page_content(content: str, **_: Any) -> str:
 
 
 def _command_page(name: str) -> Iterator[str]:
-    root = click.Context(main, info_name="spurgekit")
+    root = click.Context(main, info_name="spurgekit", **main.context_settings)
     command = main.get_command(root, name)
     assert command is not None
     context = click.Context(command, parent=root, info_name=name)

@@ -53,7 +53,7 @@ SHOWN = [(page, words) for page in PAGES for code in blocks(page, "", "bash", "s
 
 def parsed(words: list[str]) -> click.Context:
     """Return what click makes of a command line, without running it."""
-    context = click.Context(main, info_name="spurgekit")
+    context = click.Context(main, info_name="spurgekit", **main.context_settings)
     command: click.Command | None = main
     while isinstance(command, click.Group):
         name, *words = words
@@ -61,7 +61,7 @@ def parsed(words: list[str]) -> click.Context:
         assert command is not None, f"there is no command {name}"
         context = click.Context(command, info_name=name, parent=context)
     assert command is not None
-    return command.make_context(command.name, words)
+    return command.make_context(command.name, words, parent=context.parent)
 
 
 def test_the_documentation_shows_commands():
