@@ -27,7 +27,7 @@ def seed_of(*names: object) -> int:
 def seeded(seed: int) -> Iterator[None]:
     """Seed the generators that libraries draw from behind the scenes (Python's, NumPy's, torch's); put them back after.
 
-    timm's mixing draws from NumPy's, its RandAugment from Python's and NumPy's, dropout from torch's.
+    timm's mixing draws from NumPy's, torchvision's RandAugment and dropout from torch's.
 
     All threads of a process share these generators, so only one thread is in such a block at a time; others wait. Keep
     blocks short (a step, not a training), and do not wait in one for a thread that may need one itself.

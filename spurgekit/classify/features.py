@@ -188,11 +188,6 @@ class FeatureStore:
             shares.append(share.cpu().numpy())
         return np.concatenate(found), np.concatenate(shares)
 
-    @torch.inference_mode()
-    def of_images(self, images: NDArray[Any]) -> Features:
-        """Return features [n, d] of tiles' pixels [n, bands, h, w]."""
-        return self._forward(self.preprocess(images))
-
     def _described(self, images: torch.Tensor, views: int, unit_features: bool) -> Features:
         """Return the mean of the features of the first views of images, shape (n, d)."""
         features = np.stack(list(self._turned(images, range(views))), axis=1)

@@ -95,7 +95,7 @@ def analyse(
     paired = pair_predictions(predictions, classes)
     bootstrap = resample(paired, support, replicates=replicates, seed=seed)
     differences = paired_differences(bootstrap, baseline, confidence=confidence)
-    power = resolvable(differences, resolve=resolve, confidence=confidence)
+    differences = resolvable(differences, resolve=resolve, confidence=confidence)
     summary = summarise(bootstrap, confidence=confidence)
     if not (summary["metric"] == metric).any():
         raise InputError(f"{title} is defined for no trial: test tiles of every class are needed")
@@ -106,8 +106,8 @@ def analyse(
         confidence=confidence,
         results=tidy(paired),
         summary=summary,
-        differences=pd.concat([differences, power.drop(columns=differences.columns, errors="ignore")], axis=1),
+        differences=differences,
         places=by_place(paired),
         folds=by_place(paired, by="fold"),
-        warnings=(*power_warnings(power, metric=metric, resolve=resolve), *bootstrap.notes),
+        warnings=(*power_warnings(differences, metric=metric, resolve=resolve), *bootstrap.notes),
     )

@@ -45,8 +45,6 @@ class Bootstrap:
         How many of an arm are averaged.
     places : int
         That test tiles are of.
-    places_by_class : tuple of int
-        Those that hold tiles of each class.
     tiles : numpy.ndarray, shape (classes that are tested, places)
         Tiles of each class at each place; all cells together, which have the same.
     places_drawn : bool
@@ -63,14 +61,13 @@ class Bootstrap:
     trial_draws: Floats
     trials: NDArray[np.intp]
     places: int
-    places_by_class: tuple[int, ...]
     tiles: Floats
     places_drawn: bool
     notes: tuple[str, ...]
 
     def places_of(self, metric: str) -> int:
         """Return how many places a metric rests on: where it averages classes, those of the class that is in the fewest."""
-        return min(self.places_by_class) if METRICS[metric].by_class else self.places
+        return int((self.tiles > 0).sum(axis=1).min()) if METRICS[metric].by_class else self.places
 
     def effective_places(self, metric: str) -> float:
         """Return how many places of equal size say as much as the ones that a metric rests on: (sum n)^2 / sum n^2 of n tiles.
@@ -150,7 +147,6 @@ def resample(
         trial_draws=draws,
         trials=counts,
         places=len(predictions.places),
-        places_by_class=tuple(int(count) for count in held.sum(axis=1)),
         tiles=tiles,
         places_drawn=len(predictions.places) > 1 and len(drawn) > 0,
         notes=(*predictions.notes(), *_notes(predictions, sets, len(drawn), replicates)),

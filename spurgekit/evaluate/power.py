@@ -90,10 +90,10 @@ def resolvable(
     Returns
     -------
     pandas.DataFrame
-        Columns arm, n, metric, replicated, support_sets and places as they came, and resolvable (to be called real among all
-        comparisons), resolvable_alone (by its own interval), which are NaN where nothing is known of the error; sets_needed and
-        places_needed (to call the difference asked for real, with as many of the other as there are; missing where up to
-        ``MOST`` would not do, or where there is one support set, or one place, which does not say).
+        The differences with more columns: resolvable (to be called real among all comparisons), resolvable_alone (by its own
+        interval), which are NaN where nothing is known of the error; sets_needed and places_needed (to call the difference
+        asked for real, with as many of the other as there are; missing where up to ``MOST`` would not do, or where there is
+        one support set, or one place, which does not say).
 
     Raises
     ------
@@ -126,11 +126,10 @@ def resolvable(
             _fewest(lambda places: finds(row.support_sets, places)) if row.support_sets >= LEAST else np.nan,
         )
 
-    kept = differences[["arm", "n", "metric", "replicated", "support_sets", "places"]]
     names = ["resolvable", "resolvable_alone", "sets_needed", "places_needed"]
     rows = [of(row) for row in differences.itertuples(index=False)]
     table = pd.DataFrame(rows, columns=names, index=differences.index)
-    return pd.concat([kept, table.astype({"sets_needed": "Int64", "places_needed": "Int64"})], axis=1)
+    return pd.concat([differences, table.astype({"sets_needed": "Int64", "places_needed": "Int64"})], axis=1)
 
 
 def _fewest(finds: Callable[[int], bool]) -> float:
