@@ -15,7 +15,6 @@ from spurgekit.cli.spelling import echo
 from spurgekit.cli.types import PATH
 from spurgekit.export.export_options import ExportOptions
 from spurgekit.export.recipients import RECIPIENTS, NothingToExportError
-from spurgekit.text import counted
 
 if TYPE_CHECKING:
     from spurgekit.export import ExportReport
@@ -100,23 +99,6 @@ def _maps_here() -> list[Path]:
 def _print(report: ExportReport) -> None:
     for note in report.notes:
         echo(f"note: {note}")
-    patches = "1 patch" if report.patches == 1 else f"{report.patches:,} patches"
-    if "absences" in (found := report.details):
-        kept, missed = found["patches_recorded"], counted(found["missed_by_the_map"], "place")
-        absences = counted(found["absences"], "absence")
-        echo(f"{counted(found['records'], 'record')}: {kept:,} of {patches}, {missed} that the map missed, {absences}")
-        echo(f"{report.folder}: {', '.join(report.files)}")
-        return
-    echo(f"{patches}: {report.area_m2:,.1f} m2 mapped on {report.gross_m2:,.1f} m2 of ground")
-    if "treated_m2" in (found := report.details):
-        echo(
-            f"{counted(found['zones'], 'zone')}: {found['treated_m2']:,.1f} m2 ({found['treated_ha']:.4f} ha) to treat, "
-            f"of which {found['joining_m2']:,.1f} m2 join zones; {found['litres']:,.2f} litres at {found['rate_l_ha']:g} l/ha"
-        )
-    if "picture" in found:
-        picture = found["picture"]
-        echo(
-            f"picture of {picture['width']:,} x {picture['height']:,} px, {picture['cm_a_pixel']:.3g} cm a pixel; "
-            f"{sum(found['bytes'].values()) / 1e6:,.1f} MB in all, {found['bytes']['map.html'] / 1e6:,.1f} of them map.html"
-        )
+    for line in RECIPIENTS[report.recipient].describe(report):
+        echo(line)
     echo(f"{report.folder}: {', '.join(report.files)}")
