@@ -79,21 +79,26 @@ def differ(one, other):
     return int(np.abs(one.astype(int) - other.astype(int)).max())
 
 
+def img2img(plain, tile, prompt, **options):
+    """What diffusers' own pipeline makes of a tile, with the seed, steps and guidance of the edits here."""
+    images = plain(
+        prompt,
+        image=to_model([read_picture(tile)], SIDE) / 2 + 0.5,
+        num_inference_steps=4,
+        guidance_scale=5.0,
+        generator=torch.Generator().manual_seed(3),
+        output_type="pt",
+        **options,
+    ).images
+    (picture,) = from_model(2 * images - 1, [(50, 50)])
+    return picture
+
+
 class TestModes:
     def test_an_edit_is_what_plain_diffusers_makes(self, pipeline, tiles):
         plain, _ = scheduled(pipeline, "dpm++")
         edit = Edit("one", tiles[0], prompt="a plant", negative="snow", seed=3)
-        images = plain(
-            "a plant",
-            negative_prompt="snow",
-            image=to_model([read_picture(tiles[0])], SIDE) / 2 + 0.5,
-            num_inference_steps=4,
-            strength=0.5,
-            guidance_scale=5.0,
-            generator=torch.Generator().manual_seed(3),
-            output_type="pt",
-        ).images
-        (wanted,) = from_model(2 * images - 1, [(50, 50)])
+        wanted = img2img(plain, tiles[0], "a plant", strength=0.5, negative_prompt="snow")
         assert differ(render(backbone_of(pipeline), [edit]).images[0], wanted) <= 1
 
     def test_images_have_the_sizes_of_their_tiles(self, backbone, tiles):
@@ -283,16 +288,7 @@ class TestConcepts:
         path = tmp_path / "spurge.safetensors"
         save_concept(Concept("<spurge>", (torch.randn(count, WIDTH, generator=torch.Generator().manual_seed(2)),)), path)
         plain.load_textual_inversion(path)
-        images = plain(
-            "a drone photo of <spurge> beside a trail",
-            image=to_model([read_picture(tiles[0])], SIDE) / 2 + 0.5,
-            num_inference_steps=4,
-            strength=0.75,
-            guidance_scale=5.0,
-            generator=torch.Generator().manual_seed(3),
-            output_type="pt",
-        ).images
-        (wanted,) = from_model(2 * images - 1, [(50, 50)])
+        wanted = img2img(plain, tiles[0], "a drone photo of <spurge> beside a trail", strength=0.75)
         edit = Edit("one", tiles[0], "a drone photo of <spurge> beside a trail", seed=3, concepts=(path,))
         assert differ(render(backbone, [edit], strength=0.75).images[0], wanted) <= 1
         other = replace(edit, prompt="a drone photo of grass beside a trail")
@@ -304,17 +300,7 @@ class TestConcepts:
         save_concept(Concept("<sand>", (torch.randn(1, WIDTH, generator=torch.Generator().manual_seed(4)),)), sand)
         for path in (spurge, sand):
             plain.load_textual_inversion(path)
-        images = plain(
-            "a photo of <leafy_spurge>",
-            negative_prompt="<sand>, snow",
-            image=to_model([read_picture(tiles[0])], SIDE) / 2 + 0.5,
-            num_inference_steps=4,
-            strength=0.75,
-            guidance_scale=5.0,
-            generator=torch.Generator().manual_seed(3),
-            output_type="pt",
-        ).images
-        (wanted,) = from_model(2 * images - 1, [(50, 50)])
+        wanted = img2img(plain, tiles[0], "a photo of <leafy_spurge>", strength=0.75, negative_prompt="<sand>, snow")
         edit = Edit("one", tiles[0], "a photo of <leafy_spurge>", "<sand>, snow", seed=3, concepts=(spurge, sand))
         assert differ(render(backbone, [edit], strength=0.75).images[0], wanted) <= 1
         for other in ("", "snow", "<leafy_spurge>, snow"):
