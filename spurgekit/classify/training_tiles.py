@@ -16,6 +16,7 @@ from spurgekit.classify.features import FeatureStore, unit
 from spurgekit.classify.neighbours import MOST_SHOTS
 from spurgekit.classify.probe import Array
 from spurgekit.classify.probe_samples import SupportSet, tile_features
+from spurgekit.classify.tile_reader import TileKind, read_tile
 from spurgekit.dataset import Dataset
 from spurgekit.dataset.folds import Fold
 from spurgekit.dataset.retrievable import Retrievable, check_ground, describe, read_unlabelled, retrievable
@@ -60,12 +61,23 @@ class ExtraTiles:
 
     @cached_property
     def unlabelled(self) -> pd.DataFrame:
-        """Rows of the dataset's unlabelled tiles, which show as much ground as its labelled ones.
+        """Rows of the dataset's unlabelled tiles, which show as much ground as its labelled ones, in the same bands.
 
         See :meth:`spurgekit.dataset.Dataset.unlabelled`.
+
+        Raises
+        ------
+        InputError
+            If they do not.
         """
         rows = self.data.unlabelled() if self.folder is None else read_unlabelled(self.folder, self.data)
-        check_ground(self.data, rows)
+        check_ground(self.data, rows, self.folder)
+        labelled, unlabelled = (TileKind.of(read_tile(tiles["path"].iloc[0])) for tiles in (self.data.split("train"), rows))
+        if labelled != unlabelled:
+            raise InputError(
+                f"labelled tiles of {self.data.path} have {labelled}, unlabelled ones {unlabelled} "
+                f"(such as {rows['path'].iloc[0]}); tile with the same `bands`"
+            )
         return rows
 
     @property

@@ -17,8 +17,8 @@ from spurgekit.errors import InputError
 from spurgekit.text import counted
 from spurgekit.tiles.index import read_tiles
 
-SIZE_TOLERANCE = 0.01
-"""By which share the ground of tiles may differ that are compared with each other."""
+GSD_TOLERANCE = 0.01
+"""By which share the ground sample distances of tiles may differ that are compared with each other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,37 +64,40 @@ def read_unlabelled(folder: Path, data: Dataset) -> pd.DataFrame:
     return rows
 
 
-def check_ground(data: Dataset, unlabelled: pd.DataFrame) -> None:
-    """Make sure that unlabelled tiles show as much ground as labelled ones, or have as many pixels where nobody knows.
+def check_ground(data: Dataset, unlabelled: pd.DataFrame, folder: Path | None = None) -> None:
+    """Make sure that unlabelled tiles show as much ground as labelled ones, in as many pixels.
 
     Parameters
     ----------
     data : Dataset
     unlabelled : pandas.DataFrame
         Rows of its unlabelled tiles.
+    folder : pathlib.Path, optional
+        That holds them, where they are not the dataset's own.
 
     Raises
     ------
     InputError
-        If they show more or less: a network would be shown both in one size, and compare things of different scales.
+        If they do not: a network is shown both in one size, and would compare things of different scales or sharpness. Where
+        nobody knows what a pixel measures, pixels count.
     """
     side_px, gsd_m = data.info.size_px, data.info.gsd_m
     sides_px = _column(unlabelled, "size_px").fillna(data.info.unlabelled.size_px if data.info.unlabelled else side_px)
-    gsds_m = _column(unlabelled, "gsd_m")
-    known = gsds_m.notna() & (gsd_m is not None)
-    labelled = np.where(known, side_px * (gsd_m or 1.0), side_px)
-    ratio = np.where(known, sides_px * gsds_m, sides_px) / labelled
-    worst = int(np.argmax(np.abs(np.log(ratio))))
-    if max(ratio[worst], 1 / ratio[worst]) <= 1 + SIZE_TOLERANCE:
+    scales = _column(unlabelled, "gsd_m").fillna(gsd_m) / gsd_m if gsd_m else pd.Series(1.0, unlabelled.index)
+    is_rescaled = np.abs(np.log(scales)) > np.log1p(GSD_TOLERANCE)
+    is_other = ((sides_px != side_px) | is_rescaled).to_numpy()
+    if not is_other.any():
         return
-    if known.iloc[worst]:
-        own_m, other_m = labelled[worst], labelled[worst] * ratio[worst]
-        sizes, fits = (f"{own_m:.3g} m", f"{other_m:.3g} m"), round(own_m / gsds_m.iloc[worst])
-    else:
-        sizes, fits = (f"{side_px} px", f"{sides_px.iloc[worst]:.0f} px"), side_px
+    first = int(np.argmax(is_other))
+    sizes = [f"{side_px} px", f"{sides_px.iloc[first]:.0f} px"]
+    if gsd_m:
+        sizes = [f"{px} of {100 * scale * gsd_m:.3g} cm" for px, scale in zip(sizes, (1.0, scales.iloc[first]), strict=True)]
+    how = f"`{'unlabelled_px' if folder is None else 'size_px'}={side_px}`"
+    how += f" and `gsd_m={gsd_m:.6g}`" if is_rescaled.iloc[first] else ""
     raise InputError(
-        f"labelled tiles of {data.path} have a side of {sizes[0]}, unlabelled ones of {sizes[1]}, and what is to be compared "
-        f"has to show as much ground; tile with `unlabelled_px={fits}`, and build the dataset again"
+        f"labelled tiles of {data.path} are {sizes[0]} wide, unlabelled ones {'' if folder is None else f'in {folder} '}"
+        f"{sizes[1]}, and what is to be compared has to show as much ground in as many pixels; tile with {how}"
+        + (", and build the dataset again" if folder is None else "")
     )
 
 

@@ -56,13 +56,14 @@ class CellStore:
             If cells are damaged.
         """
         done: dict[Key, pd.DataFrame] = {}
+        kept = sorted(self.folder.glob("[!.]*.parquet"))
         if not overwrite:
             if check_begun(self.out / SETTINGS, self.settings, self.out):
                 done.update(_cells(self.out / PREDICTIONS))
-            if check_begun(self.folder / MARK, self.settings, self.out):
-                for file in sorted(self.folder.glob("[!.]*.parquet")):
+            if kept and check_begun(self.folder / MARK, self.settings, self.out):
+                for file in kept:
                     done.update(_cells(file))
-        if overwrite or not (self.folder / MARK).is_file():
+        if overwrite or not kept or not (self.folder / MARK).is_file():
             self.close()
             note_settings(self.folder / MARK, self.settings)
         return done

@@ -84,8 +84,8 @@ def test_crops_are_not_compared_with_tiles_of_more_ground(copy, tmp_path):
         "evaluate", tmp_path / "out", "--arms", "probe,probe+retrieval", "--shots", 1, "--trials", 1, "--no-pretrained"
     )
     assert line.endswith(
-        "have a side of 0.5 m, unlabelled ones of 0.821 m, and what is to be compared has to show as much ground; "
-        "tile with --unlabelled 39, and build the dataset again"
+        "are 39 px of 1.28 cm wide, unlabelled ones 64 px of 1.28 cm, and what is to be compared has to show as much ground "
+        "in as many pixels; tile with --unlabelled 39, and build the dataset again"
     )
 
 

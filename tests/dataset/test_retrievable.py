@@ -82,23 +82,26 @@ class TestPlaces:
 class TestGround:
     def test_as_much_ground_as_the_labelled_ones(self, data):
         check_ground(data, data.unlabelled())
-        # In fewer pixels, each of which is larger: within 1 %.
-        check_ground(data, pd.DataFrame({"size_px": [4.0], "gsd_m": [0.02 * 1.009]}))
+        check_ground(data, pd.DataFrame({"size_px": [8.0], "gsd_m": [0.01 * 1.009]}))  # within 1 %
 
     @pytest.mark.parametrize(
         ("size_px", "gsd_m", "says"),
         [
-            (8, 0.02, r"a side of 0\.08 m, unlabelled ones of 0\.16 m, .* tile with `unlabelled_px=4`, and build"),
-            (200, 0.01, r"a side of 0\.08 m, unlabelled ones of 2 m, .* `unlabelled_px=8`"),
-            (4, 0.01, r"a side of 0\.08 m, unlabelled ones of 0\.04 m, .* `unlabelled_px=8`"),
-            (4, 0.02 * 1.011, r"a side of 0\.08 m, unlabelled ones of 0\.0809 m"),
-            (16, None, "a side of 8 px, unlabelled ones of 16 px, .* `unlabelled_px=8`"),
+            (8, 0.02, "of 1 cm wide, unlabelled ones 8 px of 2 cm, .* tile with `unlabelled_px=8` and `gsd_m=0.01`, and build"),
+            (4, 0.02, "ones 4 px of 2 cm, .* in as many pixels; tile with `unlabelled_px=8` and `gsd_m=0.01`, and build"),
+            (200, 0.01, "8 px of 1 cm wide, unlabelled ones 200 px of 1 cm, .* tile with `unlabelled_px=8`, and build"),
+            (8, 0.01 * 1.011, r"ones 8 px of 1\.01 cm"),
+            (16, None, "ones 16 px of 1 cm, .* `unlabelled_px=8`, and"),
         ],
     )
     def test_more_or_less_of_it(self, data, size_px, gsd_m, says):
         with pytest.raises(InputError, match=says) as caught:
             check_ground(data, pd.DataFrame({"size_px": [float(size_px)], "gsd_m": [gsd_m]}))
         assert "\n" not in str(caught.value)
+
+    def test_those_of_a_folder_are_tiled_anew_and_the_dataset_stays(self, data, tmp_path):
+        with pytest.raises(InputError, match=rf"ones in {tmp_path} 4 px .* tile with `size_px=8` and `gsd_m=0\.01`$"):
+            check_ground(data, pd.DataFrame({"size_px": [4.0], "gsd_m": [0.02]}), tmp_path)
 
     def test_where_nobody_knows_what_a_pixel_measures_pixels_count(self, data):
         check_ground(data, pd.DataFrame({"size_px": [float(TILE_PX)], "gsd_m": [None]}))

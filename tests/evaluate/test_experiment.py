@@ -159,6 +159,19 @@ class TestCells:
         monkeypatch.setattr(CellStore, "put", put)
         assert evaluate_arms(easy, tmp_path / "e", OPTIONS).resumed == 0
 
+    def test_one_that_stopped_before_its_first_cell_is_not_in_the_way_of_other_settings(self, easy, tmp_path, monkeypatch):
+        def interrupt(self, key, predictions):
+            raise KeyboardInterrupt
+
+        put = CellStore.put
+        monkeypatch.setattr(CellStore, "put", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_arms(easy, tmp_path / "e", OPTIONS)
+        monkeypatch.setattr(CellStore, "put", put)
+        other = replace(OPTIONS, arms=("probe",), seed=1)
+        assert evaluate_arms(easy, tmp_path / "e", other).resumed == 0
+        assert evaluate_arms(easy, tmp_path / "e", other).resumed == 6
+
     def test_a_dataset_need_not_say_how_it_was_made(self, easy, tmp_path):
         dataset = shutil.copytree(easy, tmp_path / "dataset")
         (dataset / "provenance.json").unlink()

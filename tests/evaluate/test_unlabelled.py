@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -78,9 +79,17 @@ class TestEvaluation:
         assert (table["probe"].to_numpy() != table["probe+supervised"].to_numpy()).any()
 
     def test_tiles_of_another_size(self, site, tmp_path):
-        with pytest.raises(InputError, match=r"labelled tiles of .* have a side of 0\.08 m, unlabelled ones of 0\.16 m"):
+        with pytest.raises(InputError, match=r"labelled tiles of .* are 8 px of 1 cm wide, .* 16 px of 1 cm, .* `size_px=8`$"):
             evaluate_arms(site / "dataset", tmp_path / "e", replace(OPTIONS, unlabelled=site / "larger"))
         assert not (tmp_path / "e").exists()
+
+    def test_tiles_of_other_bands(self, site, tmp_path, make_tif):
+        pixels = np.random.default_rng(0).integers(0, 255, (1, 40, 40), np.uint8)
+        tile_images([make_tif(tmp_path / "grey.tif", pixels)], tmp_path / "grey", TileOptions(size_px=TILE_PX, layout="grid"))
+        says = r"have 3 bands of uint8, unlabelled ones 1 band of uint8 \(such as .*\); tile with the same `bands`"
+        with pytest.raises(InputError, match=says):
+            evaluate_arms(site / "dataset", tmp_path / "e", replace(OPTIONS, unlabelled=tmp_path / "grey"))
+        assert not any(path.name.startswith((".e", "e")) for path in tmp_path.iterdir())
 
     def test_no_such_folder(self, site, tmp_path):
         with pytest.raises(InputError, match=r"nothing: no such folder; make one with 'spurgekit tile'"):
@@ -91,4 +100,4 @@ class TestEvaluation:
         report = evaluate_arms(tmp_path / "dataset", tmp_path / "e", OPTIONS)
         (line,) = [one for one in report.warnings if "not looked at" in one]
         assert "labelled tiles" in line
-        assert "0.08 m, unlabelled ones of 0.16 m" in line
+        assert "8 px of 1 cm wide, unlabelled ones 16 px of 1 cm" in line
