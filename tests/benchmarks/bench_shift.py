@@ -50,6 +50,8 @@ SITES = {  # seed, share of weed, light, exposure
     "simA2": (402, 0.25, "evening", 0.4),
     "simB1": (403, 0.25, "noon", 0.0),
     "simB2": (404, 0.05, "overcast", -0.4),
+    "simC1": (407, 0.1, "afternoon", 0.2),
+    "simC2": (408, 0.18, "clear", -0.2),
     "light-train": (406, 0.12, "clear", 0.0),
     **{f"light-{name}": (405, 0.12, name, 0.0) for name in LIGHTS},
 }
@@ -88,6 +90,16 @@ def carrots(_: Path) -> pd.DataFrame:
     return pd.DataFrame(
         {"tile_id": names, "path": paths, "target": (table["label"] == "present").astype(int), "place": table["image"]}
     )
+
+
+def dominance(_: Path) -> pd.DataFrame:
+    """List the tiles of carrot rows that have weeds, by whether these cover more ground than the carrots."""
+    table = pd.read_csv(DATA / "carrot-weeds" / "labels.csv")
+    table = table[table["label"] == "present"]
+    names = [f"present/{row.image}_r{row.row}_c{row.col}.png" for row in table.itertuples()]
+    is_weedy = table["weed_fraction"] > table["crop_fraction"]
+    paths = [DATA / "carrot-weeds" / name for name in names]
+    return pd.DataFrame({"tile_id": names, "path": paths, "target": is_weedy.astype(int), "place": table["image"]})
 
 
 def copr(folder: Path) -> pd.DataFrame:
@@ -133,7 +145,9 @@ def tiles_of(name: str, backbone: str, cache: Path) -> Tiles:
     """Return the tiles of a data set, from the cache or computed."""
     file = cache / f"{name}-{backbone}.npz"
     if not file.is_file():
-        table = {"carrots": carrots, "copr": copr}.get(name, lambda folder: simulated(name, folder))(cache)
+        table = {"carrots": carrots, "copr": copr, "dominance": dominance}.get(name, lambda folder: simulated(name, folder))(
+            cache
+        )
         timm_name, options = BACKBONES[backbone]
         network = make_backbone(timm_name, weights=DATA / "weights" / timm_name / "model.safetensors", options=options)
         preprocess = Preprocess(224, (0.5,) * 3, (0.5,) * 3, torch.device("cpu"))
