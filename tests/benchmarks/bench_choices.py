@@ -2,8 +2,8 @@
 
     SPURGEKIT_DATA=../shared/data python -m tests.benchmarks.bench_choices [--cache DIR] [--choices turns,unlabelled,by-set]
 
-Of each set in ``CHOSEN_ON`` the first side alone is looked at: its places are parted into halves several times, and each half is
-learned from and the other tested on. That choice is then shown on the second sides, and on the sets of ``FRESH``, of which
+Of each set in ``CHOSEN_ON`` the first side alone is looked at: its places are parted into halves several times, and each half
+is learned from and the other tested on. That choice is then shown on the second sides, and on the sets of ``FRESH``, of which
 nothing was ever chosen: another pair of simulated sites, and carrot tiles that have more weeds than carrots against those that
 have fewer, a harder task than that of any weed at all. ``by-set`` chooses lambda of turns anew for each support set.
 """
