@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.special import log_softmax
 
 from spurgekit.classify.neighbours import NEIGHBOURS, toward_neighbours, weight_of
-from spurgekit.classify.probe import PROBE_C, ProbeSamples, fit_linear, fit_penalised, fit_probe, nearest_mean
+from spurgekit.classify.probe import PROBE_C, ProbeSamples, fit_probe
 from spurgekit.classify.turns import STRENGTH
 from tests.benchmarks.bench_shift import (
     BACKBONES,
@@ -104,13 +104,10 @@ def compare(
             pool, seen = described[way.strength]
             x, others = pool[of_label[chosen]], np.delete(pool, of_label[chosen], axis=0)
             drawn = x if way.weight is None else toward_neighbours(x, others, way.weight(n), way.neighbours)
-            samples = ProbeSamples.of_tiles(drawn, targets, 2)
-            if n == 1:
-                probe = fit_linear(samples, x, targets, nearest_mean)
-            elif quick:
-                probe = fit_probe(samples, x, targets, c=PROBE_C, groups=places)
+            if quick and n > 1:
+                probe = fit_probe(ProbeSamples.of_tiles(drawn, targets, 2), x, targets, c=PROBE_C, groups=places)
             else:
-                probe = fit_penalised(samples, x, targets, groups=places)
+                probe = fitted(drawn, targets, places, tiles=x)
             yield name, n, trial, balanced(log_odds(probe, seen), asked.targets)
 
 

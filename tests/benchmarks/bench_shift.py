@@ -32,7 +32,7 @@ from spurgekit.classify.calibration import fit_temperature
 from spurgekit.classify.features import FeatureStore, unit
 from spurgekit.classify.neighbours import toward_neighbours, weight_of
 from spurgekit.classify.preprocess import Preprocess
-from spurgekit.classify.probe import PROBE_C, Probe, ProbeSamples, fit_linear, fit_penalised, fit_probe, nearest_mean
+from spurgekit.classify.probe import PLAIN_C, PROBE_C, Probe, ProbeSamples, fit_linear, fit_penalised, fit_probe, nearest_mean
 from spurgekit.classify.scores import value_of
 from spurgekit.classify.site_shift import shift_by_labels, shift_without_labels
 from spurgekit.classify.timm_backbone import make_backbone
@@ -65,15 +65,19 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Tiles:
-    """Features of length 1 of the turns of tiles [n, 8, d], classes (-1 where there is none), and places."""
+    """Features of length 1 of the turns of tiles [n, 8, d], classes (-1 where there is none), and places.
+
+    ``plain`` [n, d] are those of tiles as they lie, of the length that the network gives them.
+    """
 
     views: Floats
     targets: NDArray[np.int64]
     places: NDArray[np.object_]
+    plain: Floats
 
     def part(self, keep: NDArray[np.bool_]) -> Tiles:
         """Return some of the tiles."""
-        return Tiles(self.views[keep], self.targets[keep], self.places[keep])
+        return Tiles(self.views[keep], self.targets[keep], self.places[keep], self.plain[keep])
 
     @property
     def labelled(self) -> Tiles:
@@ -155,7 +159,8 @@ def tiles_of(name: str, backbone: str, cache: Path) -> Tiles:
         places = table["place"].to_numpy(str)
         np.savez(file, x=views, y=table["target"].to_numpy(), g=places)
     with np.load(file, allow_pickle=True) as found:
-        return Tiles(unit(found["x"]), found["y"].astype(np.int64), found["g"].astype(object))
+        views = found["x"]
+        return Tiles(unit(views), found["y"].astype(np.int64), found["g"].astype(object), views[:, 0].astype(np.float64))
 
 
 def shifts(names: list[str], backbones: list[str], cache: Path) -> Iterator[tuple[str, Tiles, Tiles]]:
@@ -196,12 +201,12 @@ def log_odds(probe: Probe, features: Floats) -> Floats:
     return np.asarray(logits[:, 1] - logits[:, 0])
 
 
-def fitted(features: Floats, targets: NDArray[np.int64], places: NDArray[np.object_]) -> Probe:
-    """Fit as the recipe ``probe`` does."""
-    samples = ProbeSamples.of_tiles(features, targets, 2)
+def fitted(features: Floats, targets: NDArray[np.int64], places: NDArray[np.object_], *, tiles: Floats | None = None) -> Probe:
+    """Fit as the recipe ``probe`` does to features of tiles, which may be drawn to others from where ``tiles`` lie."""
+    samples, tiles = ProbeSamples.of_tiles(features, targets, 2), features if tiles is None else tiles
     if np.bincount(targets).min() == 1:
-        return fit_linear(samples, features, targets, nearest_mean)
-    return fit_penalised(samples, features, targets, groups=places)
+        return fit_linear(samples, tiles, targets, nearest_mean)
+    return fit_penalised(samples, tiles, targets, groups=places)
 
 
 def temperature(probe: Probe, targets: NDArray[np.int64]) -> float:
@@ -255,6 +260,21 @@ def probe_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
     show(title, ways, ("balanced accuracy", "AUROC", "ECE"))
 
 
+def plain_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
+    """Compare the recipe ``probe``, drawn to unlabelled tiles of the training side, with ``plain``."""
+    labelled, asked, turns = train.labelled, test.labelled, shrunk(train)
+    pool, seen, of_label = turns(train.views.mean(axis=1)), turns(asked.views.mean(axis=1)), np.flatnonzero(train.targets >= 0)
+    ways: dict[str, dict[int, list[tuple[float, ...]]]] = {"plain": {}, "probe": {}}
+    for n, _, chosen in draws(labelled, trials):
+        targets, places, x = labelled.targets[chosen], labelled.places[chosen], labelled.plain[chosen]
+        plain = fit_probe(ProbeSamples.of_tiles(x, targets, 2), x, targets, c=PLAIN_C, groups=places)
+        drawn = toward_neighbours(pool[of_label[chosen]], np.delete(pool, of_label[chosen], axis=0), weight_of(n))
+        probe = fitted(drawn, targets, places, tiles=pool[of_label[chosen]])
+        for way, fit, features in (("plain", plain, asked.plain), ("probe", probe, seen)):
+            ways[way].setdefault(n, []).append(scores(log_odds(fit, features) / temperature(fit, targets), asked.targets))
+    show(title, ways, ("balanced accuracy", "AUROC", "ECE"))
+
+
 def unlabelled_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
     """Compare a probe with one whose support tiles are drawn towards unlabelled tiles of the training side, in several ways."""
     labelled, asked, turns = train.labelled, test.labelled, shrunk(train)
@@ -272,11 +292,7 @@ def unlabelled_table(title: str, train: Tiles, test: Tiles, trials: int) -> None
         drawn = {way: toward_neighbours(x, others, weight(n)) for way, weight in weights.items()}
         drawn["20 nearest"] = toward_neighbours(x, others, weight_of(n), 20)
         for way, features in {"labelled tiles alone": x, **drawn}.items():
-            samples = ProbeSamples.of_tiles(features, targets, 2)
-            if n == 1:
-                probe = fit_linear(samples, x, targets, nearest_mean)
-            else:
-                probe = fit_penalised(samples, x, targets, groups=labelled.places[chosen])
+            probe = fitted(features, targets, labelled.places[chosen], tiles=x)
             odds = log_odds(probe, seen) / temperature(probe, targets)
             ways[way].setdefault(n, []).append(scores(odds, asked.targets))
     show(title, ways, ("balanced accuracy", "AUROC", "ECE"))
@@ -380,6 +396,7 @@ def light_table(backbone: str, cache: Path, trials: int) -> None:
 
 TABLES = {
     "probe": probe_table,
+    "plain": plain_table,
     "unlabelled": unlabelled_table,
     "penalty": penalty_table,
     "adapt": adapt_table,
@@ -391,7 +408,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=Path("/tmp/shift"))
-    parser.add_argument("--tables", default="probe,unlabelled,penalty,adapt,labels,light")
+    parser.add_argument("--tables", default="probe,plain,unlabelled,penalty,adapt,labels,light")
     parser.add_argument("--sets", default="carrots,copr,simA,simB")
     parser.add_argument("--backbones", default="lite0,mobilenet")
     parser.add_argument("--trials", type=int, default=20)
