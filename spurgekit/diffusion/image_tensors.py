@@ -118,7 +118,7 @@ def to_bytes(images: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
         images = images.cpu()
     pixels = (images.detach().float().clamp(-1, 1) + 1) * 127.5
     runs = [(size, len(list(run))) for size, run in itertools.groupby(sizes)]
-    parts = zip(pixels.split([count for _, count in runs]), (size for size, _ in runs), strict=True)
+    parts = zip(torch.split(pixels, [count for _, count in runs]), (size for size, _ in runs), strict=True)
     return [_resized(part, size).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous() for part, size in parts]
 
 
