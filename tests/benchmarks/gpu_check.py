@@ -54,11 +54,13 @@ KEPT = ("README.md", "sheet.png", "nearest.png", "losses.parquet")
 """Of what it makes; its weights are not."""
 
 
+MACHINE = Part("machine", 60, lambda file, _: ("-m", "tests.benchmarks.gpu_machine", "--out", file))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the parts; return the exit status."""
     chosen = _parser().parse_args(arguments)
     begin = time.monotonic()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a part is not left running where this is ended
     chosen.out.mkdir(parents=True, exist_ok=True)
     record: dict[str, Any] = {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -75,8 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.packages:
             folder = stack.enter_context(unpacked(chosen.packages))
             environment["PYTHONPATH"] = os.pathsep.join([str(folder), *filter(None, [environment.get("PYTHONPATH")])])
-        first = Part("machine", 60, lambda file, _: ("-m", "tests.benchmarks.gpu_machine", "--out", file))
-        found = run_part(first, record, chosen.out, left_s=left_s(), environment=environment)
+        found = run_part(MACHINE, record, chosen.out, left_s=left_s(), environment=environment)
         if found is None:
             print("this machine cannot run the others")
             return 1
@@ -111,7 +112,9 @@ def parts(dry: bool, pretrain: str | None) -> list[Part]:
     if dry:
         edits = ("--tiny", "--batches", 2, "--steps", 4, "--strengths", 1, 0.5)
         words = ("--tiny", "--samples", 2, "--examples", 1)
-        maps = ("--device", "cpu", "--size", 300, "--seconds", 0.5)
+        maps = ("--device", "cpu", "--size", 200, "--seconds", 0.5)
+
+    slow = 2 if dry else 1
 
     def minutes(seconds: float) -> tuple[object, ...]:
         return ("--minutes", 0.2 if dry else round(max(seconds - STARTING_S, 10) / 60, 2))
@@ -120,24 +123,24 @@ def parts(dry: bool, pretrain: str | None) -> list[Part]:
     return [
         Part(
             "tests",
-            60,
+            slow * 60,
             lambda file, _: ("-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider", "--junitxml", file, *tests),
             goals=lambda figures: [Goal("share of the tests marked gpu that pass", 1, figures and figures["share_passed"])],
             read=read_junit,
         ),
         Part(
             "edits",
-            100,
+            slow * 100,
             lambda file, s: (*diffusion, "--parts", "generation", *edits, *minutes(s), "--out", file),
             goals=edit_goals,
         ),
         Part(
             "inversion",
-            85,
+            slow * 85,
             lambda file, s: (*diffusion, "--parts", "inversion", *words, *minutes(s), "--out", file),
             goals=inversion_goals,
         ),
-        Part("map", 75, lambda file, _: (*mapping, *maps, "--out", file), goals=map_goals),
+        Part("map", slow * 75, lambda file, _: (*mapping, *maps, "--out", file), goals=map_goals),
         pretraining(pretrain),
     ]
 
@@ -245,4 +248,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a part is not left running where this is ended
     sys.exit(main())
