@@ -64,7 +64,7 @@ def bare_rate(backbone: str, batch_size: int, device: torch.device, seconds: flo
 
 def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen: argparse.Namespace) -> dict[str, Any]:
     """Print and return the rates of a backbone, and their ratio."""
-    backbone, options = model.info.backbone, MapOptions(batch_size=chosen.batch)
+    backbone, options = model.info.backbone, MapOptions(batch_size=chosen.batch, stride_px=chosen.stride)
     map_site(make_orthomosaic(folder / "warm.tif", WARM_PX), model, folder / "warm", options)
     bare, mapped = [bare_rate(backbone, chosen.batch, model.device, chosen.seconds)], []
     for i in range(chosen.rounds):
@@ -88,6 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=12_000, help="pixels a side")
     parser.add_argument("--tile", type=int, default=100, help="pixels a side of a tile")
+    parser.add_argument("--stride", type=int, help="pixels a side of a cell (default: a tile's)")
     parser.add_argument("--backbones", nargs="+", default=["mobilenetv2_035"], help="of timm")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, default=MapOptions().batch_size)
@@ -101,7 +102,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         site = make_orthomosaic(folder / "site.tif", chosen.size)
-        tiles = (-(-chosen.size // chosen.tile)) ** 2
+        tiles = (-(-chosen.size // (chosen.stride or chosen.tile))) ** 2
         for backbone in chosen.backbones:
             own = folder / backbone
             own.mkdir()

@@ -42,7 +42,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from tests.benchmarks.bounded import RECORD, ROOT, Goal, Part, run_part
+from tests.benchmarks.bounded import LOG, RECORD, ROOT, Goal, Part, run_part
 from tests.benchmarks.figures import write_json
 
 MAPPED = ("resnet50", "vit_small_patch16_224")
@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     begin = time.monotonic()
     chosen.out.mkdir(parents=True, exist_ok=True)
+    (chosen.out / LOG).unlink(missing_ok=True)
     record: dict[str, Any] = {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "commit": chosen.commit or commit(),
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dry = chosen.dry_run or found["card"] is None
         record.update(found, dry_run=dry)
         if dry:
-            environment["OMP_NUM_THREADS"] = "1"
+            environment.update(OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="")
             why = "" if chosen.dry_run else "no GPU that torch can use: "
             print(f"\n{why}a dry run on the CPU at tiny sizes, whose ratios mean nothing", flush=True)
         for part in parts(dry, chosen.pretrain):
@@ -106,9 +107,11 @@ def parts(dry: bool, pretrain: str | None) -> list[Part]:
     """
     diffusion = ("-m", "tests.benchmarks.bench_diffusion", "--no-compile")
     mapping = ("-m", "tests.benchmarks.bench_map", "--backbones", *MAPPED, "--rounds", 1)
-    edits: tuple[object, ...] = ("--batches", 16, 32)
+    edits: tuple[object, ...] = ("--batches", 4, 16, 32)  # the first tells whether there is time for the others
     words: tuple[object, ...] = ("--samples", 16, "--examples", 1)
-    maps: tuple[object, ...] = ("--device", "cuda", "--batch", 256, "--size", 16_000, "--seconds", 3)
+    maps: tuple[object, ...] = (
+        "--device", "cuda", "--batch", 256, "--size", 16_000, "--tile", 250, "--stride", 100, "--seconds", 3
+    )  # fmt: skip
     if dry:
         edits = ("--tiny", "--batches", 2, "--steps", 4, "--strengths", 1, 0.5)
         words = ("--tiny", "--samples", 2, "--examples", 1)
@@ -130,7 +133,7 @@ def parts(dry: bool, pretrain: str | None) -> list[Part]:
         ),
         Part(
             "edits",
-            slow * 100,
+            slow * 120,
             lambda file, s: (*diffusion, "--parts", "generation", *edits, *minutes(s), "--out", file),
             goals=edit_goals,
         ),
@@ -140,7 +143,7 @@ def parts(dry: bool, pretrain: str | None) -> list[Part]:
             lambda file, s: (*diffusion, "--parts", "inversion", *words, *minutes(s), "--out", file),
             goals=inversion_goals,
         ),
-        Part("map", slow * 75, lambda file, _: (*mapping, *maps, "--out", file), goals=map_goals),
+        Part("map", slow * 90, lambda file, _: (*mapping, *maps, "--out", file), goals=map_goals),
         pretraining(pretrain),
     ]
 

@@ -128,7 +128,7 @@ def measure_generation(scene: Scene, batches: Sequence[int], compiles: bool, row
         best = max(best, (found["images_s"], batch))
     if budget.allows(budget.measurement, "decoding alone"):
         _measure_decoding(scene, backbone, rows)
-    for batch in sorted({1, best[1]}):
+    for batch in sorted({1, best[1]}, reverse=True):
         if budget.allows(1.2 * scene.images_of(batch) / best[0] + reserved, f"where the time goes at batch {batch}"):
             shares = _print_parts(f"batch {batch}", *parts(scene, backbone, batch))
             rows.add(way="spurgekit", batch=batch, parts=shares)
