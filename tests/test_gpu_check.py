@@ -79,8 +79,14 @@ def test_a_part_gets_no_more_than_what_is_left_and_knows_it(tmp_path):
 
 
 def test_files_that_are_kept_are_kept_also_of_a_part_that_is_cut_off(tmp_path):
-    text = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).with_name('sheet.png').write_bytes(b'a'); time.sleep(60)"
-    run(Part("train", 2, script(text), keeps=("sheet.png", "card.md")), tmp_path)
+    text = """
+import pathlib, sys, time
+made = pathlib.Path(sys.argv[1]).with_name("made")
+made.mkdir()
+(made / "sheet.png").write_bytes(b"a")
+time.sleep(60)
+"""
+    run(Part("train", 2, script(text), keeps=("made/sheet.png", "made/card.md")), tmp_path)
     assert (tmp_path / "train-sheet.png").read_bytes() == b"a"
     assert sorted(path.name for path in tmp_path.iterdir()) == [RECORD, LOG, "train-sheet.png"]
 
@@ -122,6 +128,23 @@ def test_all_parts_together_take_no_more_than_eight_minutes_if_the_last_takes_tw
     *parts, last = gpu_check.parts(False, None)
     assert sum(part.limit_s for part in parts) <= 6 * 60
     assert last.name == gpu_check.PRETRAIN
+
+
+def test_a_backbone_is_trained_where_the_command_and_its_arguments_are_there(monkeypatch, tmp_path):
+    monkeypatch.setattr(gpu_check, "ROOT", tmp_path)
+    assert gpu_check.pretraining("site.tif").skip == "spurgekit has no command pretrain-backbone"
+    command = tmp_path / "spurgekit" / "cli" / "pretrain_backbone.py"
+    command.parent.mkdir(parents=True)
+    command.touch()
+    assert gpu_check.pretraining(None).skip == "pass the arguments of pretrain-backbone as --pretrain"
+    part = gpu_check.pretraining("'my site.tif' --vae taesd")
+    assert part.skip is None
+    file = tmp_path / "figures"
+    words = ["spurgekit", "pretrain-backbone", "my site.tif", "--vae", "taesd", "--out", str(tmp_path / "backbone")]
+    assert list(map(str, part.command(file, 60)))[1:] == words
+    (tmp_path / "backbone").mkdir()
+    (tmp_path / "backbone" / "backbone.json").write_text('{"kid": 90}')
+    assert part.read(file) == {"kid": 90}
 
 
 class TestMain:

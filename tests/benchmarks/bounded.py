@@ -119,7 +119,7 @@ def run_part(
         figures = None
         with suppress(Exception):  # it was cut off before there was anything, or while it was written
             figures = part.read(file)
-        for kept in (file.with_name(name) for name in part.keeps):
+        for kept in (Path(work) / name for name in part.keeps):
             if kept.is_file():
                 shutil.copy(kept, out / f"{part.name}-{kept.name}")
     row.update(status=_status(code), seconds=round(time.monotonic() - start, 1), figures=figures)

@@ -42,7 +42,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from tests.benchmarks.bounded import LOG, RECORD, ROOT, Goal, Part, run_part
+from tests.benchmarks.bounded import LOG, RECORD, ROOT, Goal, Part, read_json, run_part
 from tests.benchmarks.figures import write_json
 
 MAPPED = ("resnet50", "vit_small_patch16_224")
@@ -160,6 +160,7 @@ def pretraining(arguments: str | None) -> Part:
         PRETRAIN,
         300,
         lambda file, _: ("-m", "spurgekit", PRETRAIN, *given, "--out", file.with_name("backbone")),
+        read=lambda file: read_json(file.with_name("backbone") / "backbone.json"),
         keeps=tuple(f"backbone/{name}" for name in KEPT),
         skip=skip,
     )
