@@ -5,7 +5,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := $(VENV)/.ready
 VERSIONS := --constraint constraints.txt
 
-.PHONY: help venv demo test test-lowest torture check docs bench clean
+.PHONY: help venv demo test test-lowest torture check docs bench gpu-check gpu-packages clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -56,5 +56,22 @@ bench: $(READY) ## Measure speed and memory, as ratios, and how well plots are f
 	$(BIN)/python -m tests.benchmarks.bench_check
 	$(BIN)/python -m tests.benchmarks.bench_diffusion --tiny --minutes 1
 
-clean: ## Remove the environments, the documentation and what the demo made
-	rm -rf .venv .venv-lowest site spurgekit-demo
+gpu-check: $(READY) ## Test and measure on a GPU within 8 minutes, into gpu-check/; without one the same at tiny sizes
+	$(BIN)/python -m tests.benchmarks.gpu_check $(GPU_CHECK)
+
+# For gpu-check on a machine that has PyTorch and no network: what it lacks, for its Python and its system.
+GPU_PYTHON := 3.12
+GPU_PLATFORMS := manylinux_2_28_x86_64 manylinux_2_27_x86_64 manylinux_2_17_x86_64 manylinux2014_x86_64 manylinux1_x86_64
+GPU_PACKAGES := affine annotated-types cachetools click click-plugins cligj diffusers filelock geopandas isal \
+	peft pydantic pydantic-core pyogrio pyproj rasterio shapely timm typing-inspection
+
+gpu-packages: $(READY) ## Collect what gpu-check needs besides PyTorch and its like, into build/gpu-packages.tar.xz
+	rm -rf build/gpu-packages build/gpu-packages.tar.xz
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target build/gpu-packages --no-deps --no-compile \
+		--only-binary :all: --implementation cp --python-version $(GPU_PYTHON) $(GPU_PLATFORMS:%=--platform %) \
+		$(VERSIONS) $(GPU_PACKAGES)
+	XZ_OPT=-9 tar --create --xz --directory build/gpu-packages --file build/gpu-packages.tar.xz .
+	du -h build/gpu-packages.tar.xz
+
+clean: ## Remove the environments, the documentation and what the demo and gpu-check made
+	rm -rf .venv .venv-lowest site build gpu-check spurgekit-demo

@@ -47,8 +47,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the notebooks first: each takes as long as hundreds of tests, and others would wait for it in the end."""
+    """Run the notebooks first: each takes as long as hundreds of tests, and others would wait for it in the end.
+
+    Tests marked ``gpu`` are skipped where there is none.
+    """
     items.sort(key=lambda item: item.path.stem != "test_notebooks")
+    if wanting := [item for item in items if item.get_closest_marker("gpu")]:
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in wanting:
+                item.add_marker(pytest.mark.skip(reason="there is no GPU that torch can use"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -107,7 +107,7 @@ class TestSeeded:
         assert found == [expected]
         assert states() == before
 
-    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+    @pytest.mark.gpu
     def test_gpus_are_seeded_and_put_back(self):
         torch.rand(1, device="cuda")  # now it is in use
         before = torch.cuda.get_rng_state()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,13 +98,33 @@ def from_model(images: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Picture
     -------
     list of ndarray of uint8, each of shape (height, width, 3)
     """
+    return fetched(to_bytes(images, sizes))
+
+
+def to_bytes(images: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
+    """Return what a model painted as bytes, on a GPU without waiting for it.
+
+    Parameters
+    ----------
+    images, sizes
+        See :func:`from_model`.
+
+    Returns
+    -------
+    list of Tensor of uint8, each of shape (k, height, width, 3)
+        Pictures of one size that follow each other are in one, which makes no difference to any of them.
+    """
     if images.device.type != "cuda":  # which resizes faster than it hands over
         images = images.cpu()
     pixels = (images.detach().float().clamp(-1, 1) + 1) * 127.5
-    return [
-        _resized(image[None], size)[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
-        for image, size in zip(pixels, sizes, strict=True)
-    ]
+    runs = [(size, len(list(run))) for size, run in itertools.groupby(sizes)]
+    parts = zip(torch.split(pixels, [count for _, count in runs]), (size for size, _ in runs), strict=True)
+    return [_resized(part, size).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous() for part, size in parts]
+
+
+def fetched(parts: Sequence[Tensor]) -> list[Picture]:
+    """Return the pictures of :func:`to_bytes` one by one, when the device has made them."""
+    return [picture for part in parts for picture in part.cpu().numpy()]
 
 
 def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:

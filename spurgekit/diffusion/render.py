@@ -17,7 +17,7 @@ from torch import Tensor
 from spurgekit.byte_cache import ByteCache
 from spurgekit.diffusion.compositing import Mask, open_mask, paste, read_mask
 from spurgekit.diffusion.edits import Edit, EditUnit, Mode, Rendered, RenderOptions, steps_of
-from spurgekit.diffusion.image_tensors import Picture, from_model, picture_size, read_picture, to_model
+from spurgekit.diffusion.image_tensors import Picture, fetched, picture_size, read_picture, to_bytes, to_model
 from spurgekit.diffusion.latent_model import Backbone, Posterior
 from spurgekit.diffusion.noise import generators_of
 from spurgekit.diffusion.oom_batching import Chunks
@@ -109,14 +109,17 @@ class Renderer:
         sizes = [picture_size(edit.source) if unit.mode == "text" else self._source(edit.source).size for edit in edits]
         latents = torch.cat(self._batches.run(len(edits), lambda rows: self._latents(edits[rows], unit)) or [torch.empty(0)])
 
-        def decode(rows: slice) -> list[Picture | None]:
+        def decode(rows: slice) -> tuple[Tensor, list[Tensor]]:
             images = self.backbone.decode(latents[rows])
             # TAESD would make something of latents that are not finite.
             finite = latents[rows].isfinite().flatten(1).all(1) & images.isfinite().flatten(1).all(1)
-            pictures = from_model(images, sizes[rows])
-            return [picture if good else None for picture, good in zip(pictures, finite.tolist(), strict=True)]
+            return finite, to_bytes(images, sizes[rows])
 
-        return [picture for chunk in self._decodes.run(len(edits), decode) for picture in chunk]
+        # Looked at when all are on their way: a GPU does not wait for the CPU between them.
+        decoded = self._decodes.run(len(edits), decode)
+        pictures = fetched([part for _, parts in decoded for part in parts])
+        good = [flag for finite, _ in decoded for flag in finite.tolist()]
+        return [picture if flag else None for picture, flag in zip(pictures, good, strict=True)]
 
     def _latents(self, edits: Sequence[Edit], unit: EditUnit) -> Tensor:
         """Return latents without noise."""

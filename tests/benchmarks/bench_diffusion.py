@@ -1,6 +1,6 @@
 """Edits of tiles and textual inversion on a GPU, against the reference code's way of working.
 
-    python -m tests.benchmarks.bench_diffusion [--minutes 4] [--parts generation inversion] [--weights FOLDER] [--out FILE.json]
+    python -m tests.benchmarks.bench_diffusion [--minutes 4] [--parts generation inversion] [--out FILE.json]
     python -m tests.benchmarks.bench_diffusion --tiny      # the whole script on a small model, on a CPU in a minute or two
 
 The model is Stable Diffusion 1.5's architecture with random weights, made on the spot: speed does not depend on them, and
@@ -16,27 +16,14 @@ Textual inversion. Samples a second for two classes: the training of diffusers' 
 (:class:`tests.benchmarks.diffusion.reference.ExampleTraining`) with the arguments of its README, with its defaults, and with
 the batch of DA-Fusion in mixed precision; and spurgekit's for both at once, with what it does once (reading, encoding views).
 
-On a bare machine with a GPU and no network
--------------------------------------------
-Besides PyTorch, transformers, OpenCV, pandas, pyarrow, scipy and their like, which such machines have, it takes diffusers,
-affine, rasterio, pyproj, shapely, geopandas, pyogrio, pydantic (with pydantic-core, annotated-types, typing-inspection) and
-isal. Fetch what is missing as wheels for that machine (``pip download --no-deps --only-binary=:all: -d wheels NAME...``), copy
-them over with this repository and the folder of CLIP's vocabulary (``FOLDER/clip_tokenizer`` with ``vocab.json`` and
-``merges.txt``), and there, in the repository's root::
-
-    python3 -m pip install --no-index --no-deps --target /tmp/site wheels/*.whl
-    PYTHONPATH=/tmp/site:. python3 -m tests.benchmarks.bench_diffusion --weights FOLDER --out figures.json
-
 It wants 2.1 GB in the temporary folder and, for the largest batches, 40 GiB or more of GPU memory; those that do not fit are
 left out. Each part ends within about ``--minutes``: what would not fit into them is left out and named. Figures are written
-after each part, and an error of one does not keep the other back.
+as they come, and an error of one part does not keep the other back. ``make gpu-check`` runs it among others.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import tempfile
 import time
 import traceback
@@ -53,9 +40,10 @@ from tests.benchmarks.diffusion.clock import Budget, describe, forget
 from tests.benchmarks.diffusion.generation import Scene, measure_generation
 from tests.benchmarks.diffusion.inversion import measure_inversion
 from tests.benchmarks.diffusion.models import make_sd15, write_tiles
+from tests.benchmarks.diffusion.reference import EXAMPLE_SETTINGS
+from tests.benchmarks.figures import Rows
 from tests.diffusion.tiny import SIDE, WIDTH, make_tiny
 
-HERE = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 TOKEN = "<leafy_spurge>"
 
 
@@ -64,7 +52,6 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", choices=["generation", "inversion"], default=["generation", "inversion"])
     parser.add_argument("--tiny", action="store_true", help="a small model, to try the script")
-    parser.add_argument("--weights", type=Path, default=Path(os.environ.get("SPURGEKIT_DATA", HERE)) / "weights")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--minutes", type=float, default=4.0, help="for each part")
     parser.add_argument("--steps", type=int, default=25)
@@ -73,6 +60,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--per-tile", type=int, default=10, help="images of each tile; DA-Fusion makes 10 to 50")
     parser.add_argument("--batches", type=int, nargs="+", help="of generation (default 1 4 8 16 32 64)")
     parser.add_argument("--samples", type=int, nargs="+", help="of each class, of textual inversion (default 4 16)")
+    parser.add_argument("--examples", type=int, default=3, help="settings of diffusers' example to train with, the first ones")
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True, help="on a GPU")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     return parser.parse_args()
@@ -81,8 +69,6 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Print the figures."""
     chosen = arguments()
-    if not chosen.tiny and not (chosen.weights / "clip_tokenizer" / "vocab.json").is_file():
-        raise SystemExit(f"{chosen.weights}/clip_tokenizer/vocab.json is not there; pass --weights FOLDER")
     device = torch.device(chosen.device)
     model = "a tiny model" if chosen.tiny else "Stable Diffusion 1.5's architecture"
     settings = {
@@ -100,7 +86,7 @@ def main() -> None:
         work = Path(temporary)
         start = time.perf_counter()
         size_px = SIDE if chosen.tiny else 512
-        folder = make_tiny(work / "sd") if chosen.tiny else make_sd15(work / "sd", chosen.weights, device)
+        folder = make_tiny(work / "sd") if chosen.tiny else make_sd15(work / "sd", device)
         tiles = write_tiles(work / "tiles", 16)
         concept, out = work / "leafy_spurge.safetensors", work / "made"
         save_concept(Concept(TOKEN, (0.02 * torch.randn(1, WIDTH if chosen.tiny else 768),)), concept)
@@ -123,19 +109,26 @@ def main() -> None:
         measures: dict[str, Callable[..., Any]] = {
             "generation": partial(measure_generation, scene, chosen.batches or (1, 4, 8, 16, 32, 64), compiles),
             "inversion": partial(
-                measure_inversion, folder, tiles, size_px=size_px, batches=chosen.samples or (4, 16), device=device
+                measure_inversion,
+                folder,
+                tiles,
+                size_px=size_px,
+                batches=chosen.samples or (4, 16),
+                examples=EXAMPLE_SETTINGS[: chosen.examples],
+                device=device,
             ),
         }
         for part in chosen.parts:
             print(f"\n{part}", flush=True)
+            rows = Rows(figures, part, chosen.out)
             try:
-                figures[part] = measures[part](budget=Budget(chosen.minutes))
+                measures[part](rows=rows, budget=Budget(chosen.minutes))
             except Exception:  # a machine that is lent for minutes should not be given back without the other part
-                figures[part] = {"error": traceback.format_exc()}
-                print(figures[part]["error"], flush=True)
+                rows.add(error=traceback.format_exc())
+                print(rows[-1]["error"], flush=True)
             forget(device)
-            if chosen.out:
-                chosen.out.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    if any("error" in row for part in chosen.parts for row in figures[part]):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

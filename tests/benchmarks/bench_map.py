@@ -1,6 +1,6 @@
 """Mapping a site against the bare model: images per second on the same batch size.
 
-``python -m tests.benchmarks.bench_map [--size 12000]``
+    python -m tests.benchmarks.bench_map [--size 12000] [--backbones resnet50 vit_small_patch16_224] [--device cuda] [--out F]
 
 Each map is held against the bare model right before and right after it, since the machine's own rate drifts.
 """
@@ -10,29 +10,33 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from spurgekit.classify.classifier import load_model, save_model
+from spurgekit.classify.classifier import TileClassifier, load_model, save_model
 from spurgekit.classify.model_info import HeldOut, ModelInfo
 from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.dataset.split_info import SplitInfo
 from spurgekit.maps import MapOptions, map_site
 from spurgekit.parallel import cores
+from tests.benchmarks.diffusion.clock import describe, seconds_of
+from tests.benchmarks.figures import Rows
 from tests.benchmarks.sites import make_orthomosaic
 
-BACKBONE = "mobilenetv2_035"
 IMAGE_PX = 224
-BATCH = MapOptions().batch_size
+WARM_PX = 1000
+"""Side of the site that is mapped first, for imports and a warm machine."""
 
 
-def make_model(folder: Path, tile_px: int) -> Path:
+def make_model(folder: Path, backbone: str, tile_px: int) -> Path:
     """Write a model folder with random weights, which take as long as trained ones."""
     folder.mkdir()
     info = ModelInfo(
-        backbone=BACKBONE,
+        backbone=backbone,
         classes=("absent", "present"),
         image_size_px=IMAGE_PX,
         tile_size_px=tile_px,
@@ -42,47 +46,72 @@ def make_model(folder: Path, tile_px: int) -> Path:
         training_counts={"absent": 1, "present": 1},
         held_out=HeldOut(balanced_accuracy=0.5, confusion_matrix=((1, 1), (1, 1)), split=SplitInfo(by="blocks", block_m=10)),
     )
-    save_model(folder, info, make_backbone(BACKBONE, num_classes=2))
+    save_model(folder, info, make_backbone(backbone, num_classes=2))
     return folder
 
 
 @torch.inference_mode()
-def bare_rate(seconds: float = 10.0) -> float:
-    """Return images/s of the network alone, on one batch that is ready in memory."""
-    network = make_backbone(BACKBONE, num_classes=2).to(memory_format=torch.channels_last)
-    batch = torch.rand(BATCH, 3, IMAGE_PX, IMAGE_PX).contiguous(memory_format=torch.channels_last)
+def bare_rate(backbone: str, batch_size: int, device: torch.device, seconds: float) -> float:
+    """Return images/s of the network alone, on one batch that is ready in its memory."""
+    network = make_backbone(backbone, num_classes=2).to(device).to(memory_format=torch.channels_last).eval()
+    shape = (batch_size, 3, IMAGE_PX, IMAGE_PX)
+    batch = torch.rand(shape, device=device).contiguous(memory_format=torch.channels_last)
     network(batch)
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        network(batch)
-        count += BATCH
-    return count / (time.perf_counter() - start)
+    once = seconds_of(lambda: network(batch), device)
+    count = max(1, round(seconds / once))
+    return batch_size * count / seconds_of(lambda: [network(batch) for _ in range(count)], device)
+
+
+def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen: argparse.Namespace) -> dict[str, Any]:
+    """Print and return the rates of a backbone, and their ratio."""
+    backbone, options = model.info.backbone, MapOptions(batch_size=chosen.batch, stride_px=chosen.stride)
+    map_site(make_orthomosaic(folder / "warm.tif", WARM_PX), model, folder / "warm", options)
+    bare, mapped = [bare_rate(backbone, chosen.batch, model.device, chosen.seconds)], []
+    for i in range(chosen.rounds):
+        start = time.perf_counter()
+        map_site(site, model, folder / f"map{i}", options)
+        mapped.append(tiles / (time.perf_counter() - start))
+        bare.append(bare_rate(backbone, chosen.batch, model.device, chosen.seconds))
+    ratios = [float(rate / np.mean(bare[i : i + 2])) for i, rate in enumerate(mapped)]
+    print(f"{backbone} at {IMAGE_PX} px, batch {chosen.batch}, {tiles:,} tiles of {chosen.tile} px, {cores()} cores")
+    for what, values in (("bare model", bare), ("spurgekit map", mapped)):
+        print(f"{what:15s} {np.median(values):7.1f} images/s   (rounds: {_listed(values, 1)})")
+    print(f"map / bare model  {np.median(ratios):.2f}   (rounds: {_listed(ratios, 2)})", flush=True)
+    return {
+        "backbone": backbone, "batch": chosen.batch, "tiles": tiles, "bare_images_s": bare, "map_images_s": mapped,
+        "share_of_model": float(np.median(ratios)),
+    }  # fmt: skip
 
 
 def main() -> None:
-    """Print the rates and their ratio."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=12_000, help="pixels a side")
     parser.add_argument("--tile", type=int, default=100, help="pixels a side of a tile")
+    parser.add_argument("--stride", type=int, help="pixels a side of a cell (default: a tile's)")
+    parser.add_argument("--backbones", nargs="+", default=["mobilenetv2_035"], help="of timm")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch", type=int, default=MapOptions().batch_size)
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=10.0, help="for each measurement of the bare model")
+    parser.add_argument("--out", type=Path, help="JSON file to write")
+    chosen = parser.parse_args()
+    device = torch.device(chosen.device)
+    print(describe(device), flush=True)
+    rows = Rows({"device": describe(device)}, "map", chosen.out)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        site = make_orthomosaic(folder / "site.tif", options.size)
-        model = load_model(make_model(folder / "model", options.tile), "cpu")
-        tiles = (-(-options.size // options.tile)) ** 2
-        map_site(site, model, folder / "first", MapOptions(batch_size=BATCH))  # imports, and a warm machine
-        bare, mapped = [bare_rate()], []
-        for i in range(options.rounds):
-            start = time.perf_counter()
-            map_site(site, model, folder / f"map{i}", MapOptions(batch_size=BATCH))
-            mapped.append(tiles / (time.perf_counter() - start))
-            bare.append(bare_rate())
-    ratios = [rate / np.mean(bare[i : i + 2]) for i, rate in enumerate(mapped)]
-    print(f"{BACKBONE} at {IMAGE_PX} px, batch {BATCH}, {tiles:,} tiles of {options.tile} px, {cores()} cores")
-    for what, values in (("bare model", bare), ("spurgekit map", mapped)):
-        print(f"{what:15s} {np.median(values):7.1f} images/s   (rounds: {', '.join(f'{v:.1f}' for v in values)})")
-    print(f"map / bare model  {np.median(ratios):.2f}   (rounds: {', '.join(f'{r:.2f}' for r in ratios)})")
+        site = make_orthomosaic(folder / "site.tif", chosen.size)
+        tiles = (-(-chosen.size // (chosen.stride or chosen.tile))) ** 2
+        for backbone in chosen.backbones:
+            own = folder / backbone
+            own.mkdir()
+            model = load_model(make_model(own / "model", backbone, chosen.tile), chosen.device)
+            rows.add(**measure(own, site, tiles, model, chosen))
+
+
+def _listed(values: Sequence[float], digits: int) -> str:
+    return ", ".join(f"{value:.{digits}f}" for value in values)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = make_model(folder / "model", 250)
+        model = make_model(folder / "model", "mobilenetv2_035", 250)
         for size in (int(text) for text in options.sizes.split(",")):
             site = make_orthomosaic(folder / f"site{size}.tif", size)
             for what in (("tile", site), ("map", site, "--model", model, "--device", "cpu")):

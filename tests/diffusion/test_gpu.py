@@ -7,7 +7,7 @@ import torch
 from spurgekit.diffusion.concepts import Concept, save_concept
 from spurgekit.seeds import seed_of
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU that torch can use")
+pytestmark = pytest.mark.gpu
 
 DEVICE = "cuda"
 PROMPT = "a drone photo of <leafy_spurge>"

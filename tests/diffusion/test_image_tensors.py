@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from spurgekit.diffusion.image_tensors import from_model, read_picture, to_model
+from spurgekit.diffusion.image_tensors import from_model, read_picture, to_bytes, to_model
 from spurgekit.errors import InputError
 
 
@@ -61,6 +61,16 @@ def test_sizes_may_differ_and_none_depends_on_the_others():
     assert [picture.shape for picture in from_model(images, [(250, 250), (33, 50), (64, 64)])] == [
         picture.shape for picture in pictures
     ]
+
+
+def test_pictures_of_one_size_are_what_each_is_by_itself():
+    images = 3 * torch.rand(5, 3, 64, 64, generator=torch.Generator().manual_seed(0)) - 1.5
+    for layout in (torch.contiguous_format, torch.channels_last):
+        laid_out = images.contiguous(memory_format=layout)
+        sizes = [(50, 40), (50, 40), (64, 64), (50, 40), (50, 40)]
+        assert [part.shape for part in to_bytes(laid_out, sizes)] == [(2, 50, 40, 3), (1, 64, 64, 3), (2, 50, 40, 3)]
+        for picture, image, size in zip(from_model(laid_out, sizes), laid_out, sizes, strict=True):
+            np.testing.assert_array_equal(picture, from_model(image[None], [size])[0])
 
 
 def test_what_lies_outside_is_clipped():

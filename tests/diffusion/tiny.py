@@ -112,8 +112,10 @@ def make_taesd() -> ModelMixin:
         return AutoencoderTiny(**stages, **blocks)
 
 
-def make_tokenizer() -> CLIPTokenizer:
+def make_tokenizer(size: int = 0) -> CLIPTokenizer:
     """Return CLIP's tokenizer with a vocabulary of ``WORDS``; what else there is in a prompt is read byte by byte.
+
+    A vocabulary that is to have a larger ``size`` gets tokens that no prompt has.
 
     As in CLIP's own, the bytes come first, then those that end a word, then what is merged, and at last the two marks: the
     end of a prompt has the highest number.
@@ -123,7 +125,7 @@ def make_tokenizer() -> CLIPTokenizer:
         # A merge that comes later stands back behind those before it, so that no word is read otherwise once it is done.
         while len(parts := _tokenizer(merges).tokenize(word)) > count:
             merges.append((parts[0], parts[1]))
-    return _tokenizer(merges)
+    return _tokenizer(merges, size)
 
 
 def read_tokenizer(folder: Path) -> CLIPTokenizer:
@@ -135,13 +137,15 @@ def read_tokenizer(folder: Path) -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocabulary, merges=[tuple(line.split()) for line in merges if line], model_max_length=LENGTH)
 
 
-def _tokenizer(merges: Sequence[tuple[str, str]]) -> CLIPTokenizer:
+def _tokenizer(merges: Sequence[tuple[str, str]], size: int = 0) -> CLIPTokenizer:
     from tokenizers.pre_tokenizers import ByteLevel
     from transformers import CLIPTokenizer
 
     letters = sorted(ByteLevel.alphabet())  # one for each of the 256 bytes
     merged = [first + second for first, second in merges]
-    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *merged, "<|startoftext|>", "<|endoftext|>"]
+    marks = ["<|startoftext|>", "<|endoftext|>"]
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *merged]
+    tokens += [*(f"<|unused{number}|>" for number in range(size - len(tokens) - len(marks))), *marks]
     vocabulary = {token: number for number, token in enumerate(tokens)}
     return CLIPTokenizer(vocab=vocabulary, merges=list(merges), model_max_length=LENGTH)
 

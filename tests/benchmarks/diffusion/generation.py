@@ -6,7 +6,7 @@ import itertools
 import math
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,20 +15,27 @@ from typing import Any
 
 import torch
 
+from spurgekit.augment.generation import IN_FLIGHT
 from spurgekit.diffusion import render
-from spurgekit.diffusion.edits import steps_of
+from spurgekit.diffusion.edits import Rendered, steps_of
+from spurgekit.diffusion.image_tensors import from_model
 from spurgekit.diffusion.latent_model import Backbone
 from spurgekit.diffusion.load import load_backbone
 from spurgekit.diffusion.render import Edit, EditUnit, Renderer, RenderOptions
 from spurgekit.outputs import output_file
+from spurgekit.parallel import stream_map
 from spurgekit.seeds import seed_of
 from spurgekit.tiles.png import encode_png
 from tests.benchmarks.diffusion.clock import Budget, Stopwatch, forget, peak_gib, seconds_of
+from tests.benchmarks.diffusion.models import TILE_PX
 from tests.benchmarks.diffusion.reference import OneAtATime, parts_of
+from tests.benchmarks.figures import Rows
 
 PROMPT = "a drone photo of <leafy_spurge>"
 LEAST = 4
 """Images of each strength that are made at least, in small batches."""
+DECODED = (1, 4, 16)
+"""Images that are decoded at a time, where decoding is measured by itself."""
 COMPILING = 100.0
 """Seconds that compiling a UNet of Stable Diffusion's size may take, for each batch size on a GPU."""
 
@@ -99,14 +106,13 @@ class Rate:
         return f"{self.images_s:8.3f} images/s of {self.images:3d}{memory}"
 
 
-def measure_generation(scene: Scene, batches: Sequence[int], compiles: bool, budget: Budget) -> list[dict[str, Any]]:
-    """Print and return the figures."""
-    rows: list[dict[str, Any]] = []
+def measure_generation(scene: Scene, batches: Sequence[int], compiles: bool, rows: Rows, budget: Budget) -> None:
+    """Print the figures and add them to the rows."""
     reference = scene.reference()
     one = reference_rate(scene, reference, budget.measurement)
     print(f"plain diffusers, one image a call       {one}", flush=True)
-    rows.append({"way": "one image a call", "batch": 1, **_row(one)})
-    rows.append({"way": "one image a call", "parts": _print_parts("plain diffusers", *reference_parts(scene, reference))})
+    rows.add(way="one image a call", batch=1, **_row(one))
+    rows.add(way="one image a call", parts=_print_parts("plain diffusers", *reference_parts(scene, reference)))
     del reference
     forget(scene.device)
 
@@ -118,25 +124,28 @@ def measure_generation(scene: Scene, batches: Sequence[int], compiles: bool, bud
             break
         if not (found := _measure_batch(scene, backbone, batch, one)):
             break
-        rows.append(found)
+        rows.add(**found)
         best = max(best, (found["images_s"], batch))
-    for batch in sorted({1, best[1]}):
+    if budget.allows(budget.measurement, "decoding alone"):
+        _measure_decoding(scene, backbone, rows)
+    for batch in sorted({1, best[1]}, reverse=True):
         if budget.allows(1.2 * scene.images_of(batch) / best[0] + reserved, f"where the time goes at batch {batch}"):
             shares = _print_parts(f"batch {batch}", *parts(scene, backbone, batch))
-            rows += [{"way": "spurgekit", "batch": batch, "parts": shares}]
+            rows.add(way="spurgekit", batch=batch, parts=shares)
     for batch in sorted({1, best[1]}, reverse=True) if compiles else ():
-        if budget.allows(2 * scene.images_of(batch) / best[0] + COMPILING, f"batch {batch}, compiled"):
-            rows += [found] if (found := _measure_batch(scene, backbone, batch, one, compiles=True)) else []
+        if budget.allows(2 * scene.images_of(batch) / best[0] + COMPILING, f"batch {batch}, compiled") and (
+            found := _measure_batch(scene, backbone, batch, one, compiles=True)
+        ):
+            rows.add(**found)
     del backbone
     forget(scene.device)
     again = reference_rate(scene, scene.reference(), budget.measurement / 2)
-    rows.append({"way": "one image a call, at the end", "batch": 1, **_row(again)})
     print(f"plain diffusers, one image a call       {again}, at the end", flush=True)
     for row in rows:
         if row["way"].startswith("spurgekit") and row.get("batch") in (1, best[1]) and "images_s" in row:
             row["times_mean_reference"] = row["images_s"] / mean((one.images_s, again.images_s))
             print(f"{row['way']}, batch {row['batch']}: {row['times_mean_reference']:.2f} x the mean of both", flush=True)
-    return rows
+    rows.add(way="one image a call, at the end", batch=1, **_row(again))
 
 
 def reference_rate(scene: Scene, reference: OneAtATime, should_take: float) -> Rate:
@@ -173,13 +182,19 @@ def reference_parts(scene: Scene, reference: OneAtATime) -> tuple[Stopwatch, flo
     return watch, total
 
 
-def make_and_write(scene: Scene, renderer: Renderer, units: Sequence[EditUnit], watch: Stopwatch | None = None) -> None:
-    """Make units as ``spurgekit augment`` makes them on one device."""
-    for unit in units:
-        rendered = renderer.render(unit)
-        with nullcontext() if watch is None else watch.part("PNG"):
-            for edit, image in zip(unit.edits, rendered.images, strict=True):
-                write_png(scene.out / f"{edit.id}.png", image)
+def make_and_write(scene: Scene, renderer: Renderer, units: Sequence[EditUnit]) -> None:
+    """Make units as ``spurgekit augment`` makes them on one device: files are written while it makes the next ones."""
+
+    def write(made: tuple[EditUnit, Rendered]) -> tuple[EditUnit, Rendered]:
+        unit, rendered = made
+        for edit, image in zip(unit.edits, rendered.images, strict=True):
+            write_png(scene.out / f"{edit.id}.png", image)
+        return made
+
+    results = ((unit, renderer.render(unit)) for unit in units)
+    with ThreadPoolExecutor(1) as writer:
+        made = list(stream_map(writer, write, results, in_flight=IN_FLIGHT))
+    for unit, rendered in made:
         if rendered.redone_in_float32:
             print(f"note: {rendered.redone_in_float32} images were made again in float32, which takes time", flush=True)
         if rendered.batch_size < len(unit.edits):
@@ -259,11 +274,27 @@ def parts(scene: Scene, backbone: Backbone, batch: int) -> tuple[Stopwatch, floa
         (backbone, "encode", "VAE encode"),
         (backbone.unet, "forward", "UNet"),
         (backbone, "decode", "VAE decode"),
-        (render, "from_model", "resize"),
+        (render, "to_bytes", "resize"),
     ]
     with watch.watching(*watched):
-        total = seconds_of(partial(make_and_write, scene, renderer, units, watch), scene.device)
+        total = seconds_of(partial(make_and_write, scene, renderer, units), scene.device)
     return watch, total
+
+
+def _measure_decoding(scene: Scene, backbone: Backbone, rows: Rows) -> None:
+    """Measure what follows the UNet: the decoder, and pictures in the size of their tiles on the CPU, by images at a time."""
+    side = scene.size_px // backbone.latent_px
+    for batch in DECODED:
+        latents = torch.randn(batch, 4, side, side, device=scene.device)
+        images = backbone.decode(latents)
+        hand_over = partial(from_model, images, [(TILE_PX, TILE_PX)] * batch)
+        hand_over()
+        decode, resize = (
+            1e3 / batch * min(seconds_of(work, scene.device) for _ in range(3))
+            for work in (partial(backbone.decode, latents), hand_over)
+        )
+        rows.add(way="decoding alone", batch=batch, decode_ms=decode, resize_ms=resize)
+        print(f"decoding alone, {batch:2d} at a time: {decode:.2f} ms an image, resizing {resize:.2f} ms", flush=True)
 
 
 def _print_parts(way: str, watch: Stopwatch, total: float) -> dict[str, float]:

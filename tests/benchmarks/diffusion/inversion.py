@@ -17,7 +17,8 @@ from spurgekit.diffusion.textual_inversion.inversion import invert
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.diffusion.textual_inversion.training_samples import InversionTask
 from tests.benchmarks.diffusion.clock import Budget, forget, peak_gib, seconds_of
-from tests.benchmarks.diffusion.reference import EXAMPLE_SETTINGS, ExampleSettings, ExampleTraining
+from tests.benchmarks.diffusion.reference import ExampleSettings, ExampleTraining
+from tests.benchmarks.figures import Rows
 
 CLASSES = ("no_spurge", "leafy_spurge")
 STEPS = 1000
@@ -27,22 +28,29 @@ SHORT = 2
 
 
 def measure_inversion(
-    folder: Path, tiles: Sequence[Path], *, size_px: int, batches: Sequence[int], device: torch.device, budget: Budget
-) -> list[dict[str, Any]]:
-    """Print and return the figures; the tiles are shared out among the classes."""
+    folder: Path,
+    tiles: Sequence[Path],
+    *,
+    size_px: int,
+    batches: Sequence[int],
+    examples: Sequence[ExampleSettings],
+    device: torch.device,
+    rows: Rows,
+    budget: Budget,
+) -> None:
+    """Print the figures and add them to the rows; the tiles are shared out among the classes."""
     half = len(tiles) // 2
     shares = dict(zip(CLASSES, (tiles[:half], tiles[half : 2 * half]), strict=True))
-    rows: list[dict[str, Any]] = []
-    examples: list[tuple[ExampleSettings, float]] = []
-    for settings in EXAMPLE_SETTINGS:
+    theirs: dict[str, float] = {}
+    for settings in examples:
         if settings.half and device.type != "cuda":
             print(f"left out: {settings} trains on a GPU only", flush=True)
         elif budget.allows(2 * budget.measurement, str(settings)):
             measure = partial(example_rate, folder, shares, settings, size_px, device, budget.measurement)
             rate, peak = _tried(measure, str(settings), device)
             if rate:
-                examples.append((settings, rate))
-                rows.append({"way": str(settings), "samples_s": rate, "peak_gib": peak})
+                theirs[str(settings)] = rate
+                rows.add(way=str(settings), samples_s=rate, peak_gib=peak)
                 print(f"diffusers' example, {settings}: {rate:.3f} samples/s{_memory(peak)}", flush=True)
     backbone = load_backbone(folder, device=str(device), precision="bfloat16" if device.type == "cuda" else "float32")
     for batch in batches:
@@ -53,17 +61,21 @@ def measure_inversion(
         peak = peak_gib(device)
         samples = batch * len(CLASSES)
         rate, whole = samples / step, samples * STEPS / (once + STEPS * step)
-        ratios = {str(settings): whole / theirs for settings, theirs in examples}
-        rows.append({"way": "spurgekit", "batch": batch, "samples_s": rate, "whole_samples_s": whole, "once_s": once,
-                     "peak_gib": peak, "times": ratios})  # fmt: skip
+        ratios = {settings: whole / rate_of_it for settings, rate_of_it in theirs.items()}
+        bare, _ = _tried(partial(unet_rate, backbone, samples, size_px), "the UNet alone", device)
+        share = rate / bare if bare else None
+        rows.add(
+            way="spurgekit", batch=batch, samples_s=rate, whole_samples_s=whole, once_s=once, peak_gib=peak, times=ratios,
+            unet_samples_s=bare, share_of_unet=share,
+        )  # fmt: skip
         print(
             f"spurgekit, both classes at once, {batch} samples of each: {rate:.3f} samples/s, {once:.1f} s once, "
-            f"{whole:.3f} samples/s over {STEPS} steps{_memory(peak)}",
+            f"{whole:.3f} samples/s over {STEPS} steps{_memory(peak)}"
+            + (f"   UNet alone {bare:.3f}: {share:.2f} of that" if share else ""),
             flush=True,
         )
         for name, ratio in ratios.items():
             print(f"    {ratio:6.2f} x diffusers' example, {name}", flush=True)
-    return rows
 
 
 def example_rate(
@@ -113,6 +125,26 @@ def inversion_seconds(
     more = int(np.clip(should_take / guess, 10, 200))
     step = (trained(SHORT + more) - few) / more
     return few - SHORT * step, step
+
+
+def unet_rate(backbone: Backbone, samples: int, size_px: int) -> tuple[float, float | None]:
+    """Return samples a second of the UNet alone, there and back, and the peak of memory: gradients by what it is told."""
+    forget(backbone.device)
+    side = size_px // backbone.latent_px
+    given: dict[str, Any] = {"device": backbone.device, "dtype": backbone.dtype}
+    latents = torch.randn(samples, 4, side, side, **given).contiguous(memory_format=torch.channels_last)
+    length = backbone.text_encoders[0].config.max_position_embeddings
+    states = torch.randn(samples, length, backbone.unet.config.cross_attention_dim, **given).requires_grad_()
+    times = torch.full((samples,), 500, device=backbone.device)
+
+    def passes(count: int) -> None:
+        for _ in range(count):
+            predicted = backbone.unet(latents, times, encoder_hidden_states=states, return_dict=False)[0]
+            torch.autograd.grad(predicted.float().square().mean(), states)
+
+    passes(2)
+    count = int(np.clip(2 / seconds_of(partial(passes, 1), backbone.device), 3, 20))
+    return samples * count / seconds_of(partial(passes, count), backbone.device), peak_gib(backbone.device)
 
 
 def _tried(

@@ -8,27 +8,27 @@ import cv2
 import numpy as np
 import torch
 
-from tests.diffusion.tiny import NOISE, read_tokenizer
+from tests.diffusion.tiny import NOISE, make_tokenizer
 
 TILE_PX = 250
+VOCABULARY = 49_408
+"""Tokens of CLIP."""
 
 
-def make_sd15(folder: Path, weights: Path, device: torch.device) -> Path:
+def make_sd15(folder: Path, device: torch.device) -> Path:
     """Write Stable Diffusion 1.5 as ``from_pretrained`` of diffusers reads it, in float16 (2.1 GB).
 
     Parameters
     ----------
     folder : pathlib.Path
         To make.
-    weights : pathlib.Path
-        The folder of shared weights, with ``clip_tokenizer``.
     device : torch.device
         Where the weights are drawn: a GPU is done in seconds.
     """
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    tokenizer = read_tokenizer(weights / "clip_tokenizer")
+    tokenizer = make_tokenizer(VOCABULARY)
     torch.manual_seed(0)
     with device:
         unet = UNet2DConditionModel(
