@@ -108,21 +108,20 @@ def card_of(info: PretrainedInfo) -> str:
 def _judged(info: PretrainedInfo) -> list[str]:
     if not info.judged_by:
         return ["It was not judged."]
-    lines = [
-        f"Tiles are compared with {counted(info.held_out_tiles, 'tile')} of places that nothing was learned from, in features of "
-        f"`{info.judged_by}`. KID x 1000 (0: alike; with its 95 % interval), precision (share of tiles that lie where held-out "
-        "ones do), recall (share of held-out ones that lie where they do); copies: tiles nearer to a training tile than 99 % of "
-        "held-out tiles are, where chance makes 1 %.",
+    return [
+        f"Tiles are compared with {counted(info.held_out_tiles, 'tile')} of places that nothing was learned from, in features "
+        f"of `{info.judged_by}`. KID x 1000 (0: alike; with its 95 % interval), precision (share of tiles that lie where "
+        "held-out ones do), recall (share of held-out ones that lie where they do); copies: tiles nearer to a training tile "
+        "than 99 % of held-out tiles are, where chance makes 1 %.",
         "",
         "| tiles | KID x 1000 | precision | recall | copies |",
         "| --- | ---: | ---: | ---: | ---: |",
         *(_row(name, record) for name, record in info.references.items()),
         *(_row(f"painted, after {one['step']:,} steps", one) for one in info.judged if "kid" in one),
         "",
-        f"`{SHEET}` shows held-out tiles, the same edited, and tiles from noise alone; `{COPIES}` the painted tiles that are nearest "
-        "to a tile of the training, each above it. Copies are looked for as tiles lie in the grid, not turned.",
+        f"`{SHEET}` shows held-out tiles, the same edited, and tiles from noise alone; `{COPIES}` the painted tiles that are "
+        "nearest to a tile of the training, each above it. Copies are looked for as tiles lie in the grid, not turned.",
     ]
-    return lines
 
 
 def _row(name: str, record: Mapping[str, Any]) -> str:

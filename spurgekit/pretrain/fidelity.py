@@ -55,8 +55,8 @@ def kernel_distance(a: Features, b: Features, *, paired: bool = False) -> Kernel
 
     References
     ----------
-    Binkowski et al. (2018), Demystifying MMD GANs, arXiv:1801.01401, section 4; the estimate is that of Gretton et al. (2012), A
-    Kernel Two-Sample Test, Journal of Machine Learning Research 13, lemma 6.
+    Binkowski et al. (2018), Demystifying MMD GANs, arXiv:1801.01401, section 4; the estimate is that of Gretton et al. (2012),
+    A Kernel Two-Sample Test, Journal of Machine Learning Research 13, lemma 6.
     """
     if min(len(a), len(b)) < 4:
         raise ValueError("a distance between sets takes four tiles of each")
@@ -89,7 +89,8 @@ def precision_recall(real: Features, painted: Features) -> tuple[float, float]:
 
     References
     ----------
-    Kynkaanniemi et al. (2019), Improved Precision and Recall Metric for Assessing Generative Models, arXiv:1904.06991, section 2.
+    Kynkaanniemi et al. (2019), Improved Precision and Recall Metric for Assessing Generative Models, arXiv:1904.06991,
+    section 2.
     """
     across = distances(real, painted)
     reach_real, reach_painted = _reach(real), _reach(painted)

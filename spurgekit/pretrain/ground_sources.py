@@ -6,10 +6,11 @@ Ground is held out by place: what judges a model was near to nothing that it lea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -103,9 +104,7 @@ def gather_ground(sources: Sequence[ImageName], options: PretrainOptions, progre
         raise InputError("there is nothing to learn from; name orthomosaics, or a folder of tiles")
     folders = [source for source in sources if isinstance(source, Path) and source.is_dir()]
     if folders and len(folders) < len(sources):
-        raise InputError(
-            "images and folders of tiles cannot be mixed; cut the images with 'spurgekit tile', and name the folders"
-        )
+        raise InputError("images and folders of tiles cannot be mixed; cut the images with 'spurgekit tile', and name those")
     if folders:
         found, tile_px, notes = _of_folders(folders, options, progress)
     else:
@@ -125,7 +124,7 @@ def gather_ground(sources: Sequence[ImageName], options: PretrainOptions, progre
         inputs=tuple(sources),
         notes=(*notes, *more),
     )
-    _check_enough(ground, options)
+    _check_enough(ground)
     return ground
 
 
@@ -285,7 +284,7 @@ def _places(rows: gpd.GeoDataFrame, options: PretrainOptions) -> list[str]:
         sides = (rows.geometry.bounds["maxx"] - rows.geometry.bounds["minx"]).median() * BLOCK
         cells = np.floor(corners / sides).astype(int)
         return [f"{survey}_{x}_{y}" for survey, (x, y) in zip(rows["survey"], cells.tolist(), strict=True)]
-    column = next((name for name in ("group", "plot", "site") if name in rows and rows[name].nunique() > 1), "tile_id")
+    column = next((name for name in ("group", "plot", "site") if name in rows and len(rows[name].unique()) > 1), "tile_id")
     return list(place_names(rows[column]))
 
 
@@ -299,7 +298,7 @@ def _held_out(found: Sequence[_Found], options: PretrainOptions) -> tuple[set[st
     return set(names[: max(1, round(options.held_out * len(names)))]), []
 
 
-def _check_gsd(gsds_m: dict[ImageName, float], remedy: str) -> None:
+def _check_gsd(gsds_m: Mapping[Any, float], remedy: str) -> None:
     """Refuse ground of more than one scale."""
     if not gsds_m:
         return
@@ -308,13 +307,14 @@ def _check_gsd(gsds_m: dict[ImageName, float], remedy: str) -> None:
         raise InputError(f"{fine} has {low:.4g} m a pixel, and {coarse} {high:.4g} m; {remedy}")
 
 
-def _check_enough(ground: SurveyGround, options: PretrainOptions) -> None:
+def _check_enough(ground: SurveyGround) -> None:
     """Refuse ground that is too little to learn from, or to judge by."""
     total = ground.training_tiles + ground.held_out_tiles
     if ground.training_tiles < LEAST_TRAINING:
         raise InputError(
-            f"there are {counted(ground.training_tiles, 'whole tile')} of {ground.tile_px} px to learn from, of {total:,}; it takes "
-            f"{LEAST_TRAINING} at least, and hundreds to be of use: name more ground, or pass a smaller `tile_px` or `held_out`"
+            f"there are {counted(ground.training_tiles, 'whole tile')} of {ground.tile_px} px to learn from, of {total:,}; it "
+            f"takes {LEAST_TRAINING} at least, and hundreds to be of use: name more ground, or pass a smaller `tile_px` or "
+            "`held_out`"
         )
     if ground.held_out and ground.held_out_tiles < LEAST_HELD_OUT:
         raise InputError(

@@ -23,10 +23,9 @@ from spurgekit.seeds import seed_of
 
 AT_ONCE = 32
 
-MOST_TRAINING = 4096
-"""Training tiles that painted ones are compared with, drawn from all; ten times as many held-out ones are never needed."""
-
+MOST_TRAINING = 2048
 MOST_HELD_OUT = 1024
+"""Real tiles that painted ones are compared with, drawn from all."""
 
 
 class FeatureSpace:

@@ -107,7 +107,7 @@ class Looking:
         return found
 
     def finish(self) -> None:
-        """Draw what the folder shows of the model that is in it: the last sheet, and the painted tiles that are most like copies."""
+        """Draw what the folder shows of the model in it: the last sheet, and the painted tiles that are most like copies."""
         rows = sheet_rows(
             self.backbone,
             self._shown,

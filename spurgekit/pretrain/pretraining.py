@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -145,8 +146,7 @@ def pretrain_backbone(
     with cpu_threads(options.threads) as threads:
         settings = _settings(ground, options, str(device), threads)
         check_resumable(out, "backbone", settings, inputs=paths, overwrite=overwrite)
-        folders = {"inputs": paths, "overwrite": overwrite, "scratch": [CHECKPOINT]}
-        with resumable_folder(out, "backbone", settings, **folders) as folder:
+        with resumable_folder(out, "backbone", settings, inputs=paths, overwrite=overwrite, scratch=[CHECKPOINT]) as folder:
             made = _Making(folder, ground, options, hash_of(json.dumps(settings, sort_keys=True, default=str)), warn, progress)
             return made.make(parts, device, announce, report)
 
@@ -239,7 +239,7 @@ class _Making:
             references=looking.references(),
             judged=history.judged,
             prompts=tuple(dict.fromkeys(prompts))[:EXAMPLES],
-            options=options.parameters(),
+            options=_plain(options),
             licence=options.licence,
         )
         write_info(self.folder, info)
@@ -272,8 +272,8 @@ class _Making:
             alone_s = training.seconds_each()
         if alone_s < step_s:
             self.warn(
-                f"a step takes {step_s:.2g} s by {threads} threads and {alone_s:.2g} s by one, as other work keeps the cores busy: "
-                "pass `threads=1`"
+                f"a step takes {step_s:.2g} s by {threads} threads and {alone_s:.2g} s by one, as other work keeps the cores "
+                "busy: pass `threads=1`"
             )
 
 
@@ -288,6 +288,12 @@ def _settings(ground: SurveyGround, options: PretrainOptions, device: str, threa
         "training": hash_of(json.dumps([piece.id for piece in ground.training])),
         "held out": hash_of(json.dumps([piece.id for piece in ground.held_out])),
     }
+
+
+def _plain(options: PretrainOptions) -> dict[str, Any]:
+    """Return options as JSON has them: paths as texts, and infinity, which JSON has not."""
+    values = json.loads(json.dumps(options.parameters(), default=str))
+    return {name: str(value) if value == math.inf else value for name, value in values.items()}
 
 
 def _write_losses(losses: NDArray[np.float32], path: Path) -> None:

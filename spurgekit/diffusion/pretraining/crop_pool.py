@@ -1,8 +1,8 @@
 """Crops of a survey's ground, drawn at every offset and in every view, and encoded once.
 
 Each crop is encoded by itself, as the tiles are that a model edits later. Slices of the latents of a larger piece would be
-cheaper, and are something else: the encoder of a VAE sees twenty latents around each, and the decoder reckons with the edges that
-it saw (slices of TAESD's latents of 64 x 64 come back from it with twice the error of latents of 16 x 16 of their own).
+cheaper, and are something else: an encoder sees far around each latent, and its decoder reckons with the edges that it saw.
+Slices of TAESD's latents of 512 px come back with twice the error of crops of 128 px that were encoded by themselves.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ FOLDER = "latents"
 """Of the encoded crops, two files for each few of them."""
 
 SHARD = 512
+"""Crops of a pair of files."""
+
 AT_ONCE = 16
-"""Crops of a pair of files, and crops that are encoded together: always the same, as a batch's size may change the last bits."""
+"""Crops that are encoded together: always the same ones, as a batch's size may change the last bits."""
 
 LATENTS, COLOURS = "latents", "colours"
 

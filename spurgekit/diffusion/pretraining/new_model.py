@@ -65,9 +65,7 @@ def load_parts(vae: Path | None, tokenizer: Path | None, text_encoder: Path | No
         If a part is missing, damaged, or not one that a Stable Diffusion has.
     """
     if vae is None:
-        raise ModelError(
-            "a latent diffusion model needs a VAE; pass the folder of one, or of a checkpoint that has one, as `vae`"
-        )
+        raise ModelError("images need a VAE; pass the folder of one, or of a checkpoint that has one, as `vae`")
     if tokenizer is None:
         raise ModelError("prompts need a tokenizer; pass the folder of CLIP's, or of a checkpoint that has one, as `tokenizer`")
     found = _load_vae(_part(vae, "vae"))
@@ -113,13 +111,14 @@ def new_backbone(parts: GivenParts, options: PretrainingOptions, size_px: int, d
         Side of the images that it is to be trained on.
     device : torch.device
     """
-    from diffusers import DDPMScheduler, UNet2DConditionModel
+    import diffusers
 
+    library: Any = diffusers
     size = UNET_SIZES[options.unet]
     with quiet(), seeded(seed_of(options.seed, "weights")):
         encoder = parts.text_encoder if parts.text_encoder is not None else _new_text_encoder(parts.tokenizer, size)
         levels = size.halvings
-        unet = UNet2DConditionModel(
+        unet = library.UNet2DConditionModel(
             sample_size=size_px // LATENT_PX,
             in_channels=CHANNELS,
             out_channels=CHANNELS,
@@ -131,7 +130,7 @@ def new_backbone(parts: GivenParts, options: PretrainingOptions, size_px: int, d
             attention_head_dim=tuple(width // GROUP for width in size.widths),
             norm_num_groups=GROUP,
         )
-        scheduler = DDPMScheduler(**NOISE, prediction_type=options.prediction_type)
+        scheduler = library.DDPMScheduler(**NOISE, prediction_type=options.prediction_type)
     return Backbone(
         BackboneInfo("the new model", None, None, "sd", size_px),
         unet=unet,
@@ -182,7 +181,7 @@ def _load_vae(folder: Path) -> Any:
     channels = config.get("latent_channels", CHANNELS)
     if channels != CHANNELS:
         raise ModelError(
-            f"the VAE in {folder} has latents of {channels} channels, and Stable Diffusion's have {CHANNELS}; pass another `vae`"
+            f"the VAE in {folder} has latents of {channels} channels, Stable Diffusion's have {CHANNELS}; pass another `vae`"
         )
     widths = config.get("encoder_block_out_channels") or config.get("block_out_channels") or ()
     ratio = 2 ** (len(widths) - 1) if widths else LATENT_PX
@@ -218,18 +217,19 @@ def _checked(cls: Any, folder: Path, name: str) -> Any:
 
 
 def _load_tokenizer(folder: Path) -> Any:
-    from transformers import CLIPTokenizer
+    import transformers
 
+    library: Any = transformers
     try:
         if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
             # CLIPTokenizer makes a vocabulary of two tokens of the names of these files.
             vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
             lines = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()
             pairs = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
-            found = CLIPTokenizer(vocab=vocabulary, merges=pairs, model_max_length=TOKENS)
+            found = library.CLIPTokenizer(vocab=vocabulary, merges=pairs, model_max_length=TOKENS)
         else:
             with quiet():
-                found = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+                found = library.CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise ModelError(f"{folder} holds no tokenizer of CLIP's ({first_line(error)}); pass another `tokenizer`") from error
     if len(found) < 256 or not set(ENDS) <= set(found.get_vocab()):

@@ -12,9 +12,9 @@ def min_snr_weights(scheduler: Any, gamma: float) -> Tensor:
     """Return the weight of the squared error at each timestep, shape (timesteps,).
 
     With the signal-to-noise ratio ``snr = alpha_bar / (1 - alpha_bar)``, the error of the clean latents weighs
-    ``min(snr, gamma)``. That of the noise is ``snr`` times as large, so it weighs ``min(snr, gamma) / snr``; that of the velocity
-    ``snr + 1`` times, so it weighs ``min(snr, gamma) / (snr + 1)``. With an infinite gamma all errors of what the model predicts
-    weigh 1.
+    ``min(snr, gamma)``. That of the noise is ``snr`` times as large, so it weighs ``min(snr, gamma) / snr``; that of the
+    velocity ``snr + 1`` times, so it weighs ``min(snr, gamma) / (snr + 1)``. With an infinite gamma all errors of what the
+    model predicts weigh 1.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def min_snr_weights(scheduler: Any, gamma: float) -> Tensor:
     ----------
     Hang et al. (2023), Efficient Diffusion Training via Min-SNR Weighting Strategy, arXiv:2303.09556, section 3.4.
     """
-    kept = scheduler.alphas_cumprod.double()
+    kept: Tensor = scheduler.alphas_cumprod.double()
     snr = kept / (1 - kept)
     if gamma == float("inf"):
         return torch.ones_like(snr).float()

@@ -141,7 +141,7 @@ class Pretraining:
         history = load_state(folder / CHECKPOINT, made_from, self.parameters, self.average, self.optimizer)
         if history.step > self.options.steps:
             raise InputError(
-                f"the run has done {history.step:,} steps already; pass `steps={history.step}` to end it there, or more to go on"
+                f"the run has done {history.step:,} steps; pass `steps={history.step}` to end it there, or more to go on"
             )
         return history
 

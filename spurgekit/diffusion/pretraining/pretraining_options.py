@@ -28,13 +28,15 @@ class PretrainingOptions(Options):
     size_px : int, optional
         Side that crops are shown to the model at. Default: the tile's, rounded up to a multiple of 32, and at least 128.
     unet : str
-        How large the model is: small (11 M parameters), medium (21 M), large (38 M).
+        How large the model is: small (11 M parameters), medium (21 M), large (34 M).
     prediction_type : {"v_prediction", "epsilon"}
         Whether the model tells the velocity, or the noise.
 
         See :mod:`spurgekit.diffusion.pretraining.noise_weights`.
     snr_gamma : float
-        Ratio of signal to noise above which noise levels weigh less (min-SNR); inf: all weigh the same.
+        Ratio of signal to noise above which noise levels weigh less (min-SNR, 5 in its paper); inf: all weigh the same.
+
+        A small model that is trained for hours, not weeks, hears prompts at high noise, which min-SNR gives next to no weight.
     learning_rate : float
         Learning rate, constant after the warm-up.
     warmup_steps : int
@@ -71,8 +73,8 @@ class PretrainingOptions(Options):
     size_px: int | None = None
     unet: Annotated[str, UNET_SIZES] = "small"
     prediction_type: Literal["v_prediction", "epsilon"] = "v_prediction"
-    snr_gamma: float = 5.0
-    learning_rate: float = 3e-4
+    snr_gamma: float = math.inf
+    learning_rate: float = 5e-4
     warmup_steps: int = 200
     ema_width: float = 0.1
     prompt_dropout: float = 0.1

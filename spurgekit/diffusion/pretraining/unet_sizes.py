@@ -44,7 +44,7 @@ UNET_SIZES = Registry(
     [
         UnetSize("small", "11 M parameters: a laptop's CPU overnight", (64, 128, 192)),
         UnetSize("medium", "21 M parameters: many hours of a CPU, or minutes of a GPU", (96, 192, 256)),
-        UnetSize("large", "38 M parameters: a GPU", (128, 256, 320)),
+        UnetSize("large", "34 M parameters: a GPU", (128, 256, 320)),
     ],
 )
 """All sizes; yours is one more: ``UNET_SIZES.register(UnetSize(...))``."""
