@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from spurgekit.pretrain import PretrainingPlan
 
 OWN = (
-    "vae", "tokenizer", "text_encoder", "tile_px", "gsd_m", "bands", "nodata", "held_out", "leave_out",
+    "vae", "tokenizer", "text_encoder", "tile_px", "gsd_m", "bands", "nodata", "without", "held_out", "leave_out",
 )  # fmt: skip
 """Options that say what is learned from, which stand first."""
 

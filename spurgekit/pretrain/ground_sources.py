@@ -17,7 +17,9 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
+from rasterio.features import rasterize
 from shapely import Polygon
+from shapely.geometry.base import BaseGeometry
 
 from spurgekit.dataset.places import place_names
 from spurgekit.dataset.sources import IMAGE, TileSource, read_source
@@ -26,6 +28,7 @@ from spurgekit.diffusion.pretraining.crop_pool import GroundPiece, origins_of
 from spurgekit.errors import InputError
 from spurgekit.image_names import ImageName
 from spurgekit.imagery import Raster, Window, open_raster
+from spurgekit.outlines import read_outlines
 from spurgekit.pretrain.pretrain_options import PretrainOptions
 from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
@@ -158,6 +161,7 @@ def _of_images(paths: Sequence[ImageName], options: PretrainOptions, progress: P
     notes: list[str] = []
     gsds_m: dict[ImageName, float] = {}
     side = TILES * options.tile_px
+    without, hit = Polygon(), options.without is None
     for number, path in enumerate(paths):
         with _opened(path, options) as raster:
             if len(raster.bands) != 3 or raster.dtype != np.uint8:
@@ -167,15 +171,20 @@ def _of_images(paths: Sequence[ImageName], options: PretrainOptions, progress: P
                 )
             if len(paths) > 1:
                 gsds_m[path] = raster.gsd_m
+            if options.without is not None:
+                outlines = read_outlines(options.without, raster, what="ground to go without is")
+                without = outlines.rows.union_all()
+                notes += outlines.notes
+                hit |= bool(without.intersects(raster.grid.footprint()))
             squares = list(raster.grid.squares(side))
             place = raster.site.replace("-", " ").replace("_", " ")
             with progress(f"looking at {path.name}", len(squares)) as advance:
                 for row, column, window in squares:
-                    valid = raster.read(window)[1]
+                    valid = raster.read(window)[1] & _kept(raster, window, without)
                     origins = int(origins_of(valid, options.tile_px).sum())
                     if origins:
                         name = f"{raster.site}_{number}_r{row:04d}_c{column:04d}"
-                        piece = GroundPiece(name, place, "", origins, partial(_read, path, options, window))
+                        piece = GroundPiece(name, place, "", origins, partial(_read, path, options, window, without))
                         each = BLOCK // TILES
                         found.append(
                             _Found(
@@ -186,6 +195,8 @@ def _of_images(paths: Sequence[ImageName], options: PretrainOptions, progress: P
                         )
                     advance(1)
             notes += [f"{path.name} {note}" for note in raster.notes]
+    if not hit:
+        raise InputError(f"{options.without} touches none of the images; check its CRS, and whether it is of that site")
     _check_gsd(gsds_m, "pass `gsd_m` to resample all of them")
     return found, notes
 
@@ -194,16 +205,28 @@ def _opened(path: ImageName, options: PretrainOptions) -> Raster:
     return open_raster(path, gsd_m=options.gsd_m, bands=options.bands, nodata=options.nodata)
 
 
-def _read(path: ImageName, options: PretrainOptions, window: Window) -> tuple[Picture, NDArray[np.bool_]]:
+def _read(
+    path: ImageName, options: PretrainOptions, window: Window, without: BaseGeometry
+) -> tuple[Picture, NDArray[np.bool_]]:
     with _opened(path, options) as raster:
         pixels, valid = raster.read(window)
+        valid &= _kept(raster, window, without)
     return np.ascontiguousarray(pixels.transpose(1, 2, 0)).astype(np.uint8, copy=False), valid
 
 
+def _kept(raster: Raster, window: Window, without: BaseGeometry) -> NDArray[np.bool_]:
+    """Return which pixels of a window are touched by no ground to go without."""
+    shape = window.height, window.width
+    if not without.intersects(raster.grid.footprint(window)):
+        return np.ones(shape, np.bool_)
+    transform = raster.grid.crop(window).transform
+    return np.asarray(rasterize([without], shape, transform=transform, all_touched=True, dtype=np.uint8) == 0)
+
+
 def _of_folders(folders: Sequence[Path], options: PretrainOptions, progress: Progress) -> tuple[list[_Found], int, list[str]]:
-    for name in ("gsd_m", "bands", "nodata"):
+    for name in ("gsd_m", "bands", "nodata", "without"):
         if getattr(options, name) is not None:
-            raise InputError(f"`{name}` is for images; tile with it to have such tiles")
+            raise InputError(f"`{name}` is for images, and these are folders of tiles; leave it out")
     tables, notes, gsds_m = [], [], {}
     for folder in folders:
         source = read_source(folder)

@@ -31,6 +31,8 @@ class PretrainOptions(PretrainingOptions):
         Red, green and blue of images, counted from 1. Default: as the file says.
     nodata : float, optional
         Value of pixels of images without data, whatever the file says.
+    without : pathlib.Path, optional
+        Polygons of ground of images that the model never sees, such as that of test tiles; it is not judged by it either.
     held_out : float
         Share of places that nothing is learned from, and that judge the model; 0: none, and it is not judged.
     leave_out : str, optional
@@ -52,6 +54,7 @@ class PretrainOptions(PretrainingOptions):
     gsd_m: float | None = None
     bands: tuple[int, ...] | None = None
     nodata: float | None = None
+    without: Path | None = None
     held_out: float = 0.2
     leave_out: str | None = None
     samples: int = 256

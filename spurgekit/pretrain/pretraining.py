@@ -145,8 +145,9 @@ def pretrain_backbone(
         warn(note)
     with cpu_threads(options.threads) as threads:
         settings = _settings(ground, options, str(device), threads)
-        check_resumable(out, "backbone", settings, inputs=paths, overwrite=overwrite)
-        with resumable_folder(out, "backbone", settings, inputs=paths, overwrite=overwrite, scratch=[CHECKPOINT]) as folder:
+        inputs = [*paths, *filter(None, [options.without])]
+        check_resumable(out, "backbone", settings, inputs=inputs, overwrite=overwrite)
+        with resumable_folder(out, "backbone", settings, inputs=inputs, overwrite=overwrite, scratch=[CHECKPOINT]) as folder:
             made = _Making(folder, ground, options, hash_of(json.dumps(settings, sort_keys=True, default=str)), warn, progress)
             return made.make(parts, device, announce, report)
 
@@ -285,6 +286,7 @@ def _settings(ground: SurveyGround, options: PretrainOptions, device: str, threa
         "device": device,
         "threads": threads,
         "sources": {str(source): fingerprint(source) for source in ground.inputs},
+        "without": options.without and fingerprint(options.without),
         "training": hash_of(json.dumps([piece.id for piece in ground.training])),
         "held out": hash_of(json.dumps([piece.id for piece in ground.held_out])),
     }

@@ -1,8 +1,10 @@
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 from PIL import Image
 
 from spurgekit.dataset import open_dataset
@@ -105,6 +107,24 @@ class TestOrthomosaics:
             whole_tiles(ground.training[:1], 16)[0], noise(5, 128, 128)[[2, 1, 0], :16, :16].transpose(1, 2, 0)
         )
 
+    def test_ground_to_go_without(self, tmp_path, site):
+        """A square of 1 x 1 m, 10 px into the second tile of the second piece, is neither learned from nor judged by."""
+        left, top = 500_000.0 + 0.01 * (64 + 26), 5_000_000.0 - 0.01 * 26
+        square = shapely.box(left, top - 0.1, left + 0.1, top).buffer(-0.002)  # pixels of it, and no others
+        gpd.GeoDataFrame(geometry=[square], crs="EPSG:32612").to_file(tmp_path / "test.gpkg")
+        ground = gather_ground([site], options(without=tmp_path / "test.gpkg", held_out=0.0))
+        assert ground.training_tiles == 40 * 20 - 4  # pixels 26 to 36 of the piece touch tiles 1 and 2 both ways
+        origins = [piece.origins for piece in ground.training]
+        # Crops of 16 px that touch columns 26 to 35 begin at 11 to 35.
+        assert origins[1] == 49 * 49 - 25 * 25
+        assert set(origins[:1] + origins[2:]) == {49 * 49}
+
+    def test_ground_to_go_without_that_is_elsewhere(self, tmp_path, site):
+        gpd.GeoDataFrame(geometry=[shapely.box(500_100, 4_999_000, 500_101, 4_999_001)], crs="EPSG:32612").to_file(
+            tmp_path / "test.gpkg"
+        )
+        assert "touches none of the images; check its CRS" in refuse([site], without=tmp_path / "test.gpkg")
+
     def test_nothing_at_all(self, tmp_path):
         assert refuse([]) == "there is nothing to learn from; name orthomosaics, or a folder of tiles"
         assert "no such file" in refuse([tmp_path / "no.tif"])
@@ -200,7 +220,7 @@ class TestTiles:
         assert refuse([tiles, site]).startswith("images and folders of tiles cannot be mixed")
 
     def test_options_of_images(self, tiles):
-        assert refuse([tiles], gsd_m=0.02) == "`gsd_m` is for images; tile with it to have such tiles"
+        assert refuse([tiles], gsd_m=0.02) == "`gsd_m` is for images, and these are folders of tiles; leave it out"
 
 
 @pytest.mark.parametrize(

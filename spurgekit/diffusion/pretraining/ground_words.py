@@ -100,7 +100,8 @@ def describe(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     for picture in pictures:
         pixels = picture.reshape(-1, 3).astype(np.float64)
         rows.append([*pixels.mean(axis=0), (pixels @ LUMA).std()])
-    return np.round(np.array(rows, np.float32), 3).reshape(-1, 4)  # so that those of one colour are told by the same
+    found = np.round(np.array(rows, np.float32), 3)  # so that those of one colour are told by the same
+    return np.asarray(found.reshape(-1, 4), np.float32)
 
 
 def greenness(colours: NDArray[np.float64]) -> NDArray[np.float64]:
