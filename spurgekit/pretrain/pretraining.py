@@ -180,7 +180,7 @@ class _Making:
     ) -> PretrainedInfo:
         """Train, judge and write what the folder is to hold."""
         from spurgekit.diffusion.pretraining.crop_draws import sample_prompts
-        from spurgekit.diffusion.pretraining.crop_pool import FOLDER, CropPool
+        from spurgekit.diffusion.pretraining.crop_pool import FOLDER, CropPool, unit_latents
         from spurgekit.diffusion.pretraining.new_model import new_backbone, save_pipeline, size_of
         from spurgekit.diffusion.pretraining.pretraining import Pretraining
         from spurgekit.precision import pick_precision
@@ -201,6 +201,7 @@ class _Making:
             seed=options.seed,
         )
         pool.fill(backbone, dtype, self.progress)
+        unit_latents(backbone, pool)
         words = self._words(pool)
         training = Pretraining(backbone, pool, words, options, trains_text=parts.text_encoder is None)
         prompts = sample_prompts(pool, words, options.samples, options.seed)

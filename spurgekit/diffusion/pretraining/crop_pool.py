@@ -19,6 +19,7 @@ from torch import Tensor
 from spurgekit.diffusion.image_tensors import Picture, to_model
 from spurgekit.diffusion.latent_model import Backbone
 from spurgekit.diffusion.pretraining.ground_words import describe
+from spurgekit.diffusion.pretraining.latent_size import CHANNELS
 from spurgekit.dihedral import view_of
 from spurgekit.outputs import output_file
 from spurgekit.precision import autocast
@@ -35,6 +36,9 @@ AT_ONCE = 16
 """Crops that are encoded together: always the same ones, as a batch's size may change the last bits."""
 
 LATENTS, COLOURS = "latents", "colours"
+
+LEAST_SPREAD = 1e-3
+"""Of latents of ground that does not vary at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ class CropPool:
     ----------
     of_piece : ndarray of int64, shape (n,)
         Piece that each crop is from.
+    scale : float
+        What latents are multiplied by, beyond what the VAE's own configuration says.
     colours : ndarray of float32, shape (n, 4)
         What each looks like; see :func:`spurgekit.diffusion.pretraining.ground_words.describe`.
     """
@@ -110,6 +116,7 @@ class CropPool:
         within = numbers - (ends[self.of_piece] - np.diff(ends, prepend=0)[self.of_piece])
         self._origins, self._views = np.divmod(within, len(self.views))
         self.colours = np.empty((0, 4), np.float32)
+        self.scale = 1.0
         self._latents: list[NDArray[np.float16]] = []
 
     def __len__(self) -> int:
@@ -163,8 +170,18 @@ class CropPool:
         Tensor of float32, shape (n, channels, side, side)
         """
         found = np.stack([self._latents[row // SHARD][row % SHARD] for row in rows])
-        moments = torch.from_numpy(found.astype(np.float32))
+        moments = torch.from_numpy(found.astype(np.float32)) * self.scale
         return moments[:, 0] if moments.shape[1] == 1 else moments[:, 0] + moments[:, 1] * noise
+
+    def spread(self) -> float:
+        """Return the standard deviation of latents over all crops, apart from what channels differ by on the whole."""
+        count, sums, squares = 0, np.zeros(CHANNELS), np.zeros(CHANNELS)
+        for shard in self._latents:
+            mean = shard[:, 0].astype(np.float64)
+            count += mean[:, 0].size
+            sums += mean.sum(axis=(0, 2, 3))
+            squares += np.square(mean).sum(axis=(0, 2, 3)) + np.square(shard[:, 1:].astype(np.float64)).sum(axis=(0, 1, 3, 4))
+        return float(np.sqrt((squares / count - np.square(sums / count)).mean()))
 
     def _encoded(
         self, backbone: Backbone, dtype: torch.dtype | None, crops: Sequence[Picture], views: Sequence[int]
@@ -181,6 +198,22 @@ class CropPool:
 
     def _file(self, start: int, name: str) -> Path:
         return self.folder / f"{start:08d}-{name}.npy"
+
+
+def unit_latents(backbone: Backbone, pool: CropPool) -> float:
+    """Have latents vary by 1, as those of pictures of all kinds do for the VAE that comes with a model; return by what factor.
+
+    Ground from above has little contrast: its latents vary by less than half of that, so that the noise of an edit would drown
+    them. The factor becomes a part of the VAE's ``scaling_factor``, which whoever uses the model goes by.
+
+    References
+    ----------
+    Rombach et al. (2022), High-Resolution Image Synthesis with Latent Diffusion Models, arXiv:2112.10752, appendix G.
+    """
+    spread = pool.spread()
+    pool.scale = round(1 / spread, 4) if spread > LEAST_SPREAD else 1.0
+    backbone.vae.register_to_config(scaling_factor=float(backbone.vae.config.scaling_factor) * pool.scale)
+    return pool.scale
 
 
 def origins_of(valid: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:

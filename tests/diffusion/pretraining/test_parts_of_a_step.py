@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spurgekit.diffusion.pretraining.crop_draws import draw_step, sample_prompts
-from spurgekit.diffusion.pretraining.crop_pool import CropPool, GroundPiece, crop_at
+from spurgekit.diffusion.pretraining.crop_pool import CropPool, GroundPiece, crop_at, unit_latents
 from spurgekit.diffusion.pretraining.ground_words import GroundWords, describe, greenness, phrase
 from spurgekit.diffusion.pretraining.noise_weights import min_snr_weights
 from spurgekit.diffusion.pretraining.weight_average import PowerAverage, exponent_of
@@ -102,6 +102,24 @@ class TestCropPool:
             pool = CropPool(tmp_path, [GroundPiece("p", "", "", 1, read)], (0, 4), crop_px=16, size_px=64, count=9)
             pool.fill(backbone, None)
         assert len(reads) == 1
+
+    def test_latents_are_made_to_vary_by_one(self, tiny, tmp_path):
+        from spurgekit.diffusion.image_tensors import to_model
+        from spurgekit.diffusion.load import load_backbone
+
+        model, rng = load_backbone(tiny, device="cpu"), np.random.default_rng(2)
+        tiles = [rng.integers(0, 256, (16, 16, 3), dtype=np.uint8) for _ in range(6)]
+        pieces = [GroundPiece(str(i), "", "", 1, whole(tile)) for i, tile in enumerate(tiles)]
+        pool = CropPool(tmp_path, pieces, (0,), crop_px=16, size_px=64, count=100)
+        pool.fill(model, None)
+        factor = unit_latents(model, pool)
+        drawn = pool.latents(range(6), torch.randn(6, 4, 8, 8, generator=torch.Generator().manual_seed(0)))
+        assert float((drawn - drawn.mean(dim=(0, 2, 3), keepdim=True)).square().mean().sqrt()) == pytest.approx(1, abs=0.1)
+        assert model.vae.config.scaling_factor == pytest.approx(0.18215 * factor)
+        image = to_model([tiles[0]], 64)
+        torch.testing.assert_close(model.encode(image).mean, pool.latents([0], torch.zeros(1, 4, 8, 8)), rtol=5e-3, atol=5e-3)
+        plain = load_backbone(tiny, device="cpu")
+        torch.testing.assert_close(model.decode(model.encode(image).mean), plain.decode(plain.encode(image).mean))
 
     def test_of_very_many_crops_some_are_drawn(self, tmp_path):
         pieces = [GroundPiece("a", "", "", 10, None), GroundPiece("b", "", "", 90, None)]
