@@ -50,6 +50,7 @@ SEE = {
     "dataset push": ("push_dataset", "how-to/datasets.md"),
     "dataset fetch": ("fetch_dataset", "how-to/datasets.md"),
     "preview": ("preview_tiles", "how-to/datasets.md"),
+    "pretrain-backbone": ("pretrain_backbone", "how-to/backbone.md"),
     "invert": ("invert_classes", "how-to/augment.md"),
     "augment": ("augment_dataset", "how-to/augment.md"),
     "weigh": ("weigh_synthetic", "how-to/augment.md"),

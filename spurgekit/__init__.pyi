@@ -32,6 +32,7 @@ from .imagery import PixelGrid, Raster, open_raster, read_image_info
 from .maps import MapOptions, map_site
 from .markers import MarkerOptions, list_markers
 from .plots import PlotProtocol, locate_plots
+from .pretrain import PretrainOptions, pretrain_backbone
 from .record_table import RecordTable, Taxon
 from .review import ReviewOptions, review_report, review_tiles
 from .simulate import SurveyOptions, simulate_survey
@@ -56,6 +57,7 @@ __all__ = [
     "PixelGrid",
     "PlotOptions",
     "PlotProtocol",
+    "PretrainOptions",
     "Raster",
     "RecordTable",
     "ReviewOptions",
@@ -85,6 +87,7 @@ __all__ = [
     "map_site",
     "open_dataset",
     "open_raster",
+    "pretrain_backbone",
     "preview_tiles",
     "push_dataset",
     "push_model",

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spurgekit.classify.training.finetune_options import Precision
 from spurgekit.errors import InputError
 from spurgekit.options import Options
+from spurgekit.precision import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class BackboneOptions(Options):
     precision : {"auto", "float32", "bfloat16"}
         auto: bfloat16 where the hardware multiplies it.
 
-        See :func:`spurgekit.classify.training.precision.pick_precision`.
+        See :func:`spurgekit.precision.pick_precision`.
     device : str
         cpu, cuda, cuda:1, ... (auto: a GPU if there is one).
     seed : int

@@ -29,10 +29,10 @@ from spurgekit.classify.tile_reader import Pixels
 from spurgekit.classify.timm_backbone import make_backbone, misfit, read_weights
 from spurgekit.classify.timm_config import timm_config
 from spurgekit.classify.training.network import PositionModel, PositionNetwork, network_of
-from spurgekit.classify.training.precision import put_on
 from spurgekit.devices import choose_device
 from spurgekit.errors import InputError, ModelError
 from spurgekit.outputs import save_tensors
+from spurgekit.precision import put_on
 
 
 @dataclass(frozen=True, slots=True)

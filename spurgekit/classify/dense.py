@@ -32,10 +32,10 @@ from spurgekit.classify.probe_samples import SupportSet
 from spurgekit.classify.recipes import HeldOutLogits, Trained, TrainingTask
 from spurgekit.classify.tile_reader import batches
 from spurgekit.classify.training.network import PositionModel, PositionNetwork
-from spurgekit.classify.training.precision import autocast
 from spurgekit.dataset.reader import UNKNOWN, read_mask
 from spurgekit.dihedral import VIEWS, turned_back, view_of, views_of
 from spurgekit.errors import InputError
+from spurgekit.precision import autocast
 from spurgekit.seeds import seed_of
 
 FEWEST_TILES = 2

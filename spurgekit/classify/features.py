@@ -15,11 +15,10 @@ from torch import nn
 from spurgekit.augment import Augmentation
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tile_reader import batches, read_tile
-from spurgekit.classify.training.finetune_options import Precision
-from spurgekit.classify.training.precision import autocast, pick_precision, put_on
 from spurgekit.classify.turns import TILES, ShrunkTurns
 from spurgekit.dihedral import VIEWS, views_of
 from spurgekit.errors import ModelError
+from spurgekit.precision import Precision, autocast, pick_precision, put_on
 from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
 
@@ -36,7 +35,7 @@ class FeatureStore:
     preprocess : Preprocess
     batch_size : int
     precision : {"auto", "float32", "bfloat16"}
-        See :func:`spurgekit.classify.training.precision.pick_precision`.
+        See :func:`spurgekit.precision.pick_precision`.
     progress : Progress
     """
 

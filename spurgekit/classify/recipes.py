@@ -24,8 +24,8 @@ from spurgekit.classify.tile_reader import batches
 from spurgekit.classify.training.batch_order import FinetuneTiles, read_pixels
 from spurgekit.classify.training.finetune import FEWEST_SHOTS, FinetuneOptions, finetune
 from spurgekit.classify.training.network import Network
-from spurgekit.classify.training.precision import autocast, pick_precision, put_on
 from spurgekit.dataset.splits import draw_test_groups
+from spurgekit.precision import autocast, pick_precision, put_on
 from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "build-dataset": "Label tiles and split them by place.",
     "dataset": "Look at datasets, check them, push them to the Hugging Face Hub.",
     "preview": "Draw contact sheets of tiles or datasets.",
+    "pretrain-backbone": "Train a small diffusion model on a survey's own ground, without labels.",
     "invert": "Teach a diffusion model the classes of a dataset, by textual inversion.",
     "augment": "Make synthetic tiles with a diffusion model.",
     "weigh": "Weigh synthetic tiles by the confidence of a classifier.",

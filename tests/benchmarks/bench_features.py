@@ -23,8 +23,8 @@ import torch
 from spurgekit.classify.features import FeatureStore
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.timm_backbone import make_backbone
-from spurgekit.classify.training.precision import autocast, pick_precision, put_on
 from spurgekit.dihedral import VIEWS
+from spurgekit.precision import autocast, pick_precision, put_on
 
 CPU = torch.device("cpu")
 SIDE = 250

@@ -21,9 +21,9 @@ from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.classify.training.adapters import adapted
 from spurgekit.classify.training.finetune import FinetuneOptions, FinetuneTiles, finetune
 from spurgekit.classify.training.network import Network
-from spurgekit.classify.training.precision import autocast, pick_precision
 from spurgekit.classify.training.training_loop import set_learning
 from spurgekit.parallel import cores
+from spurgekit.precision import autocast, pick_precision
 
 CPU = torch.device("cpu")
 IMAGE_PX = 224

@@ -17,7 +17,6 @@ from spurgekit.classify.training.adapters import adapted
 from spurgekit.classify.training.batch_order import FinetuneTiles, read_pixels
 from spurgekit.classify.training.finetune_options import FinetuneOptions, FinetuneReport
 from spurgekit.classify.training.network import Network
-from spurgekit.classify.training.precision import pick_precision, put_on
 from spurgekit.classify.training.training_checkpoint import (
     TrainingState,
     hash_of_network,
@@ -27,6 +26,7 @@ from spurgekit.classify.training.training_checkpoint import (
 )
 from spurgekit.classify.training.training_loop import TrainingLoop
 from spurgekit.errors import InputError, LeakageError
+from spurgekit.precision import pick_precision, put_on
 from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
 

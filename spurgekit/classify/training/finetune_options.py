@@ -8,8 +8,7 @@ from typing import Literal
 from spurgekit.augment.augmentation import Augmentation, parse_augmentation
 from spurgekit.errors import InputError
 from spurgekit.options import Options
-
-Precision = Literal["auto", "float32", "bfloat16"]
+from spurgekit.precision import Precision
 
 LEARNING_RATES = {"adapters": 1e-3, "all": 1e-4}
 """The Leafy Spurge Dataset's own LoRA took 1e-4, and many more steps."""
@@ -47,7 +46,7 @@ class FinetuneOptions(Options):
         Share of the adapters' inputs that are dropped.
     augment : Augmentation
     precision : {"auto", "float32", "bfloat16"}
-        See :func:`spurgekit.classify.training.precision.pick_precision`.
+        See :func:`spurgekit.precision.pick_precision`.
     early_stopping : bool
         Whether lora and finetune stop early, by training places that are held out; never with 4 tiles a class or fewer.
 

@@ -18,10 +18,10 @@ from spurgekit.classify.training.batch_order import BatchOrder, FinetuneTiles
 from spurgekit.classify.training.finetune_options import FinetuneOptions
 from spurgekit.classify.training.learning_rates import learning_rate_share, make_optimiser, set_learning_rate
 from spurgekit.classify.training.network import Network
-from spurgekit.classify.training.precision import autocast
 from spurgekit.classify.training.training_checkpoint import TrainingState
 from spurgekit.errors import ModelError
 from spurgekit.parallel import stream_map
+from spurgekit.precision import autocast
 from spurgekit.seeds import seed_of, seeded
 
 GRADIENT_NORM = 1.0
@@ -42,7 +42,7 @@ class TrainingLoop:
     tiles : FinetuneTiles
     options : FinetuneOptions
     dtype : torch.dtype or None
-        What :func:`~spurgekit.classify.training.precision.pick_precision` picked.
+        What :func:`~spurgekit.precision.pick_precision` picked.
     learning : dict
         The parameters that learn, by name.
     """

@@ -9,8 +9,8 @@ from spurgekit.classify.training.batch_order import FinetuneTiles, PixelsOnDisk
 from spurgekit.classify.training.finetune import FinetuneOptions, finetune
 from spurgekit.classify.training.learning_rates import learning_rate_share, make_optimiser, set_learning_rate
 from spurgekit.classify.training.network import Network
-from spurgekit.classify.training.precision import pick_precision
 from spurgekit.errors import InputError, LeakageError, ModelError
+from spurgekit.precision import pick_precision
 from tests.classify.textures import SIDE, noise, textures
 
 CPU = torch.device("cpu")

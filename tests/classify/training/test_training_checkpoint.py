@@ -8,9 +8,9 @@ from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.classify.training.batch_order import FinetuneTiles, PixelsOnDisk
 from spurgekit.classify.training.finetune import FinetuneOptions, finetune
 from spurgekit.classify.training.network import Network
-from spurgekit.classify.training.precision import put_on
 from spurgekit.classify.training.training_checkpoint import hash_of_network, hash_of_tiles
 from spurgekit.errors import ModelError
+from spurgekit.precision import put_on
 from tests.classify.textures import SIDE, textures
 
 QUICK = {

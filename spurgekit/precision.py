@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-import torch
-from torch import nn
-
-from spurgekit.classify.training.finetune_options import Precision
 from spurgekit.memory import keep_freed_memory
 
-Module = TypeVar("Module", bound=nn.Module)
+if TYPE_CHECKING:  # options name a precision, and import without torch
+    import torch
+    from torch import nn
+
+Precision = Literal["auto", "float32", "bfloat16"]
+"""What matrices are multiplied in; auto is bfloat16 where the hardware does that, float32 elsewhere."""
+
+Module = TypeVar("Module", bound="nn.Module")
 
 
 def pick_precision(device: torch.device, precision: Precision = "auto") -> torch.dtype | None:
@@ -28,6 +31,8 @@ def pick_precision(device: torch.device, precision: Precision = "auto") -> torch
     torch.dtype or None
         ``torch.bfloat16``, or None for float32 all through.
     """
+    import torch
+
     if precision == "auto":
         return torch.bfloat16 if _multiplies_bfloat16(device) else None
     return torch.bfloat16 if precision == "bfloat16" else None
@@ -35,11 +40,15 @@ def pick_precision(device: torch.device, precision: Precision = "auto") -> torch
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> torch.autocast:
     """Return the context in which networks count in what :func:`pick_precision` picked."""
+    import torch
+
     return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
 
 
 def put_on(network: Module, device: torch.device) -> Module:
     """Move a network, its convolutions in channels-last order, which is the faster one on CPUs and GPUs alike."""
+    import torch
+
     if device.type == "cpu":
         keep_freed_memory()
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
@@ -47,6 +56,8 @@ def put_on(network: Module, device: torch.device) -> Module:
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
     """Tell whether a device has instructions for products of bfloat16."""
+    import torch
+
     if device.type == "cuda":
         return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)  # since Ampere
     if device.type != "cpu" or torch.backends.cpu.get_cpu_capability() != "AVX512":
