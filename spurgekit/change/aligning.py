@@ -149,17 +149,17 @@ def register(old: MappedDate, new: MappedDate, max_shift_m: float) -> Registrati
     if shift is None:
         return Registration(
             None, None, False,
-            f"how far the two dates lie apart cannot be measured on {on}{beside}: {why}; compared as they lie, edges of patches "
-            "may seem to change",
+            f"how far the two dates lie apart cannot be measured on {on}{beside}: {why}; compared as they lie, "
+            "edges of patches may seem to change",
         )  # fmt: skip
     said = (
-        f"{shift.size_m:.2f} m ({shift.east_m:+.2f} east, {shift.north_m:+.2f} north; {shift.agreeing} of {shift.windows} windows "
-        f"of {on} agree to {shift.spread_m:.2f} m{beside})"
+        f"{shift.size_m:.2f} m ({shift.east_m:+.2f} east, {shift.north_m:+.2f} north; {shift.agreeing} of {shift.windows} "
+        f"windows of {on} agree to {shift.spread_m:.2f} m{beside})"
     )
     if shift.size_m > max_shift_m:
         raise InputError(
-            f"{new.folder} lies off {old.folder} by {said}, more than the {max_shift_m:g} m that are corrected; georeference one of "
-            "the images by the other and map it again, or pass a larger `max_shift_m`"
+            f"{new.folder} lies off {old.folder} by {said}, more than the {max_shift_m:g} m that are corrected; georeference "
+            "one of the images by the other and map it again, or pass a larger `max_shift_m`"
         )
     if shift.size_m <= max(shift.spread_m, LEAST_OF_CELL * cell_m):
         return Registration(shift, measured, False, f"the new map lies off the old one by {said}, too little to correct")
@@ -199,10 +199,8 @@ def common_ground(old: MappedDate, new: MappedDate, registration: Registration) 
     else:
         said = _resampled(new.said, grid, cells)
         around = _resampled(new.around, grid, cells) if new.is_fine else said
-        how = "lies between its cells" if grid.crs == old.grid.crs else f"is in {name_crs(grid.crs)}"
-        if not registration.corrected:
-            how = f"{how}: probabilities"
-            notes = (f"the new map {how} are resampled onto the cells of the old one, between neighbours",)
+        how = "has cells that lie between those of the old one" if grid.crs == old.grid.crs else f"is in {name_crs(grid.crs)}"
+        notes = (f"the new map {how}: its probabilities are interpolated onto the cells of the old one",)
     inside = window.slices
     both = np.isfinite(old.said[0][inside]) & np.isfinite(said[0])
     if not both.any():
@@ -266,10 +264,10 @@ def _whole_cells(cells: PixelGrid, grid: PixelGrid) -> tuple[int, int] | None:
         return None
     cols, rows = grid.to_pixel(*cells.corners().T)
     left, top = round(float(cols[0])), round(float(rows[0]))
-    expected = np.array([[0, 0], [cells.width, 0], [cells.width, cells.height], [0, cells.height]]) + (left, top)
-    if np.abs(np.column_stack([cols, rows]) - expected).max() > EXACT_PX:
+    right, bottom = left + cells.width, top + cells.height
+    if np.abs(np.stack([cols, rows]) - [[left, right, right, left], [top, top, bottom, bottom]]).max() > EXACT_PX:
         return None
-    fits = left >= 0 and top >= 0 and left + cells.width <= grid.width and top + cells.height <= grid.height
+    fits = left >= 0 and top >= 0 and right <= grid.width and bottom <= grid.height
     return (left, top) if fits else None
 
 

@@ -40,8 +40,8 @@ def change_areas(
     and are left out, which is what the maps themselves say of it.
 
     As of one date, the estimate goes a part of the way from the ground whose likeliest transition it is to the median of the
-    draws, the less the less is known. The rates of both dates are drawn each for itself, though one model may have made both: its
-    errors would partly cancel in the net change, of which the interval is rather too wide.
+    draws, the less the less is known. The rates of both dates are drawn each for itself, though one model may have made both:
+    its errors would partly cancel in the net change, of which the interval is rather too wide.
 
     Parameters
     ----------
@@ -78,12 +78,11 @@ def change_areas(
     best, low, high = part_of_the_way(seen, shares)
     # Of what was seen nowhere there may be as much as none of the tiles would hold by chance.
     high = np.maximum(high, np.where(seen > 0, 0, min(1 - 0.025 ** (tile_m2 / total), 1)))
+    low, high = np.minimum(low, best) * total, np.maximum(high, best) * total
     found = {
-        name: AreaEstimate(
-            counted_m2=likeliest[i], estimate_m2=best[i] * total, low_m2=min(low[i], best[i]) * total, high_m2=max(high[i], best[i]) * total
-        )
+        name: AreaEstimate(counted_m2=likeliest[i], estimate_m2=best[i] * total, low_m2=low[i], high_m2=high[i])
         for i, name in enumerate(TRANSITIONS)
-    }  # fmt: skip
+    }
     drawn = shares[:, GAIN] - shares[:, LOSS]
     net = best[GAIN] - best[LOSS]
     ends = np.percentile(drawn, (2.5, 97.5)) + net - np.median(drawn)

@@ -61,7 +61,7 @@ def map_change(
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ChangeReport:
-    """Compare two maps of one site: ``change.tif`` (COG), ``change.gpkg``, ``summary.json``, ``change.png`` and styles for QGIS.
+    """Compare two maps of a site: ``change.tif`` (COG), ``change.gpkg``, ``summary.json``, ``change.png``, styles for QGIS.
 
     This is post-classification comparison, by the calibrated probabilities of both dates rather than by their classes.
 
@@ -115,9 +115,7 @@ def map_change(
     support_m = before.summary.support_m
     assert support_m is not None  # as it was looked at
     notes = (*_dated(before, after), registration.note, *ground.notes, *_tested(before, after))
-    return ChangeReport(
-        Path(out), ground.grid.gsd_m, support_m, ground.compared_m2, registration, found, polygons, notes
-    )  # fmt: skip
+    return ChangeReport(Path(out), ground.grid.gsd_m, support_m, ground.compared_m2, registration, found, polygons, notes)
 
 
 def _compared(old: MappedDate, new: MappedDate, ground: CommonGround) -> tuple[CellChange, dict[str, ClassChange]]:

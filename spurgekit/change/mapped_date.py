@@ -149,7 +149,7 @@ def _find_model(folder: Path, record: dict[str, Any]) -> Path | None:
     for name, known in (inputs if isinstance(inputs, dict) else {}).items():
         for start in (Path(), folder.parent, folder.parent.parent):
             if (start / name / DESCRIPTION).is_file() and fingerprint(start / name) == known:
-                return start / name
+                return Path(start, name)
     return None
 
 

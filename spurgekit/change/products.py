@@ -22,6 +22,7 @@ from spurgekit.change.change_areas import NET
 from spurgekit.change.mapped_date import MappedDate
 from spurgekit.change.transitions import GAIN, LOSS, PRESENT, TRANSITIONS, TransitionModel
 from spurgekit.imagery import name_crs, open_raster
+from spurgekit.imagery.crs import points_in
 from spurgekit.imagery.quicklook import QuickLook, quick_look
 from spurgekit.imagery.site_picture import Colour, SitePicture
 from spurgekit.maps.areas import AreaEstimate
@@ -37,17 +38,18 @@ RASTER, POLYGONS, SUMMARY, PICTURE = "change.tif", "change.gpkg", "summary.json"
 LAYER = "change"
 
 GAINED, LOST, STAYED = class_colour(1), class_colour(2), class_colour(3)
+COLOURS: dict[str, Colour] = {"gain": GAINED, "loss": LOST}
 LEAST_SHADE = 0.1
 """Probability from which on a cell is shaded on the picture."""
 
 WHAT_CHANGE_MEANS = (
     "compared_m2 is the ground of cells that both maps cover. Areas are of tiles (squares of support_m) that hold some of the "
-    "class, as those of a map: gain was there at the new date alone, loss at the old one alone, net is gain less loss. counted_m2 is "
-    "the ground whose likeliest transition it is; estimate_m2 allows for the errors of both dates in held-out places, as far as "
-    "these are known, and low_m2 to high_m2 is its 95 % interval. How far errors of both dates coincide where the ground stayed "
-    "what it was is not known from tests of single dates, and the interval allows for anything. Probabilities of transitions "
-    "combine the calibrated probabilities of both maps with transition_shares, how often ground of each kind made each "
-    "transition, and with error_correlation, both learned from the maps."
+    "class, as those of a map: gain was there at the new date alone, loss at the old one alone, net is gain less loss. "
+    "counted_m2 is the ground whose likeliest transition it is; estimate_m2 allows for the errors of both dates in held-out "
+    "places, as far as these are known, and low_m2 to high_m2 is its 95 % interval. How far errors of both dates coincide "
+    "where the ground stayed what it was is not known from tests of single dates, and the interval allows for anything. "
+    "Probabilities of transitions combine the calibrated probabilities of both maps with transition_shares, how often ground "
+    "made each transition, and with error_correlation, both learned from the maps."
 )
 
 
@@ -220,8 +222,7 @@ def _draw(
     progress: Progress,
 ) -> None:
     look = _look(new, registration, progress)
-    rows, cols = np.mgrid[: look.grid.height, : look.grid.width]
-    at = _cells_below(look, ground, cols + 0.5, rows + 0.5)
+    at = _cells_below(look, ground)
     inside = (at >= 0).all(axis=0) & (at[0] < ground.grid.height) & (at[1] < ground.grid.width) & look.seen
     at[:, ~inside] = 0
     inside &= ground.both[tuple(at)]
@@ -236,21 +237,18 @@ def _draw(
         look, f"{' and '.join(found)}: change from {dates[0]} to {dates[1]} on a grid of {ground.grid.gsd_m:.2f} m"
     )
     picture.paint(shade)
-    for word, colour in (("gain", GAINED), ("loss", LOST)):
+    for word, colour in COLOURS.items():
         mine = polygons["class"].str.startswith(f"{word} of ").to_numpy(bool)
         rings = [
             shapely.get_coordinates(ring) for shape in polygons.geometry[mine] for ring in (shape.exterior, *shape.interiors)
         ]
         picture.outline(rings, colour, width=1)
     for name, change in found.items():
-        for word, colour in _LEGEND.items():
+        for word, colour in COLOURS.items():
             picture.legend(colour, f"{word} of {name}: {change.areas[word].corrected()}")
         picture.legend(None, f"net change of {name}: {change.areas[NET].corrected()}")
     picture.legend(STAYED, "present at both dates")
     picture.save(path)
-
-
-_LEGEND: dict[str, Colour] = {"gain": GAINED, "loss": LOST}
 
 
 def _look(new: MappedDate, registration: Registration, progress: Progress) -> QuickLook:
@@ -263,14 +261,11 @@ def _look(new: MappedDate, registration: Registration, progress: Progress) -> Qu
     return look
 
 
-def _cells_below(
-    look: QuickLook, ground: CommonGround, cols: NDArray[np.float64], rows: NDArray[np.float64]
-) -> NDArray[np.intp]:
-    """Return the row and the column of the cell below each place of a picture, shape (2, height, width)."""
+def _cells_below(look: QuickLook, ground: CommonGround) -> NDArray[np.intp]:
+    """Return the row and the column of the cell below each pixel of a picture, shape (2, height, width)."""
+    rows, cols = np.mgrid[: look.grid.height, : look.grid.width] + 0.5
     x, y = look.grid.to_world(cols, rows)
     if look.grid.crs != ground.grid.crs:
-        from spurgekit.imagery.crs import points_in
-
         points = points_in(np.column_stack([x.ravel(), y.ravel()]), look.grid.crs, ground.grid.crs)
         x, y = (one.reshape(cols.shape) for one in points.T)
     col, row = ground.grid.to_pixel(x, y)

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from spurgekit.errors import InputError
 from spurgekit.imagery import Raster, Window
 
 SIDES_PX = (512, 256, 128, 64, 32)
@@ -94,8 +93,8 @@ def measure_shift(old: Raster, new: Raster, side_px: int, max_shift_m: float) ->
     """Measure where a second image has things, as seen from where the first has them.
 
     The cross-power spectrum of two windows of the same ground, whitened, is that of a shift (Kuglin and Hines 1975): light and
-    contrast drop out, and what grew or died in between is outvoted by what did not. A Hann window keeps edges out of it. Windows
-    that lie elsewhere than most are left out, and the shift is the median of the others.
+    contrast drop out, and what grew or died in between is outvoted by what did not. A Hann window keeps edges out of it.
+    Windows that lie elsewhere than most are left out, and the shift is the median of the others.
 
     Parameters
     ----------

@@ -1,18 +1,18 @@
 """What became of each cell between two dates, by what both maps say of it: compound classification.
 
-The probabilities of two dates are not of two coins. Ground that bore the weed mostly still does, so to multiply 0.4 by 0.6 would
-make change of every doubt; and what a model takes for the weed at one date, lush grass say, it takes for it at the next one as
-well, so that two maps that agree say less than two witnesses. Both are allowed for. By Bayes' rule, the probability that a cell
-is i at the first date and j at the second goes as
+The probabilities of two dates are not of two coins. Ground that bore the weed mostly still does, so to multiply 0.4 by 0.6
+would make change of every doubt; and what a model takes for the weed at one date, lush grass say, it takes for it at the next
+one as well, so that two maps that agree say less than two witnesses. Both are allowed for. By Bayes' rule, the probability that
+a cell is i at the first date and j at the second goes as
 
     p(i | old) p(j | new) share(i, j) / (share(i) share(j)) c(i, j)
 
 (Swain 1978, who calls it compound classification), where share(i, j) is how much of the ground made that transition, learned
 from the maps themselves by expectation maximisation (Bruzzone and Serpico, IEEE TGRS 35, 1997). These assume that errors of two
-dates are independent once the truth is known, c = 1; of one model on one ground they are not, and all that agrees would then be
-taken for ground that stayed. So c is the density of a Gaussian copula: on cells that stayed what they were, the log odds of both
-dates, each seen from the mean of its class, have a correlation r, which is the one that makes both maps likeliest. It shows in
-how little the bulk of cells moves between the dates against how far classes lie apart.
+dates are independent once the truth is known, c = 1; of one model on one ground they are not, and all that agrees would then
+be taken for ground that stayed. So c is the density of a Gaussian copula: on cells that stayed what they were, the log odds of
+both dates, each seen from the mean of its class, have a correlation r, which is the one that makes both maps likeliest. It
+shows in how little the bulk of cells moves between the dates against how far classes lie apart.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ PRIOR_CELLS = 0.5
 MOST_LOG_ODDS = 8.0
 """Log odds beyond which a cell is as certain as can be: a probability of 0.9997."""
 
+LEAST_DEVIATION = 0.5
+"""Least standard deviation of log odds: maps that say the same of all cells are not to be taken for precise."""
+
 Floats = NDArray[np.float64]
 
 
@@ -52,7 +55,8 @@ class TransitionModel:
     Attributes
     ----------
     shares : ndarray of float64, shape (2, 2)
-        Share of the ground that made each transition. Row: whether the class was there at the first date; column: at the second.
+        Share of the ground that made each transition. Row: whether the class was there at the first date, column: at the
+        second.
     correlation : float
         Of the errors of both dates on ground that stayed what it was.
     means : ndarray of float64, shape (2, 2)
@@ -133,7 +137,7 @@ def fit_transitions(old: Floats, new: Floats) -> TransitionModel:
     away = [
         (part * (log_odds(one)[:, None] - mean) ** 2).sum(axis=1) for one, part, mean in zip((p, q), said, means, strict=True)
     ]
-    deviations = np.maximum(np.sqrt([one.mean() for one in away]), 1e-6)
+    deviations = np.maximum(np.sqrt([one.mean() for one in away]), LEAST_DEVIATION)
     best, found = -np.inf, None
     for correlation in CORRELATIONS:
         start = TransitionModel(np.outer(*common), float(correlation), means, deviations)
@@ -153,7 +157,7 @@ def fit_transitions(old: Floats, new: Floats) -> TransitionModel:
 
 def log_odds(probabilities: Floats) -> Floats:
     """Return log odds, as certain at most as :data:`MOST_LOG_ODDS`."""
-    return np.clip(logit(np.clip(probabilities, 1e-12, 1 - 1e-12)), -MOST_LOG_ODDS, MOST_LOG_ODDS)
+    return np.asarray(np.clip(logit(np.clip(probabilities, 1e-12, 1 - 1e-12)), -MOST_LOG_ODDS, MOST_LOG_ODDS))
 
 
 def _with_margins(shares: Floats, rows: Floats, columns: Floats) -> Floats:

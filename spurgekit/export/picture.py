@@ -13,13 +13,13 @@ import rasterio
 from numpy.typing import NDArray
 
 from spurgekit.errors import ImageryError, InputError
-from spurgekit.export.map_folder import RASTER, MapPolygons
+from spurgekit.export.map_folder import MapPolygons
 from spurgekit.imagery import PixelGrid, Window, name_crs
 from spurgekit.imagery.crs import points_in
 from spurgekit.imagery.quicklook import STRIP_ROWS
 from spurgekit.imagery.raster import Raster, open_raster
 from spurgekit.imagery.stretch import Stretch, rgb_bands
-from spurgekit.maps.map_folder import find_image, opened_as
+from spurgekit.maps.map_folder import RASTER, find_image, opened_as
 from spurgekit.outputs import read_provenance
 
 Pixels = NDArray[np.uint8]

@@ -3,15 +3,15 @@
     python -m tests.benchmarks.bench_change [--surveys 200]
     python -m tests.benchmarks.bench_change --weights DIR [--sites 2101-2106] [--keep FOLDER]
 
-The first table draws surveys of two dates from true shares of transitions: places have rates of error of their own, drawn about
-the same means for tested places and for those of the site, and on ground that stayed what it was a part of what errors can
-coincide does. It has how often nominal 95 % intervals of gain, loss and net change hold, and their median widths in shares of the
-ground.
+The first table draws surveys of two dates from true shares of transitions: places have rates of error of their own, drawn
+about the same means for tested places and for those of the site, and on ground that stayed what it was a part of what errors
+can coincide does. It has how often nominal 95 % intervals of gain, loss and net change hold, and their median widths in shares
+of the ground.
 
-The second, with weights of a backbone, simulates sites at two dates: the weed grows in some places and dies in others, the light is
-another one, and the second image lies off by nothing, 0.4 m or 2 m. One model, of another site, maps both. Brier scores of gain and
-loss are by the product, by the product of both probabilities (dates taken for independent), and by two thresholds; truth is of
-tiles with data at both dates, on the grid of the first.
+The second, with weights of a backbone, simulates sites at two dates: the weed grows in some places and dies in others, the
+light is another one, and the second image begins elsewhere and lies off by nothing, 0.4 m or 2 m. One model, of another site,
+maps both. Brier scores of gain and loss are by the product, by the two probabilities multiplied (dates taken for independent),
+and by two thresholds; truth is of tiles on the grid of the first date.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ import rasterio
 from numpy.typing import NDArray
 
 from spurgekit import (
+    ChangeOptions,
     DatasetOptions,
     MapOptions,
+    PixelGrid,
     SurveyOptions,
     TileClassifier,
     TileOptions,
@@ -41,7 +43,9 @@ from spurgekit import (
     tile_images,
     train_model,
 )
+from spurgekit.change.aligning import CommonGround, common_ground
 from spurgekit.change.change_areas import NET, change_areas
+from spurgekit.change.mapped_date import read_date
 from spurgekit.change.transitions import GAIN, LOSS, TRANSITIONS
 from spurgekit.classify.held_out import HeldOutCounts
 from spurgekit.simulate import LIGHTS
@@ -131,3 +135,120 @@ def _tested(rng: np.random.Generator, places: int, size: float) -> HeldOutCounts
         wrong = rng.binomial(tiles, rng.beta(rate * size, (1 - rate) * size, places))
         counts[:, true, 1 - true], counts[:, true, true] = wrong, tiles - wrong
     return HeldOutCounts(counts, np.zeros((places, 2), np.int64))
+
+
+# -- sites ------------------------------------------------------------------------------------------------------------
+
+
+def sites(folder: Path, numbers: str, weights: Path) -> Iterator[str]:
+    """Yield the table of simulated sites."""
+    model = load_model(trained(folder, weights), "cpu", views=1)
+    yield (
+        "| images lie apart | maps | shift is off by | Brier, gain: product | independent | thresholds | loss | | | "
+        "likeliest is right | gain holds | loss | net |"
+    )
+    yield "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for name, shift_m in SHIFTS_M.items():
+        for way, max_shift_m in (("as they lie", 0.0), ("brought together", 3.0)):
+            rows = [of_site(folder, seed, name, shift_m, max_shift_m, model) for seed in seeds(numbers)]
+            off, *scores = np.nanmean(np.array(rows), axis=0)
+            said = " | ".join(f"{score:.4f}" for score in scores[:6])
+            held = " | ".join(f"{share:.0%}" for share in scores[6:])
+            yield f"| {name} | {way} | {'' if np.isnan(off) else f'{100 * off:.1f} cm'} | {said} | {held} |"
+
+
+def of_site(
+    folder: Path, seed: int, name: str, shift_m: tuple[float, float], max_shift_m: float, model: TileClassifier
+) -> list[float]:
+    """Return what a site says: how far its shift is off, Brier scores, what is right and whether intervals hold."""
+    work = folder / f"s{seed}"
+    rng = np.random.default_rng(seed)
+    light = list(LIGHTS.values())[rng.integers(len(LIGHTS))]
+    shares = 0.10, (0.06, 0.13)[seed % 2]
+    first = dated(work / "old", SurveyOptions(markers=False, site_size_m=SIZE_M, seed=seed, weed_share=shares[0]), model)
+    later = SurveyOptions(
+        markers=False, site_size_m=SIZE_M, seed=seed, weed_share=shares[1], visit=2, light=light, shift_m=shift_m
+    )
+    second = dated(work / f"new {name}", later, model, cropped=True)
+    options = ChangeOptions(max_shift_m=max_shift_m)
+    report = map_change(first, second, work / "change", options, overwrite=True)
+    old, new = read_date(first, None, "old_model"), read_date(second, None, "new_model")
+    ground = common_ground(old, new, report.registration)
+    truth = [true_cells(survey, ground) for survey in (work / "old" / "survey", work / f"new {name}" / "survey")]
+    clear = ground.both & np.all([(cover == 0) | (cover >= LEAST) for cover in truth], axis=0)
+    there = [cover[clear] >= LEAST for cover in truth]
+    true = np.eye(4)[2 * there[0] + there[1]]
+    p, q = (said[1][clear].astype(np.float64) for said in ground.said)
+    fitted = report.classes["leafy spurge"].model.probabilities(p, q)
+    alone = np.stack([(1 - p) * (1 - q), (1 - p) * q, p * (1 - q), p * q], axis=1)
+    cut = np.eye(4)[2 * (p >= 0.5) + (q >= 0.5)]
+    brier = [((said - true)[:, kind] ** 2).mean() for kind in (GAIN, LOSS) for said in (fitted, alone, cut)]
+    areas, cell_m2 = report.classes["leafy spurge"].areas, ground.grid.pixel_area_m2
+    every = [cover[ground.both] >= LEAST for cover in truth]
+    gain_m2, loss_m2 = (float((a & ~b).sum()) * cell_m2 for a, b in (every[::-1], every))
+    inside = [
+        areas[kind].low_m2 <= m2 <= areas[kind].high_m2
+        for kind, m2 in (("gain", gain_m2), ("loss", loss_m2), (NET, gain_m2 - loss_m2))
+    ]
+    shift = report.registration.shift
+    off = np.nan if shift is None else float(np.hypot(shift.east_m - shift_m[0], shift.north_m - shift_m[1]))
+    right = float((fitted.argmax(axis=1) == true.argmax(axis=1)).mean())
+    return [off, *brier, right, *map(float, inside)]
+
+
+def seeds(text: str) -> range:
+    """Read ``2101-2106``."""
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def trained(folder: Path, weights: Path) -> Path:
+    """Return the folder of a model of another site."""
+    model = folder / "model"
+    if not model.exists():
+        survey = folder / "trained-on"
+        simulate_survey(survey, SurveyOptions(markers=False, site_size_m=SIZE_M, seed=2100, weed_share=0.12), overwrite=True)
+        tile_images(survey / "site.tif", folder / "tiles", TileOptions(layout="grid", size_px=TILE_PX), overwrite=True)
+        build_dataset(folder / "tiles", folder / "set", DatasetOptions(labels=survey / "weed.gpkg"), overwrite=True)
+        how = TrainOptions(backbone=BACKBONE, weights=weights, image_size_px=TILE_PX, device="cpu")
+        train_model(folder / "set", model, how)
+    return model
+
+
+def dated(folder: Path, options: SurveyOptions, model: TileClassifier, *, cropped: bool = False) -> Path:
+    """Return the map of a site at one date; its image may begin elsewhere, so that cells lie between those of the other."""
+    survey, found = folder / "survey", folder / "map"
+    if not found.exists():
+        simulate_survey(survey, options, overwrite=True)
+        image = survey / "site.tif"
+        if cropped:
+            image = folder / "site.tif"
+            with rasterio.open(survey / "site.tif") as file:
+                window = rasterio.windows.Window(37, 61, file.width - 37, file.height - 61)
+                profile = {**file.profile, "transform": file.window_transform(window)}
+                profile |= {"width": window.width, "height": window.height}
+                with rasterio.open(image, "w", **profile) as out:
+                    out.write(file.read(window=window))
+                    out.colorinterp = file.colorinterp
+        map_site(image, model, found, MapOptions(), overwrite=True)
+    return found
+
+
+def true_cells(survey: Path, ground: CommonGround) -> Floats:
+    """Return how much of each cell is under weed; 0 where the picture shows nothing."""
+    with rasterio.open(survey / "weed.tif") as file:
+        weed, grid = file.read(1), PixelGrid(file.width, file.height, file.transform, file.crs)
+    rows, cols = np.mgrid[: ground.grid.height, : ground.grid.width]
+    steps = (np.arange(28) + 0.5) / 28  # every fourth pixel of a tile
+    found = np.zeros((2, *rows.shape))
+    for down in steps:
+        for across in steps:
+            col, row = grid.to_pixel(*ground.grid.to_world(cols + across, rows + down))
+            inside = (col >= 0) & (row >= 0) & (col < grid.width) & (row < grid.height)
+            said = weed[np.where(inside, row, 0).astype(int), np.where(inside, col, 0).astype(int)]
+            found += (inside & (said == 1)), (inside & (said < 255))
+    return np.asarray(found[0] / np.maximum(found[1], 1))
+
+
+if __name__ == "__main__":
+    main()
