@@ -1,5 +1,5 @@
 from .aligning import CommonGround, Registration
-from .change_areas import change_areas
+from .areas import change_areas
 from .change_options import ChangeOptions
 from .comparing import ChangeReport, map_change
 from .products import ClassChange

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spurgekit.change.aligning import CommonGround, Registration, check_comparable, common_ground, register
-from spurgekit.change.change_areas import change_areas
+from spurgekit.change.areas import change_areas
 from spurgekit.change.change_options import ChangeOptions
 from spurgekit.change.mapped_date import MappedDate, read_date
 from spurgekit.change.products import CellChange, ClassChange, write_change
@@ -131,11 +131,10 @@ def _compared(old: MappedDate, new: MappedDate, ground: CommonGround) -> tuple[C
         cells[name] = np.full((4, *ground.both.shape), np.nan, np.float32)
         cells[name][:, ground.both] = said.T
         around = _fitted(ground.around, ground.both, number)[1] if old.is_fine else said
-        likeliest = np.bincount(around.argmax(axis=1), minlength=4)
         there = [one == number for one in predicted]
         counted = np.bincount(2 * there[0] + there[1], minlength=4)
         areas = change_areas(
-            likeliest * ground.grid.pixel_area_m2,
+            around.sum(axis=0) * ground.grid.pixel_area_m2,
             counted * ground.grid.pixel_area_m2,
             (old.held_out.against_rest(number), new.held_out.against_rest(number)),
             site_places=(places[0], places[1]),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rasterio.shutil import copy as copy_raster
 
 from spurgekit.change.aligning import CommonGround, Registration
-from spurgekit.change.change_areas import NET
+from spurgekit.change.areas import NET
 from spurgekit.change.mapped_date import MappedDate
 from spurgekit.change.transitions import GAIN, LOSS, PRESENT, TRANSITIONS, TransitionModel
 from spurgekit.imagery import name_crs, open_raster
@@ -45,9 +45,10 @@ LEAST_SHADE = 0.1
 WHAT_CHANGE_MEANS = (
     "compared_m2 is the ground of cells that both maps cover. Areas are of tiles (squares of support_m) that hold some of the "
     "class, as those of a map: gain was there at the new date alone, loss at the old one alone, net is gain less loss. "
-    "counted_m2 is the ground whose likeliest transition it is; estimate_m2 allows for the errors of both dates in held-out "
-    "places, as far as these are known, and low_m2 to high_m2 is its 95 % interval. How far errors of both dates coincide "
-    "where the ground stayed what it was is not known from tests of single dates, and the interval allows for anything. "
+    "counted_m2 is by the probabilities of cells, the sum of them, where polygons are of cells whose likeliest transition it "
+    "is; estimate_m2 allows for the errors of both dates in held-out places, as far as these are known, and low_m2 to high_m2 "
+    "is its 95 % interval. How far errors of both dates coincide where the ground stayed what it was, and how much harder "
+    "changed ground is to tell, is not known from tests of single dates, and the interval allows for it. "
     "Probabilities of transitions combine the calibrated probabilities of both maps with transition_shares, how often ground "
     "made each transition, and with error_correlation, both learned from the maps."
 )

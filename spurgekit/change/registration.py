@@ -110,26 +110,32 @@ def measure_shift(old: Raster, new: Raster, side_px: int, max_shift_m: float) ->
     Shift or None
         None where fewer than half of the windows, or than :data:`FEWEST`, agree.
     """
-    gsd_m, t = old.gsd_m, old.grid.transform
+    t, middle = old.grid.transform, np.zeros(2)
+    agree_px = max(AGREE_PX, max_shift_m / old.gsd_m / 10)
+    for _ in range(2):  # the second time on windows that show the same ground, to a pixel
+        found = _apart(old, new, side_px, np.rint(middle))
+        if len(found) < FEWEST:
+            return None
+        near = np.linalg.norm(found[:, None] - found, axis=2) <= agree_px
+        kept = found[near[near.sum(axis=1).argmax()]]
+        if len(kept) < max(FEWEST, len(found) / 2):
+            return None
+        middle = np.median(kept, axis=0)
+    spread_m = 1.4826 * float(np.median(np.abs(kept - middle))) * old.gsd_m
+    east, north = (middle @ np.array([[t.a, t.d], [t.b, t.e]]) * old.grid.metres_per_unit).tolist()
+    return Shift(east, north, spread_m, len(found), len(kept))
+
+
+def _apart(old: Raster, new: Raster, side_px: int, moved: Floats) -> Floats:
+    """Return how far each window lies from where the old image has it, (columns, rows), read so many pixels away."""
     found, hann = [], cv2.createHanningWindow((side_px, side_px), cv2.CV_64F)
     for window in _windows(old, new, side_px):
-        x, y = old.grid.to_world(window.col, window.row)
-        col, row = (float(value) for value in new.grid.to_pixel(x, y))
-        left, top = round(col), round(row)
+        here = np.array(new.grid.to_pixel(*old.grid.to_world(window.col, window.row))).ravel()
+        left, top = np.rint(here + moved).astype(int).tolist()
         one, other = _grey(old, window), _grey(new, Window(left, top, side_px, side_px))
         if one is not None and other is not None:
-            (across, down), _ = cv2.phaseCorrelate(one, other, hann)
-            found.append((across - (col - left), down - (row - top)))
-    if len(found) < FEWEST:
-        return None
-    shifts = np.array(found) @ np.array([[t.a, t.d], [t.b, t.e]]) * old.grid.metres_per_unit
-    near = np.linalg.norm(shifts[:, None] - shifts, axis=2) <= max(AGREE_PX * gsd_m, max_shift_m / 10)
-    kept = shifts[near[near.sum(axis=1).argmax()]]
-    if len(kept) < max(FEWEST, len(found) / 2):
-        return None
-    middle = np.median(kept, axis=0)
-    spread = 1.4826 * float(np.median(np.abs(kept - middle)))
-    return Shift(float(middle[0]), float(middle[1]), spread, len(found), len(kept))
+            found.append(np.add(cv2.phaseCorrelate(one, other, hann)[0], [left, top]) - here)
+    return np.array(found).reshape(-1, 2)
 
 
 def _windows(old: Raster, new: Raster, side_px: int) -> list[Window]:

@@ -11,8 +11,10 @@ a cell is i at the first date and j at the second goes as
 from the maps themselves by expectation maximisation (Bruzzone and Serpico, IEEE TGRS 35, 1997). These assume that errors of two
 dates are independent once the truth is known, c = 1; of one model on one ground they are not, and all that agrees would then
 be taken for ground that stayed. So c is the density of a Gaussian copula: on cells that stayed what they were, the log odds of
-both dates, each seen from the mean of its class, have a correlation r, which is the one that makes both maps likeliest. It
-shows in how little the bulk of cells moves between the dates against how far classes lie apart.
+both dates, each seen from the middle of its class, have a correlation r, which is the one that makes both maps likeliest. It
+shows in how little the bulk of cells moves between the dates against how far classes lie apart. Classes lie where calibrated
+log odds that are normal in each class have them: D apart and of variance D, one D for both dates, so that whatever r is, cells
+that are likelier to be of the class at a date are likelier to be of it.
 """
 
 from __future__ import annotations
@@ -39,11 +41,11 @@ SETTLED = 1e-6
 PRIOR_CELLS = 0.5
 """Cells of each transition that are taken to have been seen before (Jeffreys): no transition is impossible."""
 
-MOST_LOG_ODDS = 8.0
-"""Log odds beyond which a cell is as certain as can be: a probability of 0.9997."""
+MOST_LOG_ODDS = 12.0
+"""Log odds beyond which a cell is as certain as can be: a probability of 0.999994."""
 
-LEAST_DEVIATION = 0.5
-"""Least standard deviation of log odds: maps that say the same of all cells are not to be taken for precise."""
+LEAST_DISTANCE = 1.0
+"""Of classes in log odds: maps that say the same of all cells are not to be taken for precise."""
 
 Floats = NDArray[np.float64]
 
@@ -59,16 +61,16 @@ class TransitionModel:
         second.
     correlation : float
         Of the errors of both dates on ground that stayed what it was.
-    means : ndarray of float64, shape (2, 2)
-        Mean log odds by date (row) and by whether the class is there.
-    deviations : ndarray of float64, shape (2,)
-        Standard deviation of log odds around these means, by date.
+    distance : float
+        Of the classes in log odds, and the variance of these in each class.
+    middles : tuple of float
+        Log odds half way between the classes, at each date.
     """
 
     shares: Floats
     correlation: float
-    means: Floats
-    deviations: Floats
+    distance: float
+    middles: tuple[float, float]
 
     def probabilities(self, old: Floats, new: Floats) -> Floats:
         """Return the probability of each transition of cells.
@@ -85,11 +87,11 @@ class TransitionModel:
 
         Examples
         --------
-        >>> doubt, far = np.array([0.4]), np.array([[-2.0, 2.0], [-2.0, 2.0]])
-        >>> coins = TransitionModel(np.full((2, 2), 0.25), 0.0, far, np.full(2, 2.0))
+        >>> doubt = np.array([0.4])
+        >>> coins = TransitionModel(np.full((2, 2), 0.25), 0.0, 4.0, (0.0, 0.0))
         >>> coins.probabilities(doubt, doubt).round(2).tolist()
         [[0.36, 0.24, 0.24, 0.16]]
-        >>> ground = TransitionModel(np.array([[0.45, 0.05], [0.05, 0.45]]), 0.0, far, np.full(2, 2.0))
+        >>> ground = TransitionModel(np.array([[0.45, 0.05], [0.05, 0.45]]), 0.0, 4.0, (0.0, 0.0))
         >>> ground.probabilities(doubt, doubt).round(2).tolist()
         [[0.63, 0.05, 0.05, 0.28]]
         """
@@ -108,8 +110,9 @@ class TransitionModel:
         return joint.reshape(-1, 4)
 
     def _away(self, date: int, said: Floats) -> Floats:
-        """Return how far log odds are from the mean of either class, in standard deviations, shape (n, 2)."""
-        return np.asarray((log_odds(said)[:, None] - self.means[date]) / self.deviations[date])
+        """Return how far log odds are from the middle of either class, in standard deviations, shape (n, 2)."""
+        apart = np.array([-0.5, 0.5]) * self.distance
+        return np.asarray((log_odds(said)[:, None] - self.middles[date] - apart) / self.distance**0.5)
 
 
 def fit_transitions(old: Floats, new: Floats) -> TransitionModel:
@@ -129,18 +132,15 @@ def fit_transitions(old: Floats, new: Floats) -> TransitionModel:
     [[0.5, 0.0], [0.0, 0.5]]
     """
     step = -(-len(old) // MOST_CELLS)
-    # As certain as log odds of them are, at both ends.
     p, q = (np.clip(one[::step], 1e-12, 1 - 1e-12) for one in (old, new))
     common = [np.array([1 - one.mean(), one.mean()]) for one in (p, q)]
     said = [np.stack([1 - one, one], axis=1) for one in (p, q)]
     means = np.array([log_odds(one) @ part / part.sum(axis=0) for one, part in zip((p, q), said, strict=True)])
-    away = [
-        (part * (log_odds(one)[:, None] - mean) ** 2).sum(axis=1) for one, part, mean in zip((p, q), said, means, strict=True)
-    ]
-    deviations = np.maximum(np.sqrt([one.mean() for one in away]), LEAST_DEVIATION)
+    distance = max(float((means[:, 1] - means[:, 0]).mean()), LEAST_DISTANCE)
+    middles = (float(means[0].mean()), float(means[1].mean()))
     best, found = -np.inf, None
     for correlation in CORRELATIONS:
-        start = TransitionModel(np.outer(*common), float(correlation), means, deviations)
+        start = TransitionModel(np.outer(*common), float(correlation), distance, middles)
         weights, shares = start.weights(p, q), start.shares
         for _ in range(STEPS):
             joint, before = weights * shares.ravel(), shares
@@ -150,7 +150,7 @@ def fit_transitions(old: Floats, new: Floats) -> TransitionModel:
                 break
         likelihood = float(np.log(weights @ shares.ravel()).sum())
         if likelihood > best:
-            best, found = likelihood, TransitionModel(shares, float(correlation), means, deviations)
+            best, found = likelihood, TransitionModel(shares, float(correlation), distance, middles)
     assert found is not None
     return found
 

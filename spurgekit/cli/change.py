@@ -44,7 +44,7 @@ def _print(report: ChangeReport) -> None:
             area = change.areas[word]
             said = "net change" if word == "net" else word
             echo(
-                f"{said} of {name}: tiles of {report.support_m:.2f} m on {area.counted_m2:,.1f} m2; "
+                f"{said} of {name}: tiles of {report.support_m:.2f} m on {area.counted_m2:,.1f} m2 by their probabilities; "
                 f"{area.corrected(interval='95 % interval')}"
             )
     echo(f"{report.folder}: change.tif, change.gpkg ({report.polygons:,} polygons), summary.json, change.png")

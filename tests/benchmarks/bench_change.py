@@ -44,7 +44,7 @@ from spurgekit import (
     train_model,
 )
 from spurgekit.change.aligning import CommonGround, common_ground
-from spurgekit.change.change_areas import NET, change_areas
+from spurgekit.change.areas import NET, change_areas
 from spurgekit.change.mapped_date import read_date
 from spurgekit.change.transitions import GAIN, LOSS, TRANSITIONS
 from spurgekit.classify.held_out import HeldOutCounts
@@ -57,7 +57,7 @@ Floats = NDArray[np.float64]
 TRUE = {"little": (0.88, 0.02, 0.01, 0.09), "growth": (0.60, 0.12, 0.03, 0.25), "treated": (0.72, 0.01, 0.12, 0.15)}
 """Shares of the ground: absent, gain, loss, present."""
 
-SIZE_M, TILE_PX, LEAST = 36, 112, 0.05
+SIZE_M, TILE_PX, STRIDE_PX, LEAST = 36, 112, 56, 0.05
 SHIFTS_M = {"0 m": (0.0, 0.0), "0.4 m": (0.3, -0.26), "2 m": (1.6, -1.2)}
 
 
@@ -75,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--surveys", type=int, default=200)
     parser.add_argument("--weights", type=Path, help=f"folder of {BACKBONE}")
-    parser.add_argument("--sites", default="2101-2106", help="seeds of sites")
+    parser.add_argument("--sites", default="2107-2110", help="seeds of sites")
     parser.add_argument("--keep", type=Path, help="folder to work in; what is there is not made again")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -193,6 +193,8 @@ def of_site(
     shift = report.registration.shift
     off = np.nan if shift is None else float(np.hypot(shift.east_m - shift_m[0], shift.north_m - shift_m[1]))
     right = float((fitted.argmax(axis=1) == true.argmax(axis=1)).mean())
+    wide = [areas[kind].high_m2 - areas[kind].low_m2 for kind in ("gain", "loss", NET)]
+    print(seed, name, max_shift_m, [round(m2) for m2 in (gain_m2, loss_m2)], [areas[k].model_dump() for k in ("gain", "loss", NET)], wide, file=__import__("sys").stderr)
     return [off, *brier, right, *map(float, inside)]
 
 
@@ -230,16 +232,16 @@ def dated(folder: Path, options: SurveyOptions, model: TileClassifier, *, croppe
                 with rasterio.open(image, "w", **profile) as out:
                     out.write(file.read(window=window))
                     out.colorinterp = file.colorinterp
-        map_site(image, model, found, MapOptions(), overwrite=True)
+        map_site(image, model, found, MapOptions(stride_px=STRIDE_PX), overwrite=True)
     return found
 
 
 def true_cells(survey: Path, ground: CommonGround) -> Floats:
-    """Return how much of each cell is under weed; 0 where the picture shows nothing."""
+    """Return how much of the tile around each cell is under weed; 0 where the picture shows nothing."""
     with rasterio.open(survey / "weed.tif") as file:
         weed, grid = file.read(1), PixelGrid(file.width, file.height, file.transform, file.crs)
     rows, cols = np.mgrid[: ground.grid.height, : ground.grid.width]
-    steps = (np.arange(28) + 0.5) / 28  # every fourth pixel of a tile
+    steps = ((np.arange(28) + 0.5) / 28 - 0.5) * TILE_PX / STRIDE_PX + 0.5  # every fourth pixel of a tile
     found = np.zeros((2, *rows.shape))
     for down in steps:
         for across in steps:
