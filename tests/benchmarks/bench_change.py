@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from spurgekit import (
     ChangeOptions,
@@ -56,6 +57,12 @@ Floats = NDArray[np.float64]
 
 TRUE = {"little": (0.88, 0.02, 0.01, 0.09), "growth": (0.60, 0.12, 0.03, 0.25), "treated": (0.72, 0.01, 0.12, 0.15)}
 """Shares of the ground: absent, gain, loss, present."""
+
+SETTINGS = (
+    (8, 0.0, 1, 0.0), (8, 0.5, 1, 0.0), (8, 1.0, 1, 0.0), (8, 0.5, 2, 0.0), (8, 0.5, 1, 0.75), (8, 0.5, 1, 1.5),
+    (20, 0.5, 1, 0.0),
+)  # fmt: skip
+"""Places tested, part of errors that coincides, models, and by how much changed ground is harder, in log odds."""
 
 SIZE_M, TILE_PX, STRIDE_PX, LEAST = 36, 112, 56, 0.05
 SHIFTS_M = {"0 m": (0.0, 0.0), "0.4 m": (0.3, -0.26), "2 m": (1.6, -1.2)}
@@ -90,14 +97,14 @@ def main() -> None:
 
 def intervals(surveys: int) -> Iterator[str]:
     """Yield the table of counts."""
-    yield "| change | places tested | errors that coincide | models | gain holds | loss | net | width of gain | of net |"
-    yield "| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |"
+    yield "| change | places | errors coincide | models | changed is harder | gain holds | loss | net | width of gain | net |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for name, true in TRUE.items():
-        for places, shared, models in ((8, 0.0, 1), (8, 0.5, 1), (8, 1.0, 1), (8, 0.5, 2), (20, 0.5, 1)):
+        for places, shared, models, harder in SETTINGS:
             rng = np.random.default_rng(0)
             held = []
             for seed in range(surveys):
-                survey = simulate(rng, np.array(true), places, shared, models)
+                survey = simulate(rng, np.array(true), places, shared, models, harder)
                 areas = change_areas(
                     survey.counted, survey.counted, survey.tested, site_places=(survey.places, survey.places), seed=seed
                 )
@@ -108,23 +115,26 @@ def intervals(surveys: int) -> Iterator[str]:
             found = np.array(held, np.float64)
             said = " | ".join(f"{share:.0%}" for share in found[:, :3].mean(axis=0))
             widths = " | ".join(f"{width:.2f}" for width in np.median(found[:, 3:], axis=0))
-            yield f"| {name} | {places} | {shared:.0%} | {models} | {said} | {widths} |"
+            yield f"| {name} | {places} | {shared:.0%} | {models} | {harder:g} | {said} | {widths} |"
 
 
-def simulate(rng: np.random.Generator, true: Floats, places: int, shared: float, models: int, site_places: int = 5) -> Survey:
+def simulate(
+    rng: np.random.Generator, true: Floats, places: int, shared: float, models: int, harder: float = 0.0, site_places: int = 5
+) -> Survey:
     """Draw the counts of two dates, and the tests of their models."""
     size = 1 / 0.15 - 1  # intraclass correlation of errors within a place
     tests = [_tested(rng, places, size) for _ in range(models)]
-    false_alarms, missed = (rng.beta(rate * size, (1 - rate) * size, (2, site_places)) for rate in (FALSE_ALARMS, MISSED))
+    wrong = np.stack([rng.beta(rate * size, (1 - rate) * size, (2, site_places)) for rate in (FALSE_ALARMS, MISSED)])
     counted = np.zeros(4)
-    for place in range(site_places):
-        (f_old, f_new), (h_old, h_new) = false_alarms[:, place], 1 - missed[:, place]
-        for share, one, other, is_stable in zip(
-            true, (f_old, f_old, h_old, h_old), (f_new, h_new, f_new, h_new), (True, False, False, True), strict=True
-        ):
-            both = one * other
-            both += shared * is_stable * (min(one, other) - both)
-            counted += share / site_places * np.array([1 - one - other + both, other - both, one - both, both])
+    for number, share in enumerate(true):
+        there, is_stable = divmod(number, 2), number in (0, 3)
+        errors = [np.clip(wrong[one, date], 1e-9, 1 - 1e-9) for date, one in enumerate(there)]
+        if not is_stable:
+            errors = [expit(logit(rate) + harder) for rate in errors]
+        first, second = (rate if not one else 1 - rate for rate, one in zip(errors, there, strict=True))
+        both = first * second
+        both = both + shared * is_stable * (np.minimum(first, second) - both)
+        counted += share * np.array([1 - first - second + both, second - both, first - both, both]).mean(axis=1)
     return Survey(counted, (tests[0], tests[-1]), site_places)
 
 
@@ -144,17 +154,27 @@ def sites(folder: Path, numbers: str, weights: Path) -> Iterator[str]:
     """Yield the table of simulated sites."""
     model = load_model(trained(folder, weights), "cpu", views=1)
     yield (
-        "| images lie apart | maps | shift is off by | Brier, gain: product | independent | thresholds | loss | | | "
-        "likeliest is right | gain holds | loss | net |"
+        "| images lie apart | compared | shift is off by | Brier score of gain | dates independent | thresholds | "
+        "of loss | | | likeliest is right |"
     )
-    yield "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    yield "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    areas = [
+        "| images lie apart | compared | gain, in truth | off by thresholds | by the estimate | loss, in truth | "
+        "off by thresholds | by the estimate | gain holds | loss | net | width of gain | of loss | of net |",
+        f"| ---: | --- |{' ---: |' * 12}",
+    ]
     for name, shift_m in SHIFTS_M.items():
         for way, max_shift_m in (("as they lie", 0.0), ("brought together", 3.0)):
-            rows = [of_site(folder, seed, name, shift_m, max_shift_m, model) for seed in seeds(numbers)]
-            off, *scores = np.nanmean(np.array(rows), axis=0)
-            said = " | ".join(f"{score:.4f}" for score in scores[:6])
-            held = " | ".join(f"{share:.0%}" for share in scores[6:])
-            yield f"| {name} | {way} | {'' if np.isnan(off) else f'{100 * off:.1f} cm'} | {said} | {held} |"
+            rows = np.array([of_site(folder, seed, name, shift_m, max_shift_m, model) for seed in seeds(numbers)])
+            off, means = rows[:, 0], rows.mean(axis=0)
+            said = " | ".join(f"{score:.3f}" for score in means[1:7])
+            yield f"| {name} | {way} | {f'{100 * off.mean():.1f} cm' if max_shift_m else ''} | {said} | {means[7]:.1%} |"
+            rms = [f"{value:.0f}" for value in np.sqrt((rows[:, 11:15] ** 2).mean(axis=0))]
+            gain, loss = (f"{m2:.0f}" for m2 in means[-2:])
+            held = [*(f"{share:.0%}" for share in means[8:11]), *(f"{m2:.0f}" for m2 in means[15:18])]
+            areas.append(f"| {name} | {way} | {' | '.join([gain, *rms[:2], loss, *rms[2:], *held])} |")
+    yield ""
+    yield from areas
 
 
 def of_site(
@@ -185,6 +205,7 @@ def of_site(
     brier = [((said - true)[:, kind] ** 2).mean() for kind in (GAIN, LOSS) for said in (fitted, alone, cut)]
     areas, cell_m2 = report.classes["leafy spurge"].areas, ground.grid.pixel_area_m2
     every = [cover[ground.both] >= LEAST for cover in truth]
+    predicted = [said[1][ground.both] >= 0.5 for said in ground.said]
     gain_m2, loss_m2 = (float((a & ~b).sum()) * cell_m2 for a, b in (every[::-1], every))
     inside = [
         areas[kind].low_m2 <= m2 <= areas[kind].high_m2
@@ -193,9 +214,11 @@ def of_site(
     shift = report.registration.shift
     off = np.nan if shift is None else float(np.hypot(shift.east_m - shift_m[0], shift.north_m - shift_m[1]))
     right = float((fitted.argmax(axis=1) == true.argmax(axis=1)).mean())
+    by_class = np.bincount(2 * predicted[0] + predicted[1], minlength=4) * cell_m2
+    off_m2 = [by_class[GAIN] - gain_m2, areas["gain"].estimate_m2 - gain_m2]
+    off_m2 += [by_class[LOSS] - loss_m2, areas["loss"].estimate_m2 - loss_m2]
     wide = [areas[kind].high_m2 - areas[kind].low_m2 for kind in ("gain", "loss", NET)]
-    print(seed, name, max_shift_m, [round(m2) for m2 in (gain_m2, loss_m2)], [areas[k].model_dump() for k in ("gain", "loss", NET)], wide, file=__import__("sys").stderr)
-    return [off, *brier, right, *map(float, inside)]
+    return [off, *brier, right, *map(float, inside), *off_m2, *wide, gain_m2, loss_m2]
 
 
 def seeds(text: str) -> range:
