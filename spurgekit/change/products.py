@@ -39,6 +39,9 @@ LAYER = "change"
 
 GAINED, LOST, STAYED = class_colour(1), class_colour(2), class_colour(3)
 COLOURS: dict[str, Colour] = {"gain": GAINED, "loss": LOST}
+PLAIN: Colour = (198, 198, 190)
+"""Ground that was mapped, where the image is gone."""
+
 LEAST_SHADE = 0.1
 """Probability from which on a cell is shaded on the picture."""
 
@@ -237,6 +240,10 @@ def _draw(
     picture = SitePicture(
         look, f"{' and '.join(found)}: change from {dates[0]} to {dates[1]} on a grid of {ground.grid.gsd_m:.2f} m"
     )
+    if new.image is None:
+        plain = np.zeros_like(shade)
+        plain[look.seen] = (*PLAIN, 255)
+        picture.paint(plain)
     picture.paint(shade)
     for word, colour in COLOURS.items():
         mine = polygons["class"].str.startswith(f"{word} of ").to_numpy(bool)
@@ -253,7 +260,7 @@ def _draw(
 
 
 def _look(new: MappedDate, registration: Registration, progress: Progress) -> QuickLook:
-    """Return the quick look of the new image where it lies in truth; of the new map, where the image is gone."""
+    """Return the quick look of the new image where it lies in truth; where it is gone, of the new map, for what is mapped."""
     crs = None if new.grid.crs is None else new.grid.crs.to_wkt()
     path, how = (new.folder / MAP_RASTER, {"bands": [2]}) if new.image is None else (new.image, new.opened)
     with open_raster(path, crs=crs, **how) as raster:
