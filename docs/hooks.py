@@ -60,6 +60,7 @@ SEE = {
     "model push": ("push_model", "how-to/train.md"),
     "evaluate": ("evaluate_arms", "how-to/train.md"),
     "map": ("map_site", "how-to/maps.md"),
+    "change": ("map_change", "how-to/change.md"),
     "check": ("draw_check", "how-to/check.md"),
     "export": ("export_map", "how-to/export.md"),
     "simulate": ("simulate_survey", "tutorial.md"),

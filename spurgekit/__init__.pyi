@@ -1,5 +1,6 @@
 from .accuracy import AssessOptions, CheckOptions, assess_map, draw_check
 from .augment import AugmentOptions, InvertOptions, augment_dataset, invert_classes
+from .change import ChangeOptions, map_change
 from .classify import (
     ModelInfo,
     OnnxOptions,
@@ -44,6 +45,7 @@ __version__: str
 __all__ = [
     "AssessOptions",
     "AugmentOptions",
+    "ChangeOptions",
     "CheckOptions",
     "Dataset",
     "DatasetOptions",
@@ -84,6 +86,7 @@ __all__ = [
     "list_markers",
     "load_model",
     "locate_plots",
+    "map_change",
     "map_site",
     "open_dataset",
     "open_raster",

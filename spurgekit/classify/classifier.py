@@ -17,8 +17,8 @@ from scipy.special import softmax
 from torch import Tensor, nn
 
 from spurgekit.classify.applicability import Applicability, read_applicability
-from spurgekit.classify.held_out import HeldOutCounts, HeldOutTiles, read_held_out
-from spurgekit.classify.model_files import CONFIG, DESCRIPTION, PREDICTIONS, WEIGHTS
+from spurgekit.classify.held_out import HeldOutCounts, HeldOutTiles, counts_of, held_out_as
+from spurgekit.classify.model_files import CONFIG, DESCRIPTION, WEIGHTS
 from spurgekit.classify.model_info import REMEDY, ModelInfo, Positions, read_model_info
 from spurgekit.classify.model_sources import ModelSource, find_model
 from spurgekit.classify.position_head import PositionHead
@@ -103,10 +103,7 @@ class TileClassifier:
     @cached_property
     def held_out(self) -> HeldOutCounts:
         """Held-out tiles by place and class; all of one place where nothing is known but the confusion matrix."""
-        tiles = self.held_out_tiles
-        if tiles is None:
-            return HeldOutCounts.of_matrix(self.info.held_out.confusion_matrix)
-        return tiles.counted(self.info.predicted(tiles.probabilities))
+        return counts_of(self.held_out_tiles, self.info)
 
     def predict(self, tiles: Pixels) -> NDArray[np.float32]:
         """Return class probabilities.
@@ -277,7 +274,7 @@ def load_model(
     if views not in (None, 1, 8):
         raise InputError(f"`views={views!r}` cannot be; pass 1 or 8")
     network = _load_network(folder, info)
-    tested = _held_out(folder, info, shares, views or info.views)
+    tested = held_out_as(folder, info, shares, views or info.views)
     if tested is not None and (shares is not None or views not in (None, info.views)):
         info = _tested_as(info, tested)
     info = info.model_copy(update={"views": views or info.views})
@@ -285,16 +282,6 @@ def load_model(
     model.applicability = read_applicability(folder)
     model.source = source
     return model
-
-
-def _held_out(folder: Path, info: ModelInfo, shares: tuple[float, ...] | None, views: int) -> HeldOutTiles | None:
-    """Return what the model said of held-out tiles, at a prevalence; None where that is not in its folder."""
-    if not (folder / PREDICTIONS).is_file():
-        if shares is not None:
-            raise ModelError(f"{folder / PREDICTIONS} is missing, and `prevalence` needs it; {REMEDY}")
-        return None
-    tested = read_held_out(folder, info.classes, one_view=views < info.views)
-    return tested if shares is None else tested.at_prevalence(info.prior, shares)
 
 
 def _load_network(folder: Path, info: ModelInfo) -> nn.Module:

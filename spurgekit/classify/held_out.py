@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spurgekit.classify.model_files import PREDICTIONS
-from spurgekit.classify.model_info import REMEDY
+from spurgekit.classify.model_info import REMEDY, ModelInfo
 from spurgekit.classify.prevalence import shift_prevalence
 from spurgekit.errors import InputError, ModelError, first_line
 from spurgekit.tables import numbers, read_table
@@ -39,6 +39,15 @@ class HeldOutCounts:
         """Return those of a confusion matrix, of which nothing more is known: all of one place."""
         counts = np.asarray(confusion, np.int64)[None]
         return cls(counts, np.zeros(counts.shape[:2], np.int64))
+
+    def against_rest(self, number: int) -> HeldOutCounts:
+        """Return those of one class against all others, which are the first of two classes then."""
+        other = np.arange(self.counts.shape[1]) != number
+
+        def parted(counts: NDArray[np.int64], axis: int) -> NDArray[np.int64]:
+            return np.stack([counts.compress(other, axis).sum(axis), counts.take(number, axis)], axis)
+
+        return HeldOutCounts(parted(parted(self.counts, 1), 2), parted(self.unclear, 1))
 
     @property
     def matrix(self) -> NDArray[np.int64]:
@@ -128,3 +137,37 @@ def read_held_out(folder: Path, classes: Sequence[str], *, one_view: bool = Fals
     except (ValueError, KeyError) as error:
         raise ModelError(f"{file} is damaged ({first_line(error)}); {REMEDY}") from error
     return HeldOutTiles(found / total, targets, places, cover)  # they were rounded
+
+
+def held_out_as(folder: Path, info: ModelInfo, shares: Sequence[float] | None, views: int) -> HeldOutTiles | None:
+    """Read what a model said of held-out tiles, as it was used; None where that is not in its folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the model.
+    info : ModelInfo
+        As its folder has it.
+    shares : sequence of float or None
+        The prevalence that its probabilities were for; None for that in training.
+    views : int
+        Of each tile.
+
+    Raises
+    ------
+    ModelError
+        If the table is damaged, or missing where a prevalence needs it.
+    """
+    if not (folder / PREDICTIONS).is_file():
+        if shares is not None:
+            raise ModelError(f"{folder / PREDICTIONS} is missing, and `prevalence` needs it; {REMEDY}")
+        return None
+    tested = read_held_out(folder, info.classes, one_view=views < info.views)
+    return tested if shares is None else tested.at_prevalence(info.prior, shares)
+
+
+def counts_of(tested: HeldOutTiles | None, info: ModelInfo) -> HeldOutCounts:
+    """Return held-out tiles by place and class; all of one place where nothing is known but the confusion matrix."""
+    if tested is None:
+        return HeldOutCounts.of_matrix(info.held_out.confusion_matrix)
+    return tested.counted(info.predicted(tested.probabilities))

@@ -29,6 +29,7 @@ COMMANDS = {
     "model": "Look at models, export them to ONNX.",
     "evaluate": "Compare ways to train on the same few-shot support sets, with intervals.",
     "map": "Map a whole site with a trained model.",
+    "change": "Compare two maps of one site: gain, loss, and their areas.",
     "check": "Check a map by cells drawn at random, which people label.",
     "export": "Export a map for those who act on it: crews, sprayers.",
     "simulate": "Make up a survey with known truth.",

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import geopandas as gpd
 import pyogrio
 import rasterio
-from pydantic import BaseModel, ConfigDict, Field
 from rasterio.errors import RasterioError
 
 from spurgekit.errors import InputError, first_line, known_names
@@ -19,25 +17,10 @@ from spurgekit.export.recipients import NothingToExportError
 from spurgekit.imagery import PixelGrid
 from spurgekit.imagery.crs import EARTH, has_place, name_crs, to_pyproj
 from spurgekit.maps.bands import PROBABILITY
+from spurgekit.maps.map_folder import POLYGONS, RASTER, REMEDY, SUMMARY, MapSummary, check_map
 from spurgekit.maps.polygons import COLUMNS, LAYER
-from spurgekit.reading import Columns, Line, Numbers, Positive, Texts, known_version, read_described, take_columns
+from spurgekit.reading import Columns, Numbers, Texts, read_described, take_columns
 from spurgekit.vectors import brought, read_vector
-
-RASTER, POLYGONS, SUMMARY = "presence.tif", "presence.gpkg", "summary.json"
-REMEDY = "make the map again"
-
-
-class MapSummary(BaseModel):
-    """What of a map's ``summary.json`` is needed here."""
-
-    model_config = ConfigDict(frozen=True)
-
-    schema_version: known_version(2)  # type: ignore[valid-type]
-    image: Line | None = None
-    cell_m: Positive
-    mapped_m2: Positive | None = None
-    occupied: dict[Line, dict[str, Any]] = Field(min_length=1)
-    cover: dict[Line, dict[str, Any]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,10 +78,7 @@ def read_map(folder: Path, classes: Sequence[str] = (), *, may_be_bare: bool = F
     InputError
         If the folder holds no map, the map has no such class, or nothing says where on Earth it lies.
     """
-    for name in (RASTER, POLYGONS, SUMMARY):
-        if not (folder / name).is_file():
-            what = f"holds no {name}" if folder.is_dir() else "is no folder"
-            raise InputError(f"{folder} {what}; name a folder that 'spurgekit map' made")
+    check_map(folder)
     summary = read_described(folder / SUMMARY, MapSummary, REMEDY)
     known = tuple(summary.occupied)
     for name in classes:

@@ -20,7 +20,7 @@ from spurgekit.errors import InputError
 from spurgekit.export.drawing import draw_cells
 from spurgekit.export.export_options import ExportOptions
 from spurgekit.export.kml import DECIMALS
-from spurgekit.export.map_folder import RASTER, REMEDY, SUMMARY, MapPolygons
+from spurgekit.export.map_folder import MapPolygons
 from spurgekit.export.mbtiles import WEB_MERCATOR, write_mbtiles
 from spurgekit.export.page import PAGE, page_of, tiles_of
 from spurgekit.export.patches import Patches
@@ -32,6 +32,7 @@ from spurgekit.imagery.raster import slug
 from spurgekit.imagery.site_picture import Colour
 from spurgekit.maps.areas import AreaEstimate
 from spurgekit.maps.colours import class_colour
+from spurgekit.maps.map_folder import RASTER, REMEDY, SUMMARY
 from spurgekit.maps.styles import store_vector_style, vector_style
 from spurgekit.vectors import write_geopackage
 

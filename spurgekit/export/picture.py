@@ -13,14 +13,14 @@ import rasterio
 from numpy.typing import NDArray
 
 from spurgekit.errors import ImageryError, InputError
-from spurgekit.export.map_folder import RASTER, MapPolygons
+from spurgekit.export.map_folder import MapPolygons
 from spurgekit.imagery import PixelGrid, Window, name_crs
 from spurgekit.imagery.crs import points_in
 from spurgekit.imagery.quicklook import STRIP_ROWS
 from spurgekit.imagery.raster import Raster, open_raster
 from spurgekit.imagery.stretch import Stretch, rgb_bands
-from spurgekit.outputs import fingerprint, input_files, read_provenance
-from spurgekit.survey import find_survey
+from spurgekit.maps.map_folder import RASTER, find_image, opened_as
+from spurgekit.outputs import read_provenance
 
 Pixels = NDArray[np.uint8]
 
@@ -87,54 +87,19 @@ def picture_of(found: MapPolygons, imagery: Path | None, most_px: float) -> Pict
     InputError
         If it shows nothing of the mapped ground.
     """
-    parameters = read_provenance(found.folder).get("parameters")
-    opened = {name: value for name, value in _opened_as(parameters).items() if value is not None}
+    opened = opened_as(read_provenance(found.folder).get("parameters"))
     if imagery is not None:
         path = imagery / Path(found.summary.image or "").name if imagery.is_dir() else imagery  # a name alone, whatever it says
         if not path.is_file():
             raise InputError(f"{imagery} holds no {found.summary.image or 'image of the map'}; name the image itself")
         return _shown(path, found, most_px, opened if path.name == found.summary.image else {})
-    image, why = _find_image(found)
+    image, why = find_image(found.folder, found.summary.image)
     if image is not None:
         try:
             return _shown(image, found, most_px, opened)
         except (ImageryError, InputError) as error:
             why = str(error)
     return _plain(found, most_px, f"the patches lie on plain ground: {why}; pass `imagery`")
-
-
-def _opened_as(parameters: object) -> dict[str, Any]:
-    """Return how an image was opened to be mapped, as far as a record says what can be."""
-    said: Mapping[str, Any] = parameters if isinstance(parameters, dict) else {}
-    crs, nodata = said.get("image_crs"), said.get("nodata")
-    return {
-        "image_crs": crs if isinstance(crs, str) else None,
-        "nodata": float(nodata) if isinstance(nodata, int | float) and not isinstance(nodata, bool) else None,
-    }
-
-
-def _find_image(found: MapPolygons) -> tuple[Path | None, str]:
-    """Return the image that was mapped, or why there is none.
-
-    It is looked for where the provenance says, among the images of the survey and beside the map's folder, and known by its
-    fingerprint. One within the folder is not taken: it may be anybody's, and what is called ``.tif`` may read any file or
-    address.
-    """
-    name = found.summary.image
-    if name is None:
-        return None, "the map does not say which image it is of"
-    record, inside = read_provenance(found.folder), found.folder.resolve()
-    inputs = record.get("inputs")
-    known = list(inputs.values()) if isinstance(inputs, dict) else []
-    folders = (Path(), inside.parent, inside.parent.parent)
-    surveys = (find_survey(folder) for folder in folders)
-    named = [path for survey in surveys if survey is not None for path in survey.images.values() if isinstance(path, Path)]
-    paths = [*input_files(record, found.folder), *named, *(folder / name for folder in folders)]
-    there = [path for path in paths if path.name == name and path.is_file() and not path.resolve().is_relative_to(inside)]
-    for path in there:
-        if fingerprint(path) in known:
-            return path, ""
-    return None, f"{there[0]} is not as it was when mapped" if there else f"{name} is not where it was when mapped"
 
 
 def _shown(path: Path, found: MapPolygons, most_px: float, opened: Mapping[str, Any]) -> Picture:

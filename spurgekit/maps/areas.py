@@ -116,12 +116,12 @@ def occupied_areas(
     if total == 0:
         return [AreaEstimate(counted_m2=0, estimate_m2=0, low_m2=0, high_m2=0) for _ in counted]
     seen = counted / total
-    rates, unclear, ratio = _drawn(tested, site_places, np.random.default_rng(seed))
+    rates, unclear, ratio = draw_errors(tested, site_places, np.random.default_rng(seed))
     shares = true_shares(seen, rates, unclear, ratio)
     possible = (shares >= 0).all(axis=1)
     found = np.percentile(np.diagonal(rates, axis1=1, axis2=2), 2.5, axis=0)
     if possible.sum() >= LEAST_DRAWS:
-        best, low, high = _part_of_the_way(seen, shares[possible])
+        best, low, high = part_of_the_way(seen, shares[possible])
     else:
         best, low, high = seen, np.zeros_like(seen), np.minimum(seen / found, 1)
     high = np.where(seen > 0, high, np.minimum((1 - 0.025 ** (tile_m2 / total)) / found, 1))
@@ -184,7 +184,7 @@ def covered_area(
     return AreaEstimate(counted_m2=counted, estimate_m2=best, low_m2=low, high_m2=high)
 
 
-def _part_of_the_way(seen: Floats, shares: Floats) -> tuple[Floats, Floats, Floats]:
+def part_of_the_way(seen: Floats, shares: Floats) -> tuple[Floats, Floats, Floats]:
     """Return estimates between the shares counted [k] and those drawn [n, k], and their intervals."""
     middle = np.median(shares, axis=0)
     middle /= middle.sum()
@@ -195,7 +195,7 @@ def _part_of_the_way(seen: Floats, shares: Floats) -> tuple[Floats, Floats, Floa
     return best, low, high
 
 
-def _drawn(tested: HeldOutCounts, site_places: float, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def draw_errors(tested: HeldOutCounts, site_places: float, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
     """Return draws of the rates [n, true, predicted], of how often unclear ground is taken for weed, and of how much it is."""
     counts, k = tested.counts, tested.counts.shape[1]
     of_class = counts.sum(axis=2)

@@ -7,6 +7,7 @@ its mean colour, yellow flowers have its yellow, broad-leaved forbs have its clu
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -76,6 +77,8 @@ def draw_scene(
     valid: Mask | None = None,
     clear: ArrayLike = (),
     light: Light | None = None,
+    visits: Sequence[Generator] = (),
+    turnover: float = 0.0,
 ) -> Scene:
     """Draw a scene as it lies there: sharp, and without the camera's noise (see :mod:`spurgekit.simulate.camera`).
 
@@ -94,6 +97,10 @@ def draw_scene(
         Discs (col, row, radius) in pixels where nothing grows but grass: people have laid something there.
     light : Light, optional
         What it is seen in; the plants are the same in any.
+    visits : sequence of numpy.random.Generator
+        One for each visit since the first: the ground is the same, and the weed has grown in places and died in others.
+    turnover : float
+        Share of the variance of what the ground is to the weed that each of them draws anew.
     """
     light = light or Light()
     # One stream for each layer, so that a change of one leaves the others as they were.
@@ -108,6 +115,8 @@ def draw_scene(
     for dabs in (clearing, *shrubs):
         closed |= _silhouette(dabs, size_px) > 0
     field = _patchiness(for_weed, size_px, gsd_m)
+    for visit in visits:
+        field = math.sqrt(1 - turnover) * field + math.sqrt(turnover) * _patchiness(visit, size_px, gsd_m)
     field[closed] = field.min()
     field -= np.quantile(field[valid], 1 - weed_share).astype(np.float32)
     weed, *spurge = _spurge(for_weed, field, gsd_m, light)

@@ -115,6 +115,8 @@ def draw_site(options: SurveyOptions, *, progress: Progress = silent) -> DrawnSi
     rng = np.random.default_rng([options.seed, *options.name.encode()])
     # One stream for each step, so that a change of one leaves the others as they were.
     for_view, for_layout, for_scene, for_markers, for_things, for_camera = rng.spawn(6)
+    visits = [visit.spawn(2) for visit in rng.spawn(options.visit - 1)]
+    for_camera = visits[-1][1] if visits else for_camera
     with progress(f"simulating {options.name}", 3) as advance:
         rotation = for_layout.uniform(-45, 45) if options.rotation_deg is None else options.rotation_deg
         around = lattice_nodes(options, rotation) if options.markers else np.empty((0, 2))
@@ -123,7 +125,10 @@ def draw_site(options: SurveyOptions, *, progress: Progress = silent) -> DrawnSi
         things = scatter_distractors(options.distractors, ideal, valid, grid.gsd_m, for_things)
         reach = CLEARING * options.marker_side_m * extent(options.marker_family) / grid.gsd_m
         clear = np.column_stack([np.vstack([laid, things]), np.full(len(laid) + len(things), reach)])
-        scene = draw_scene(grid.width, grid.gsd_m, options.weed_share, for_scene, valid=valid, clear=clear, light=options.light)
+        scene = draw_scene(
+            grid.width, grid.gsd_m, options.weed_share, for_scene, valid=valid, clear=clear, light=options.light,
+            visits=[for_weed for for_weed, _ in visits], turnover=options.turnover,
+        )  # fmt: skip
         advance(1)
         for col, row in things:
             paint_distractor(scene.rgb, KINDS[for_things.integers(len(KINDS))], col, row, grid.gsd_m, for_things, options.light)

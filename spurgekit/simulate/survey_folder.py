@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,7 +12,7 @@ import rasterio
 import shapely
 from numpy.random import default_rng
 from numpy.typing import NDArray
-from rasterio import features
+from rasterio import Affine, features
 from shapely.geometry import shape
 
 from spurgekit.imagery import PixelGrid
@@ -127,7 +127,7 @@ def write_survey(site: DrawnSite, folder: Path, options: SurveyOptions) -> Simul
     """Write the files of a drawn site into a folder that is there."""
     image = folder / f"{options.name}{'.tif' if site.pose is None else '.jpg'}"
     if site.pose is None:
-        _write_mosaic(image, site)
+        _write_mosaic(image, site, options.shift_m)
     else:
         jpeg = encode_jpeg(site.rgb, options.camera.jpeg_quality)
         crs = site.grid.crs
@@ -204,11 +204,12 @@ def _wkt(grid: PixelGrid) -> str | None:
     return grid.crs.to_wkt() if grid.crs else None
 
 
-def _write_mosaic(path: Path, site: DrawnSite) -> None:
+def _write_mosaic(path: Path, site: DrawnSite, shift_m: tuple[float, float]) -> None:
     pixels = np.empty((4, site.grid.height, site.grid.width), np.uint8)
     pixels[:3] = np.moveaxis(site.rgb, -1, 0)
     pixels[3] = np.where(site.valid, 255, 0)
-    _write_tif(path, pixels, site.grid, interleave="pixel", photometric="RGB", alpha="yes", predictor=2)
+    grid = replace(site.grid, transform=Affine.translation(*shift_m) @ site.grid.transform)
+    _write_tif(path, pixels, grid, interleave="pixel", photometric="RGB", alpha="yes", predictor=2)
 
 
 def _write_tif(path: Path, pixels: NDArray[np.uint8], grid: PixelGrid, **options: object) -> None:

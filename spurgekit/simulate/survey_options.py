@@ -87,6 +87,13 @@ class SurveyOptions(PlotProtocol):
         Metres a pixel. Default: 0.0125; a frame's from 50 m up.
     weed_share : float
         Share of the ground for the weed, between 0 and 0.6; it covers about a tenth less, as it leaves gaps.
+    visit : int
+        Which visit to the site it is, counted from 1: later ones find the same ground, shrubs and markers, the weed as it has
+        moved on, and another flight's noise.
+    turnover : float
+        How much of the weed's pattern each visit after the first draws anew, from 0 (the same patches) to 1 (others).
+    shift_m : tuple of float
+        How far off the image's georeference is, in metres to the east and to the north; the truth stays where it is.
     frame_px : int, optional
         Width of a nadir photo to take instead of an orthomosaic, with EXIF and XMP.
     tilt_deg : float
@@ -114,6 +121,9 @@ class SurveyOptions(PlotProtocol):
     site_size_m: float | None = None
     gsd_m: float | None = None
     weed_share: float = 0.08
+    visit: int = 1
+    turnover: float = 0.1
+    shift_m: tuple[float, float] = (0.0, 0.0)
     frame_px: int | None = None
     tilt_deg: float = 2.0
     camera: Camera = field(default_factory=Camera)
@@ -131,6 +141,12 @@ class SurveyOptions(PlotProtocol):
             raise InputError(f"{self.name!r} cannot name a site's files; {hint}")
         if not 0 < self.weed_share < 0.6:
             raise InputError(f"a weed share of {self.weed_share} cannot be drawn; pass one between 0 and 0.6, such as 0.08")
+        if self.visit < 1:
+            raise InputError(f"`visit={self.visit}` cannot be; pass 1 for the first one, 2 for the next")
+        if not 0 <= self.turnover <= 1:
+            raise InputError(f"`turnover={self.turnover}` is not a share; pass a number from 0 to 1")
+        if not all(math.isfinite(value) for value in self.shift_m):
+            raise InputError(f"a shift of {self.shift_m} leads nowhere; pass metres to the east and to the north")
         if self.seed < 0:
             raise InputError(f"seed {self.seed} is negative; pass 0 or more")
         if not all(math.isfinite(value) for value in self.origin):
@@ -172,6 +188,8 @@ class SurveyOptions(PlotProtocol):
     def _check_frame(self) -> None:
         if self.frame_px is None:
             return
+        if self.shift_m != (0, 0):
+            raise InputError("`shift_m` is of orthomosaics; a frame of `frame_px` lies as its EXIF says; drop one of them")
         if self.site_size_m is not None:
             raise InputError(
                 "`site_size_m` does not go with `frame_px`: a frame shows what its height and width let it; drop one of them"

@@ -241,3 +241,52 @@ def test_options_that_cannot_serve_are_refused_before_anything_is_written(
         simulate_survey(tmp_path / "out", SurveyOptions(**arguments))  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+SMALL = {"markers": False, "site_size_m": 6, "weed_share": 0.2, "seed": 3}
+
+
+class TestVisits:
+    """The same site, seen again."""
+
+    def drawn(self, folder: Path, **how) -> tuple[np.ndarray, np.ndarray]:
+        survey = simulate_survey(folder, SurveyOptions(**SMALL, **how))
+        return read(survey.image), read(survey.truth)[0]
+
+    def test_weed_grows_and_dies_on_the_same_ground(self, tmp_path: Path) -> None:
+        (first, weed), (second, later) = self.drawn(tmp_path / "a"), self.drawn(tmp_path / "b", visit=2)
+        seen = (weed < 255) & (later < 255)
+        assert (first[3] == second[3]).all()
+        gained, lost = ((one[seen] < other[seen]).mean() for one, other in ((weed, later), (later, weed)))
+        assert 0.01 < gained < 0.1
+        assert 0.01 < lost < 0.1
+        bare = seen & ~binary_dilation((weed == 1) | (later == 1), iterations=40)
+        differ = np.abs(first[:3, bare].astype(int) - second[:3, bare]).mean()
+        assert 1 < differ < 12  # another flight's noise and light on the same grass
+
+    def test_the_first_visit_is_the_site_as_it_was(self, tmp_path: Path) -> None:
+        (first, _), (same, _) = self.drawn(tmp_path / "a"), self.drawn(tmp_path / "b", visit=1, turnover=0.9)
+        assert (first == same).all()
+
+    def test_without_turnover_patches_stay(self, tmp_path: Path) -> None:
+        (_, weed), (_, later) = self.drawn(tmp_path / "a"), self.drawn(tmp_path / "b", visit=3, turnover=0)
+        assert (weed == later).all()
+
+    def test_a_shift_moves_the_image_and_leaves_the_truth(self, tmp_path: Path) -> None:
+        survey = simulate_survey(tmp_path / "a", SurveyOptions(**SMALL, shift_m=(0.3, -0.26)))
+        with rasterio.open(survey.image) as image, rasterio.open(survey.truth) as truth:
+            assert image.transform.c - truth.transform.c == pytest.approx(0.3)
+            assert image.transform.f - truth.transform.f == pytest.approx(-0.26)
+
+    @pytest.mark.parametrize(
+        ("how", "said"),
+        [
+            ({"visit": 0}, "`visit=0` cannot be"),
+            ({"turnover": 1.5}, "`turnover=1.5` is not a share"),
+            ({"shift_m": (float("inf"), 0)}, "`shift_m=inf` is not a number|leads nowhere"),
+            ({"shift_m": (1, 0), "frame_px": 1000, "site_size_m": None}, "`shift_m` is of orthomosaics"),
+        ],
+    )
+    def test_what_cannot_be(self, how: dict, said: str) -> None:
+        with pytest.raises(InputError, match=said):
+            SurveyOptions(**{**SMALL, **how})

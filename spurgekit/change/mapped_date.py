@@ -1,0 +1,161 @@
+"""A map as one of two dates: what it says, and which image and which model it is of."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+
+from spurgekit.classify.held_out import HeldOutCounts, counts_of, held_out_as
+from spurgekit.classify.model_files import DESCRIPTION
+from spurgekit.classify.model_info import ModelInfo, read_model_info
+from spurgekit.errors import InputError, first_line
+from spurgekit.imagery import PixelGrid
+from spurgekit.maps.bands import PROBABILITY, TILE_PROBABILITY
+from spurgekit.maps.map_folder import RASTER, REMEDY, SUMMARY, MapSummary, check_map, find_image, opened_as
+from spurgekit.outputs import fingerprint, read_provenance
+from spurgekit.reading import read_described
+from spurgekit.survey import find_survey
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MappedDate:
+    """A map of a site at one date.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Of the map.
+    summary : MapSummary
+    grid : PixelGrid
+        Of its cells.
+    classes : tuple of str
+        The first is the background.
+    said : ndarray of float32, shape (classes, rows, columns)
+        Probabilities; NaN where nothing is mapped.
+    around : ndarray of float32, shape (classes, rows, columns)
+        Probabilities of the tile around each cell: the same, unless the map is finer than a tile.
+    model : ModelInfo
+        What says so.
+    model_folder : pathlib.Path
+    held_out : HeldOutCounts
+        Its test, with as many views of a tile and for the prevalence that the map was made with.
+    image : pathlib.Path or None
+        That was mapped; None where it is not there any more.
+    no_image : str
+        Why it is not.
+    opened : dict
+        How it was opened, as arguments of :func:`spurgekit.open_raster`.
+    date : datetime.date or None
+        Day of the flight, where a survey says it.
+    """
+
+    folder: Path
+    summary: MapSummary
+    grid: PixelGrid
+    classes: tuple[str, ...]
+    said: Floats
+    around: Floats
+    model: ModelInfo
+    model_folder: Path
+    held_out: HeldOutCounts
+    image: Path | None
+    no_image: str
+    opened: dict[str, Any]
+    date: dt.date | None
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether its cells are finer than tiles."""
+        return self.said is not self.around
+
+    @property
+    def is_mapped(self) -> NDArray[np.bool_]:
+        """Which cells have a class."""
+        return np.asarray(np.isfinite(self.said[0]))
+
+
+def read_date(folder: Path, model: Path | None, option: str) -> MappedDate:
+    """Read a map of one date.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        That :func:`spurgekit.map_site` made.
+    model : pathlib.Path or None
+        Folder of its model; None for where the map says.
+    option : str
+        What names that folder, for messages.
+
+    Raises
+    ------
+    InputError
+        If it is no map, is one of cover, or its model is not to be found.
+    """
+    check_map(folder)
+    summary = read_described(folder / SUMMARY, MapSummary, REMEDY)
+    if summary.cover:
+        raise InputError(f"{folder} is a map of cover, of which no cell is gained or lost; compare maps of presence")
+    grid, classes, said, around = _read_bands(folder / RASTER)
+    record = read_provenance(folder)
+    found = model or _find_model(folder, record)
+    if found is None:
+        raise InputError(f"the model of {folder} is not where it was when mapped, and areas need its test; pass `{option}`")
+    info = read_model_info(found)
+    if info.classes != classes:
+        raise InputError(f"{found} is not the model of {folder}: its classes are {', '.join(info.classes)}; pass `{option}`")
+    said_of = record.get("parameters")
+    parameters: dict[str, Any] = said_of if isinstance(said_of, dict) else {}
+    prevalence, views = parameters.get("prevalence"), parameters.get("views")
+    shares = tuple(map(float, prevalence)) if isinstance(prevalence, list) and len(prevalence) == len(classes) else None
+    tested = held_out_as(found, info, shares, views if views in (1, 8) else info.views)
+    image, why = find_image(folder, summary.image)
+    return MappedDate(
+        folder, summary, grid, classes, said, around, info, found, counts_of(tested, info),
+        image, why, opened_as(parameters), None if image is None else _flown(image),
+    )  # fmt: skip
+
+
+def _read_bands(path: Path) -> tuple[PixelGrid, tuple[str, ...], Floats, Floats]:
+    """Return the grid of a map, its classes, and their probabilities of cells and of the tiles around these."""
+    start, (plain, end) = PROBABILITY.titles([""])[0], TILE_PROBABILITY.titles(["|"])[0].split("|")
+    assert plain == start  # by which both are told from other bands
+    try:
+        with rasterio.open(path, driver="GTiff") as file:
+            grid = PixelGrid(file.width, file.height, file.transform, file.crs)
+            named = {number: text for number, text in enumerate(file.descriptions, 1) if text and text.startswith(start)}
+            cells = [number for number, text in named.items() if not text.endswith(end)]
+            tiles = [number for number in named if number not in cells]
+            if len(cells) < 2:
+                raise InputError(f"{path} has no bands of probability; {REMEDY}")
+            said = file.read(cells).astype(np.float32)
+            around = file.read(tiles).astype(np.float32) if len(tiles) == len(cells) else said
+    except RasterioError as error:
+        raise InputError(f"{path} cannot be read ({first_line(error)}); {REMEDY}") from error
+    return grid, tuple(named[number].removeprefix(start) for number in cells), said, around
+
+
+def _find_model(folder: Path, record: dict[str, Any]) -> Path | None:
+    """Return the folder of the model among what a map was made from, known by its fingerprint."""
+    inputs = record.get("inputs")
+    for name, known in (inputs if isinstance(inputs, dict) else {}).items():
+        for start in (Path(), folder.parent, folder.parent.parent):
+            if (start / name / DESCRIPTION).is_file() and fingerprint(start / name) == known:
+                return Path(start, name)
+    return None
+
+
+def _flown(image: Path) -> dt.date | None:
+    """Return the day of the flight that an image is of, as the survey says that it lies in."""
+    survey = find_survey(image.parent)
+    sites = {} if survey is None else survey.images
+    name = next((site for site, path in sites.items() if isinstance(path, Path) and path.resolve() == image.resolve()), None)
+    return survey.date_of(name) if survey is not None and name is not None else None
