@@ -27,7 +27,7 @@ PACKAGES = (
 
 Kind = Literal[
     "tiles", "dataset", "previews", "embeddings", "synthetic tiles", "model", "evaluation", "map", "check", "survey", "demo",
-    "light series", "crew export", "sprayer export", "records export", "phone export",
+    "study", "light series", "crew export", "sprayer export", "records export", "phone export",
 ]  # fmt: skip
 """What an output folder holds; one is only ever replaced by another of its kind."""
 

@@ -55,6 +55,8 @@ class Task:
         Yields them, from the folder of packages.
     shots : tuple of int
         That its classes have images for.
+    test_share : float
+        Of its places.
     """
 
     about: str
@@ -62,6 +64,7 @@ class Task:
     source: str
     images: Callable[[Path], Drawn]
     shots: tuple[int, ...] = SHOTS
+    test_share: float = 0.5
 
 
 DIGITS = tuple(f"digit {number}" for number in range(10))
@@ -156,9 +159,9 @@ TASKS = {
     "animals": Task("silhouettes of ten kinds of animals, 28 x 28 px", "MIT", "animal-mnist", animals),
     "pictures": Task(
         "emoji of eight kinds, drawn by two firms, 64 x 64 px", "Apache-2.0 (Noto), CC BY 4.0 (Twemoji)",
-        "emoji-datasource-google and -twitter (npm)", pictures, (1, 2, 4, 8, 16),
+        "emoji-datasource-google and -twitter (npm)", pictures,
     ),
-    "figures": Task("six drawn figures in 13 poses, 96 x 128 px", "CC0 (Kenney)", "arcade", figures, (1, 2, 4, 8)),
+    "figures": Task("six drawn figures in 13 poses, 96 x 128 px", "CC0 (Kenney)", "arcade", figures, (1, 2, 4, 8), 0.35),
     "letters": Task("letters in the fonts of matplotlib, of many sizes", "licences of DejaVu, BaKoMa and STIX", "matplotlib", letters),
 }  # fmt: skip
 
@@ -184,7 +187,8 @@ def write_images(name: str, packages: Path, folder: Path) -> int:
 def build_task(name: str, packages: Path, folder: Path, *, trials: int = TRIALS) -> DatasetInfo:
     """Write the images of a task into ``folder/images``, and build ``folder/dataset`` of them as of any folder of images."""
     write_images(name, packages, folder / "images")
-    options = DatasetOptions(group_pattern=r"^[^-]+", test_share=0.5, shots=TASKS[name].shots, trials=trials)
+    task = TASKS[name]
+    options = DatasetOptions(group_pattern=r"^[^-]+", test_share=task.test_share, shots=task.shots, trials=trials)
     return build_dataset(folder / "images", folder / "dataset", options)
 
 
