@@ -62,8 +62,8 @@ def build_training_side(
     rows = own_split(data).train
     if rows["group"].nunique() < 2:
         raise InputError(
-            f"all training tiles of {data.path} are of one place, {rows['group'].iloc[0]}, so that none can be left out to choose "
-            "by; pass one of `strengths` and one of `mixings`, or build it again with smaller places"
+            f"all training tiles of {data.path} are of one place, {rows['group'].iloc[0]}, so that none can be left out to "
+            "choose by; pass one of `strengths` and one of `mixings`, or build it again with smaller places"
         )
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from spurgekit.augment import Announcement, AugmentOptions, InversionPlan, augme
 from spurgekit.augment.embeddings import EMBEDDINGS
 from spurgekit.augment.manifest import MANIFEST
 from spurgekit.classify.arms import SYNTHETIC
-from spurgekit.dataset import Dataset
+from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.evaluate import evaluate_arms
 from spurgekit.imagery import slug
 from spurgekit.progress import Progress
@@ -75,6 +75,24 @@ class Generator:
     warn: Callable[[str], None]
     progress: Progress
 
+    def prepare(self) -> None:
+        """Look whether there are the model and the training side to choose by, ahead of work that should not wait for it."""
+        options, dataset = self.options, self.out / CHOOSING / "dataset"
+        options.learning(OWN, options.shots, options.trials).look_up()
+        if self._chooses and (self.overwrite or not dataset.exists()):
+            build_training_side(
+                self.data,
+                dataset.parent,
+                shots=options.shots,
+                trials=options.choose_trials,
+                seed=options.seed,
+                overwrite=self.overwrite,
+            )
+
+    @property
+    def _chooses(self) -> bool:
+        return len(self.options.strengths) * len(self.options.mixings) > 1
+
     def choose(self, backbone: str) -> tuple[tuple[Choice, ...], pd.DataFrame]:
         """Choose strengths and mixings on the training side alone; return them and what each candidate gained there.
 
@@ -86,14 +104,10 @@ class Generator:
             Name of its folder.
         """
         options = self.options
-        if len(options.strengths) == len(options.mixings) == 1:
+        if not self._chooses:
             return (Choice(options.strengths[0], options.mixings[0], options.shots),), pd.DataFrame()
         folder = self.out / CHOOSING
         dataset = folder / "dataset"
-        if self.overwrite or not dataset.exists():
-            build_training_side(
-                self.data, folder, shots=options.shots, trials=options.choose_trials, seed=options.seed, overwrite=self.overwrite
-            )
         shots, trials = self._sets(dataset)
         words = self._words(dataset, folder / "words", OWN, shots, trials, f"{CHOOSING}: words")
         folders = {
@@ -110,9 +124,8 @@ class Generator:
                 shots=shots, trials=trials, synthetic=folders, mixing=mixing, unlabelled=None,
             )  # fmt: skip
             with self.costs.of(f"{backbone}: {CHOOSING}"):
-                report = evaluate_arms(
-                    dataset, folder / backbone / f"mixing-{mixing:g}", comparing, overwrite=self.overwrite, progress=self.progress
-                )
+                out = folder / backbone / f"mixing-{mixing:g}"
+                report = evaluate_arms(dataset, out, comparing, overwrite=self.overwrite, progress=self.progress)
             differences = report.differences[report.differences["metric"] == METRIC]
             for strength, name in zip(options.strengths, folders, strict=True):
                 found[strength, mixing] = differences[differences["arm"] == f"{options.recipe}+{SYNTHETIC}:{name}"]
@@ -146,8 +159,6 @@ class Generator:
 
     def _sets(self, dataset: Path) -> tuple[tuple[int, ...], int]:
         """Return numbers of shots and of trials that the training side has support sets of."""
-        from spurgekit.dataset import open_dataset
-
         info = open_dataset(dataset).info
         return info.shots, info.trials
 

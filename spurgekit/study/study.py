@@ -1,4 +1,4 @@
-"""``spurgekit study``: does augmentation help on this dataset?"""
+"""``spurgekit study``: whether augmentation helps on a dataset."""
 
 from __future__ import annotations
 
@@ -141,13 +141,15 @@ def run_study(
                     data.path, out / name / part, options.evaluating(arms, **more), overwrite=overwrite, progress=progress
                 )
 
+        generator = Generator(data, out, options, costs, overwrite, say, warn, progress)
+        if options.diffusion is not None:
+            generator.prepare()
+            note_settings(out / SETTINGS, _settings(data, options))
         parts = [evaluate("without-generator", options.arms)]
         best = _best(parts[0].summary)
         choices: tuple[Choice, ...] = ()
         gains = pd.DataFrame()
         if options.diffusion is not None:
-            note_settings(out / SETTINGS, _settings(data, options))
-            generator = Generator(data, out, options, costs, overwrite, say, warn, progress)
             choices, gains = generator.choose(name)
             for number, of in enumerate(generator.make(choices)):
                 arms = tuple(str(parse_arm(f"{options.recipe}+{SYNTHETIC}:{folder}")) for folder in of.folders)

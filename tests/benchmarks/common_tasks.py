@@ -70,7 +70,7 @@ class Task:
 DIGITS = tuple(f"digit {number}" for number in range(10))
 
 
-def digits(packages: Path) -> Drawn:  # noqa: ARG001
+def digits(packages: Path) -> Drawn:
     """Yield handwritten digits of 8 x 8 px."""
     from sklearn.datasets import load_digits
 
@@ -119,7 +119,8 @@ def pictures(packages: Path) -> Drawn:
 
             for entry in sorted(json.loads(read("emoji.json")), key=lambda entry: entry["sort_order"]):
                 kind = entry["subcategory"]
-                if kind in PICTURES and entry["has_img_google"] and entry["has_img_twitter"] and of_kind[firm, kind] < MOST // 2:
+                drawn = entry["has_img_google"] and entry["has_img_twitter"]
+                if kind in PICTURES and drawn and of_kind[firm, kind] < MOST // 2:
                     of_kind[firm, kind] += 1
                     code = entry["unified"].lower().replace("-", "_")
                     yield kind, f"{code}-{firm}", _on_white(read(f"img/{firm}/64/{entry['image']}"))
@@ -137,11 +138,11 @@ LETTERS = "AEGRSag"
 SIZES_PX = (24, 40, 64)
 
 
-def letters(packages: Path) -> Drawn:  # noqa: ARG001
+def letters(packages: Path) -> Drawn:
     """Yield letters in the fonts of matplotlib in three sizes, as wide and high as each is; a font is a place."""
-    import matplotlib
+    import matplotlib as mpl
 
-    for file in sorted(Path(matplotlib.get_data_path(), "fonts/ttf").glob("*.ttf")):
+    for file in sorted(Path(mpl.get_data_path(), "fonts/ttf").glob("*.ttf")):
         if not re.match(r"DejaVuS|cmr|cmb|cmmi|cmss|cmtt|STIXGeneral", file.stem) or "Display" in file.stem:
             continue  # fonts of symbols
         for size in SIZES_PX:
@@ -162,7 +163,9 @@ TASKS = {
         "emoji-datasource-google and -twitter (npm)", pictures,
     ),
     "figures": Task("six drawn figures in 13 poses, 96 x 128 px", "CC0 (Kenney)", "arcade", figures, (1, 2, 4, 8), 0.35),
-    "letters": Task("letters in the fonts of matplotlib, of many sizes", "licences of DejaVu, BaKoMa and STIX", "matplotlib", letters),
+    "letters": Task(
+        "letters in the fonts of matplotlib, of many sizes", "licences of DejaVu, BaKoMa and STIX", "matplotlib", letters
+    ),
 }  # fmt: skip
 
 
