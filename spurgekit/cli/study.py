@@ -14,6 +14,7 @@ from spurgekit.cli.arm_options import backbone_options
 from spurgekit.cli.declared import given, options_of
 from spurgekit.cli.spelling import echo, warn
 from spurgekit.cli.types import PATH, Shots
+from spurgekit.dataset.fold_options import FoldOptions
 from spurgekit.options import kinds_of
 from spurgekit.progress import bar
 from spurgekit.study.study_options import StudyOptions
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
 @click.option("--out", type=PATH, help="Folder to make, or to go on with.  [default: study]")
 @options_of(
     StudyOptions,
-    without=tuple(kinds_of(BackboneOptions)),
+    without=(*kinds_of(BackboneOptions), *kinds_of(FoldOptions)),
     flags={"prompts": "--prompt"},
     types={"shots": Shots()},
     metavars={"arms": "ARM,ARM,...", "diffusion": "ID|FOLDER", "revision": "COMMIT"},
     multiple=("prompts",),
 )
+@common.fold_options
 @backbone_options
 @common.overwrite
 def command(dataset: Path | None, out: Path | None, overwrite: bool, **chosen: Any) -> None:

@@ -79,7 +79,7 @@ class Generator:
         """Look whether there are the model and the training side to choose by, ahead of work that should not wait for it."""
         options, dataset = self.options, self.out / CHOOSING / "dataset"
         options.learning(OWN, options.shots, options.trials).look_up()
-        if self._chooses and (self.overwrite or not dataset.exists()):
+        if options.chooses and (self.overwrite or not dataset.exists()):
             build_training_side(
                 self.data,
                 dataset.parent,
@@ -88,10 +88,6 @@ class Generator:
                 seed=options.seed,
                 overwrite=self.overwrite,
             )
-
-    @property
-    def _chooses(self) -> bool:
-        return len(self.options.strengths) * len(self.options.mixings) > 1
 
     def choose(self, backbone: str) -> tuple[tuple[Choice, ...], pd.DataFrame]:
         """Choose strengths and mixings on the training side alone; return them and what each candidate gained there.
@@ -104,7 +100,7 @@ class Generator:
             Name of its folder.
         """
         options = self.options
-        if not self._chooses:
+        if not options.chooses:
             return (Choice(options.strengths[0], options.mixings[0], options.shots),), pd.DataFrame()
         folder = self.out / CHOOSING
         dataset = folder / "dataset"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from spurgekit.classify.arms import SYNTHETIC, parse_arm, parse_arms
 from spurgekit.dataset import Dataset, open_dataset
-from spurgekit.dataset.folds import held_out_split
+from spurgekit.dataset.folds import folds_of
 from spurgekit.evaluate import EvaluateReport, evaluate_arms
 from spurgekit.evaluate.analysis import Evaluation, analyse
 from spurgekit.evaluate.cell_store import PREDICTIONS
@@ -83,7 +83,8 @@ def run_study(
 
     With a diffusion model, words are learned and tiles made for each support set: the round trip through its encoder and
     decoder, Real Guidance and DA-Fusion as published, and DA-Fusion with the strength and the mixing that did best on places
-    that were left out of the training side. The test side is looked at once, at the end, by all arms. A run that was stopped
+    that were left out of the training side. The test side is looked at once, at the end, by all arms. With ``leave_out`` each
+    place is tested on in turn, and nothing is chosen. A run that was stopped
     goes on where it was; another backbone can be asked of the same tiles.
 
     Parameters
@@ -125,7 +126,7 @@ def run_study(
     options, left_out = _served(data, options)
     name = slug(options.backbone or "default")
     report_folder = out / name / REPORT
-    (fold,) = held_out_split(data, options.shots, options.trials)
+    folds = folds_of(data, options, options.shots, options.trials)
     with output_lock(resolved(out)):
         check_output(report_folder, "study", overwrite=True)
         if options.diffusion is not None and not overwrite:
@@ -157,7 +158,9 @@ def run_study(
                 parts.append(evaluate(part, arms, of))
         predictions = pd.concat([pd.read_parquet(part.folder / PREDICTIONS) for part in parts], ignore_index=True)
         support = {
-            (n, trial): frozenset(fold.support(n, trial)["tile_id"]) for n in options.shots for trial in range(options.trials)
+            (n, trial): tuple(frozenset(fold.support(n, trial)["tile_id"]) for fold in folds)
+            for n in options.shots
+            for trial in range(options.trials)
         }
         found = analyse(predictions, data.info.classes, support, baseline=best, metric=METRIC, resolve=options.resolve)
         notes = dict.fromkeys(note for part in parts for note in part.notes)

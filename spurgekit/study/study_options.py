@@ -10,6 +10,7 @@ from spurgekit.augment import AugmentOptions, InvertOptions
 from spurgekit.augment.strengths import parse_strengths
 from spurgekit.classify.arms import SYNTHETIC, parse_arms
 from spurgekit.classify.backbone_options import BackboneOptions
+from spurgekit.dataset.fold_options import FoldOptions
 from spurgekit.dataset.shots import ALL_SHOTS, SHOTS, TRIALS
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.errors import InputError
@@ -26,7 +27,7 @@ PUBLISHED_MIXING = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyOptions(BackboneOptions):
+class StudyOptions(FoldOptions, BackboneOptions):
     """What to compare, and with what to generate.
 
     Attributes
@@ -80,6 +81,7 @@ class StudyOptions(BackboneOptions):
 
     def __post_init__(self) -> None:
         BackboneOptions.__post_init__(self)
+        FoldOptions.__post_init__(self)
         arms = parse_arms(self.arms)
         if given := [arm for arm in arms if arm.has(SYNTHETIC)]:
             raise InputError(f"the arm {given[0]} is of generated tiles, which the study makes itself; leave it out of `arms`")
@@ -98,12 +100,23 @@ class StudyOptions(BackboneOptions):
         if wrong := [mixing for mixing in self.mixings if not 0 < mixing < 1]:
             raise InputError(f"`mixings` of {wrong[0]:g} is no share of generated tiles; pass numbers between 0 and 1")
 
+        if self.leave_out is not None and self.chooses:
+            raise InputError(
+                "with `leave_out` every tile is tested on once, and there is no training side to choose by; pass one of "
+                "`strengths` and one of `mixings`"
+            )
+
+    @property
+    def chooses(self) -> bool:
+        """Whether there is something to choose between."""
+        return self.diffusion is not None and len(self.strengths) * len(self.mixings) > 1
+
     @property
     def generator(self) -> dict[str, Any]:
         """What generated tiles depend on, beside the dataset."""
         names = (
             "diffusion", "revision", "images", "learn_steps", "prompts", "strengths", "mixings", "choose_trials", "shots",
-            "trials", "seed",
+            "trials", "seed", "leave_out", "together",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
@@ -111,7 +124,7 @@ class StudyOptions(BackboneOptions):
         """Return the options of comparing some arms."""
         backbone = {name: getattr(self, name) for name in kinds_of(BackboneOptions)}
         told = {"shots": self.shots, "trials": self.trials, "unlabelled": self.unlabelled, "resolve": self.resolve}
-        return EvaluateOptions(**{**backbone, **told, "arms": arms, **changes})
+        return EvaluateOptions(**{**backbone, **self._folds, **told, "arms": arms, **changes})
 
     def learning(self, preset: str, shots: tuple[int, ...], trials: int) -> InvertOptions:
         """Return the options of learning words, at the size that the model was made for."""
@@ -132,5 +145,9 @@ class StudyOptions(BackboneOptions):
         )  # fmt: skip
 
     @property
+    def _folds(self) -> dict[str, Any]:
+        return {"leave_out": self.leave_out, "together": self.together}
+
+    @property
     def _model(self) -> dict[str, Any]:
-        return {"backbone": self.diffusion, "revision": self.revision, "device": self.device}
+        return {"backbone": self.diffusion, "revision": self.revision, "device": self.device, **self._folds}

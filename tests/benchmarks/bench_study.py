@@ -2,7 +2,7 @@
 
     SPURGEKIT_DATA=../shared/data python -m tests.benchmarks.bench_study OUT [--sets carrots,copr,simulated,digits,...]
         [--packages DIR] [--backbones mobilenet,lite0] [--arms plain,probe] [--shots 1,4] [--trials 20] [--images 10]
-        [--diffusion copr=FOLDER --diffusion simulated=FOLDER]
+        [--strengths 0.1,0.3] [--mixings 0.1,0.3] [--diffusion copr=FOLDER --diffusion simulated=FOLDER]
 
 Surveys are those of ``bench_arms``, at 112 px; tasks those of ``common_tasks``, at 64 px, from the packages in ``DIR``. Of a
 set for which a diffusion model is named the generative arms are run, too. ``OUT`` keeps all, so that a run goes on.
@@ -61,6 +61,8 @@ def main() -> None:
     parser.add_argument("--arms", default=",".join(REAL_ARMS))
     parser.add_argument("--shots")
     parser.add_argument("--trials", type=int, default=TRIALS)
+    parser.add_argument("--strengths", default="0.1,0.3")
+    parser.add_argument("--mixings", default="0.1,0.3")
     parser.add_argument("--images", type=int, default=10)
     parser.add_argument("--learn-steps", type=int, default=1000)
     parser.add_argument("--diffusion", action="append", default=[], metavar="SET=FOLDER")
@@ -74,7 +76,9 @@ def main() -> None:
             timm_name, arguments = BACKBONES[backbone]
             options = StudyOptions(
                 arms=tuple(chosen.arms.split(",")), shots=shots, trials=chosen.trials, images=chosen.images,
-                learn_steps=chosen.learn_steps, diffusion=generators.get(name), backbone=timm_name, backbone_options=arguments,
+                learn_steps=chosen.learn_steps, strengths=tuple(chosen.strengths.split(",")),
+                mixings=tuple(map(float, chosen.mixings.split(","))), leave_out=SETS[name][1] if name in SETS else None,
+                diffusion=generators.get(name), backbone=timm_name, backbone_options=arguments,
                 weights=DATA / "weights" / timm_name, image_size_px=TASK_PX if name in TASKS else IMAGE_PX, mean=HALF, std=HALF,
             )  # fmt: skip
             report = run_study(dataset, chosen.out / name / "study", options)

@@ -179,6 +179,13 @@ class TestStudy:
         assert not (tmp_path / "study" / "choosing").exists()
         assert "There was nothing to choose between." in (report.folder / "study.md").read_text()
 
+    def test_each_place_left_out_in_turn(self, dataset, options, tmp_path):
+        left_out = replace(options, strengths=("0.5",), mixings=(0.2,), shots=(1,), arms=("probe",), leave_out="group")
+        report = run_study(dataset, tmp_path / "study", left_out)
+        predictions = pd.read_parquet(report.folder / "predictions.parquet")
+        assert predictions["fold"].nunique() == 8
+        assert set(predictions.groupby("arm").size()) == {2 * 48}
+
     def test_without_a_generator(self, dataset, tmp_path):
         report = run_study(dataset, tmp_path / "study", OPTIONS)
         assert set(report.summary["arm"]) == {"plain", "probe"}
@@ -203,6 +210,7 @@ class TestRefused:
             ({"strengths": ("2",)}, "pass numbers above 0"),
             ({"mixings": (1.0,)}, "is no share of generated tiles"),
             ({"recipe": "lora"}, "cannot be"),
+            ({"leave_out": "group", "diffusion": "model"}, "no training side to choose by"),
         ],
     )
     def test_options(self, changes, says):
