@@ -38,7 +38,7 @@ def study_lines(
         "",
         *answer_lines(found),
         "",
-        "`report.md` has all arms, with their differences from the best arm without a generator.",
+        "[report.md](report.md) has all arms, with their differences from the best arm without a generator.",
         "",
     ]
     if choices:
