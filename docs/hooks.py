@@ -59,6 +59,7 @@ SEE = {
     "model export": ("export_model", "how-to/train.md"),
     "model push": ("push_model", "how-to/train.md"),
     "evaluate": ("evaluate_arms", "how-to/train.md"),
+    "study": ("run_study", "explanation/does-it-help.md"),
     "map": ("map_site", "how-to/maps.md"),
     "change": ("map_change", "how-to/change.md"),
     "check": ("draw_check", "how-to/check.md"),

@@ -37,6 +37,7 @@ from .pretrain import PretrainOptions, pretrain_backbone
 from .record_table import RecordTable, Taxon
 from .review import ReviewOptions, review_report, review_tiles
 from .simulate import SurveyOptions, simulate_survey
+from .study import StudyOptions, run_study
 from .survey import Survey, init_survey, read_survey
 from .tiles import PlotOptions, TileOptions, read_tiles, tile_images
 
@@ -64,6 +65,7 @@ __all__ = [
     "RecordTable",
     "ReviewOptions",
     "SpurgekitError",
+    "StudyOptions",
     "Survey",
     "SurveyOptions",
     "Taxon",
@@ -101,6 +103,7 @@ __all__ = [
     "review_report",
     "review_tiles",
     "run_demo",
+    "run_study",
     "simulate_survey",
     "tile_images",
     "train_model",

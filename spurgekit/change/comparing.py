@@ -156,7 +156,7 @@ def _dated(old: MappedDate, new: MappedDate) -> tuple[str, ...]:
     if old.date and new.date:
         return ()
     unknown = " and ".join(str(date.folder) for date in (old, new) if date.date is None)
-    return (f"no survey says when {unknown} was flown: {old.folder} is taken for the older",)
+    return (f"no survey has the flight of {unknown}: {old.folder} is taken for the older",)
 
 
 def _tested(old: MappedDate, new: MappedDate) -> tuple[str, ...]:

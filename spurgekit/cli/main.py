@@ -28,6 +28,7 @@ COMMANDS = {
     "train": "Train a classifier and test it on held-out places.",
     "model": "Look at models, export them to ONNX.",
     "evaluate": "Compare ways to train on the same few-shot support sets, with intervals.",
+    "study": "Ask whether augmentation helps on a dataset: every way to it, compared.",
     "map": "Map a whole site with a trained model.",
     "change": "Compare two maps of one site: gain, loss, and their areas.",
     "check": "Check a map by cells drawn at random, which people label.",

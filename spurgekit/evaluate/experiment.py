@@ -62,6 +62,9 @@ class EvaluateReport:
     summary, differences : pandas.DataFrame
         Means with intervals, and paired differences against the baseline.
     warnings : tuple of str
+        What is to be said of it, ``notes`` among that.
+    notes : tuple of str
+        What is to be said of the backbone and of the tiles.
     """
 
     folder: Path
@@ -70,6 +73,7 @@ class EvaluateReport:
     summary: pd.DataFrame
     differences: pd.DataFrame
     warnings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +189,11 @@ def evaluate_arms(
                 baseline=str(parse_arm(options.baseline or options.arms[0])),
                 metric=options.metric, resolve=options.resolve, confidence=options.confidence,
             )  # fmt: skip
-            found = replace(found, warnings=(*setup.notes, *said, *_transductive(arms, options), *found.warnings))
+            notes = (*setup.notes, *said, *_transductive(arms, options))
+            found = replace(found, warnings=(*notes, *found.warnings))
             write_report(folder, found)
         cells.close()
-    return EvaluateReport(Path(out), len(plan), resumed, found.summary, found.differences, tuple(found.warnings))
+    return EvaluateReport(Path(out), len(plan), resumed, found.summary, found.differences, found.warnings, notes)
 
 
 def _plan(arms: Sequence[Arm], options: EvaluateOptions, folds: Sequence[Fold]) -> list[Key]:

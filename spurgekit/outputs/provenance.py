@@ -26,8 +26,8 @@ PACKAGES = (
 """Whose versions results depend on."""
 
 Kind = Literal[
-    "tiles", "dataset", "previews", "backbone", "embeddings", "synthetic tiles", "model", "evaluation", "map", "change",
-    "check", "survey", "demo", "light series", "crew export", "sprayer export", "records export", "phone export",
+    "tiles", "dataset", "previews", "backbone", "embeddings", "synthetic tiles", "model", "evaluation", "study", "map",
+    "change", "check", "survey", "demo", "light series", "crew export", "sprayer export", "records export", "phone export",
 ]  # fmt: skip
 """What an output folder holds; one is only ever replaced by another of its kind."""
 

@@ -1,0 +1,217 @@
+"""``spurgekit study``: whether augmentation helps on a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from spurgekit.classify.arms import SYNTHETIC, parse_arm, parse_arms
+from spurgekit.dataset import Dataset, open_dataset
+from spurgekit.dataset.folds import folds_of
+from spurgekit.evaluate import EvaluateReport, evaluate_arms
+from spurgekit.evaluate.analysis import Evaluation, analyse
+from spurgekit.evaluate.cell_store import PREDICTIONS
+from spurgekit.evaluate.report import write_report
+from spurgekit.imagery import slug
+from spurgekit.outputs import (
+    SETTINGS,
+    check_begun,
+    check_output,
+    fingerprint,
+    note_settings,
+    output_file,
+    output_folder,
+    output_lock,
+    resolved,
+)
+from spurgekit.progress import Progress, silent
+from spurgekit.study.choosing import Choice
+from spurgekit.study.costs import Costs
+from spurgekit.study.generating import METRIC, Compared, Generator
+from spurgekit.study.study_options import StudyOptions
+from spurgekit.study.study_page import CHOICES, PAGE, study_lines
+from spurgekit.tables import csv_of
+
+REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyReport:
+    """What a study found.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        With ``study.md``, and all that an evaluation has.
+    best : str
+        The best arm without a generator, which the others are held against.
+    choices : tuple of Choice
+        How the edits of the arm ``chosen`` are made; none where nothing was generated.
+    gains : pandas.DataFrame
+        What each candidate gained on the training side.
+    summary, differences : pandas.DataFrame
+        Means with intervals, and paired differences from the best arm without a generator.
+    costs : pandas.DataFrame
+        Seconds of each step.
+    warnings : tuple of str
+    """
+
+    folder: Path
+    best: str
+    choices: tuple[Choice, ...]
+    gains: pd.DataFrame
+    summary: pd.DataFrame
+    differences: pd.DataFrame
+    costs: pd.DataFrame
+    warnings: tuple[str, ...]
+
+
+def run_study(
+    dataset: str | Path,
+    out: str | Path,
+    options: StudyOptions | None = None,
+    *,
+    overwrite: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
+) -> StudyReport:
+    """Ask whether augmentation helps on a dataset: arms with and without a generator, on the same support sets.
+
+    With a diffusion model, words are learned and tiles made for each support set: the round trip through its encoder and
+    decoder, Real Guidance and DA-Fusion as published, and DA-Fusion with the strength and the mixing that did best on places
+    that were left out of the training side. The test side is looked at once, at the end, by all arms. With ``leave_out`` each
+    place is tested on in turn, and nothing is chosen. A run that was stopped
+    goes on where it was; another backbone can be asked of the same tiles.
+
+    Parameters
+    ----------
+    dataset : str or pathlib.Path
+        Folder that :func:`spurgekit.build_dataset` made.
+    out : str or pathlib.Path
+        Folder to make, or to go on with.
+    options : StudyOptions, optional
+    overwrite : bool
+        Begin anew, and replace what is in the folder.
+    say : callable
+        Told what is being done, and about how long it will take.
+    warn : callable
+        Told what a user should know while the run goes on.
+    progress : Progress
+
+    Returns
+    -------
+    StudyReport
+
+    Raises
+    ------
+    InputError
+        If the dataset or the options do not serve.
+    ModelError
+        If the diffusion model or the backbone cannot be had.
+    OutputExistsError
+        If the folder was begun with other settings.
+
+    Examples
+    --------
+    >>> import spurgekit
+    >>> options = spurgekit.StudyOptions(diffusion="backbone", shots=[1, 4])  # doctest: +SKIP
+    >>> spurgekit.run_study("dataset", "study", options).differences  # doctest: +SKIP
+    """
+    options, out = options or StudyOptions(), Path(out)
+    data = open_dataset(dataset)
+    options, left_out = _served(data, options)
+    name = slug(options.backbone or "default")
+    report_folder = out / name / REPORT
+    folds = folds_of(data, options, options.shots, options.trials)
+    with output_lock(resolved(out)):
+        check_output(report_folder, "study", overwrite=True)
+        if options.diffusion is not None and not overwrite:
+            check_begun(out / SETTINGS, _settings(data, options), out)
+        out.mkdir(parents=True, exist_ok=True)
+        costs = Costs(out)
+
+        def evaluate(part: str, arms: tuple[str, ...], of: Compared | None = None) -> EvaluateReport:
+            more = {} if of is None else {"shots": of.shots, "synthetic": dict(of.folders), "mixing": of.mixing}
+            say(f"{name}: {', '.join(arms)}")
+            with costs.of(f"{name}: {part}"):
+                return evaluate_arms(
+                    data.path, out / name / part, options.evaluating(arms, **more), overwrite=overwrite, progress=progress
+                )
+
+        generator = Generator(data, out, options, costs, overwrite, say, warn, progress)
+        if options.diffusion is not None:
+            generator.prepare()
+            note_settings(out / SETTINGS, _settings(data, options))
+        parts = [evaluate("without-generator", options.arms)]
+        best = _best(parts[0].summary)
+        choices: tuple[Choice, ...] = ()
+        gains = pd.DataFrame()
+        if options.diffusion is not None:
+            choices, gains = generator.choose(name)
+            for number, of in enumerate(generator.make(choices)):
+                arms = tuple(str(parse_arm(f"{options.recipe}+{SYNTHETIC}:{folder}")) for folder in of.folders)
+                part = f"chosen-n{'-'.join(map(str, of.shots))}-mixing-{of.mixing:g}" if number else "published"
+                parts.append(evaluate(part, arms, of))
+        predictions = pd.concat([pd.read_parquet(part.folder / PREDICTIONS) for part in parts], ignore_index=True)
+        support = {
+            (n, trial): tuple(frozenset(fold.support(n, trial)["tile_id"]) for fold in folds)
+            for n in options.shots
+            for trial in range(options.trials)
+        }
+        found = analyse(predictions, data.info.classes, support, baseline=best, metric=METRIC, resolve=options.resolve)
+        notes = dict.fromkeys(note for part in parts for note in part.notes)
+        found = replace(found, warnings=(*left_out, *notes, *found.warnings))
+        inputs = [data.path, *(path for path in (options.weights, options.unlabelled) if path is not None)]
+        parameters = options.parameters()
+        with output_folder(report_folder, "study", parameters=parameters, inputs=inputs, overwrite=True) as folder:
+            _write(folder, data, options, found, choices, gains, costs, predictions)
+    return StudyReport(
+        report_folder, best, choices, gains, found.summary, found.differences, costs.table(), tuple(found.warnings)
+    )
+
+
+def _served(data: Dataset, options: StudyOptions) -> tuple[StudyOptions, tuple[str, ...]]:
+    """Return options without arms of unlabelled tiles where there are none, and what is to be said of that."""
+    if options.unlabelled is not None or data.info.unlabelled is not None:
+        return options, ()
+    wanting = [str(arm) for arm in parse_arms(options.arms) if arm.has("retrieval")]
+    if not wanting:
+        return options, ()
+    arms = tuple(arm for arm in options.arms if str(parse_arm(arm)) not in wanting)
+    return replace(options, arms=arms), (f"{', '.join(wanting)} left out: there are no unlabelled tiles",)
+
+
+def _best(summary: pd.DataFrame) -> str:
+    """Return the arm that does best on the whole, over all numbers of shots."""
+    return str(summary[summary["metric"] == METRIC].groupby("arm", sort=False)["mean"].mean().idxmax())
+
+
+def _settings(data: Dataset, options: StudyOptions) -> dict[str, object]:
+    """Return what generated tiles depend on."""
+    files = {name: data.path / name / "metadata.csv" for name in ("train", "test")}
+    files["support sets"] = data.path / "few_shot.parquet"
+    return {**options.generator, **{name: fingerprint(path) for name, path in files.items()}}
+
+
+def _write(
+    folder: Path,
+    data: Dataset,
+    options: StudyOptions,
+    found: Evaluation,
+    choices: tuple[Choice, ...],
+    gains: pd.DataFrame,
+    costs: Costs,
+    predictions: pd.DataFrame,
+) -> None:
+    predictions.to_parquet(folder / PREDICTIONS, index=False)
+    write_report(folder, found)
+    if len(gains):
+        with output_file(folder / CHOICES) as partial:
+            partial.write_text(csv_of(gains, partial, float_format="%.6g"), encoding="utf-8", newline="\n")
+    lines = study_lines(data.info, options, found, choices, gains, costs.table())
+    with output_file(folder / PAGE) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
