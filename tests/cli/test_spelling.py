@@ -16,7 +16,15 @@ from spurgekit.errors import PARAMETER
 
 PACKAGE = Path(spurgekit.__file__).parent
 
-PAGES = {"dataset_card.py", "model_card.py", "report_page.py", "split_info.py", "light_series.py"}
+PAGES = {
+    "backbone_card.py",
+    "dataset_card.py",
+    "model_card.py",
+    "report_page.py",
+    "split_info.py",
+    "study_page.py",
+    "light_series.py",
+}
 """What these write is Markdown, in which backquotes are those of code."""
 
 PYTHON = {"declared_crs", "schema_version", "date", "country_code", "positional_accuracy_m", "taxa"}
