@@ -9,6 +9,7 @@ from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.diffusion.concepts import load_concept
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.errors import InputError, LeakageError, ModelError, OutputExistsError
+from tests.stops import StopAfter
 
 SETS = [SupportSetKey(0, 2), SupportSetKey(1, 2), ALL_TILES]
 OPTIONS = InversionOptions(steps=3, batch=1, validate_every=3, save_every=1)
@@ -99,7 +100,7 @@ class TestLearn:
 
     def test_stopped_and_gone_on_with_gives_the_same_bytes(self, dataset, backbone, embeddings, tmp_path):
         def stops(what, _):
-            return Stops("learning" in what)
+            return StopAfter(2 if "learning" in what else 10**6)
 
         out = tmp_path / "embeddings"
         with pytest.raises(KeyboardInterrupt):
@@ -121,24 +122,6 @@ class TestLearn:
     def test_a_folder_that_is_there(self, dataset, backbone, embeddings):
         with pytest.raises(OutputExistsError, match="exists already"):
             learn_embeddings(dataset, tiles_of(dataset, SETS), backbone, OPTIONS, embeddings)
-
-
-class Stops:
-    """A bar that is interrupted after the second step."""
-
-    def __init__(self, is_learning):
-        self.left = 2 if is_learning else 10**6
-
-    def __enter__(self):
-        return self.advance
-
-    def __exit__(self, *_):
-        pass
-
-    def advance(self, count):
-        self.left -= count
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 class TestCheck:

@@ -12,6 +12,7 @@ from spurgekit.classify.training.training_checkpoint import hash_of_network, has
 from spurgekit.errors import ModelError
 from spurgekit.precision import put_on
 from tests.classify.textures import SIDE, textures
+from tests.stops import StopAfter
 
 QUICK = {
     "steps": 6,
@@ -24,27 +25,6 @@ QUICK = {
 
 class CutError(Exception):
     """What ends a process in the middle."""
-
-
-class Cut:
-    """Progress that ends the work once so many units are done."""
-
-    def __init__(self, after):
-        self.left = after
-
-    def __call__(self, *_):
-        return self
-
-    def __enter__(self):
-        return self.advance
-
-    def __exit__(self, *_):
-        pass
-
-    def advance(self, count):
-        self.left -= count
-        if self.left <= 0:
-            raise CutError
 
 
 def make(name="test_vit", *, seed=0, **options):
@@ -61,7 +41,7 @@ def run(
 ):
     """Train, and return the network and the report; None for the report where it was cut."""
     network = network or make()
-    more = {} if cut is None else {"progress": Cut(cut)}
+    more = {} if cut is None else {"progress": StopAfter(cut, CutError)}
     options = FinetuneOptions(learning=learning, **{**QUICK, **options})
     try:
         report = finetune(

@@ -9,6 +9,7 @@ from spurgekit.diffusion.pretraining.pretraining import CHECKPOINT, Pretraining
 from spurgekit.diffusion.pretraining.pretraining_options import PretrainingOptions
 from spurgekit.diffusion.pretraining.sampling import paint, round_trip
 from spurgekit.errors import InputError, ModelError
+from tests.stops import StopAfter
 
 RUN = {"settings": "these"}
 
@@ -63,27 +64,6 @@ def run(training, folder, look=looked, **given):
 
 def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-class StopAfter:
-    """Progress that ends a run when so many steps are done, as a kill would, ahead of the next checkpoint."""
-
-    def __init__(self, steps):
-        self.left = steps
-
-    def __call__(self, *_):
-        return self
-
-    def __enter__(self):
-        return self.advance
-
-    def __exit__(self, *_):
-        pass
-
-    def advance(self, count):
-        self.left -= count
-        if self.left <= 0:
-            raise KeyboardInterrupt
 
 
 def test_the_loss_falls(quick, tmp_path):

@@ -15,6 +15,7 @@ from spurgekit.diffusion.textual_inversion.denoising_loss import DenoisingLoss
 from spurgekit.diffusion.textual_inversion.inversion import CHECKPOINT, InversionTask, invert
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.errors import InputError, ModelError
+from tests.stops import StopAfter
 
 TEMPLATES = ("a drone photo of {}", "an aerial photo of {}")
 
@@ -126,21 +127,6 @@ def test_stopped_and_gone_on_with_gives_the_same_bytes(attentive, tasks, tmp_pat
     options = quick(steps=7, save_every=2, validate_every=3)
     invert(attentive, tasks, options, tmp_path / "whole")
 
-    class Stop:
-        def __init__(self, *_):
-            self.left = 5
-
-        def __enter__(self):
-            return self.advance
-
-        def __exit__(self, *_):
-            pass
-
-        def advance(self, count):
-            self.left -= count
-            if not self.left:
-                raise KeyboardInterrupt
-
     for _ in range(2):  # the second time before another checkpoint
         with pytest.raises(KeyboardInterrupt):
             invert(
@@ -148,7 +134,7 @@ def test_stopped_and_gone_on_with_gives_the_same_bytes(attentive, tasks, tmp_pat
                 tasks,
                 options,
                 tmp_path / "stopped",
-                progress=lambda what, _: Stop() if "learn" in what else Idle(),
+                progress=lambda what, _: StopAfter(5) if "learn" in what else Idle(),
             )
     assert (tmp_path / "stopped" / CHECKPOINT).is_file()
     invert(attentive, tasks, options, tmp_path / "stopped")
