@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from affine import Affine
@@ -15,9 +14,8 @@ from rasterio.warp import Resampling, reproject
 from spurgekit.change.mapped_date import MappedDate
 from spurgekit.change.registration import Shift, measure_shift, window_of
 from spurgekit.errors import ImageryError, InputError
-from spurgekit.imagery import PixelGrid, Raster, Window, name_crs, open_raster
+from spurgekit.imagery import PixelGrid, Window, name_crs
 from spurgekit.imagery.crs import has_place, points_in
-from spurgekit.maps.map_folder import RASTER
 
 LEAST_OF_CELL = 0.05
 """A shift of less than this share of a cell is let be: to resample for it would cost more than it mends."""
@@ -222,14 +220,13 @@ def _measured(
     old: MappedDate, new: MappedDate, on: Literal["images", "maps"], reach_m: float, before: str
 ) -> tuple[Shift | None, str]:
     """Return how far two dates lie apart, up to some distance, or why nobody knows."""
-    crs = None if old.grid.crs is None else old.grid.crs.to_wkt()
     try:
-        native_m, shared_m = _looked_at(old, new, on, crs)
+        native_m, shared_m = _looked_at(old, new, on)
         fitting = window_of(shared_m, native_m, reach_m)
         if fitting is None:
             return None, before or "too little ground is shown by both"
         side_px, gsd_m = fitting
-        with _opened(old, on, crs, gsd_m) as one, _opened(new, on, crs, gsd_m) as other:
+        with old.open(on, old.crs, gsd_m) as one, new.open(on, old.crs, gsd_m) as other:
             if not np.allclose(
                 np.array(one.grid.transform)[[0, 1, 3, 4]], np.array(other.grid.transform)[[0, 1, 3, 4]], rtol=1e-3
             ):
@@ -240,22 +237,12 @@ def _measured(
     return shift, "" if shift else (before or "windows of them do not agree")
 
 
-def _looked_at(
-    old: MappedDate, new: MappedDate, on: Literal["images", "maps"], crs: str | None
-) -> tuple[float, tuple[float, float]]:
+def _looked_at(old: MappedDate, new: MappedDate, on: Literal["images", "maps"]) -> tuple[float, tuple[float, float]]:
     """Return the coarser ground sample distance of two images, and the sides of the ground that both show, in metres."""
-    with _opened(old, on, crs) as one, _opened(new, on, crs) as other:
+    with old.open(on, old.crs) as one, new.open(on, old.crs) as other:
         corners = np.stack([raster.grid.corners() for raster in (one, other)])
         sides = (corners.max(axis=1).min(axis=0) - corners.min(axis=1).max(axis=0)) * one.grid.metres_per_unit
         return max(one.gsd_m, other.gsd_m), (float(sides[0]), float(sides[1]))
-
-
-def _opened(date: MappedDate, on: Literal["images", "maps"], crs: str | None, gsd_m: float | None = None) -> Raster:
-    path: Path | None = date.image
-    how: dict[str, Any] = date.opened
-    if on == "maps" or path is None:
-        path, how = date.folder / RASTER, {"bands": [2]}  # of the second class
-    return open_raster(path, crs=crs, gsd_m=gsd_m, **how)
 
 
 def _whole_cells(cells: PixelGrid, grid: PixelGrid) -> tuple[int, int] | None:

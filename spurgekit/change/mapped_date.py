@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import rasterio
@@ -16,7 +16,7 @@ from spurgekit.classify.held_out import HeldOutCounts, counts_of, held_out_as
 from spurgekit.classify.model_files import DESCRIPTION
 from spurgekit.classify.model_info import ModelInfo, read_model_info
 from spurgekit.errors import InputError, first_line
-from spurgekit.imagery import PixelGrid
+from spurgekit.imagery import PixelGrid, Raster, open_raster
 from spurgekit.maps.bands import PROBABILITY, TILE_PROBABILITY
 from spurgekit.maps.map_folder import RASTER, REMEDY, SUMMARY, MapSummary, check_map, find_image, opened_as
 from spurgekit.outputs import fingerprint, read_provenance
@@ -71,6 +71,27 @@ class MappedDate:
     no_image: str
     opened: dict[str, Any]
     date: dt.date | None
+
+    @property
+    def crs(self) -> str | None:
+        """CRS of its cells as WKT."""
+        return None if self.grid.crs is None else self.grid.crs.to_wkt()
+
+    def open(self, what: Literal["images", "maps"], crs: str | None, gsd_m: float | None = None) -> Raster:
+        """Open its image, or the map itself: the probability of its second class.
+
+        Parameters
+        ----------
+        what : {"images", "maps"}
+        crs : str or None
+            Of the raster, where it does not say it.
+        gsd_m : float, optional
+            Metres a pixel to resample to.
+        """
+        path, how = (
+            (self.folder / RASTER, {"bands": [2]}) if what == "maps" or self.image is None else (self.image, self.opened)
+        )
+        return open_raster(path, crs=crs, gsd_m=gsd_m, **how)
 
     @property
     def is_fine(self) -> bool:

@@ -13,23 +13,20 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import rasterio
-import shapely
 from numpy.typing import NDArray
-from rasterio.shutil import copy as copy_raster
 
 from spurgekit.change.aligning import CommonGround, Registration
 from spurgekit.change.areas import NET
 from spurgekit.change.mapped_date import MappedDate
 from spurgekit.change.transitions import GAIN, LOSS, PRESENT, TRANSITIONS, TransitionModel
-from spurgekit.imagery import name_crs, open_raster
+from spurgekit.imagery import name_crs
 from spurgekit.imagery.crs import points_in
 from spurgekit.imagery.quicklook import QuickLook, quick_look
 from spurgekit.imagery.site_picture import Colour, SitePicture
 from spurgekit.maps.areas import AreaEstimate
-from spurgekit.maps.colours import class_colour
-from spurgekit.maps.map_folder import RASTER as MAP_RASTER
+from spurgekit.maps.colours import PLAIN, class_colour
 from spurgekit.maps.polygons import presence_polygons
-from spurgekit.maps.products import MAX_SHADE
+from spurgekit.maps.products import MAX_SHADE, rings_of, write_cog
 from spurgekit.maps.styles import store_vector_style, write_raster_style
 from spurgekit.progress import Progress, silent
 from spurgekit.vectors import write_geopackage
@@ -39,9 +36,6 @@ LAYER = "change"
 
 GAINED, LOST, STAYED = class_colour(1), class_colour(2), class_colour(3)
 COLOURS: dict[str, Colour] = {"gain": GAINED, "loss": LOST}
-PLAIN: Colour = (198, 198, 190)
-"""Ground that was mapped, where the image is gone."""
-
 LEAST_SHADE = 0.1
 """Probability from which on a cell is shaded on the picture."""
 
@@ -137,10 +131,7 @@ def _write_raster(folder: Path, ground: CommonGround, cells: CellChange) -> None
     ) as file:  # fmt: skip
         file.descriptions = titles
         file.write(np.concatenate(list(cells.probabilities.values())))
-    copy_raster(
-        strips, folder / RASTER,
-        driver="COG", compress="deflate", predictor="yes", overview_resampling="average", num_threads="all_cpus",
-    )  # fmt: skip
+    write_cog(strips, folder / RASTER)
     strips.unlink()
     write_raster_style(folder / "change.qml", band=GAIN + 1, colour=GAINED)
     write_raster_style(folder / "change_loss.qml", band=LOSS + 1, colour=LOST)
@@ -247,10 +238,7 @@ def _draw(
     picture.paint(shade)
     for word, colour in COLOURS.items():
         mine = polygons["class"].str.startswith(f"{word} of ").to_numpy(bool)
-        rings = [
-            shapely.get_coordinates(ring) for shape in polygons.geometry[mine] for ring in (shape.exterior, *shape.interiors)
-        ]
-        picture.outline(rings, colour, width=1)
+        picture.outline(rings_of(polygons.geometry[mine]), colour, width=1)
     for name, change in found.items():
         for word, colour in COLOURS.items():
             picture.legend(colour, f"{word} of {name}: {change.areas[word].corrected()}")
@@ -261,9 +249,7 @@ def _draw(
 
 def _look(new: MappedDate, registration: Registration, progress: Progress) -> QuickLook:
     """Return the quick look of the new image where it lies in truth; where it is gone, of the new map, for what is mapped."""
-    crs = None if new.grid.crs is None else new.grid.crs.to_wkt()
-    path, how = (new.folder / MAP_RASTER, {"bands": [2]}) if new.image is None else (new.image, new.opened)
-    with open_raster(path, crs=crs, **how) as raster:
+    with new.open("maps" if new.image is None else "images", new.crs) as raster:
         look = quick_look(raster, progress=progress)
     look.grid = registration.moved(look.grid)
     return look

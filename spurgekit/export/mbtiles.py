@@ -17,9 +17,10 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
-from spurgekit.export.picture import PLAIN, Picture, Pixels, halved
+from spurgekit.export.picture import Picture, Pixels, halved
 from spurgekit.imagery import PixelGrid
 from spurgekit.imagery.crs import EARTH, points_in
+from spurgekit.maps.colours import PLAIN
 
 WEB_MERCATOR = CRS.from_epsg(3857)
 HALF_WORLD_M = math.pi * 6_378_137.0

@@ -19,13 +19,11 @@ from spurgekit.imagery.crs import points_in
 from spurgekit.imagery.quicklook import STRIP_ROWS
 from spurgekit.imagery.raster import Raster, open_raster
 from spurgekit.imagery.stretch import Stretch, rgb_bands
+from spurgekit.maps.colours import PLAIN
 from spurgekit.maps.map_folder import RASTER, find_image, opened_as
 from spurgekit.outputs import read_provenance
 
 Pixels = NDArray[np.uint8]
-
-PLAIN = (198, 198, 190)
-"""Ground that was mapped, where there is no image."""
 
 LEAST_CELL_PX = 8
 """Side of a cell on plain ground, where there is room: outlines are drawn on it."""

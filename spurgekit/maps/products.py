@@ -137,10 +137,7 @@ def write_products(
     progress : Progress
     """
     model = classifier.info
-    copy_raster(
-        strips, folder / "presence.tif",
-        driver="COG", compress="deflate", predictor="yes", overview_resampling="average", num_threads="all_cpus",
-    )  # fmt: skip
+    write_cog(strips, folder / "presence.tif")
     summaries = _summarise(strips, layout)
     strips.unlink()
     _write_styles(folder, layout)
@@ -266,7 +263,7 @@ def _draw(path: Path, cells: Cells, extent: Extent, look: QuickLook, polygons: g
     shade[~look.seen] = 0  # cells at the rim reach outside the mosaic
     picture.paint(shade)
     for number, name in enumerate(occupied, start=1):
-        picture.outline(_rings(polygons.geometry[(polygons["class"] == name).to_numpy()]), class_colour(number), width=1)
+        picture.outline(rings_of(polygons.geometry[(polygons["class"] == name).to_numpy()]), class_colour(number), width=1)
     _outline_extent(picture, extent)
     picture.save(path)
 
@@ -275,14 +272,14 @@ def _outline_extent(picture: SitePicture, extent: Extent) -> None:
     """Draw the area of interest, and the zones with their names."""
     frame = extent.cells.footprint()
     if extent.aoi is not None:
-        picture.outline(_rings([extent.aoi & frame]), INK)
+        picture.outline(rings_of([extent.aoi & frame]), INK)
         picture.legend(INK, "area of interest", "ring")
     if not extent.zones:
         return
     seen = [zone for zone in extent.zones if zone.mask is not None]
     outlines = [zone.ground & frame for zone in seen]
-    picture.outline(_rings(outlines), INK, width=3)  # yellow would be lost on white
-    picture.outline(_rings(outlines), ZONE, width=1)
+    picture.outline(rings_of(outlines), INK, width=3)  # yellow would be lost on white
+    picture.outline(rings_of(outlines), ZONE, width=1)
     picture.legend(ZONE, counted(len(seen), "zone"), "ring")
     west, south, east, north = frame.bounds
     for zone, outline in zip(seen[:MOST_LABELS], outlines, strict=False):
@@ -290,7 +287,15 @@ def _outline_extent(picture: SitePicture, extent: Extent) -> None:
         picture.label((point.x, point.y), shown(zone.name, quotes=False), LABEL_SIZE * max(east - west, north - south))
 
 
-def _rings(shapes: Iterable[BaseGeometry]) -> list[NDArray[np.float64]]:
+def write_cog(strips: Path, path: Path) -> None:
+    """Write a GeoTIFF of floats as a Cloud Optimized GeoTIFF, with overviews."""
+    copy_raster(
+        strips, path,
+        driver="COG", compress="deflate", predictor="yes", overview_resampling="average", num_threads="all_cpus",
+    )  # fmt: skip
+
+
+def rings_of(shapes: Iterable[BaseGeometry]) -> list[NDArray[np.float64]]:
     """Return the rings of polygons, of outlines and of holes, each of shape (points, 2)."""
     parts = shapely.get_parts(shapely.get_parts(list(shapes)))
     polygons = (part for part in parts if isinstance(part, Polygon))
