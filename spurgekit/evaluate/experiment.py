@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from spurgekit.classify.setup import Setup, set_up
 from spurgekit.classify.site_shift import SiteShift, log_odds_of, shift_without_labels
 from spurgekit.classify.training_tiles import ExtraTiles
 from spurgekit.dataset import Dataset, open_dataset
+from spurgekit.dataset.few_shot import FILE_NAME as FEW_SHOT
 from spurgekit.dataset.folds import Fold, check_classes, folds_of
 from spurgekit.dataset.shots import ALL_SHOTS, ascending
 from spurgekit.errors import InputError
@@ -185,7 +186,7 @@ def evaluate_arms(
             predictions.to_parquet(folder / PREDICTIONS, index=False)
             note_settings(folder / SETTINGS, cells.settings)
             found = analyse(
-                predictions, data.info.classes, _support_sets(plan, folds),
+                predictions, data.info.classes, support_tiles(((key.n, key.trial) for key in plan), folds),
                 baseline=str(parse_arm(options.baseline or options.arms[0])),
                 metric=options.metric, resolve=options.resolve, confidence=options.confidence,
             )  # fmt: skip
@@ -220,16 +221,20 @@ def _normalised(setup: Setup, folds: Sequence[Fold], progress: Progress) -> Iter
         yield setup.normalised_by(fold.train, progress), [fold]
 
 
-def _support_sets(plan: Sequence[Key], folds: Sequence[Fold]) -> dict[tuple[int, int], tuple[frozenset[str], ...]]:
+def support_tiles(keys: Iterable[tuple[int, int]], folds: Sequence[Fold]) -> dict[tuple[int, int], tuple[frozenset[str], ...]]:
     """Return which tiles trials learn from on each fold, by shots and trial."""
-    keys = dict.fromkeys((key.n, key.trial) for key in plan)
-    return {key: tuple(frozenset(fold.support(*key)["tile_id"]) for fold in folds) for key in keys}
+    return {key: tuple(frozenset(fold.support(*key)["tile_id"]) for fold in folds) for key in dict.fromkeys(keys)}
+
+
+def split_files(data: Dataset) -> dict[str, Path]:
+    """Return the files that say which tiles a dataset has on either side, and which are in its support sets."""
+    files = {name: data.path / name / "metadata.csv" for name in ("train", "test")}
+    return {**files, "support sets": data.path / FEW_SHOT}
 
 
 def _settings(data: Dataset, setup: Setup, options: EvaluateOptions) -> Mapping[str, Any]:
     """Return what a cell's predictions depend on, beside arm, shots, trial and fold."""
-    files = {name: data.path / name / "metadata.csv" for name in ("train", "test")}
-    files["support sets"] = data.path / "few_shot.parquet"
+    files = split_files(data)
     if (data.path / PROVENANCE).is_file():
         files["dataset"] = data.path / PROVENANCE
     if options.weights is not None:

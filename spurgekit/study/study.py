@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from spurgekit.dataset.folds import folds_of
 from spurgekit.evaluate import EvaluateReport, evaluate_arms
 from spurgekit.evaluate.analysis import Evaluation, analyse
 from spurgekit.evaluate.cell_store import PREDICTIONS
+from spurgekit.evaluate.experiment import split_files, support_tiles
 from spurgekit.evaluate.report import write_report
 from spurgekit.imagery import slug
 from spurgekit.outputs import (
@@ -84,8 +86,8 @@ def run_study(
     With a diffusion model, words are learned and tiles made for each support set: the round trip through its encoder and
     decoder, Real Guidance and DA-Fusion as published, and DA-Fusion with the strength and the mixing that did best on places
     that were left out of the training side. The test side is looked at once, at the end, by all arms. With ``leave_out`` each
-    place is tested on in turn, and nothing is chosen. A run that was stopped
-    goes on where it was; another backbone can be asked of the same tiles.
+    place is tested on in turn, and nothing is chosen. A run that was stopped goes on where it was; another backbone can be
+    asked of the same tiles.
 
     Parameters
     ----------
@@ -157,11 +159,7 @@ def run_study(
                 part = f"chosen-n{'-'.join(map(str, of.shots))}-mixing-{of.mixing:g}" if number else "published"
                 parts.append(evaluate(part, arms, of))
         predictions = pd.concat([pd.read_parquet(part.folder / PREDICTIONS) for part in parts], ignore_index=True)
-        support = {
-            (n, trial): tuple(frozenset(fold.support(n, trial)["tile_id"]) for fold in folds)
-            for n in options.shots
-            for trial in range(options.trials)
-        }
+        support = support_tiles(itertools.product(options.shots, range(options.trials)), folds)
         found = analyse(predictions, data.info.classes, support, baseline=best, metric=METRIC, resolve=options.resolve)
         notes = dict.fromkeys(note for part in parts for note in part.notes)
         found = replace(found, warnings=(*left_out, *notes, *found.warnings))
@@ -192,9 +190,7 @@ def _best(summary: pd.DataFrame) -> str:
 
 def _settings(data: Dataset, options: StudyOptions) -> dict[str, object]:
     """Return what generated tiles depend on."""
-    files = {name: data.path / name / "metadata.csv" for name in ("train", "test")}
-    files["support sets"] = data.path / "few_shot.parquet"
-    return {**options.generator, **{name: fingerprint(path) for name, path in files.items()}}
+    return {**options.generator, **{name: fingerprint(path) for name, path in split_files(data).items()}}
 
 
 def _write(
