@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 
+from spurgekit.diffusion.image_tensors import Picture
 from spurgekit.diffusion.latent_model import Backbone
 from spurgekit.diffusion.pretraining.sampling import CELL_PX, STEPS, paint, round_trip, sheet_rows, shown
 from spurgekit.imagery.sheet import Group, draw_groups
 from spurgekit.outputs import output_file
 from spurgekit.pretrain.backbone_card import COPIES, SHEET
+from spurgekit.pretrain.fidelity import Copies
 from spurgekit.pretrain.ground_sources import SurveyGround, whole_tiles
 from spurgekit.pretrain.judge import MOST_HELD_OUT, MOST_TRAINING, FeatureSpace, Judge, can_judge, chosen, record_of
 from spurgekit.pretrain.pretrain_options import PretrainOptions
@@ -75,6 +77,7 @@ class Looking:
         self._shown = chosen(held_out or training, COLUMNS, options.seed, "shown")
         self._training = training
         self._judge: Judge | None = None
+        self._found: tuple[list[Picture], Copies] | None = None
         if held_out and can_judge(options) is None:
             space = FeatureSpace(options, backbone.device)
             self._judge = Judge(space, held_out, training, round_trip(backbone, held_out, dtype=dtype), progress)
@@ -102,7 +105,8 @@ class Looking:
         found: dict[str, Any] = {}
         if self._judge is not None:
             painted = paint(backbone, self.prompts, self._seeds, self.tile_px, dtype=self.dtype)
-            found = record_of(*self._judge(painted))
+            judged, copies = self._judge(painted)
+            found, self._found = record_of(judged, copies), (painted, copies)
         self.report({"step": done, **found})
         return found
 
@@ -119,8 +123,10 @@ class Looking:
         self._write(rows, self.folder / SHEET)
         if self._judge is None:
             return
-        painted = paint(self.backbone, self.prompts, self._seeds, self.tile_px, dtype=self.dtype)
-        _, copies = self._judge(painted)
+        if self._found is None:  # a run that was stopped after its last look
+            painted = paint(self.backbone, self.prompts, self._seeds, self.tile_px, dtype=self.dtype)
+            self._found = painted, self._judge(painted)[1]
+        painted, copies = self._found
         pairs = [(painted[row], self._training[nearest]) for row, nearest in copies.nearest]
         self._write(
             [

@@ -262,13 +262,12 @@ class _Making:
 
     def _advise(self, training: Pretraining, step_s: float) -> None:
         """Say so where one thread of the CPU is faster than several, as it is beside other work."""
+        import torch
+
         from spurgekit.diffusion.pretraining.pretraining import cpu_threads
 
-        if training.backbone.device.type != "cpu":
-            return
-        with cpu_threads(self.options.threads) as threads:
-            pass
-        if threads == 1:
+        threads = torch.get_num_threads()
+        if training.backbone.device.type != "cpu" or threads == 1:
             return
         with cpu_threads(1):
             alone_s = training.seconds_each()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -222,8 +223,7 @@ def origins_of(valid: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
     >>> origins_of(np.array([[True, True, True], [True, True, True], [True, True, False]]), 2).tolist()
     [[True, True], [True, False]]
     """
-    sums = np.zeros((valid.shape[0] + 1, valid.shape[1] + 1), np.int64)
-    sums[1:, 1:] = valid.cumsum(0).cumsum(1)
+    sums = cv2.integral(valid.astype(np.uint8))
     full = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
     return np.asarray(full == side * side)
 
