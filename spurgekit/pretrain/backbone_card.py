@@ -24,6 +24,7 @@ class PretrainedInfo(BaseModel):
     Attributes
     ----------
     schema_version : int
+        1; another one is refused.
     sources : tuple of str
         What it learned from.
     tile_px, size_px : int
@@ -33,6 +34,7 @@ class PretrainedInfo(BaseModel):
     crops : int
         Crops that were drawn, at any offset.
     steps : int
+        Steps of training that it has done.
     parameters : int
         Numbers that were trained.
     loss : float
@@ -46,7 +48,9 @@ class PretrainedInfo(BaseModel):
     prompts : tuple of str
         Examples of what it was told.
     options : dict
+        Options that it was trained with.
     licence : str or None
+        Licence of the pictures that it learned from, as it was given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -113,6 +113,8 @@ class PretrainingOptions(Options):
     def rate_at(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0.
 
+        Examples
+        --------
         >>> options = PretrainingOptions(learning_rate=1e-3, warmup_steps=4)
         >>> [options.rate_at(step) for step in (0, 1, 3, 4, 1000)]
         [0.00025, 0.0005, 0.001, 0.001, 0.001]
