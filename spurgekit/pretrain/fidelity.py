@@ -124,12 +124,14 @@ def find_copies(training: Features, held_out: Features, painted: Features, most:
 
     Parameters
     ----------
-    training, held_out, painted : ndarray of float32, shapes (n, d), (m, d) and (k, d)
+    training : ndarray of float32, shape (n, d)
+    held_out, painted : ndarray of float32, shapes (m, v, d) and (k, v, d)
+        Of each tile as it is and as it looks turned and mirrored: a tile that was turned is a copy, too.
     most : int
         Painted tiles to name.
     """
-    to_training = distances(painted, training)
-    own, real = to_training.min(axis=1), distances(held_out, training).min(axis=1)
+    to_training, real = _least(painted, training), _least(held_out, training).min(axis=1)
+    own = to_training.min(axis=1)
     nearest = [(int(row), int(to_training[row].argmin())) for row in own.argsort(kind="stable")[:most]]
     share = float((own < np.quantile(real, NEAR)).mean())
     return Copies(float(np.median(own)), float(np.median(real)), share, tuple(nearest))
@@ -140,6 +142,11 @@ def distances(a: Features, b: Features) -> NDArray[np.float64]:
     left, right = a.astype(np.float64), b.astype(np.float64)
     squares = np.square(left).sum(axis=1)[:, None] + np.square(right).sum(axis=1)[None] - 2 * left @ right.T
     return np.asarray(np.sqrt(np.maximum(squares, 0)))
+
+
+def _least(views: Features, others: Features) -> NDArray[np.float64]:
+    """Return how far each tile is from each of others in the view that is nearest, shape (n, m)."""
+    return np.asarray(np.stack([distances(views[:, v], others) for v in range(views.shape[1])]).min(axis=0))
 
 
 def _reach(features: Features) -> NDArray[np.float64]:

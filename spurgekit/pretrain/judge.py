@@ -14,6 +14,7 @@ from spurgekit.classify.offline_weights import OFFLINE_BACKBONE, has_offline_wei
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.diffusion.image_tensors import Picture
+from spurgekit.dihedral import VIEWS, view_of
 from spurgekit.errors import ModelError
 from spurgekit.precision import autocast, put_on
 from spurgekit.pretrain.fidelity import Copies, Features, find_copies, kernel_distance, precision_recall
@@ -56,15 +57,23 @@ class FeatureSpace:
         self._network: nn.Module = put_on(network, device)
         self._dtype: torch.dtype | None = None  # features of float32, so that distances are the same wherever they are taken
 
-    @torch.inference_mode()
     def __call__(self, pictures: Sequence[Picture], progress: Progress = silent) -> Features:
         """Return features of pictures, ndarray of float32, shape (n, d)."""
+        return self.views(pictures, progress, views=(0,))[:, 0]
+
+    @torch.inference_mode()
+    def views(
+        self, pictures: Sequence[Picture], progress: Progress = silent, *, views: Sequence[int] = range(VIEWS)
+    ) -> Features:
+        """Return features of pictures turned and mirrored, ndarray of float32, shape (n, views, d)."""
         found = []
         with progress("describing tiles", len(pictures)) as advance:
             for start in range(0, len(pictures), AT_ONCE):
                 part = np.ascontiguousarray(np.stack(pictures[start : start + AT_ONCE]).transpose(0, 3, 1, 2))
+                images = self._preprocess(part)
                 with autocast(self._preprocess.device, self._dtype):
-                    found.append(self._network(self._preprocess(part)).float().cpu().numpy())
+                    features = torch.stack([self._network(view_of(images, view)) for view in views], dim=1)
+                found.append(features.float().cpu().numpy())
                 advance(len(part))
         return np.concatenate(found)
 
@@ -116,7 +125,8 @@ class Judge:
     ) -> None:
         self.space = space
         self.training = training
-        self._real = space(held_out, progress)
+        self._turned = space.views(held_out, progress)
+        self._real = self._turned[:, 0]
         self._learned = space(training, progress)
         self._trip = space(round_trip, progress)
 
@@ -129,10 +139,10 @@ class Judge:
 
     def __call__(self, painted: Sequence[Picture]) -> tuple[Judged, Copies]:
         """Return how far painted tiles are from held-out ones, and whether they are copies."""
-        features = self.space(painted)
-        if not np.isfinite(features).all():
+        turned = self.space.views(painted)
+        if not np.isfinite(turned).all():
             raise ModelError("painted tiles have features that are not finite; pass another `judge_backbone`")
-        return self._judged(features), find_copies(self._learned, self._real, features)
+        return self._judged(turned[:, 0]), find_copies(self._learned, self._turned, turned)
 
     def _judged(self, features: Features, *, paired: bool = False) -> Judged:
         kid = kernel_distance(features, self._real, paired=paired)

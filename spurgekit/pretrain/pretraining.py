@@ -131,6 +131,7 @@ def pretrain_backbone(
     >>> pretrain_backbone("site.tif", "backbone", PretrainOptions(vae="taesd", tokenizer="clip"))  # doctest: +SKIP
     """
     from spurgekit.devices import choose_device
+    from spurgekit.diffusion.compiling import check_compiles
     from spurgekit.diffusion.pretraining.new_model import load_parts, size_of
     from spurgekit.diffusion.pretraining.pretraining import CHECKPOINT, cpu_threads
     from spurgekit.pretrain.ground_sources import gather_ground
@@ -139,6 +140,8 @@ def pretrain_backbone(
     paths = [image_name(one) for one in ([sources] if isinstance(sources, (str, Path)) else sources)]
     device = choose_device(options.device)
     parts = load_parts(options.vae, options.tokenizer, options.text_encoder)
+    if options.compile:
+        check_compiles(device)
     ground = gather_ground(paths, options, progress)
     size_of(options, ground.tile_px)
     for note in (*ground.notes, *filter(None, [can_judge(options) if ground.held_out else None])):

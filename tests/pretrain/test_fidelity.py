@@ -58,12 +58,19 @@ class TestCopies:
     def test_are_found(self):
         training, held_out, new = normal(200, 0), normal(100, 1), normal(40, 2)
         painted = np.concatenate([training[[7, 9]] + 1e-3, new])
-        found = find_copies(training, held_out, painted, most=2)
+        found = find_copies(training, held_out[:, None], painted[:, None], most=2)
         assert {found.nearest[0], found.nearest[1]} == {(0, 7), (1, 9)}
         assert found.share >= 2 / 42
 
+    def test_are_found_that_were_turned(self):
+        training, held_out, new = normal(200, 0), normal(100, 1), normal(2, 2)
+        as_it_is, turned = new, np.stack([new[0], training[5]])
+        found = find_copies(training, np.stack([held_out, held_out], axis=1), np.stack([as_it_is, turned], axis=1), most=1)
+        assert found.nearest == ((1, 5),)
+        assert found.share == 0.5
+
     def test_are_hardly_any_of_new_tiles(self):
-        found = find_copies(normal(500, 0), normal(300, 1), normal(300, 2))
+        found = find_copies(normal(500, 0), normal(300, 1)[:, None], normal(300, 2)[:, None])
         assert found.share < 0.05
         assert found.painted == pytest.approx(found.held_out, rel=0.1)
 

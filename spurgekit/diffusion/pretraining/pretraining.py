@@ -29,6 +29,7 @@ from spurgekit.diffusion.pretraining.pretraining_options import PretrainingOptio
 from spurgekit.diffusion.pretraining.pretraining_state import History, load_state, save_state
 from spurgekit.diffusion.pretraining.weight_average import PowerAverage
 from spurgekit.diffusion.prompts import PromptReader, Tokens
+from spurgekit.diffusion.small_attention import attention_with_gradients
 from spurgekit.diffusion.textual_inversion.denoising_loss import DenoisingLoss
 from spurgekit.errors import InputError, ModelError
 from spurgekit.parallel import cores, stream_map
@@ -89,7 +90,7 @@ class Pretraining:
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=options.learning_rate, betas=BETAS, weight_decay=0.0, fused=backbone.device.type != "mps"
         )
-        self._loss = DenoisingLoss(backbone, backbone.info.size_px)
+        self._loss = DenoisingLoss(backbone, backbone.info.size_px, compiles=options.compile)
         self._weights = to_device(min_snr_weights(backbone.scheduler, options.snr_gamma), backbone.device)
         self._reader = PromptReader(backbone)
         self._tokens: dict[str, Tokens] = {}
@@ -208,7 +209,9 @@ class Pretraining:
         device = self.backbone.device
         latents, timesteps = to_device(drawn.latents, device), to_device(drawn.timesteps, device)
         with autocast(device, self.dtype):
-            conditioning = self._reader.encode([self._tokenized(drawn.prompts)])
+            tokens = self._tokenized(drawn.prompts)
+            with attention_with_gradients(device, tokens.ids.shape[1]):
+                conditioning = self._reader.encode([tokens])
             errors = self._loss(latents, drawn.noise, timesteps, conditioning)
         loss = (self._weights[timesteps] * errors).mean()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spurgekit.diffusion.compiling import compiled
 from spurgekit.diffusion.latent_model import Backbone, Posterior
 from spurgekit.diffusion.noise import to_device
 from spurgekit.diffusion.prompts import Conditioning
 from spurgekit.diffusion.schedulers import make_scheduler
+from spurgekit.diffusion.small_attention import attention_with_gradients
 from spurgekit.errors import ModelError
 
 
@@ -20,6 +22,8 @@ class DenoisingLoss:
     backbone : Backbone
     size_px : int
         Side of the images.
+    compiles : bool
+        Have torch compile the UNet, which takes a minute and pays in long runs.
 
     Attributes
     ----------
@@ -37,8 +41,9 @@ class DenoisingLoss:
     noise; Salimans and Ho (2022), Progressive Distillation, arXiv:2202.00512, appendix D, for the velocity.
     """
 
-    def __init__(self, backbone: Backbone, size_px: int) -> None:
+    def __init__(self, backbone: Backbone, size_px: int, *, compiles: bool = False) -> None:
         self._backbone = backbone
+        self._unet = compiled(backbone.unet) if compiles else backbone.unet
         self._scheduler = make_scheduler(backbone, "ddpm")
         self._target = str(self._scheduler.config.prediction_type)
         if self._target not in ("epsilon", "v_prediction"):
@@ -67,13 +72,14 @@ class DenoisingLoss:
         noisy = self._scheduler.add_noise(latents, noise, timesteps)
         is_velocity = self._target == "v_prediction"
         target = self._scheduler.get_velocity(latents, noise, timesteps) if is_velocity else noise
-        predicted: Tensor = self._backbone.unet(
-            self._seen(noisy).to(self._backbone.dtype, memory_format=torch.channels_last),
-            timesteps,
-            encoder_hidden_states=conditioning.embeds,
-            added_cond_kwargs=conditioning.added(self._size_px),
-            return_dict=False,
-        )[0]
+        with attention_with_gradients(latents.device, latents[0, 0].numel()):
+            predicted: Tensor = self._unet(
+                self._seen(noisy).to(self._backbone.dtype, memory_format=torch.channels_last),
+                timesteps,
+                encoder_hidden_states=conditioning.embeds,
+                added_cond_kwargs=conditioning.added(self._size_px),
+                return_dict=False,
+            )[0]
         return (predicted.float() - target).square().mean(dim=(1, 2, 3))
 
     def _seen(self, noisy: Tensor) -> Tensor:

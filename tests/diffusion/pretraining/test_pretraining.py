@@ -108,6 +108,16 @@ def test_a_shorter_run_is_the_beginning_of_a_longer_one(quick, tmp_path):
     assert second.judged == long.judged
 
 
+def test_a_compiled_model_learns_the_same_and_goes_on_to_the_same_bytes(quick, tmp_path):
+    plain = run(quick(steps=4, validate_every=0), tmp_path / "plain")
+    whole = run(quick(steps=4, validate_every=0, compile=True), tmp_path / "whole")
+    torch.testing.assert_close(whole.losses, plain.losses, rtol=1e-3, atol=0)
+    with pytest.raises(KeyboardInterrupt):
+        run(quick(steps=4, validate_every=0, compile=True), tmp_path / "stopped", progress=StopAfter(3))
+    run(quick(steps=4, validate_every=0, compile=True), tmp_path / "stopped")
+    assert contents(tmp_path / "whole") == contents(tmp_path / "stopped")
+
+
 def test_a_run_that_has_gone_further_is_not_cut_short(quick, tmp_path):
     run(quick(steps=4), tmp_path)
     with pytest.raises(InputError, match=r"the run has done 4 steps; pass `steps=4` to end it there, or more to go on"):
