@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,9 @@ from spurgekit.outputs.provenance import Kind, read_provenance, write_provenance
 from spurgekit.text import listed
 
 SETTINGS = "settings.json"
+WAITS_S = (0, 0.05, 0.2, 0.5, 1, 2)
+"""Between attempts to remove a folder."""
+
 MARK = ".spurgekit-partial.json"
 """File in a folder that is being made: by it a later run knows that the folder is one, and what it was begun with."""
 
@@ -85,8 +89,7 @@ def output_folder(
             write_provenance(partial, kind, parameters, inputs)
             write_checksums(partial, without=[MARK])
         except BaseException:
-            with suppress(OSError):
-                _remove(partial)
+            _remove_in_time(partial)
             raise
         _put_in_place(partial, path, old)
 
@@ -284,6 +287,19 @@ def _remove(folder: Path) -> None:
             entry.unlink()
     (folder / MARK).unlink(missing_ok=True)
     folder.rmdir()
+
+
+def _remove_in_time(folder: Path) -> None:
+    """Remove a folder that was being made, if need be once those are done who still write into it.
+
+    An executor does not wait for a thread that a signal caught it starting.
+    """
+    for wait_s in WAITS_S:
+        time.sleep(wait_s)
+        with suppress(OSError):
+            _remove(folder)
+        if not os.path.lexists(folder):
+            return
 
 
 def _put_in_place(partial: Path, path: Path, old: Listing | None, scratch: Sequence[str] = ()) -> None:

@@ -50,6 +50,21 @@ class TestWholeOrNotAtAll:
             raise error
         assert names(tmp_path) == []
 
+    def test_nothing_appears_where_a_thread_writes_on_for_a_while(self, tmp_path, monkeypatch):
+        late, remove = ["first", "second"], shutil.rmtree
+
+        def rmtree(folder):
+            remove(folder)
+            if late:
+                (folder / late.pop()).mkdir(parents=True)
+
+        monkeypatch.setattr(folders.shutil, "rmtree", rmtree)
+        with pytest.raises(KeyboardInterrupt), output_folder(tmp_path / "out", "tiles", parameters={}) as folder:
+            (folder / "sub").mkdir()
+            raise KeyboardInterrupt
+        assert late == []
+        assert names(tmp_path) == []
+
     def test_nor_do_the_folders_that_it_was_to_lie_in(self, tmp_path):
         (tmp_path / "exports").mkdir()
         with pytest.raises(SpurgekitError), output_folder(tmp_path / "exports" / "site" / "crew", "tiles", parameters={}):
