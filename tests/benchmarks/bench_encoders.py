@@ -107,7 +107,7 @@ def simclr(network: nn.Module, crops: Tensor, steps: int, seed: int = 0) -> Iter
             alike = (found @ found.T / TEMPERATURE).fill_diagonal_(-math.inf)
             loss = functional.cross_entropy(alike, same)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             yield step + 1, loss.item()
     network.eval()
@@ -160,7 +160,7 @@ def learned(name: str, architecture: str, out: Path, steps: int) -> Path:
     if file.is_file():
         return file
     source, told = ground_of(name, out)
-    ground = gather_ground([image_name(source)], PretrainOptions(**told))  # type: ignore[arg-type]
+    ground = gather_ground([image_name(source)], PretrainOptions(**told))
     crops = crops_of(ground.training, ground.tile_px)
     timm_name, arguments = BACKBONES[architecture]
     network = make_backbone(timm_name, options=arguments)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 
@@ -27,7 +28,7 @@ MARGIN_M = 0.5
 """Around the ground of a cluster that is tested on."""
 
 
-def ground_of(name: str, out: Path) -> tuple[Path, dict[str, object]]:
+def ground_of(name: str, out: Path) -> tuple[Path, dict[str, Any]]:
     """Return what may be learned from of a set, and the options that keep its test side out of it; builds its dataset."""
     folder = out / name
     dataset = folder / "dataset"
