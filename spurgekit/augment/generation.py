@@ -164,7 +164,7 @@ def augment_dataset(
         rows=len(rows),
         in_float32=log.in_float32,
         blanked=len(log.blanked),
-        duplicates=int((rows["weight"] == 0).sum()),
+        duplicates=int((rows["weight"] == 0).sum()) - plan.uncovered,
         seconds=seconds,
     )
 
@@ -291,7 +291,8 @@ def _finished(folder: Path, plan: Plan, options: AugmentOptions, log: RunLog, ba
         hashes = {name: perceptual_hashes(read_picture(folder / name)[None])[0] for name in rows["file_name"].unique()}
         groups = list(zip(rows["fold"], rows["trial"], rows["n"], rows["class"], strict=True))
         drop = near_duplicates(rows["file_name"].map(hashes).to_numpy(np.uint64), groups)
-    rows = rows.assign(backbone=None if backbone is None else backbone.name, weight=np.where(drop, 0.0, 1.0))
+    name = None if backbone is None else backbone.name
+    rows = rows.assign(backbone=name, weight=rows["weight"].where(~drop, 0.0))
     return rows.astype({"trial": "Int64", "n": "Int64", "fold": "string"}).reset_index(drop=True)
 
 

@@ -210,7 +210,7 @@ def select_synthetic(manifest: pd.DataFrame, *, trial: int, n: int, fold: str = 
     Raises
     ------
     InputError
-        If there are none, or none of a positive weight; not where a filter by confidence left none.
+        If there are none, or none of a positive weight; not where a filter by confidence or by cover left none.
     LeakageError
         If the weights were changed by what a classifier of the whole training split says of the images.
 
@@ -240,8 +240,9 @@ def select_synthetic(manifest: pd.DataFrame, *, trial: int, n: int, fold: str = 
 
 
 def usable(rows: pd.DataFrame) -> bool:
-    """Whether some of the rows weigh anything, or a filter by confidence left none: then the real tiles are used alone."""
-    return bool((rows["weight"] > 0).any() or (len(rows) and "confidence" in rows and rows["confidence"].notna().all()))
+    """Whether some of the rows weigh anything, or confidence or cover left none: then the real tiles are used alone."""
+    filtered = any(name in rows and rows[name].notna().all() for name in ("confidence", "cover"))
+    return bool((rows["weight"] > 0).any() or (len(rows) and filtered))
 
 
 def check_sources(rows: pd.DataFrame, support_ids: Iterable[str], labelled_ids: Iterable[str] = ()) -> None:

@@ -43,8 +43,8 @@ class ColourMask:
     name : str
     description : str
     index : callable
-        ``index(picture)`` returns how much the pixels of one of uint8, shape (height, width, 3), are of what is meant, NaN where
-        there are no data. Those above Otsu's threshold are in the mask.
+        ``index(picture)`` returns how much the pixels of one of uint8, shape (height, width, 3), are of what is meant, NaN
+        where there are no data. Those above Otsu's threshold are in the mask.
     """
 
     name: str

@@ -60,8 +60,8 @@ def pasting_notes(plan: Plan, grounds: Grounds) -> Iterator[str]:
     if grounds.note:
         yield grounds.note
     if plan.uncovered:
-        every = counted(plan.uncovered + len(plan.rows), "plant")
-        yield f"{plan.uncovered:,} of {every} would cover too little of their ground (`min_cover`), and are left out"
+        every = counted(len(plan.rows), "plant")
+        yield f"{plan.uncovered:,} of {every} cover too little of their ground (`min_cover`), and have weight 0"
 
 
 def write_pasted(folder: Path, plan: Plan, options: AugmentOptions, progress: Progress) -> None:

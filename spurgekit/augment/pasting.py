@@ -29,7 +29,7 @@ from spurgekit.dihedral import VIEWS, view_of
 Pixels = TypeVar("Pixels", NDArray[np.uint8], NDArray[np.bool_])
 
 TRIES = 8
-"""Places that are drawn for a plant until enough of it lies in the tile; the last is where it was."""
+"""Pieces of ground and places on them that are drawn for a plant until enough of it lies there; the last is where it was."""
 
 GROUND_BYTES = 64 << 20
 """Of what is remembered of the ground: which of its pixels have data."""
@@ -54,6 +54,8 @@ class Paste:
         Columns to the right and rows down that it is moved by after that.
     cover : float
         Share of the tile that it covers.
+    is_enough : bool
+        Whether that makes the tile one of its class.
     """
 
     plant: Path
@@ -63,6 +65,7 @@ class Paste:
     view: int
     shift: tuple[int, int]
     cover: float
+    is_enough: bool = True
 
     def picture(self, feather_px: int) -> Picture:
         """Return the ground with the plant on it.
@@ -111,8 +114,8 @@ class Pasting:
         """Return the rows of the tiles that plants of a support set are pasted onto."""
         return self.grounds[key.fold] if self.grounds else tiles[tiles["class"] == self.background]
 
-    def draw(self, key: SupportSetKey, tile: pd.Series, ground: pd.DataFrame, seed: int) -> Paste | None:
-        """Return a plant of a tile on a piece of ground, turned and moved by chance; None where it covers too little of it.
+    def draw(self, key: SupportSetKey, tile: pd.Series, ground: pd.DataFrame, seed: int) -> Paste:
+        """Return a plant of a tile on a piece of ground, turned and moved by chance; ground and place are drawn until it fits.
 
         Parameters
         ----------
@@ -125,20 +128,18 @@ class Pasting:
         """
         rng = np.random.default_rng(seed)
         mask = self.cuts[key][tile["tile_id"]]
-        plant = _cut_out(tile["path"], mask)
-        if not plant.any():  # where it was, there are no data
-            return None
-        onto = ground.iloc[int(rng.integers(len(ground)))]
-        valid = self._seen.get(onto["path"], lambda: _seen(onto["path"]))
         view = int(rng.integers(VIEWS))
-        turned = moved(plant, view, (0, 0))
+        plant = moved(_cut_out(tile["path"], mask), view, (0, 0))
         least = min(self.min_cover, float(plant.mean()))
         for attempt in range(TRIES):
-            shift = (0, 0) if attempt == TRIES - 1 else draw_shift(turned, rng)
-            cover = float((moved(turned, 0, shift) & valid).mean())
-            if cover >= least and cover > 0:
-                return Paste(tile["path"], mask, onto["path"], str(onto["tile_id"]), view, shift, cover)
-        return None
+            onto = ground.iloc[int(rng.integers(len(ground)))]
+            stays = attempt == TRIES - 1 or not plant.any()  # there are no data where it was
+            shift = (0, 0) if stays else draw_shift(plant, rng)
+            valid = self._seen.get(onto["path"], lambda path=onto["path"]: _seen(path))
+            cover = float((moved(plant, 0, shift) & valid).mean())
+            if is_enough := cover >= least and cover > 0:
+                break
+        return Paste(tile["path"], mask, onto["path"], str(onto["tile_id"]), view, shift, cover, is_enough)
 
 
 def moved(pixels: Pixels, view: int, shift: tuple[int, int]) -> Pixels:

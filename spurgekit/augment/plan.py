@@ -40,7 +40,7 @@ class Plan:
     Attributes
     ----------
     rows : pandas.DataFrame
-        The manifest to be, but for weights: a row for each image in each support set. Where images do not depend on the
+        The manifest to be, but for duplicates: a row for each image in each support set. Where images do not depend on the
         support set, several rows name one file.
     units : tuple of EditUnit
         The images, each once, in batches of one strength; ids are file names without their suffix.
@@ -48,15 +48,17 @@ class Plan:
         The real tiles, by id.
     pastes : dict of str to Paste
         What is pasted ahead of the model, or in its place, by the id of the image.
-    uncovered : int
-        Plants that were left out, since they cover too little of the ground.
     """
 
     rows: pd.DataFrame
     units: tuple[EditUnit, ...]
     sources: dict[str, Path]
     pastes: dict[str, Paste] = field(default_factory=dict)
-    uncovered: int = 0
+
+    @property
+    def uncovered(self) -> int:
+        """How many rows have no weight, as what was pasted covers too little."""
+        return int((self.rows["weight"] == 0).sum())
 
     @property
     def images(self) -> int:
@@ -107,13 +109,9 @@ def make_plan(
     rows: list[dict[str, object]] = []
     edits: dict[str, tuple[float, Edit]] = {}
     pastes: dict[str, Paste] = {}
-    uncovered = 0
     for key, tiles in sets.items():
         concepts = () if embedding is None else tuple(embedding(key, name) for name in dataset.info.classes)
         for image in _Set(key, dataset.info.classes, options, concepts, masks, pasting, pasted).images(tiles):
-            if image is None:
-                uncovered += 1
-                continue
             rows.append(image.row)
             edits.setdefault(image.edit.id, (image.strength, image.edit))
             if image.paste is not None:
@@ -123,7 +121,7 @@ def make_plan(
     table = pd.DataFrame(rows)
     every = pd.concat(sets.values()).drop_duplicates("tile_id").set_index("tile_id")["path"]
     sources = {str(tile): every[tile] for tile in table["tile_id"].unique()}
-    return Plan(table, tuple(_units(edits, options)), sources, pastes, uncovered)
+    return Plan(table, tuple(_units(edits, options)), sources, pastes)
 
 
 @dataclass(frozen=True)
@@ -172,8 +170,8 @@ class _Set:
         """The negative prompt of each class."""
         return {name: self.options.negative_of(name, self.classes) for name in self.classes}
 
-    def images(self, tiles: pd.DataFrame) -> Iterator[_Image | None]:
-        """Yield the images of tiles; None for a plant that covers too little of its new ground."""
+    def images(self, tiles: pd.DataFrame) -> Iterator[_Image]:
+        """Yield the images of tiles."""
         kept = [name for name in KEPT if name in tiles]
         ground = None if self.pasting is None else self.pasting.ground(self.key, tiles)
         known = self.masks if self.pasting is None else self.pasting.cuts[self.key]
@@ -186,13 +184,12 @@ class _Set:
                     # The same for every method that pastes, so that one is the control of another.
                     seed = seed_of("paste", self.options.seed, self.key.name, tile["tile_id"], number)
                     paste = self.pasting.draw(self.key, tile, ground, seed)
-                    if paste is None:
-                        yield None
-                        continue
                 to = self._painted_as(tile, number)
                 edit = self._edit(tile, to, number, is_pasted=paste is not None)
                 row = {**self._row(tile, to, number, strength, edit), **{name: tile[name] for name in kept}}
-                told = {} if paste is None else {"ground": paste.ground_id, "cover": paste.cover}
+                told = (
+                    {} if paste is None else {"ground": paste.ground_id, "cover": paste.cover, "weight": float(paste.is_enough)}
+                )
                 yield _Image({**row, **told}, strength, edit, paste)
 
     def _names(self, tile: pd.Series) -> tuple[object, ...]:
@@ -243,6 +240,7 @@ class _Set:
             "fold": self.key.fold or None,
             "class": to,
             "source_class": tile["class"],
+            "weight": 1.0,
             "share": 1.0 if to == tile["class"] else soft_share(strength, self.options.gamma),
         }
 
