@@ -53,7 +53,7 @@ def find_grounds(dataset: Dataset, folds: FoldOptions, unlabelled: Path | None =
     Raises
     ------
     InputError
-        If the tiles of the folder are not as large as the dataset's, or all of places that are held out.
+        If the tiles of the folder are not as large as the dataset's, or all labelled, or of places that are held out.
     """
     first = dataset.info.classes[0]
     instead = f"plants are pasted onto the tiles of {first!r} of their support set"
@@ -65,6 +65,9 @@ def find_grounds(dataset: Dataset, folds: FoldOptions, unlabelled: Path | None =
         check_ground(dataset, rows, unlabelled)
         labelled = set().union(*(dataset.split(side)["tile_id"] for side in SPLITS))
         free = rows[~rows["tile_id"].isin(labelled)]
+        if free.empty:
+            where = dataset.path if unlabelled is None else unlabelled
+            raise InputError(f"all tiles in {where} are labelled ones; name another folder as `unlabelled`, or none")
         places = [own_split(dataset)] if folds.leave_out is None else leave_out(dataset, folds, (1,), 1)
         for fold in places:
             found[fold.left_out] = retrievable(dataset, free, fold).rows
@@ -73,8 +76,11 @@ def find_grounds(dataset: Dataset, folds: FoldOptions, unlabelled: Path | None =
             raise
         return Grounds(note=f"{str(error).partition(';')[0]}: {instead}")
     fewest = min(len(one) for one in found.values())
-    less = f", without {counted(len(rows) - fewest, 'tile')} of places that are held out" if fewest < len(rows) else ""
     each = " or more for each place that is left out" if len(found) > 1 else ""
-    note = f"plants are pasted onto {counted(fewest, 'unlabelled tile')}{each}{less}; some may hold plants of their own"
+    held_out, labels = len(free) - fewest, len(rows) - len(free)
+    less = [f"without {counted(held_out, 'tile')} of places that are held out"] if held_out else []
+    less += [f"without {counted(labels, 'labelled one')}"] if labels else []
+    onto = ", ".join([f"plants are pasted onto {counted(fewest, 'unlabelled tile')}{each}", *less])
+    note = f"{onto}; some may hold plants of their own"
     folder = unlabelled if dataset.info.unlabelled is None or unlabelled else dataset.path / dataset.info.unlabelled.folder
     return Grounds(found, folder, note)

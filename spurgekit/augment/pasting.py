@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -135,7 +135,7 @@ class Pasting:
             onto = ground.iloc[int(rng.integers(len(ground)))]
             stays = attempt == TRIES - 1 or not plant.any()  # there are no data where it was
             shift = (0, 0) if stays else draw_shift(plant, rng)
-            valid = self._seen.get(onto["path"], lambda path=onto["path"]: _seen(path))
+            valid = self._seen.get(onto["path"], partial(_seen, onto["path"]))
             cover = float((moved(plant, 0, shift) & valid).mean())
             if is_enough := cover >= least and cover > 0:
                 break

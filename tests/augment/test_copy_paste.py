@@ -230,6 +230,8 @@ class TestUnlabelledGround:
         assert all(path.is_relative_to(site / "more") for path in found.rows[""]["path"])
         with pytest.raises(InputError, match=r"unlabelled ones in .*larger 16 px"):
             find_grounds(data, FoldOptions(), site / "larger")
+        with pytest.raises(InputError, match=r"all tiles in .* are labelled ones; name another folder"):
+            find_grounds(data, FoldOptions(), site / "tiles")
 
     def test_its_own_that_do_not_serve_are_said(self, tmp_path, make_tif):
         data = open_dataset(draw_clusters(tmp_path, make_tif, unlabelled_px=2 * CLUSTER_PX))
