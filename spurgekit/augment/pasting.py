@@ -98,8 +98,7 @@ class Pasting:
     background : str
         The class of tiles that nothing is cut out of, and that are the ground where there is no other.
     min_cover : float
-        Share of a tile from which on a plant makes it one of its class. One that covers less in its own tile, which is of the
-        class, has to cover as much as there.
+        Share of a tile from which on a plant makes it one of its class.
     grounds : mapping of str to pandas.DataFrame
         By place that is left out: unlabelled tiles, with tile_id and path. Empty: the background tiles of the support set.
     """
@@ -130,14 +129,13 @@ class Pasting:
         mask = self.cuts[key][tile["tile_id"]]
         view = int(rng.integers(VIEWS))
         plant = moved(_cut_out(tile["path"], mask), view, (0, 0))
-        least = min(self.min_cover, float(plant.mean()))
         for attempt in range(TRIES):
             onto = ground.iloc[int(rng.integers(len(ground)))]
             stays = attempt == TRIES - 1 or not plant.any()  # there are no data where it was
             shift = (0, 0) if stays else draw_shift(plant, rng)
             valid = self._seen.get(onto["path"], partial(_seen, onto["path"]))
             cover = float((moved(plant, 0, shift) & valid).mean())
-            if is_enough := cover >= least and cover > 0:
+            if is_enough := cover >= self.min_cover and cover > 0:
                 break
         return Paste(tile["path"], mask, onto["path"], str(onto["tile_id"]), view, shift, cover, is_enough)
 

@@ -135,8 +135,7 @@ class TestDraw:
         corner = mask_of(*((row, column) for row in range(4) for column in range(4)))  # 16 of 64
         assert min(one.cover for one in draw(corner)) < 0.1
         assert min(one.cover for one in draw(corner, min_cover=0.1)) >= 0.1
-        # One that covers less than is asked for in its own tile, which is of the class, has to cover as much as there.
-        assert {(one.cover, one.is_enough) for one in draw(corner, min_cover=0.5)} == {(0.25, True)}
+        assert {(one.shift, one.is_enough) for one in draw(corner, min_cover=0.5)} == {((0, 0), False)}
 
     def test_where_there_are_no_data_it_covers_nothing(self, draw):
         pastes = draw(mask_of((4, 4)), hole=[(row, column) for row in range(8) for column in range(8)], count=3)
