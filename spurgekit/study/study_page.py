@@ -57,7 +57,8 @@ def _generator(options: StudyOptions) -> str:
     """Return what the generator is called; of one in a folder not where that lies."""
     if options.diffusion is None:
         return "none"
-    return Path(options.diffusion).resolve().name if is_local(options.diffusion) else options.diffusion
+    name = Path(options.diffusion).resolve().name if is_local(options.diffusion) else options.diffusion
+    return name if options.lora is None else f"{name} with the LoRA {options.lora.resolve().name}"
 
 
 def is_generated(name: str) -> bool:
