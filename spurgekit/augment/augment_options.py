@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from spurgekit.augment.mask_options import MaskOptions
-from spurgekit.augment.methods import METHODS
+from spurgekit.augment.methods import METHODS, AugmentMethod
 from spurgekit.augment.strengths import StrengthSchedule, parse_strengths
 from spurgekit.dataset.fold_options import FoldOptions
 from spurgekit.dataset.shots import ALL_SHOTS
@@ -82,6 +82,11 @@ class AugmentOptions(FoldOptions, MaskOptions, CheckpointOptions):
         Multiplies the vectors of what was learned.
     concept_noise : float
         Standard deviation of noise on these vectors, for each image anew, e.g. 0.01.
+    unlabelled : pathlib.Path, optional
+        Folder of tiles without labels that plants are pasted onto. Default: the dataset's own, or where it has none the tiles
+        of the first class of each support set.
+    min_cover : float, optional
+        Share of a tile from which on a pasted plant makes it one of its class. Default: the dataset's, or 0.05.
     cross : float
         Share of edits from a tile of another class, with soft labels.
 
@@ -122,6 +127,8 @@ class AugmentOptions(FoldOptions, MaskOptions, CheckpointOptions):
     embeddings: Path = Path("embeddings")
     concept_scale: float = 1.0
     concept_noise: float = 0.0
+    unlabelled: Path | None = None
+    min_cover: float | None = None
     cross: float = 0.0
     gamma: float = GAMMA
     drop_duplicates: bool = False
@@ -140,18 +147,25 @@ class AugmentOptions(FoldOptions, MaskOptions, CheckpointOptions):
             raise InputError("`guidance`, `concept_noise` and `gamma` cannot be below 0")
         if not 0 <= self.cross <= 1:
             raise InputError(f"`cross={self.cross:g}` is not a share; pass a number from 0 to 1")
-        if self.cross and self.mode != "edit":
+        if self.cross and (self.mode != "edit" or self.pastes):
             raise InputError(f"`cross` edits real tiles, which {self.method} does not; leave it out")
+        if self.min_cover is not None and not 0 <= self.min_cover <= 1:
+            raise InputError(f"`min_cover={self.min_cover:g}` is not a share; pass a number from 0 to 1")
+        if self.pastes and self.where != "inside":
+            raise InputError(f"{self.method} cuts out what is inside of a mask; leave `where` out")
+        for name in ("unlabelled", "min_cover"):
+            if getattr(self, name) is not None and not self.pastes:
+                raise InputError(f"`{name}` is about what is pasted, and {self.method} pastes nothing; leave it out")
         if self.mask is not None and self.mode == "text":
             raise InputError(f"{self.method} edits no tile; leave `mask` out")
-        if self.negative and (self.mode == "roundtrip" or self.guidance <= 1):
-            why = f"{self.method} reads no prompts" if self.mode == "roundtrip" else f"a guidance of {self.guidance:g} has none"
+        if self.negative and (not self.reads_prompts or self.guidance <= 1):
+            why = f"a guidance of {self.guidance:g} has none" if self.reads_prompts else f"{self.method} reads no prompts"
             raise InputError(f"`negative` steers away from a prompt, and {why}; leave it out, or pass a `guidance` above 1")
         if self.size_px is not None and (self.size_px < 64 or self.size_px % 64):
             raise InputError(f"the model cannot work at {self.size_px} px; pass a multiple of 64")
         if not self.prompts:
             raise InputError("pass at least one prompt in `prompts`")
-        if not METHODS[self.method].takes_words and self.learns:
+        if not self._way.takes_words and self.learns:
             raise InputError(f"{self.method} learns no tokens; write {CLASS} in the prompt, or pass `method=da-fusion`")
         self.schedule  # noqa: B018 - refuses what are no strengths
 
@@ -174,26 +188,40 @@ class AugmentOptions(FoldOptions, MaskOptions, CheckpointOptions):
         return replace(PRESETS[preset], **changes)
 
     @property
-    def mode(self) -> Mode:
-        """What is done to a tile."""
-        return METHODS[self.method].mode
+    def _way(self) -> AugmentMethod:
+        return METHODS[self.method]
+
+    @property
+    def mode(self) -> Mode | None:
+        """What a model does to a tile; None where there is no model."""
+        return self._way.mode
+
+    @property
+    def pastes(self) -> bool:
+        """Whether plants are pasted onto other ground."""
+        return self._way.pastes
+
+    @property
+    def reads_prompts(self) -> bool:
+        """Whether there is a model that is told something."""
+        return self.mode in ("edit", "text")
 
     @property
     def schedule(self) -> StrengthSchedule:
         """The strengths of edits."""
-        return parse_strengths(self.strengths or METHODS[self.method].strengths)
+        return parse_strengths(self.strengths or self._way.strengths)
 
     @property
     def images_per_tile(self) -> int:
         """Images that are made of each tile."""
-        return METHODS[self.method].images or self.images
+        return self._way.images or self.images
 
     @property
     def learns(self) -> bool:
         """Whether the model must have learned the classes: for the method, or for prompts that name their tokens."""
         prompts = (*self.prompts, self.negative)
         named = any(TOKEN.search(prompt) for prompt in prompts)
-        return METHODS[self.method].learns_words or (self.mode != "roundtrip" and named)
+        return self._way.learns_words or (self.reads_prompts and named)
 
     @property
     def render(self) -> RenderOptions:

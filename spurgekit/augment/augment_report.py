@@ -20,7 +20,8 @@ class Announcement:
         Images that are there already.
     sets : int
     folder : pathlib.Path
-    backbone : BackboneInfo
+    backbone : BackboneInfo or None
+        None: no model makes them.
     checks_safety : bool
         Whether the model's safety checker looks at the images.
     devices : tuple of str
@@ -30,7 +31,7 @@ class Announcement:
     resumed: int
     sets: int
     folder: Path
-    backbone: BackboneInfo
+    backbone: BackboneInfo | None
     checks_safety: bool
     devices: tuple[str, ...]
 

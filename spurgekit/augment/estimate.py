@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from spurgekit.augment.augment_options import AugmentOptions
 from spurgekit.augment.methods import METHODS
 from spurgekit.diffusion.edits import steps_of
-from spurgekit.diffusion.render import Edit, EditUnit, Renderer
+from spurgekit.diffusion.render import Edit, EditUnit, Rendered, Renderer
 from spurgekit.tiles.png import encode_png
 
 SHORT, LONG = 2, 4
@@ -77,6 +77,16 @@ def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptio
     fixed = max(0.0, short - SHORT * step)
     seconds = sum(len(unit.edits) * (fixed + step * _steps(unit, options.steps)) for unit in units)
     return CostEstimate(count, seconds / devices, size_bytes * count)
+
+
+def measure_made(make: Callable[[EditUnit], Rendered], units: Sequence[EditUnit]) -> CostEstimate:
+    """Return what units will cost that no model makes, by the first of them."""
+    count = sum(len(unit.edits) for unit in units)
+    start = time.perf_counter()
+    images = [image for image in make(units[0]).images if image is not None]
+    size_bytes = sum(len(encode_png(image)) for image in images)
+    share = count / len(units[0].edits)
+    return CostEstimate(count, share * (time.perf_counter() - start), share * size_bytes)
 
 
 def _steps(unit: EditUnit, steps: int) -> int:

@@ -20,10 +20,13 @@ from spurgekit.augment.augment_options import AugmentOptions
 from spurgekit.augment.augment_report import Announcement, AugmentReport
 from spurgekit.augment.duplicates import near_duplicates, perceptual_hashes
 from spurgekit.augment.embeddings import check_embeddings, embedding_path, learn_embeddings, plan_inversions
-from spurgekit.augment.estimate import NOTHING, CostEstimate, measure
+from spurgekit.augment.estimate import NOTHING, CostEstimate, measure, measure_made
+from spurgekit.augment.grounds import Grounds, find_grounds
 from spurgekit.augment.manifest import MANIFEST
-from spurgekit.augment.mask_sources import MaskSource, encode_masks
+from spurgekit.augment.mask_sources import MaskSource, encode_masks, mask_file
 from spurgekit.augment.methods import METHODS
+from spurgekit.augment.pasted_tiles import find_pasting, pasted_images, pasting_notes, write_pasted
+from spurgekit.augment.pasting import Paste
 from spurgekit.augment.plan import SUFFIX, Plan, make_plan
 from spurgekit.augment.progress_sheet import write_contact_sheet
 from spurgekit.augment.run_log import FILE_NAME, RunLog
@@ -52,7 +55,7 @@ from spurgekit.tiles.png import encode_png
 if TYPE_CHECKING:
     from spurgekit.diffusion.latent_model import BackboneInfo
 
-MASKS = "masks"
+MASKS, PASTED = "masks", "pasted"
 SHEET = "contact_sheet.png"
 SHEET_SECONDS = 30.0
 """How often the contact sheet is drawn anew while a run goes on."""
@@ -71,7 +74,7 @@ def augment_dataset(
     warn: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
 ) -> AugmentReport:
-    """Make synthetic tiles of the training tiles of a dataset with a diffusion model.
+    """Make synthetic tiles of the training tiles of a dataset: with a diffusion model, or by cutting and pasting.
 
     Images of a support set are made of its own tiles, by words that were learned of them alone, so that what is trained with
     them has seen no other tile.
@@ -117,32 +120,38 @@ def augment_dataset(
     devices = pick_devices(options.device)
     with output_lock(resolved(out)):
         # What is wrong with masks, options and settings is said before a model is loaded, let alone learns.
-        masks = None if options.mask is None else _masks(opened, sets, options.mask, options)
-        plan = _plan(opened, sets, options, masks, partial_folder(out) / MASKS)
-        info = options.look_up(devices[0])
-        options = options.at_commit(info)
+        masks = _masks(opened, sets, options)
+        grounds = find_grounds(opened, options, options.unlabelled) if options.pastes else Grounds()
+        plan = _plan(opened, sets, options, masks, grounds, partial_folder(out))
+        for note in pasting_notes(plan, grounds):
+            warn(note)
+        info = None if options.mode is None else options.look_up(devices[0])
+        options = options if info is None else options.at_commit(info)
         load = cache(lambda: Renderer(options.load(devices[0]), options.render, warn=warn))
-        if options.learns:
+        if options.learns and info is not None:
             _learn(opened, sets, options, info, load, warn, progress)
-        files = _files(opened, options)
-        settings = _settings(options, sets, info, files, masks)
+        files = _files(opened, options, grounds)
+        settings = _settings(options, sets, info, files, masks, plan.pastes)
         check_resumable(out, "synthetic tiles", settings, inputs=files, overwrite=overwrite)
         done: Set[str] = set() if overwrite else RunLog.open(partial_folder(out)).done
-        renderer = load() if plan.left(done) else None
+        renderer = load() if info is not None and plan.left(done) else None
         with resumable_folder(
             out, "synthetic tiles", settings, inputs=files, overwrite=overwrite, scratch=[FILE_NAME]
         ) as folder:
             for tile, mask in (masks or {}).items():
                 with output_file(folder / MASKS / f"{tile}.png") as partial_file:
                     partial_file.write_bytes(mask)
+            if renderer is not None:
+                write_pasted(folder / PASTED, plan, options, progress)
             log = RunLog.open(folder)
             units, resumed = plan.left(log.done), len(log.done)
-            estimate = NOTHING if renderer is None else measure(renderer, units, options, devices=len(devices))
+            estimate = _estimate(plan, units, renderer, options, len(devices))
             announce(Announcement(estimate, resumed, len(sets), out, info, options.safety_checker, tuple(devices)))
             _check_room(folder, estimate)
             start = time.monotonic()
-            if renderer is not None:
+            if units:
                 _render(folder, plan, units, renderer, options, devices, log, progress)
+            shutil.rmtree(folder / PASTED, ignore_errors=True)
             seconds = time.monotonic() - start
             rows = _finished(folder, plan, options, log, info)
             with output_file(folder / MANIFEST) as partial_file:
@@ -155,7 +164,7 @@ def augment_dataset(
         rows=len(rows),
         in_float32=log.in_float32,
         blanked=len(log.blanked),
-        duplicates=int((rows["weight"] == 0).sum()),
+        duplicates=int((rows["weight"] == 0).sum()) - plan.uncovered,
         seconds=seconds,
     )
 
@@ -165,18 +174,35 @@ def _plan(
     sets: SupportSets,
     options: AugmentOptions,
     masks: Mapping[str, bytes] | None,
+    grounds: Grounds,
     folder: Path,
 ) -> Plan:
     """Decide on all images, with masks where they will lie."""
     embedding = partial(embedding_path, options.embeddings) if options.learns else None
-    placed = None if masks is None else {tile: folder / f"{tile}.png" for tile in masks}
+    if options.pastes:
+        pasting = find_pasting(dataset, sets, options, grounds)
+        return make_plan(dataset, sets, options, embedding=embedding, pasting=pasting, pasted=folder / PASTED)
+    placed = None if masks is None else {tile: folder / MASKS / f"{tile}.png" for tile in masks}
     return make_plan(dataset, sets, options, embedding=embedding, masks=placed)
 
 
-def _masks(dataset: Dataset, sets: SupportSets, mask: Path, options: AugmentOptions) -> Mapping[str, bytes]:
-    """Return the masks of the tiles of support sets."""
-    source = MaskSource.open(mask, dataset, crs=options.mask_crs)
+def _masks(dataset: Dataset, sets: SupportSets, options: AugmentOptions) -> Mapping[str, bytes] | None:
+    """Return where the tiles of support sets may change, if not anywhere."""
+    if options.mask is None or options.pastes:
+        return None
+    source = MaskSource.open(options.mask, dataset, crs=options.mask_crs)
     return encode_masks(source, pd.concat(sets.values()), options)
+
+
+def _estimate(
+    plan: Plan, units: Sequence[EditUnit], renderer: Renderer | None, options: AugmentOptions, devices: int
+) -> CostEstimate:
+    """Return what units will cost."""
+    if not units:
+        return NOTHING
+    if renderer is None:
+        return measure_made(partial(pasted_images, plan, feather_px=options.feather_px), units)
+    return measure(renderer, units, options, devices=devices)
 
 
 def _learn(
@@ -201,7 +227,7 @@ def _render(
     folder: Path,
     plan: Plan,
     units: Sequence[EditUnit],
-    renderer: Renderer,
+    renderer: Renderer | None,
     options: AugmentOptions,
     devices: Sequence[str],
     log: RunLog,
@@ -220,7 +246,7 @@ def _render(
     drawn = time.monotonic()
     with (
         progress("making tiles", sum(len(unit.edits) for unit in units)) as advance,
-        _renders(units, renderer, options, devices) as results,
+        _renders(plan, units, renderer, options, devices) as results,
         ThreadPoolExecutor(1) as writer,  # while the device makes the next ones
     ):
         for unit, rendered in stream_map(writer, write, results, in_flight=IN_FLIGHT):
@@ -235,10 +261,13 @@ def _render(
 
 @contextmanager
 def _renders(
-    units: Sequence[EditUnit], renderer: Renderer, options: AugmentOptions, devices: Sequence[str]
+    plan: Plan, units: Sequence[EditUnit], renderer: Renderer | None, options: AugmentOptions, devices: Sequence[str]
 ) -> Iterator[Iterator[tuple[EditUnit, Rendered]]]:
-    """Yield what makes units, on one device or on several."""
+    """Yield what makes units: without a model, on one device, or on several."""
     method = METHODS[options.method]
+    if renderer is None:
+        yield ((unit, pasted_images(plan, unit, options.feather_px)) for unit in units)
+        return
     if len(devices) == 1:
         yield render_here(units, renderer, method)
         return
@@ -252,7 +281,7 @@ def _draw(folder: Path, rows: pd.DataFrame, sources: Mapping[str, Path]) -> None
         write_contact_sheet(rows, folder, folder / SHEET, sources=sources)
 
 
-def _finished(folder: Path, plan: Plan, options: AugmentOptions, log: RunLog, backbone: BackboneInfo) -> pd.DataFrame:
+def _finished(folder: Path, plan: Plan, options: AugmentOptions, log: RunLog, backbone: BackboneInfo | None) -> pd.DataFrame:
     """Return the manifest of what was made."""
     rows = _made(plan, log.done - log.blanked)
     if rows.empty:
@@ -262,7 +291,8 @@ def _finished(folder: Path, plan: Plan, options: AugmentOptions, log: RunLog, ba
         hashes = {name: perceptual_hashes(read_picture(folder / name)[None])[0] for name in rows["file_name"].unique()}
         groups = list(zip(rows["fold"], rows["trial"], rows["n"], rows["class"], strict=True))
         drop = near_duplicates(rows["file_name"].map(hashes).to_numpy(np.uint64), groups)
-    rows = rows.assign(backbone=backbone.name, weight=np.where(drop, 0.0, 1.0))
+    name = None if backbone is None else backbone.name
+    rows = rows.assign(backbone=name, weight=rows["weight"].where(~drop, 0.0))
     return rows.astype({"trial": "Int64", "n": "Int64", "fold": "string"}).reset_index(drop=True)
 
 
@@ -281,7 +311,20 @@ def _check_room(folder: Path, estimate: CostEstimate) -> None:
 
 
 SAID_OTHERWISE = frozenset(
-    {"shots", "trials", "backbone", "revision", "lora", "unet", "device", "embeddings", "inversion", "batch_size", "compile"}
+    {
+        "shots",
+        "trials",
+        "backbone",
+        "revision",
+        "lora",
+        "unet",
+        "device",
+        "embeddings",
+        "inversion",
+        "batch_size",
+        "compile",
+        "unlabelled",
+    }
 )
 """Options of which settings say more (the sets, the model, the files), or on which no image depends."""
 
@@ -289,28 +332,30 @@ SAID_OTHERWISE = frozenset(
 def _settings(
     options: AugmentOptions,
     sets: SupportSets,
-    backbone: BackboneInfo,
+    backbone: BackboneInfo | None,
     files: Sequence[Path],
     masks: Mapping[str, bytes] | None,
+    pastes: Mapping[str, Paste],
 ) -> dict[str, Any]:
     """Return all that images depend on."""
     return {
         **{name: value for name, value in options.parameters().items() if name not in SAID_OTHERWISE},
         "strengths": str(options.schedule),
         "sets": [key.name for key in sets],
-        "backbone": asdict(backbone),
+        "backbone": None if backbone is None else asdict(backbone),
         "files": {str(path): fingerprint(path) for path in files},
         "mask": None if masks is None else _digest(masks),
+        "pasted": _digest({name: repr(one).encode() for name, one in pastes.items()}) if pastes else None,
     }
 
 
-def _files(dataset: Dataset, options: AugmentOptions) -> list[Path]:
+def _files(dataset: Dataset, options: AugmentOptions, grounds: Grounds) -> list[Path]:
     embeddings = options.embeddings if options.learns else None
-    return [path for path in (dataset.path, embeddings, options.mask) if path is not None]
+    return [path for path in (dataset.path, embeddings, mask_file(options.mask), grounds.folder) if path is not None]
 
 
 def _digest(masks: Mapping[str, bytes]) -> str:
-    """Return what stands for all masks."""
+    """Return what stands for all masks, or what is pasted."""
     digest = hashlib.sha256()
     for tile, mask in sorted(masks.items()):
         digest.update(tile.encode() + b"\0" + mask)

@@ -35,11 +35,13 @@ NEEDED: Columns = {
     "weight": Numbers(least=0),
     "share": Numbers(least=0, most=1, gaps=True, optional=True),
     "source_class": Texts(gaps=True, optional=True),
+    "ground": Texts(gaps=True, optional=True),
 }
 """Columns without which images cannot be used; the others are the record of how they were made.
 
 Two more say that an image is of two classes: ``share`` is how much of its label is ``class``, and the rest is ``source_class``,
-the class of the real tile. Where ``share`` is 1, null or missing, the image is of ``class`` alone. ``confidence`` and
+the class of the real tile. Where ``share`` is 1, null or missing, the image is of ``class`` alone. ``ground`` is the tile that
+what was cut out of the real tile was pasted onto. ``confidence`` and
 ``given_weight`` are those of :mod:`spurgekit.classify.synthetic_weights`. Any other columns are welcome.
 """
 
@@ -208,7 +210,7 @@ def select_synthetic(manifest: pd.DataFrame, *, trial: int, n: int, fold: str = 
     Raises
     ------
     InputError
-        If there are none, or none of a positive weight; not where a filter by confidence left none.
+        If there are none, or none of a positive weight; not where a filter by confidence or by cover left none.
     LeakageError
         If the weights were changed by what a classifier of the whole training split says of the images.
 
@@ -238,12 +240,13 @@ def select_synthetic(manifest: pd.DataFrame, *, trial: int, n: int, fold: str = 
 
 
 def usable(rows: pd.DataFrame) -> bool:
-    """Whether some of the rows weigh anything, or a filter by confidence left none: then the real tiles are used alone."""
-    return bool((rows["weight"] > 0).any() or (len(rows) and "confidence" in rows and rows["confidence"].notna().all()))
+    """Whether some of the rows weigh anything, or confidence or cover left none: then the real tiles are used alone."""
+    filtered = any(name in rows and rows[name].notna().all() for name in ("confidence", "cover"))
+    return bool((rows["weight"] > 0).any() or (len(rows) and filtered))
 
 
-def check_sources(rows: pd.DataFrame, support_ids: Iterable[str]) -> None:
-    """Make sure that synthetic tiles know of no other real tiles than the ones that they are used with.
+def check_sources(rows: pd.DataFrame, support_ids: Iterable[str], labelled_ids: Iterable[str] = ()) -> None:
+    """Make sure that synthetic tiles know of no other labelled tiles than the ones that they are used with.
 
     Parameters
     ----------
@@ -251,19 +254,33 @@ def check_sources(rows: pd.DataFrame, support_ids: Iterable[str]) -> None:
         Synthetic tiles, from :func:`select_synthetic` or :func:`read_manifest`.
     support_ids : iterable of str
         Ids of the real tiles that are trained on.
+    labelled_ids : iterable of str
+        Ids of all labelled tiles, those that are tested on among them.
 
     Raises
     ------
     LeakageError
-        If one was made from a tile that is not among them, which may be a test tile.
+        If one was made from a tile that is not among those that are trained on, which may be a test tile, or was pasted onto
+        another labelled one.
     """
-    foreign = rows[~rows["tile_id"].isin(list(support_ids))]
+    support = list(support_ids)
+    foreign = rows[~rows["tile_id"].isin(support)]
     if len(foreign):
         first = foreign.iloc[0]
         what = "synthetic tiles were" if len(foreign) > 1 else "synthetic tile was"
         raise LeakageError(
             f"{len(foreign)} {what} made from tiles outside of the support set, e.g. {first['id']} from {first['tile_id']}; "
             "use those that were made for this support set"
+        )
+    if "ground" not in rows:
+        return
+    others = rows[rows["ground"].isin(set(labelled_ids) - set(support))]
+    if len(others):
+        first = others.iloc[0]
+        what = "synthetic tiles were" if len(others) > 1 else "synthetic tile was"
+        raise LeakageError(
+            f"{len(others)} {what} pasted onto labelled tiles outside of the support set, e.g. {first['id']} onto "
+            f"{first['ground']}; use those that were made for this support set"
         )
 
 

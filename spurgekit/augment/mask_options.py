@@ -21,7 +21,8 @@ class MaskOptions(Options):
     Attributes
     ----------
     mask : pathlib.Path, optional
-        Polygons, a mask raster, or a folder of masks: where tiles may change. Default: anywhere.
+        Polygons, a mask raster, a folder of masks, or excess-green: where tiles may change, or what is pasted. Default:
+        anywhere; pasted is what the dataset's own masks have of the class.
 
         See :meth:`spurgekit.augment.mask_sources.MaskSource.open`.
     mask_crs : str, optional

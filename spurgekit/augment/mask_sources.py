@@ -1,9 +1,10 @@
-"""Masks of tiles, from what a user has: a folder of mask images, polygons drawn on a map, or a mask raster."""
+"""Masks of tiles, from what there is: images, polygons on a map, a raster, masks of the dataset's own, or pixels' colours."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,11 +17,14 @@ from rasterio.features import rasterize
 from spurgekit.augment.edit_masks import edit_mask, published_growth_px
 from spurgekit.augment.mask_options import MaskOptions
 from spurgekit.augment.tile_ground import Ground
-from spurgekit.dataset.reader import SPLITS, Dataset
+from spurgekit.dataset.reader import MASKS, SPLITS, Dataset, read_mask
+from spurgekit.diffusion.image_tensors import Picture, read_picture
 from spurgekit.errors import ImageryError, InputError, renamed
 from spurgekit.imagery import Window, open_raster, parse_crs
 from spurgekit.imagery.limits import open_picture
+from spurgekit.imagery.vegetation import green_index, otsu_threshold
 from spurgekit.progress import Progress, silent
+from spurgekit.registry import Registry
 from spurgekit.tiles.png import encode_png
 from spurgekit.tiles.rectify import apply_homography, homography_of_square
 from spurgekit.vectors import read_vector, split_layer
@@ -28,6 +32,36 @@ from spurgekit.vectors import read_vector, split_layer
 RASTERS = (".tif", ".tiff", ".vrt", ".img", ".jp2", ".asc", ".bil", ".png", ".jpg", ".jpeg")
 HALF = 127
 """Brighter pixels of a mask image are in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColourMask:
+    """A way to tell by its colours what of a tile is in a mask.
+
+    Attributes
+    ----------
+    name : str
+    description : str
+    index : callable
+        ``index(picture)`` returns how much the pixels of one of uint8, shape (height, width, 3), are of what is meant, NaN
+        where there are no data. Those above Otsu's threshold are in the mask.
+    """
+
+    name: str
+    description: str
+    index: Callable[[Picture], NDArray[np.float64]]
+
+
+COLOUR_MASKS = Registry(
+    "mask by colour",
+    [ColourMask(name="excess-green", description="what is green beside the rest (Woebbecke et al. 1995)", index=green_index)],
+)
+"""What is named in the place of a file of masks; yours is one more: ``COLOUR_MASKS.register(ColourMask(...))``."""
+
+
+def mask_file(mask: Path | None) -> Path | None:
+    """Return where masks are read from; None where there are none, or colours make them."""
+    return None if mask is None or str(mask) in COLOUR_MASKS else mask
 
 
 class MaskSource(ABC):
@@ -56,9 +90,9 @@ class MaskSource(ABC):
         Parameters
         ----------
         path : pathlib.Path
-            A folder of 8-bit images named ``{tile_id}.png``, of which pixels brighter than 127 are in; or polygons in any file
-            that OGR reads (``FILE|layername=NAME`` names a layer); or a georeferenced raster of one band, of which pixels
-            greater than 0 are in, unless they are no data. Maps may be in another CRS than the tiles.
+            One of :data:`COLOUR_MASKS`; a folder of 8-bit images named ``{tile_id}.png``, of which pixels brighter than 127 are
+            in; polygons in any file that OGR reads (``FILE|layername=NAME`` names a layer); or a georeferenced raster of one
+            band, of which pixels greater than 0 are in, unless they are no data. Maps may be in another CRS than the tiles.
         dataset : Dataset
             That the tiles are of.
         crs : str, optional
@@ -70,14 +104,35 @@ class MaskSource(ABC):
             If it is none of these, is damaged or empty, or nothing says where the tiles or the map lie.
         """
         path = Path(path)
+        if str(path) in COLOUR_MASKS:
+            return _Colours(path, dataset.info.size_px)
         file, layer = split_layer(path)
         if not file.exists():
-            raise InputError(f"{file}: no such file or folder; a mask is a folder of images, a file of polygons or a raster")
+            known = ", ".join(COLOUR_MASKS)
+            raise InputError(
+                f"{file}: no such file or folder; a mask is a folder of images, a file of polygons, a raster, or {known}"
+            )
         if file.is_dir() and file.suffix.lower() != ".gdb":  # Esri's databases are folders
             return _Images(file, dataset)
         if layer is None and file.suffix.lower() in RASTERS:
             return _MaskRaster(file, dataset, crs)
         return _Polygons(path, dataset, crs)
+
+    @staticmethod
+    def of_classes(dataset: Dataset) -> MaskSource:
+        """Return the masks that a dataset has: of each tile the pixels of its class.
+
+        Raises
+        ------
+        InputError
+            If it has none.
+        """
+        if not dataset.info.masks:
+            known = " or ".join(f"`mask={name}`" for name in COLOUR_MASKS)
+            raise InputError(
+                f"{dataset.path} has no masks that say where in its tiles a class is; pass polygons as `mask`, or {known}"
+            )
+        return _Classes(dataset.path / MASKS, dataset.info.size_px)
 
     @abstractmethod
     def mask(self, row: pd.Series) -> NDArray[np.bool_]:
@@ -97,6 +152,10 @@ class MaskSource(ABC):
         InputError
             If it cannot be read, or nobody knows where the tile lies.
         """
+
+    def fitted(self, rows: pd.DataFrame) -> MaskSource:  # noqa: ARG002
+        """Return the same for a support set, where masks go by what all of its tiles look like."""
+        return self
 
     def nothing(self) -> NDArray[np.bool_]:
         """Return a mask with nothing in it."""
@@ -156,6 +215,41 @@ def _refuse(path: Path, what: str, tiles: Sequence[str]) -> None:
 
 
 # -- what masks come from ---------------------------------------------------------------------------------------------
+
+
+class _Colours(MaskSource):
+    """The colours of the tiles: above a threshold, or where nothing of a tile is, above that of the tile itself."""
+
+    doubt = "what tiles show"
+
+    def __init__(self, path: Path, size_px: int, threshold: float | None = None) -> None:
+        super().__init__(path, size_px)
+        self._threshold = threshold
+
+    def fitted(self, rows: pd.DataFrame) -> MaskSource:
+        indices = np.concatenate([self._index(path).ravel() for path in rows["path"]])
+        return _Colours(self.path, self.size_px, otsu_threshold(indices)) if np.isfinite(indices).any() else self
+
+    def mask(self, row: pd.Series) -> NDArray[np.bool_]:
+        index = self._index(row["path"])
+        if not np.isfinite(index).any():
+            return self.nothing()
+        if self._threshold is not None and (found := index > self._threshold).any():
+            return found
+        return np.asarray(index > otsu_threshold(index))
+
+    def _index(self, path: Path) -> NDArray[np.float64]:
+        return COLOUR_MASKS[str(self.path)].index(read_picture(path, fills=False))
+
+
+class _Classes(MaskSource):
+    """Masks of a dataset, whose pixels are numbers of classes."""
+
+    doubt = "what its labels are made of"
+
+    def mask(self, row: pd.Series) -> NDArray[np.bool_]:
+        path = self.path / f"{row['tile_id']}.png"
+        return np.asarray(read_mask(path, self.size_px) == row["target"]) if path.is_file() else self.nothing()
 
 
 class _Images(MaskSource):

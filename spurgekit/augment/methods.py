@@ -1,4 +1,4 @@
-"""Ways to make synthetic tiles with a diffusion model."""
+"""Ways to make synthetic tiles: with a diffusion model, and by cutting and pasting, without one or ahead of it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ class AugmentMethod:
     ----------
     name : str
     description : str
-    mode : {"edit", "text", "roundtrip"}
-        What the model does to a tile; see :data:`spurgekit.diffusion.edits.Mode`.
+    mode : {"edit", "text", "roundtrip"} or None
+        What the model does to a tile; see :data:`spurgekit.diffusion.edits.Mode`. None: there is no model.
+    pastes : bool
+        Whether what a mask has of a tile is cut out and pasted onto other ground first; see
+        :mod:`spurgekit.augment.pasting`.
     learns_words : bool
         Whether a word for each class is learned of each support set, by textual inversion.
     takes_words : bool
@@ -45,13 +48,18 @@ class AugmentMethod:
 
     name: str
     description: str
-    mode: Mode = "edit"
+    mode: Mode | None = "edit"
+    pastes: bool = False
     learns_words: bool = False
     takes_words: bool = True
     strengths: str = PUBLISHED_STRENGTHS
     images: int | None = None
     shares_images: bool = False
     render: Callable[[Renderer, EditUnit], Rendered] | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode is None and not self.pastes:
+            raise ValueError(f"the method {self.name!r} has neither a model nor what is pasted")
 
     def make(self, renderer: Renderer, unit: EditUnit) -> Rendered:
         """Make the images of a unit."""
@@ -81,6 +89,20 @@ METHODS = Registry(
             mode="roundtrip",
             images=1,
             shares_images=True,
+        ),
+        AugmentMethod(
+            name="insertion",
+            description="plants cut out by masks, pasted onto ground without labels, and edited there as DA-Fusion edits tiles",
+            pastes=True,
+            learns_words=True,
+            strengths="0.3",
+        ),
+        AugmentMethod(
+            name="copy-paste",
+            description="a control: the same plants on the same ground, and no model (Dwibedi et al. 2017)",
+            mode=None,
+            pastes=True,
+            takes_words=False,
         ),
     ],
 )

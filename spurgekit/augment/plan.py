@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pandas as pd
 from spurgekit.augment.augment_options import AugmentOptions
 from spurgekit.augment.manifest import soft_share
 from spurgekit.augment.methods import METHODS
+from spurgekit.augment.pasting import Paste, Pasting
 from spurgekit.augment.support_sets import SupportSetKey, SupportSets
 from spurgekit.dataset import Dataset
 from spurgekit.dataset.columns import CENTRES, PLACES
@@ -21,6 +22,9 @@ from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.diffusion.render import Edit, EditUnit
 from spurgekit.errors import InputError
 from spurgekit.seeds import seed_of
+
+MASK = "_mask"
+"""Before the suffix of the mask of what was pasted."""
 
 KEPT = (*CENTRES, "gsd_m", *PLACES)
 """Columns of the real tile that its synthetic ones keep."""
@@ -36,20 +40,25 @@ class Plan:
     Attributes
     ----------
     rows : pandas.DataFrame
-        The manifest to be, but for weights: a row for each image in each support set. Where images do not depend on the
+        The manifest to be, but for duplicates: a row for each image in each support set. Where images do not depend on the
         support set, several rows name one file.
     units : tuple of EditUnit
         The images, each once, in batches of one strength; ids are file names without their suffix.
+    sources : dict of str to pathlib.Path
+        The real tiles, by id.
+    pastes : dict of str to Paste
+        What is pasted ahead of the model, or in its place, by the id of the image.
     """
 
     rows: pd.DataFrame
     units: tuple[EditUnit, ...]
+    sources: dict[str, Path]
+    pastes: dict[str, Paste] = field(default_factory=dict)
 
     @property
-    def sources(self) -> dict[str, Path]:
-        """The real tiles, by id."""
-        edits = {f"{edit.id}{SUFFIX}": edit for unit in self.units for edit in unit.edits}
-        return {tile: edits[name].source for tile, name in zip(self.rows["tile_id"], self.rows["file_name"], strict=True)}
+    def uncovered(self) -> int:
+        """How many rows have no weight, as what was pasted covers too little."""
+        return int((self.rows["weight"] == 0).sum())
 
     @property
     def images(self) -> int:
@@ -68,6 +77,8 @@ def make_plan(
     *,
     embedding: Callable[[SupportSetKey, str], Path] | None = None,
     masks: Mapping[str, Path] | None = None,
+    pasting: Pasting | None = None,
+    pasted: Path = Path("pasted"),
 ) -> Plan:
     """Decide on all images.
 
@@ -85,6 +96,10 @@ def make_plan(
         Where what was learned for a support set and a class lies.
     masks : mapping, optional
         By tile: where it may change. Tiles without one are left out.
+    pasting : Pasting, optional
+        What is pasted onto what, of a method that pastes: of tiles that it has no mask of nothing is made.
+    pasted : pathlib.Path
+        Folder in which a model finds what was pasted, and masks of it: ``{id}.png`` and ``{id}_mask.png``.
 
     Raises
     ------
@@ -93,14 +108,30 @@ def make_plan(
     """
     rows: list[dict[str, object]] = []
     edits: dict[str, tuple[float, Edit]] = {}
+    pastes: dict[str, Paste] = {}
     for key, tiles in sets.items():
         concepts = () if embedding is None else tuple(embedding(key, name) for name in dataset.info.classes)
-        for row, strength, edit in _Set(key, dataset.info.classes, options, concepts, masks).images(tiles):
-            rows.append(row)
-            edits.setdefault(edit.id, (strength, edit))
+        for image in _Set(key, dataset.info.classes, options, concepts, masks, pasting, pasted).images(tiles):
+            rows.append(image.row)
+            edits.setdefault(image.edit.id, (image.strength, image.edit))
+            if image.paste is not None:
+                pastes[image.edit.id] = image.paste
     if not rows:
         raise InputError("no tile is left to make synthetic ones from; do the masks name tiles of this dataset?")
-    return Plan(pd.DataFrame(rows), tuple(_units(edits, options)))
+    table = pd.DataFrame(rows)
+    every = pd.concat(sets.values()).drop_duplicates("tile_id").set_index("tile_id")["path"]
+    sources = {str(tile): every[tile] for tile in table["tile_id"].unique()}
+    return Plan(table, tuple(_units(edits, options)), sources, pastes)
+
+
+@dataclass(frozen=True)
+class _Image:
+    """An image to be: its row of the manifest, its strength, what the renderer is told, and what is pasted for it."""
+
+    row: dict[str, object]
+    strength: float
+    edit: Edit
+    paste: Paste | None
 
 
 @dataclass(frozen=True)
@@ -112,6 +143,8 @@ class _Set:
     options: AugmentOptions
     concepts: tuple[Path, ...]
     masks: Mapping[str, Path] | None
+    pasting: Pasting | None
+    pasted: Path
 
     @property
     def scope(self) -> str:
@@ -128,7 +161,7 @@ class _Set:
     @cached_property
     def prompts(self) -> dict[str, list[str]]:
         """Prompts of each class; nothing where no model reads them."""
-        if self.options.mode == "roundtrip":
+        if not self.options.reads_prompts:
             return {name: [""] for name in self.classes}
         return {name: self.options.prompts_of(name, self.classes) for name in self.classes}
 
@@ -137,15 +170,27 @@ class _Set:
         """The negative prompt of each class."""
         return {name: self.options.negative_of(name, self.classes) for name in self.classes}
 
-    def images(self, tiles: pd.DataFrame) -> Iterator[tuple[dict[str, object], float, Edit]]:
-        """Yield the images of tiles: a row of the manifest, the strength, and what the renderer is told."""
+    def images(self, tiles: pd.DataFrame) -> Iterator[_Image]:
+        """Yield the images of tiles."""
         kept = [name for name in KEPT if name in tiles]
+        ground = None if self.pasting is None else self.pasting.ground(self.key, tiles)
+        known = self.masks if self.pasting is None else self.pasting.cuts[self.key]
         for _, tile in tiles.iterrows():
-            if self.masks is None or tile["tile_id"] in self.masks:
-                for number, strength in enumerate(self._strengths(tile)):
-                    to = self._painted_as(tile, number)
-                    edit = self._edit(tile, to, number)
-                    yield {**self._row(tile, to, number, strength, edit), **{name: tile[name] for name in kept}}, strength, edit
+            if known is not None and tile["tile_id"] not in known:
+                continue
+            for number, strength in enumerate(self._strengths(tile)):
+                paste = None
+                if self.pasting is not None and ground is not None:
+                    # The same for every method that pastes, so that one is the control of another.
+                    seed = seed_of("paste", self.options.seed, self.key.name, tile["tile_id"], number)
+                    paste = self.pasting.draw(self.key, tile, ground, seed)
+                to = self._painted_as(tile, number)
+                edit = self._edit(tile, to, number, is_pasted=paste is not None)
+                row = {**self._row(tile, to, number, strength, edit), **{name: tile[name] for name in kept}}
+                told = (
+                    {} if paste is None else {"ground": paste.ground_id, "cover": paste.cover, "weight": float(paste.is_enough)}
+                )
+                yield _Image({**row, **told}, strength, edit, paste)
 
     def _names(self, tile: pd.Series) -> tuple[object, ...]:
         """Return what the chance of a tile's images derives from."""
@@ -163,17 +208,19 @@ class _Set:
             return str(tile["class"])
         return others[(number + seed_of("class", *self._names(tile))) % len(others)]
 
-    def _edit(self, tile: pd.Series, to: str, number: int) -> Edit:
+    def _edit(self, tile: pd.Series, to: str, number: int, *, is_pasted: bool) -> Edit:
         names = self._names(tile)
         prompts = self.prompts[to]
+        name = f"{self.scope}/{class_folder(self.classes.index(to), to)}/{tile['tile_id']}_{number:03d}"
+        mask = None if self.masks is None else self.masks[tile["tile_id"]]
         return Edit(
-            id=f"{self.scope}/{class_folder(self.classes.index(to), to)}/{tile['tile_id']}_{number:03d}",
-            source=tile["path"],
+            id=name,
+            source=self.pasted / f"{name}{SUFFIX}" if is_pasted else tile["path"],
             prompt=prompts[(number + seed_of("prompt", *names)) % len(prompts)],
             negative=self.negatives[to],
             seed=seed_of("image", *names, number),
             concepts=self.concepts,
-            mask=None if self.masks is None else self.masks[tile["tile_id"]],
+            mask=self.pasted / f"{name}{MASK}{SUFFIX}" if is_pasted else mask,
             concept_scale=self.options.concept_scale,
             concept_noise=self.options.concept_noise,
         )
@@ -193,6 +240,7 @@ class _Set:
             "fold": self.key.fold or None,
             "class": to,
             "source_class": tile["class"],
+            "weight": 1.0,
             "share": 1.0 if to == tile["class"] else soft_share(strength, self.options.gamma),
         }
 
@@ -204,4 +252,5 @@ def _units(edits: Mapping[str, tuple[float, Edit]], options: AugmentOptions) -> 
     for strength in sorted(set(strengths.tolist()), reverse=True):
         alike = [edit for own, edit in ordered if own == strength]
         for start in range(0, len(alike), options.batch_size):
-            yield EditUnit(tuple(alike[start : start + options.batch_size]), options.mode, strength)
+            mode = options.mode or "edit"  # where there is no model, none is told
+            yield EditUnit(tuple(alike[start : start + options.batch_size]), mode, strength)

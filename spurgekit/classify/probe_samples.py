@@ -33,8 +33,8 @@ class SupportSet:
     classes : int
     extra : pandas.DataFrame
         Extra tiles: tile_id, path, target, weight, and ``owner``, the tile_id of the real tile that each owes its
-        class to; where they have soft labels, source_target and share (see :func:`spurgekit.augment.manifest.labels`). Empty
-        where there are none.
+        class to; where they have soft labels, source_target and share (see :func:`spurgekit.augment.manifest.labels`); where
+        they were pasted, ``ground``, the tile_id of what they were pasted onto, real or unlabelled. Empty where there are none.
     mixing : float
         Share of the weight that extra tiles have in each class, or probability that a sample is one of them.
     seed : int
@@ -222,13 +222,16 @@ def _extra_samples(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeS
     weights = extra["weight"].to_numpy(np.float64)[row] * targets[row, number]
     total = np.bincount(number, weights, minlength=support.classes)
     real = np.bincount(support.targets, minlength=support.classes)
-    owners = extra["owner"].to_numpy()[:, None] == support.tiles["tile_id"].to_numpy()[None]
+    owners = np.zeros((len(extra), len(support.tiles)), np.bool_)
+    for name in ("owner", "ground"):
+        if name in extra:
+            owners |= extra[name].to_numpy(object)[:, None] == support.tiles["tile_id"].to_numpy(object)[None]
     share = np.divide(weights, total[number], out=np.zeros(len(weights)), where=total[number] > 0)
     return ProbeSamples(
         tile_features(store, extra, arm.recipe),
         targets,
         np.bincount(row, support.mixing * share * real[number], minlength=len(extra)).astype(np.float64),
-        owners.astype(np.bool_),
+        owners,
     )
 
 

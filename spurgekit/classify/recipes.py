@@ -152,6 +152,8 @@ def train_in_steps(task: TrainingTask, *, learning: Literal["adapters", "all"]) 
     extra = support.extra
     if len(extra):
         extra = extra[extra["owner"].isin(learned["tile_id"])]
+        if "ground" in extra:
+            extra = extra[~extra["ground"].isin(validation["tile_id"])]
     network = setup.network(support.classes, unit_features=arm.recipe.unit_features, seed=seed_of(support.seed, "classifier"))
     network = put_on(network, setup.preprocess.device)
     options = replace(

@@ -37,6 +37,7 @@ from spurgekit.classify.weigh_options import WeighOptions
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.dataset.folds import Fold, leave_out
 from spurgekit.dataset.places import place_column, places
+from spurgekit.dataset.reader import SPLITS
 from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
 from spurgekit.outputs import add_checksums, add_provenance, output_file, output_lock, resolved
@@ -173,8 +174,9 @@ def weigh_synthetic(
     sets = _sets(augmented, rows)
     folds = _folds(augmented, data, sets, options)
     support = _support(augmented, data, folds, sets, backbone.seed)
+    labelled = frozenset(tile for side in SPLITS for tile in data.split(side)["tile_id"])
     for key, own in sets.items():
-        check_sources(rows.iloc[own], support[key].tiles["tile_id"])
+        check_sources(rows.iloc[own], support[key].tiles["tile_id"], labelled)
     setup = set_up(backbone, next(iter(folds.values())).train, progress)
     confidence, temperatures = np.empty(len(rows)), {}
     for alike in [folds] if not setup.by_tiles else [{name: fold} for name, fold in folds.items()]:

@@ -19,6 +19,7 @@ from spurgekit.classify.probe_samples import SupportSet, tile_features
 from spurgekit.classify.tile_reader import TileKind, read_tile
 from spurgekit.dataset import Dataset
 from spurgekit.dataset.folds import Fold
+from spurgekit.dataset.reader import SPLITS
 from spurgekit.dataset.retrievable import Retrievable, check_ground, describe, read_unlabelled, retrievable
 from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
@@ -84,6 +85,10 @@ class ExtraTiles:
     def has_unlabelled(self) -> bool:
         """Whether there are unlabelled tiles beside the training split."""
         return self.folder is not None or self.data.info.unlabelled is not None
+
+    @cached_property
+    def _labelled(self) -> frozenset[str]:
+        return frozenset(tile for side in SPLITS for tile in self.data.split(side)["tile_id"])
 
     @cached_property
     def _retrievable(self) -> dict[str, Retrievable]:
@@ -195,10 +200,10 @@ class ExtraTiles:
                 rows = _of_whole_split(of_fold(manifest, left_out))
             else:
                 rows = select_synthetic(manifest, trial=trial, n=n, fold=left_out)
-            check_sources(rows, tiles["tile_id"])
+            check_sources(rows, tiles["tile_id"], self._labelled)
             rows = rows.rename(columns={"tile_id": "owner", "id": "tile_id"})
-            soft = [name for name in ("source_target", "share") if name in rows]
-            return rows[["tile_id", "path", "target", "weight", "owner", *soft]]
+            more = [name for name in ("source_target", "share", "ground") if name in rows]
+            return rows[["tile_id", "path", "target", "weight", "owner", *more]]
         return pd.DataFrame()
 
     def _manifest(self, arm: Arm) -> pd.DataFrame:

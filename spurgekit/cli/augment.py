@@ -52,7 +52,7 @@ CHECKPOINT = tuple(kinds_of(CheckpointOptions))
 def command(
     dataset: Path | None, out: Path | None, overwrite: bool, preset: str, learn_preset: str | None, **chosen: Any
 ) -> None:
-    """Make synthetic tiles of the training tiles of DATASET with a diffusion model, by one of the methods below.
+    """Make synthetic tiles of the training tiles of DATASET, by one of the methods below.
 
     All GPUs share the work, unless --device names some (cuda:0,cuda:1). A run that was stopped goes on where it was. Train
     with what it made by 'evaluate DATASET --arms probe,probe+synthetic --synthetic augmented'.
@@ -69,7 +69,8 @@ def command(
 
 
 def _announce(what: Announcement) -> None:
-    echo(f"{about(what.backbone, *what.devices)}; safety checker: {'on' if what.checks_safety else 'off'}")
+    if what.backbone is not None:
+        echo(f"{about(what.backbone, *what.devices)}; safety checker: {'on' if what.checks_safety else 'off'}")
     echo(
         f"{what.estimate.images:,} images to make for {what.sets} support set{'s' if what.sets > 1 else ''} in {what.folder}: "
         f"about {_duration(what.estimate.seconds)} and {what.estimate.bytes / 1e6:,.0f} MB"

@@ -10,6 +10,7 @@ import click
 import spurgekit
 from spurgekit.cli import common
 from spurgekit.cli.declared import given, options_of
+from spurgekit.cli.diffusion_options import METAVARS
 from spurgekit.cli.spelling import echo, warn
 from spurgekit.cli.types import IMAGE, PATH
 from spurgekit.pretrain.pretrain_options import PretrainOptions
@@ -21,15 +22,16 @@ if TYPE_CHECKING:
     from spurgekit.pretrain import PretrainingPlan
 
 OWN = (
-    "vae", "tokenizer", "text_encoder", "tile_px", "gsd_m", "bands", "nodata", "without", "held_out", "leave_out",
+    "vae", "tokenizer", "text_encoder", "lora", "backbone", "revision", "lora_rank", "tile_px", "gsd_m", "bands", "nodata",
+    "without", "held_out", "leave_out",
 )  # fmt: skip
 """Options that say what is learned from, which stand first."""
 
 
 @click.command("pretrain-backbone")
 @click.argument("sources", nargs=-1, type=IMAGE)
-@click.option("--out", type=PATH, help="Folder to make, or to go on with.  [default: backbone]")
-@options_of(PretrainOptions, only=OWN, flags={"tile_px": "--tile-size"}, metavars={"leave_out": "COLUMN"})
+@click.option("--out", type=PATH, help="Folder to make, or to go on with.  [default: backbone, or lora]")
+@options_of(PretrainOptions, only=OWN, flags={"tile_px": "--tile-size"}, metavars={"leave_out": "COLUMN", **METAVARS})
 @options_of(PretrainOptions, without=OWN)
 @common.overwrite
 def command(sources: tuple[ImageName, ...], out: Path | None, overwrite: bool, **chosen: Any) -> None:
@@ -37,11 +39,12 @@ def command(sources: tuple[ImageName, ...], out: Path | None, overwrite: bool, *
 
     SOURCES are orthomosaics, of which crops are taken at every offset, or folders of tiles; inside a survey's folder its tiles.
     Places are held out, and judge it. A run that was stopped goes on where it was, to the same bytes; with fewer steps it ends,
-    with more it goes on. 'invert' and 'augment' take what comes of it as --backbone, diffusers as StableDiffusionPipeline.
+    with more it goes on. 'invert' and 'augment' take what comes of it as --backbone, diffusers as StableDiffusionPipeline. With
+    --lora a LoRA of a model that is there is trained: 'invert', 'augment' and 'study' take it as --lora.
     """
     paths = sources or (common.or_here(None, "tiles", "orthomosaics or tiles"),)
-    out = out or Path("backbone")
     options = given(PretrainOptions, chosen)
+    out = out or Path("lora" if options.lora else "backbone")
 
     def announce(plan: PretrainingPlan) -> None:
         echo(
@@ -59,7 +62,8 @@ def command(sources: tuple[ImageName, ...], out: Path | None, overwrite: bool, *
     )
     for name, record in info.references.items():
         echo(f"{name}: {_figures(record)}")
-    echo(f"{out}: a checkpoint in diffusers' layout, README.md, sheet.png, nearest.png, losses.parquet, validation/")
+    what = "pytorch_lora_weights.safetensors" if options.lora else "a checkpoint in diffusers' layout"
+    echo(f"{out}: {what}, README.md, sheet.png, nearest.png, losses.parquet, validation/")
 
 
 def _report(found: dict[str, Any]) -> None:

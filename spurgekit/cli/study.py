@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 def command(dataset: Path | None, out: Path | None, overwrite: bool, **chosen: Any) -> None:
     """Ask whether augmentation helps on DATASET: every way to it, on the same support sets, and what it costs.
 
-    With --diffusion, words are learned and tiles made for each support set: round trip, Real Guidance, DA-Fusion as published,
-    and DA-Fusion with strength and mixing chosen on the training side. A run that was stopped goes on where it was; with
+    Where masks say where in a tile a class is, its plants are pasted onto other ground. With --diffusion, words are learned and
+    tiles made for each support set: round trip, Real Guidance, DA-Fusion as published, what was pasted edited, and DA-Fusion
+    with strength, guidance and mixing chosen on the training side. A run that was stopped goes on where it was; with
     another --backbone the same tiles are used again.
     """
     dataset = common.or_here(dataset, "dataset", "a dataset")

@@ -12,7 +12,8 @@ from spurgekit.errors import ModelError, first_line
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
-_NAME = "pytorch_lora_weights.safetensors"
+NAME = "pytorch_lora_weights.safetensors"
+"""Of the file of a LoRA in a folder of diffusers'."""
 
 SETTINGS = (
     "r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules", "exclude_modules", "bias", "lora_bias",
@@ -32,13 +33,13 @@ def find_lora(path: Path) -> Path:
     path = Path(path).expanduser()
     if path.is_dir():
         files = sorted(path.glob("*.safetensors"))
-        named = [file for file in files if file.name == _NAME]
+        named = [file for file in files if file.name == NAME]
         if len(found := named or files) == 1:
             return found[0]
         if files:
             raise ModelError(f"{path} holds {len(files)} files of weights; pass one of them as `lora`")
         pickled = " as safetensors; convert it where you trust it" if any(path.glob("*.bin")) else ""
-        raise ModelError(f"{path} holds no LoRA{pickled or f': {_NAME}'}")
+        raise ModelError(f"{path} holds no LoRA{pickled or f': {NAME}'}")
     if not path.is_file():
         raise ModelError(f"{path}: no such LoRA; pass its folder, or its .safetensors file")
     if path.suffix != ".safetensors":

@@ -26,7 +26,7 @@ PACKAGES = (
 """Whose versions results depend on."""
 
 Kind = Literal[
-    "tiles", "dataset", "previews", "backbone", "embeddings", "synthetic tiles", "model", "evaluation", "study", "map",
+    "tiles", "dataset", "previews", "backbone", "lora", "embeddings", "synthetic tiles", "model", "evaluation", "study", "map",
     "change", "check", "survey", "demo", "light series", "crew export", "sprayer export", "records export", "phone export",
 ]  # fmt: skip
 """What an output folder holds; one is only ever replaced by another of its kind."""

@@ -9,6 +9,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel, ConfigDict
 
+from spurgekit.diffusion.checkpoint_files import is_local
 from spurgekit.outputs import output_file
 from spurgekit.text import counted, markdown
 
@@ -51,6 +52,8 @@ class PretrainedInfo(BaseModel):
         Options that it was trained with.
     licence : str or None
         Licence of the pictures that it learned from, as it was given.
+    lora_of : str or None
+        The model that it is a LoRA of; None: it is a model itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,6 +74,7 @@ class PretrainedInfo(BaseModel):
     prompts: tuple[str, ...]
     options: dict[str, Any]
     licence: str | None
+    lora_of: str | None = None
 
 
 def write_info(folder: Path, info: PretrainedInfo) -> None:
@@ -86,19 +90,18 @@ def card_of(info: PretrainedInfo) -> str:
     header: dict[str, Any] = {"library_name": "diffusers", "pipeline_tag": "text-to-image", "tags": ["drone", "spurgekit"]}
     if info.licence:
         header["license"] = info.licence
+    if info.lora_of is not None:
+        header["tags"] = ["lora", *header["tags"]]
+        if not is_local(info.lora_of):  # a folder of somebody's machine tells nobody anything
+            header["base_model"] = info.lora_of
     lines = [
         "---",
         yaml.safe_dump(header, sort_keys=True).strip(),
         "---",
         "",
-        "# A diffusion backbone of one survey's own ground",
+        *_what(info),
         "",
-        f"A latent diffusion model of {info.parameters / 1e6:.1f} M trained numbers, learned without labels in "
-        f"{counted(info.steps, 'step')} from {markdown(', '.join(info.sources))}: {counted(info.training_tiles, 'tile')} of "
-        f"{info.tile_px} px side by side, {counted(info.crops, 'crop')} drawn at any offset, shown at {info.size_px} px. "
-        "`spurgekit invert` and `augment` take it as `--backbone`, diffusers as a `StableDiffusionPipeline`.",
-        "",
-        f"It knows this ground and nothing else. Prompts that it was trained with: "
+        f"{'' if info.lora_of else 'It knows this ground and nothing else. '}Prompts that it was trained with: "
         f"{'; '.join(f'*{markdown(prompt)}*' for prompt in info.prompts)}.",
         "",
         "## Held-out ground",
@@ -107,6 +110,21 @@ def card_of(info: PretrainedInfo) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _what(info: PretrainedInfo) -> list[str]:
+    """Return what it is, what it learned from, and who takes it."""
+    learned = (
+        f"{info.parameters / 1e6:.1f} M trained numbers, learned without labels in {counted(info.steps, 'step')} from "
+        f"{markdown(', '.join(info.sources))}: {counted(info.training_tiles, 'tile')} of {info.tile_px} px side by side, "
+        f"{counted(info.crops, 'crop')} drawn at any offset, shown at {info.size_px} px."
+    )
+    if info.lora_of is None:
+        taken = "`spurgekit invert` and `augment` take it as `--backbone`, diffusers as a `StableDiffusionPipeline`."
+        return ["# A diffusion backbone of one survey's own ground", "", f"A latent diffusion model of {learned} {taken}"]
+    of = markdown(Path(info.lora_of).name if is_local(info.lora_of) else info.lora_of)
+    taken = "`spurgekit invert`, `augment` and `study` take it as `--lora` beside that model, diffusers by `load_lora_weights`."
+    return ["# A LoRA of one survey's own ground", "", f"A LoRA of {of}: {learned} {taken}"]
 
 
 def _judged(info: PretrainedInfo) -> list[str]:

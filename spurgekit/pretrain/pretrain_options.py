@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import isfinite
 from pathlib import Path
 
+from spurgekit.diffusion.checkpoint_options import CheckpointOptions
 from spurgekit.diffusion.pretraining.pretraining_options import PretrainingOptions
 from spurgekit.errors import InputError
 from spurgekit.options import kinds_of
+
+OF_NEW = ("vae", "tokenizer", "text_encoder", "unet", "prediction_type")
+OF_LORA = ("backbone", "revision", "lora_rank")
+"""Options that only a model that is new has, and that only a LoRA of another one has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +28,17 @@ class PretrainOptions(PretrainingOptions):
         Folder of CLIP's vocabulary, or of a checkpoint that has it. Needed.
     text_encoder : pathlib.Path, optional
         Folder of a CLIPTextModel, or of a checkpoint that has one, which is not trained. Default: a small one is trained.
+    lora : bool
+        Train a LoRA of a model that is there, in place of a new model.
+
+        Layers of low rank on the attention of its UNet. All else is that model's: VAE, tokenizer, text encoder, size, and what
+        it predicts.
+    backbone : str, optional
+        The model that a LoRA is trained of: a repository of the Hub, or a folder of diffusers'.
+    revision : str, optional
+        Commit, branch or tag of the repository. Default: the one that is pinned.
+    lora_rank : int
+        Rank of the layers of a LoRA.
     tile_px : int
         Side of a tile of images, in their pixels; folders of tiles say it themselves.
     gsd_m : float, optional
@@ -50,6 +66,10 @@ class PretrainOptions(PretrainingOptions):
     vae: Path | None = None
     tokenizer: Path | None = None
     text_encoder: Path | None = None
+    lora: bool = False
+    backbone: str | None = None
+    revision: str | None = None
+    lora_rank: int = 8
     tile_px: int = 250
     gsd_m: float | None = None
     bands: tuple[int, ...] | None = None
@@ -64,6 +84,7 @@ class PretrainOptions(PretrainingOptions):
 
     def __post_init__(self) -> None:
         PretrainingOptions.__post_init__(self)
+        self._check_lora()
         if self.tile_px < 16:
             raise InputError(f"`tile_px={self.tile_px}` is too small; pass 16 or more")
         if self.gsd_m is not None and not (isfinite(self.gsd_m) and self.gsd_m > 0):
@@ -74,6 +95,26 @@ class PretrainOptions(PretrainingOptions):
             raise InputError(f"`samples={self.samples}` are too few to compare; pass 32 or more")
         if self.judge_weights is not None and self.judge_backbone is None:
             raise InputError("`judge_weights` are of a model of timm; name it as `judge_backbone`")
+
+    def _check_lora(self) -> None:
+        """Raise an InputError if options are of a new model and of a LoRA."""
+        if self.lora_rank < 1:
+            raise InputError(f"`lora_rank={self.lora_rank}` is too small; pass 1 or more")
+        defaults = {field.name: field.default for field in fields(self)}
+        given = [name for name in (OF_NEW if self.lora else OF_LORA) if getattr(self, name) != defaults[name]]
+        if given and self.lora:
+            raise InputError(f"`{given[0]}` is of a model that is new, and a LoRA has that of its `backbone`; leave it out")
+        if given:
+            raise InputError(f"`{given[0]}` is of a LoRA; pass `lora` with it, or leave it out")
+        if self.lora and self.backbone is None:
+            raise InputError("a LoRA is of a model that is there; pass its folder, or its name on the Hub, as `backbone`")
+
+    @property
+    def checkpoint(self) -> CheckpointOptions | None:
+        """The model that a LoRA is trained of, in float32; None of a new model."""
+        if not self.lora:
+            return None
+        return CheckpointOptions(backbone=self.backbone, revision=self.revision, precision="float32", device=self.device)
 
     @property
     def training(self) -> PretrainingOptions:

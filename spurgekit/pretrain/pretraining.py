@@ -6,21 +6,26 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from spurgekit.checkpoint import hash_of
+from spurgekit.errors import InputError
 from spurgekit.image_names import ImageName, image_name
 from spurgekit.outputs import check_resumable, fingerprint, output_file, resumable_folder
-from spurgekit.pretrain.pretrain_options import PretrainOptions
+from spurgekit.pretrain.pretrain_options import OF_LORA, PretrainOptions
 from spurgekit.progress import Progress, silent
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
+    from torch import nn
 
+    from spurgekit.diffusion.checkpoint_options import CheckpointOptions
+    from spurgekit.diffusion.latent_model import Backbone
     from spurgekit.diffusion.pretraining.crop_pool import CropPool
     from spurgekit.diffusion.pretraining.ground_words import GroundWords
     from spurgekit.diffusion.pretraining.new_model import GivenParts
@@ -93,15 +98,16 @@ def pretrain_backbone(
     warn: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
 ) -> PretrainedInfo:
-    """Train a small text-conditional latent diffusion model on a survey's own ground, without labels.
+    """Train a small text-conditional latent diffusion model, or a LoRA of one, on a survey's own ground, without labels.
 
     Parameters
     ----------
     sources : path, or sequence of paths
         Orthomosaics, of which crops are taken at every offset; or folders of tiles, datasets, folders of images.
     out : str or pathlib.Path
-        Folder to make: a checkpoint in diffusers' layout, ``backbone.json``, ``losses.parquet``, ``sheet.png``,
-        ``nearest.png``, ``validation/`` and ``README.md``. One whose making was interrupted is gone on with.
+        Folder to make: a checkpoint in diffusers' layout or ``pytorch_lora_weights.safetensors``, ``backbone.json``,
+        ``losses.parquet``, ``sheet.png``, ``nearest.png``, ``validation/`` and ``README.md``. One whose making was interrupted
+        is gone on with.
     options : PretrainOptions
     overwrite : bool
         Replace a folder that spurgekit made before.
@@ -139,20 +145,29 @@ def pretrain_backbone(
 
     paths = [image_name(one) for one in ([sources] if isinstance(sources, (str, Path)) else sources)]
     device = choose_device(options.device)
-    parts = load_parts(options.vae, options.tokenizer, options.text_encoder)
     if options.compile:
         check_compiles(device)
+    kind: Literal["backbone", "lora"]
+    begin: Callable[[int], _Begun]
+    if (checkpoint := options.checkpoint) is None:
+        parts = load_parts(options.vae, options.tokenizer, options.text_encoder)
+        kind, begin, told = "backbone", partial(_begin_new, parts, options, device), {}
+    else:
+        model = checkpoint.look_up()
+        kind, begin, told = "lora", partial(_begin_lora, checkpoint.at_commit(model), options), {"model": asdict(model)}
     ground = gather_ground(paths, options, progress)
-    size_of(options, ground.tile_px)
+    if checkpoint is None:
+        size_of(options, ground.tile_px)
     for note in (*ground.notes, *filter(None, [can_judge(options) if ground.held_out else None])):
         warn(note)
     with cpu_threads(options.threads) as threads:
-        settings = _settings(ground, options, str(device), threads)
+        settings = {**_settings(ground, options, str(device), threads), **told}
         inputs = [*paths, *filter(None, [options.without])]
-        check_resumable(out, "backbone", settings, inputs=inputs, overwrite=overwrite)
-        with resumable_folder(out, "backbone", settings, inputs=inputs, overwrite=overwrite, scratch=[CHECKPOINT]) as folder:
+        check_resumable(out, kind, settings, inputs=inputs, overwrite=overwrite)
+        begun = begin(ground.tile_px)
+        with resumable_folder(out, kind, settings, inputs=inputs, overwrite=overwrite, scratch=[CHECKPOINT]) as folder:
             made = _Making(folder, ground, options, hash_of(json.dumps(settings, sort_keys=True, default=str)), warn, progress)
-            return made.make(parts, device, announce, report)
+            return made.make(begun, announce, report)
 
 
 class _Making:
@@ -176,23 +191,23 @@ class _Making:
 
     def make(
         self,
-        parts: GivenParts,
-        device: torch.device,
+        begun: _Begun,
         announce: Callable[[PretrainingPlan], None],
         report: Callable[[dict[str, Any]], None],
     ) -> PretrainedInfo:
         """Train, judge and write what the folder is to hold."""
         from spurgekit.diffusion.pretraining.crop_draws import sample_prompts
         from spurgekit.diffusion.pretraining.crop_pool import FOLDER, CropPool, unit_latents
-        from spurgekit.diffusion.pretraining.new_model import new_backbone, save_pipeline, size_of
+        from spurgekit.diffusion.pretraining.lora_layers import save_lora
+        from spurgekit.diffusion.pretraining.new_model import save_pipeline
         from spurgekit.diffusion.pretraining.pretraining import Pretraining
         from spurgekit.precision import pick_precision
         from spurgekit.pretrain.backbone_card import PretrainedInfo, write_info
         from spurgekit.pretrain.looking import Looking
 
         options, ground = self.options, self.ground
-        size_px = size_of(options, ground.tile_px)
-        backbone = new_backbone(parts, options, size_px, device)
+        backbone, device = begun.backbone, begun.backbone.device
+        size_px = backbone.info.size_px
         dtype = pick_precision(device, options.precision)
         pool = CropPool(
             self.folder,
@@ -204,9 +219,10 @@ class _Making:
             seed=options.seed,
         )
         pool.fill(backbone, dtype, self.progress)
-        unit_latents(backbone, pool)
+        if not options.lora:
+            unit_latents(backbone, pool)
         words = self._words(pool)
-        training = Pretraining(backbone, pool, words, options, trains_text=parts.text_encoder is None)
+        training = Pretraining(backbone, pool, words, options, trains_text=begun.trains_text, parameters=begun.parameters)
         prompts = sample_prompts(pool, words, options.samples, options.seed)
         looking = Looking(self.folder, backbone, ground, options, prompts, dtype, report, self.progress)
         history = training.resume(self.folder, {"settings": self.settings})
@@ -227,7 +243,7 @@ class _Making:
         )
         announce(plan)
         history = training.run(self.folder, history, {"settings": self.settings}, looking, progress=self.progress)
-        save_pipeline(backbone, self.folder)
+        (save_lora if options.lora else save_pipeline)(backbone, self.folder)
         _write_losses(history.losses.numpy(), self.folder / LOSSES)
         looking.finish()
         info = PretrainedInfo(
@@ -246,6 +262,7 @@ class _Making:
             prompts=tuple(dict.fromkeys(prompts))[:EXAMPLES],
             options=_plain(options),
             licence=options.licence,
+            lora_of=options.backbone,
         )
         write_info(self.folder, info)
         del pool, training
@@ -281,9 +298,54 @@ class _Making:
             )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Begun:
+    """A model ahead of its training.
+
+    Attributes
+    ----------
+    backbone : Backbone
+    trains_text : bool
+        Whether a text encoder learns, too.
+    parameters : list of nn.Parameter or None
+        Those that are trained; None: all.
+    """
+
+    backbone: Backbone
+    trains_text: bool = False
+    parameters: list[nn.Parameter] | None = None
+
+
+def _begin_new(parts: GivenParts, options: PretrainOptions, device: torch.device, tile_px: int) -> _Begun:
+    """Return a model of random weights."""
+    from spurgekit.diffusion.pretraining.new_model import new_backbone, size_of
+
+    return _Begun(new_backbone(parts, options, size_of(options, tile_px), device), parts.text_encoder is None)
+
+
+def _begin_lora(checkpoint: CheckpointOptions, options: PretrainOptions, tile_px: int) -> _Begun:  # noqa: ARG001
+    """Return a model that is there, with layers of low rank to be trained.
+
+    Raises
+    ------
+    InputError
+        If its UNet cannot halve the size as often as it does.
+    """
+    from spurgekit.diffusion.pretraining.lora_layers import add_lora
+
+    backbone = checkpoint.load()
+    size_px = options.size_px or backbone.info.size_px
+    multiple = backbone.latent_px * 2 ** (len(backbone.unet.config.block_out_channels) - 1)
+    if size_px % multiple:
+        raise InputError(f"`size_px={size_px}` does not fit the model; pass a multiple of {multiple}")
+    backbone.info = replace(backbone.info, size_px=size_px)
+    return _Begun(backbone, parameters=add_lora(backbone, options.lora_rank, options.seed))
+
+
 def _settings(ground: SurveyGround, options: PretrainOptions, device: str, threads: int) -> dict[str, Any]:
     """Return what the folder's content depends on, but for the number of steps: a run of fewer is the beginning of it."""
-    chosen = {name: value for name, value in options.parameters().items() if name != "steps"}
+    left_out = {"steps"} if options.lora else {"steps", "lora", *OF_LORA}
+    chosen = {name: value for name, value in options.parameters().items() if name not in left_out}
     return {
         **chosen,
         "device": device,

@@ -27,13 +27,19 @@ class Choice:
     Attributes
     ----------
     strength : str
+    guidance : float
     mixing : float
     shots : tuple of int
     """
 
     strength: str
+    guidance: float
     mixing: float
     shots: tuple[int, ...]
+
+
+CANDIDATE = ["strength", "guidance", "mixing"]
+"""Columns that say which candidate a row is of."""
 
 
 def build_training_side(
@@ -63,7 +69,7 @@ def build_training_side(
     if rows["group"].nunique() < 2:
         raise InputError(
             f"all training tiles of {data.path} are of one place, {rows['group'].iloc[0]}, so that none can be left out to "
-            "choose by; pass one of `strengths` and one of `mixings`, or build it again with smaller places"
+            "choose by; pass one of `strengths`, `guidances` and `mixings`, or build it again with smaller places"
         )
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
@@ -80,24 +86,22 @@ def build_training_side(
     return build_dataset(images, folder / "dataset", options, overwrite=overwrite)
 
 
-def gains_of(differences: Mapping[tuple[str, float], pd.DataFrame]) -> pd.DataFrame:
+def gains_of(differences: Mapping[tuple[str, float, float], pd.DataFrame]) -> pd.DataFrame:
     """Return what each candidate gained on places that were left out of the training side.
 
     Parameters
     ----------
     differences : mapping
-        Strength and mixing to the paired differences of its arm in balanced accuracy, by n.
+        Strength, guidance and mixing to the paired differences of its arm in balanced accuracy, by n.
 
     Returns
     -------
     pandas.DataFrame
-        Columns strength, mixing, n, difference, low, high; in the order of the candidates.
+        Columns strength, guidance, mixing, n, difference, low, high; in the order of the candidates.
     """
-    tables = [
-        rows[["n", "difference", "low", "high"]].assign(strength=strength, mixing=mixing)
-        for (strength, mixing), rows in differences.items()
-    ]
-    return pd.concat(tables, ignore_index=True)[["strength", "mixing", "n", "difference", "low", "high"]]
+    found = ["n", "difference", "low", "high"]
+    tables = [rows[found].assign(**dict(zip(CANDIDATE, candidate, strict=True))) for candidate, rows in differences.items()]
+    return pd.concat(tables, ignore_index=True)[[*CANDIDATE, *found]]
 
 
 def choose(gains: pd.DataFrame, shots: Sequence[int]) -> tuple[Choice, ...]:
@@ -119,20 +123,20 @@ def choose(gains: pd.DataFrame, shots: Sequence[int]) -> tuple[Choice, ...]:
 
     Examples
     --------
-    >>> gains = pd.DataFrame({"strength": ["0.1", "0.3"] * 2, "mixing": 0.1, "n": [1, 1, 4, 4], "difference": [0, 0.1, 0.2, 0]})
-    >>> choose(gains, (1, 4, 8))
-    (Choice(strength='0.3', mixing=0.1, shots=(1,)), Choice(strength='0.1', mixing=0.1, shots=(4, 8)))
+    >>> gains = pd.DataFrame({"strength": ["0.1", "0.3"] * 2, "n": [1, 1, 4, 4], "difference": [0, 0.1, 0.2, 0]})
+    >>> [(one.strength, one.shots) for one in choose(gains.assign(guidance=2.0, mixing=0.1), (1, 4, 8))]
+    [('0.3', (1,)), ('0.1', (4, 8))]
     """
     known = sorted(set(gains["n"]))
-    chosen: dict[tuple[str, float], list[int]] = {}
+    chosen: dict[tuple[str, float, float], list[int]] = {}
     for n in sorted(shots):
         below = [one for one in known if one <= n]
         if not below:
             raise InputError(
                 f"half of the training side has too few tiles to choose by for {n} tiles a class; pass larger `shots`, or one "
-                "of `strengths` and one of `mixings`"
+                "of `strengths`, `guidances` and `mixings`"
             )
         rows = gains[gains["n"] == below[-1]]
         best = rows.loc[rows["difference"].fillna(float("-inf")).idxmax()]
-        chosen.setdefault((str(best["strength"]), float(best["mixing"])), []).append(n)
-    return tuple(Choice(strength, mixing, tuple(of)) for (strength, mixing), of in chosen.items())
+        chosen.setdefault((str(best["strength"]), float(best["guidance"]), float(best["mixing"])), []).append(n)
+    return tuple(Choice(*candidate, tuple(of)) for candidate, of in chosen.items())

@@ -1,8 +1,9 @@
-"""The generative arms of a study: words that are learned, and tiles that are made, each once."""
+"""The arms of synthetic tiles of a study: words that are learned, and tiles that are made, each once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from spurgekit.imagery import slug
 from spurgekit.progress import Progress
 from spurgekit.study.choosing import Choice, build_training_side, choose, gains_of
 from spurgekit.study.costs import Costs
-from spurgekit.study.study_options import PUBLISHED_MIXING, StudyOptions
+from spurgekit.study.study_options import PASTED_MIXING, PUBLISHED_MIXING, StudyOptions
 from spurgekit.text import counted
 
 METRIC = "balanced_accuracy"
@@ -27,15 +28,20 @@ PUBLISHED, OWN = "published", "spurgekit"
 """Presets of words and edits."""
 
 CHOSEN = "chosen"
-"""Name of the arm of edits whose strength and mixing were chosen."""
+"""Name of the arm of edits whose strength, guidance and mixing were chosen."""
+
+COPY_PASTE, INSERTION = "copy-paste", "insertion"
+"""Methods that paste, the first without a model; arms are called by them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Arms of generated tiles that are mixed in alike.
+    """Arms of synthetic tiles that are mixed in alike.
 
     Attributes
     ----------
+    name : str
+        Of their evaluation.
     folders : mapping of str to pathlib.Path
         ``augmented/`` folders by the name of the arm.
     mixing : float
@@ -43,6 +49,7 @@ class Compared:
         That they were made for.
     """
 
+    name: str
     folders: Mapping[str, Path]
     mixing: float
     shots: tuple[int, ...]
@@ -75,6 +82,11 @@ class Generator:
     warn: Callable[[str], None]
     progress: Progress
 
+    def paste(self) -> Compared:
+        """Paste plants onto other ground, without a model."""
+        folder = self._made(COPY_PASTE, OWN, None, method=COPY_PASTE, **self.options.pasting())
+        return Compared(COPY_PASTE, {COPY_PASTE: folder}, PASTED_MIXING, self.options.shots)
+
     def prepare(self) -> None:
         """Look whether there are the model and the training side to choose by, ahead of work that should not wait for it."""
         options, dataset = self.options, self.out / CHOOSING / "dataset"
@@ -90,7 +102,7 @@ class Generator:
             )
 
     def choose(self, backbone: str) -> tuple[tuple[Choice, ...], pd.DataFrame]:
-        """Choose strengths and mixings on the training side alone; return them and what each candidate gained there.
+        """Choose strengths, guidances and mixings on the training side; return them and what each candidate gained there.
 
         Where there is nothing to choose between, nothing is made, and the table is empty.
 
@@ -101,17 +113,17 @@ class Generator:
         """
         options = self.options
         if not options.chooses:
-            return (Choice(options.strengths[0], options.mixings[0], options.shots),), pd.DataFrame()
+            return (Choice(options.strengths[0], options.guidances[0], options.mixings[0], options.shots),), pd.DataFrame()
         folder = self.out / CHOOSING
         dataset = folder / "dataset"
         shots, trials = self._sets(dataset)
         words = self._words(dataset, folder / "words", OWN, shots, trials, f"{CHOOSING}: words")
         folders = {
-            f"edits-{slug(strength)}": self._tiles(
-                dataset, folder / f"edits-{slug(strength)}", f"{CHOOSING}: edits of {strength}",
-                options.making(OWN, shots, trials, words, strengths=strength),
+            edits_name(strength, guidance): self._tiles(
+                dataset, folder / edits_name(strength, guidance), f"{CHOOSING}: {edits_name(strength, guidance)}",
+                options.making(OWN, shots, trials, words, strengths=strength, guidance=guidance),
             )
-            for strength in options.strengths
+            for strength in options.strengths for guidance in options.guidances
         }  # fmt: skip
         found = {}
         for mixing in options.mixings:
@@ -123,13 +135,21 @@ class Generator:
                 out = folder / backbone / f"mixing-{mixing:g}"
                 report = evaluate_arms(dataset, out, comparing, overwrite=self.overwrite, progress=self.progress)
             differences = report.differences[report.differences["metric"] == METRIC]
-            for strength, name in zip(options.strengths, folders, strict=True):
-                found[strength, mixing] = differences[differences["arm"] == f"{options.recipe}+{SYNTHETIC}:{name}"]
+            for edits, name in zip(itertools.product(options.strengths, options.guidances), folders, strict=True):
+                found[*edits, mixing] = differences[differences["arm"] == f"{options.recipe}+{SYNTHETIC}:{name}"]
         gains = gains_of(found)
         return choose(gains, options.shots), gains
 
-    def make(self, choices: Sequence[Choice]) -> list[Compared]:
-        """Make the tiles of all arms for the support sets that are compared."""
+    def make(self, choices: Sequence[Choice], *, pastes: bool) -> list[Compared]:
+        """Make the tiles of all arms with a generator for the support sets that are compared.
+
+        Parameters
+        ----------
+        choices : sequence of Choice
+            From :meth:`choose`.
+        pastes : bool
+            Whether there are masks, by which plants are pasted onto other ground.
+        """
         options, path = self.options, self.data.path
         shots, trials = options.shots, options.trials
         learned = self._words(path, self.out / "words-published", PUBLISHED, shots, trials, "words, published")
@@ -139,16 +159,23 @@ class Generator:
             "real-guidance": self._made("real-guidance", PUBLISHED, learned, method="real-guidance"),
             "da-fusion": self._made("da-fusion", PUBLISHED, learned),
         }
-        found = [Compared(folders, PUBLISHED_MIXING, shots)]
-        for strength in dict.fromkeys(choice.strength for choice in choices):
-            of = [choice for choice in choices if choice.strength == strength]
+        found = [Compared(PUBLISHED, folders, PUBLISHED_MIXING, shots)]
+        if pastes:
+            folder = self._made(INSERTION, OWN, own, method=INSERTION, **options.pasting())
+            found.append(Compared(INSERTION, {INSERTION: folder}, PASTED_MIXING, shots))
+        for strength, guidance in dict.fromkeys((choice.strength, choice.guidance) for choice in choices):
+            of = [choice for choice in choices if (choice.strength, choice.guidance) == (strength, guidance)]
+            name = f"{edits_name(strength, guidance)}-{shots_name(n for choice in of for n in choice.shots)}"
             shots = tuple(sorted(n for choice in of for n in choice.shots))
-            name = f"edits-{slug(strength)}-n{'-'.join(map(str, shots))}"
-            folder = self._made(name, OWN, own, shots=shots, strengths=strength)
-            found += [Compared({CHOSEN: folder}, choice.mixing, choice.shots) for choice in of]
+            folder = self._made(name, OWN, own, shots=shots, strengths=strength, guidance=guidance)
+            for choice in of:
+                part = f"{CHOSEN}-{shots_name(choice.shots)}-mixing-{choice.mixing:g}"
+                found.append(Compared(part, {CHOSEN: folder}, choice.mixing, choice.shots))
         return found
 
-    def _made(self, name: str, preset: str, words: Path, *, shots: tuple[int, ...] | None = None, **changes: object) -> Path:
+    def _made(
+        self, name: str, preset: str, words: Path | None, *, shots: tuple[int, ...] | None = None, **changes: object
+    ) -> Path:
         options = self.options
         making = options.making(preset, shots or options.shots, options.trials, words, **changes)
         return self._tiles(self.data.path, self.out / name, name, making)
@@ -186,3 +213,21 @@ class Generator:
                     dataset, out, options, overwrite=self.overwrite, announce=announce, warn=self.warn, progress=self.progress
                 )
         return out
+
+
+def edits_name(strength: str, guidance: float) -> str:
+    """Return what a folder of edits is called.
+
+    >>> edits_name("0.1-0.3", 7.5)
+    'edits-0-1-0-3-guidance-7-5'
+    """
+    return f"edits-{slug(strength)}-guidance-{slug(f'{guidance:g}')}"
+
+
+def shots_name(shots: Iterable[int]) -> str:
+    """Return numbers of shots as names of folders have them.
+
+    >>> shots_name((4, 1))
+    'n1-4'
+    """
+    return f"n{'-'.join(map(str, sorted(shots)))}"

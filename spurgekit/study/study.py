@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from spurgekit.augment.mask_sources import mask_file
 from spurgekit.classify.arms import SYNTHETIC, parse_arm, parse_arms
+from spurgekit.classify.tile_reader import TileKind, read_tile
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.dataset.folds import folds_of
 from spurgekit.evaluate import EvaluateReport, evaluate_arms
@@ -38,6 +40,9 @@ from spurgekit.study.study_page import CHOICES, PAGE, study_lines
 from spurgekit.tables import csv_of
 
 REPORT = "report"
+PASTED_SETTINGS = "settings-copy-paste.json"
+PAINTED = TileKind(3, "uint8")
+"""Tiles that can be painted, or pasted onto."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +88,12 @@ def run_study(
 ) -> StudyReport:
     """Ask whether augmentation helps on a dataset: arms with and without a generator, on the same support sets.
 
-    With a diffusion model, words are learned and tiles made for each support set: the round trip through its encoder and
-    decoder, Real Guidance and DA-Fusion as published, and DA-Fusion with the strength and the mixing that did best on places
-    that were left out of the training side. The test side is looked at once, at the end, by all arms. With ``leave_out`` each
-    place is tested on in turn, and nothing is chosen. A run that was stopped goes on where it was; another backbone can be
-    asked of the same tiles.
+    Where masks say where in tiles a class is, its plants are cut out and pasted onto other ground for each support set. With a
+    diffusion model, words are learned and tiles made: the round trip through its encoder and decoder, Real Guidance and
+    DA-Fusion as published, what was pasted edited where it lies, and DA-Fusion with the strength, guidance and mixing that did
+    best on places that were left out of the training side. The test side is looked at once, at the end, by all arms. With
+    ``leave_out`` each place is tested on in turn, and nothing is chosen. A run that was stopped goes on where it was; another
+    backbone can be asked of the same tiles.
 
     Parameters
     ----------
@@ -126,13 +132,21 @@ def run_study(
     options, out = options or StudyOptions(), Path(out)
     data = open_dataset(dataset)
     options, left_out = _served(data, options)
+    unpasted = why_not_pasted(data, options)
+    left_out = (*left_out, *filter(None, [unpasted]))
     name = slug(options.backbone or "default")
     report_folder = out / name / REPORT
     folds = folds_of(data, options, options.shots, options.trials)
     with output_lock(resolved(out)):
         check_output(report_folder, "study", overwrite=True)
-        if options.diffusion is not None and not overwrite:
-            check_begun(out / SETTINGS, _settings(data, options), out)
+        begun = {}
+        if options.diffusion is not None:
+            begun[SETTINGS] = _settings(data, options, options.generator)
+        if unpasted is None:
+            begun[PASTED_SETTINGS] = _settings(data, options, options.pasted)
+        for file, settings in begun.items():
+            if not overwrite:
+                check_begun(out / file, settings, out)
         out.mkdir(parents=True, exist_ok=True)
         costs = Costs(out)
 
@@ -147,23 +161,29 @@ def run_study(
         generator = Generator(data, out, options, costs, overwrite, say, warn, progress)
         if options.diffusion is not None:
             generator.prepare()
-            note_settings(out / SETTINGS, _settings(data, options))
+        for file, settings in begun.items():
+            note_settings(out / file, settings)
+
+        def evaluate_made(of: Compared) -> EvaluateReport:
+            arms = tuple(str(parse_arm(f"{options.recipe}+{SYNTHETIC}:{folder}")) for folder in of.folders)
+            return evaluate(of.name, arms, of)
+
         parts = [evaluate("without-generator", options.arms)]
-        best = _best(parts[0].summary)
+        if unpasted is None:
+            parts.append(evaluate_made(generator.paste()))
+        best = _best(pd.concat([part.summary for part in parts]))
         choices: tuple[Choice, ...] = ()
         gains = pd.DataFrame()
         if options.diffusion is not None:
             choices, gains = generator.choose(name)
-            for number, of in enumerate(generator.make(choices)):
-                arms = tuple(str(parse_arm(f"{options.recipe}+{SYNTHETIC}:{folder}")) for folder in of.folders)
-                part = f"chosen-n{'-'.join(map(str, of.shots))}-mixing-{of.mixing:g}" if number else "published"
-                parts.append(evaluate(part, arms, of))
+            parts += [evaluate_made(of) for of in generator.make(choices, pastes=unpasted is None)]
         predictions = pd.concat([pd.read_parquet(part.folder / PREDICTIONS) for part in parts], ignore_index=True)
         support = support_tiles(itertools.product(options.shots, range(options.trials)), folds)
         found = analyse(predictions, data.info.classes, support, baseline=best, metric=METRIC, resolve=options.resolve)
         notes = dict.fromkeys(note for part in parts for note in part.notes)
         found = replace(found, warnings=(*left_out, *notes, *found.warnings))
-        inputs = [data.path, *(path for path in (options.weights, options.unlabelled) if path is not None)]
+        given = (options.weights, options.unlabelled, options.lora, mask_file(options.mask))
+        inputs = [data.path, *(path for path in given if path is not None)]
         parameters = options.parameters()
         with output_folder(report_folder, "study", parameters=parameters, inputs=inputs, overwrite=True) as folder:
             _write(folder, data, options, found, choices, gains, costs, predictions)
@@ -188,9 +208,19 @@ def _best(summary: pd.DataFrame) -> str:
     return str(summary[summary["metric"] == METRIC].groupby("arm", sort=False)["mean"].mean().idxmax())
 
 
-def _settings(data: Dataset, options: StudyOptions) -> dict[str, object]:
-    """Return what generated tiles depend on."""
-    return {**options.generator, **{name: fingerprint(path) for name, path in split_files(data).items()}}
+def why_not_pasted(data: Dataset, options: StudyOptions) -> str | None:
+    """Return why there is no arm of copy and paste; None where there is one."""
+    if options.mask is None and not data.info.masks:
+        return "copy-paste left out: nothing says where in its tiles a class is (`mask`)"
+    if (kind := TileKind.of(read_tile(data.split("train")["path"].iloc[0]))) != PAINTED:
+        return f"copy-paste left out: tiles have {kind}, not {PAINTED}"
+    return None
+
+
+def _settings(data: Dataset, options: StudyOptions, told: dict[str, object]) -> dict[str, object]:
+    """Return what synthetic tiles depend on."""
+    files = {**split_files(data), **({"mask": mask} if (mask := mask_file(options.mask)) is not None else {})}
+    return {**told, **{f"file of {name}": fingerprint(path) for name, path in files.items()}}
 
 
 def _write(

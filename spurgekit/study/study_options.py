@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +25,12 @@ REAL_ARMS = (
 
 PUBLISHED_MIXING = 0.5
 """Probability of a synthetic tile in DA-Fusion's reference code."""
+
+PASTED_MIXING = 0.3
+"""Share of tiles with pasted plants in their class."""
+
+RIM_PX = 2
+"""Pixels of the soft rim of what is pasted, and by which the mask grows that a model paints within."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +55,21 @@ class StudyOptions(FoldOptions, BackboneOptions):
         The model that generates: a repository of the Hub, or a folder of diffusers'. Default: nothing is generated.
     revision : str, optional
         Commit, branch or tag of the repository. Default: the one that is pinned.
+    lora : pathlib.Path, optional
+        Folder or file of a LoRA that is merged into it.
     images : int
         Images of each tile.
+    mask : pathlib.Path, optional
+        Polygons, a mask raster, a folder of masks, or excess-green: what is cut out of tiles and pasted onto other ground.
+        Default: what the dataset's own masks have of their class; without any, nothing is pasted.
     learn_steps : int
         Updates of each word that is learned.
     prompts : tuple of str
         Of edits whose strength is chosen. May be repeated. Default: 'a drone photo of {concept}'.
     strengths : tuple of str
         To choose from on the training side.
+    guidances : tuple of float
+        Weights of the prompt, to choose from on the training side.
     mixings : tuple of float
         Shares of generated tiles in each class, to choose from on the training side.
     choose_trials : int
@@ -71,10 +85,13 @@ class StudyOptions(FoldOptions, BackboneOptions):
     trials: int = TRIALS
     diffusion: str | None = None
     revision: str | None = None
+    lora: Path | None = None
     images: int = 10
+    mask: Path | None = None
     learn_steps: int = 1000
     prompts: tuple[str, ...] = AugmentOptions().prompts
     strengths: tuple[str, ...] = ("0.1", "0.3")
+    guidances: tuple[float, ...] = (AugmentOptions().guidance,)
     mixings: tuple[float, ...] = (0.1, 0.3)
     choose_trials: int = 5
     resolve: float = 0.02
@@ -92,32 +109,40 @@ class StudyOptions(FoldOptions, BackboneOptions):
                 raise InputError(f"`{name}={getattr(self, name)}` is too small; pass 1 or more")
         if not self.shots or min(self.shots) < 1 or ALL_SHOTS in self.shots:
             raise InputError("a study is of support sets: pass numbers of tiles a class as `shots`")
-        if not self.strengths or not self.mixings:
-            raise InputError("there is nothing to choose from; pass at least one of `strengths` and one of `mixings`")
+        if not self.strengths or not self.guidances or not self.mixings:
+            raise InputError("there is nothing to choose from; pass at least one of `strengths`, `guidances` and `mixings`")
         for strength in self.strengths:
             if parse_strengths(strength).depends_on_shots:
                 raise InputError(f"the strength {strength!r} is by shots, which the study chooses by; pass each as one")
+        if low := [guidance for guidance in self.guidances if not 0 <= guidance < math.inf]:
+            raise InputError(f"`guidances` of {low[0]:g} cannot be; pass numbers of 0 or more")
         if wrong := [mixing for mixing in self.mixings if not 0 < mixing < 1]:
             raise InputError(f"`mixings` of {wrong[0]:g} is no share of generated tiles; pass numbers between 0 and 1")
-
+        if self.lora is not None and self.diffusion is None:
+            raise InputError("`lora` is merged into a diffusion model; name that as `diffusion`")
         if self.leave_out is not None and self.chooses:
             raise InputError(
                 "with `leave_out` every tile is tested on once, and there is no training side to choose by; pass one of "
-                "`strengths` and one of `mixings`"
+                "`strengths`, `guidances` and `mixings`"
             )
 
     @property
     def chooses(self) -> bool:
         """Whether there is something to choose between."""
-        return self.diffusion is not None and len(self.strengths) * len(self.mixings) > 1
+        return self.diffusion is not None and len(self.strengths) * len(self.guidances) * len(self.mixings) > 1
 
     @property
     def generator(self) -> dict[str, Any]:
         """What generated tiles depend on, beside the dataset."""
         names = (
-            "diffusion", "revision", "images", "learn_steps", "prompts", "strengths", "mixings", "choose_trials", "shots",
-            "trials", "seed", "leave_out", "together",
+            "diffusion", "revision", "lora", "learn_steps", "prompts", "strengths", "guidances", "mixings", "choose_trials",
         )  # fmt: skip
+        return {**{name: getattr(self, name) for name in names}, **self.pasted}
+
+    @property
+    def pasted(self) -> dict[str, Any]:
+        """What tiles depend on that no model makes, beside the dataset."""
+        names = ("images", "mask", "unlabelled", "shots", "trials", "seed", "leave_out", "together")
         return {name: getattr(self, name) for name in names}
 
     def evaluating(self, arms: tuple[str, ...], **changes: Any) -> EvaluateOptions:
@@ -132,17 +157,24 @@ class StudyOptions(FoldOptions, BackboneOptions):
             preset, steps=self.learn_steps, size_px=None, shots=shots, trials=trials, seed=self.seed, **self._model
         )
 
-    def making(self, preset: str, shots: tuple[int, ...], trials: int, embeddings: Path, **changes: Any) -> AugmentOptions:
+    def making(
+        self, preset: str, shots: tuple[int, ...], trials: int, embeddings: Path | None, **changes: Any
+    ) -> AugmentOptions:
         """Return the options of making tiles, at the size that the model was made for."""
         told: dict[str, Any] = {
             "images": self.images,
             "inversion": InversionOptions.of(preset, steps=self.learn_steps, size_px=None, seed=self.seed),
             **({} if preset == "published" else {"prompts": self.prompts}),
+            **({} if embeddings is None else {"embeddings": embeddings}),
         }
         return AugmentOptions.of(
-            preset, size_px=None, shots=shots, trials=trials, embeddings=embeddings, seed=self.seed,
+            preset, size_px=None, shots=shots, trials=trials, seed=self.seed,
             **self._model, **{**told, **changes},
         )  # fmt: skip
+
+    def pasting(self) -> dict[str, Any]:
+        """Return what the methods that paste are told, and no other is."""
+        return {"mask": self.mask, "unlabelled": self.unlabelled, "feather_px": RIM_PX, "dilate_px": RIM_PX}
 
     @property
     def _folds(self) -> dict[str, Any]:
@@ -150,4 +182,4 @@ class StudyOptions(FoldOptions, BackboneOptions):
 
     @property
     def _model(self) -> dict[str, Any]:
-        return {"backbone": self.diffusion, "revision": self.revision, "device": self.device, **self._folds}
+        return {"backbone": self.diffusion, "revision": self.revision, "lora": self.lora, "device": self.device, **self._folds}

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from spurgekit.classify.arms import SYNTHETIC
+from spurgekit.augment.methods import METHODS
+from spurgekit.classify.arms import SYNTHETIC, parse_arm
 from spurgekit.classify.metrics import METRICS
 from spurgekit.dataset import DatasetInfo
 from spurgekit.diffusion.checkpoint_files import is_local
 from spurgekit.evaluate.analysis import Evaluation
-from spurgekit.study.choosing import Choice
+from spurgekit.study.choosing import CANDIDATE, Choice
 from spurgekit.study.study_options import StudyOptions
 from spurgekit.text import counted
 
@@ -56,14 +57,25 @@ def _generator(options: StudyOptions) -> str:
     """Return what the generator is called; of one in a folder not where that lies."""
     if options.diffusion is None:
         return "none"
-    return Path(options.diffusion).resolve().name if is_local(options.diffusion) else options.diffusion
+    name = Path(options.diffusion).resolve().name if is_local(options.diffusion) else options.diffusion
+    return name if options.lora is None else f"{name} with the LoRA {options.lora.resolve().name}"
+
+
+def is_generated(name: str) -> bool:
+    """Whether an arm is of tiles that a model made: pasted ones it had no part in.
+
+    >>> [is_generated(f"probe+synthetic:{name}") for name in ("da-fusion", "chosen", "copy-paste")], is_generated("plain")
+    ([True, True, False], False)
+    """
+    arm = parse_arm(name)
+    return arm.has(SYNTHETIC) and not (arm.folder in METHODS and METHODS[arm.folder].mode is None)
 
 
 def answer_lines(found: Evaluation) -> list[str]:
     """Return sentences that say whether arms with a generator differ from the best one without."""
     rows = found.differences[found.differences["metric"] == found.metric]
     title = METRICS[found.metric].title.lower()
-    generated = rows[rows["arm"].str.contains(f"+{SYNTHETIC}", regex=False)]
+    generated = rows[[is_generated(arm) for arm in rows["arm"]]]
     best = f"- The best arm without a generator is `{found.baseline}` (the highest mean over all n, on the test side)."
     if generated.empty:
         return [f"{best} Nothing was generated."]
@@ -81,22 +93,22 @@ def answer_lines(found: Evaluation) -> list[str]:
 
 
 def _choice_lines(choices: Sequence[Choice], gains: pd.DataFrame) -> list[str]:
-    told = [(", ".join(map(str, one.shots)), one.strength, f"{one.mixing:g}") for one in choices]
-    lines = [*_table(("n", "strength", "mixing"), told), ""]
+    told = [(", ".join(map(str, one.shots)), one.strength, f"{one.guidance:g}", f"{one.mixing:g}") for one in choices]
+    lines = [*_table(("n", *CANDIDATE), told), ""]
     if gains.empty:
         return [*lines, "There was nothing to choose between."]
     by = gains.assign(cell=[f"{row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f})" for row in gains.itertuples()])
     shots = sorted(set(gains["n"]))
     rows = [
-        (str(strength), f"{mixing:g}", *(of.set_index("n")["cell"].get(n, "–") for n in shots))
-        for (strength, mixing), of in by.groupby(["strength", "mixing"], sort=False)
+        (str(strength), f"{guidance:g}", f"{mixing:g}", *(of.set_index("n")["cell"].get(n, "–") for n in shots))
+        for (strength, guidance, mixing), of in by.groupby(CANDIDATE, sort=False)
     ]
     return [
         *lines,
         "What each gained over the same arm without it, on half of the training side's places, learning from the other half. "
         "The choice has seen labels of the whole training side, which are more than n.",
         "",
-        *_table(("strength", "mixing", *(f"n = {n}" for n in shots)), rows),
+        *_table((*CANDIDATE, *(f"n = {n}" for n in shots)), rows),
     ]
 
 

@@ -2,10 +2,11 @@
 
     SPURGEKIT_DATA=../shared/data python -m tests.benchmarks.bench_study OUT [--sets carrots,copr,simulated,digits,...]
         [--packages DIR] [--backbones mobilenet,lite0] [--arms plain,probe] [--shots 1,4] [--trials 20] [--images 10]
-        [--strengths 0.1,0.3] [--mixings 0.1,0.3] [--diffusion copr=FOLDER --diffusion simulated=FOLDER]
+        [--strengths 0.1,0.3] [--guidances 7.5] [--mixings 0.1,0.3] [--diffusion copr=FOLDER --diffusion simulated=FOLDER]
 
-Surveys are those of ``bench_arms``, at 112 px; tasks those of ``common_tasks``, at 64 px, from the packages in ``DIR``. Of a
-set for which a diffusion model is named the generative arms are run, too. ``OUT`` keeps all, so that a run goes on.
+Surveys are those of ``bench_arms``, at 112 px, plants of carrots and of COPR cut out by their green, those of the simulated one
+by its masks; tasks those of ``common_tasks``, at 64 px, from the packages in ``DIR``. Of a set for which a diffusion model is
+named the generative arms are run, too. ``OUT`` keeps all, so that a run goes on.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from tests.benchmarks.bench_shift import BACKBONES, DATA
 from tests.benchmarks.common_tasks import TASKS, build_task
 
 TASK_PX = 64
+GREEN = ("carrots", "copr", "copr-each")
+"""Sets of which no labels say where in a tile the plants are."""
 
 
 def dataset_of(name: str, out: Path, packages: Path) -> Path:
@@ -62,6 +65,7 @@ def main() -> None:
     parser.add_argument("--shots")
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--strengths", default="0.1,0.3")
+    parser.add_argument("--guidances", default="7.5")
     parser.add_argument("--mixings", default="0.1,0.3")
     parser.add_argument("--images", type=int, default=10)
     parser.add_argument("--learn-steps", type=int, default=1000)
@@ -77,6 +81,8 @@ def main() -> None:
             options = StudyOptions(
                 arms=tuple(chosen.arms.split(",")), shots=shots, trials=chosen.trials, images=chosen.images,
                 learn_steps=chosen.learn_steps, strengths=tuple(chosen.strengths.split(",")),
+                guidances=tuple(map(float, chosen.guidances.split(","))),
+                mask=Path("excess-green") if name in GREEN else None,
                 mixings=tuple(map(float, chosen.mixings.split(","))), leave_out=SETS[name][1] if name in SETS else None,
                 diffusion=generators.get(name), backbone=timm_name, backbone_options=arguments,
                 weights=DATA / "weights" / timm_name, image_size_px=TASK_PX if name in TASKS else IMAGE_PX, mean=HALF, std=HALF,

@@ -10,10 +10,10 @@ import timm
 from safetensors.torch import save_file
 
 from spurgekit.seeds import seeded
-from tests.diffusion.conftest import tiny
+from tests.diffusion.conftest import backbone, tiny
 from tests.diffusion.pretraining.conftest import least
 
-__all__ = ["judge", "least", "site", "tiny"]
+__all__ = ["backbone", "judge", "least", "site", "tiny"]
 
 JUDGE = "test_resnet"
 

@@ -19,6 +19,8 @@ from spurgekit.progress import silent
 from spurgekit.study.choosing import Choice, build_training_side, choose
 from spurgekit.study.costs import Costs
 from spurgekit.study.generating import Generator
+from spurgekit.study.study import why_not_pasted
+from spurgekit.tiles.png import encode_png
 from tests.chain import BACKBONE
 from tests.command import refuse, succeed
 from tests.evaluate.test_experiment import draw_dataset
@@ -57,18 +59,22 @@ def digests(folder: Path) -> dict[str, str]:
 
 class TestChoosing:
     GAINS = pd.DataFrame(
-        {"strength": ["0.1", "0.1", "0.3", "0.3"], "mixing": 0.1, "n": [1, 4, 1, 4], "difference": [0.0, 0.02, 0.01, 0.02]}
-    )
+        {"strength": ["0.1", "0.1", "0.3", "0.3"], "n": [1, 4, 1, 4], "difference": [0.0, 0.02, 0.01, 0.02]}
+    ).assign(guidance=7.5, mixing=0.1)
 
     def test_takes_what_gained_most_and_the_first_of_equals(self):
-        assert choose(self.GAINS, (1, 4)) == (Choice("0.3", 0.1, (1,)), Choice("0.1", 0.1, (4,)))
+        assert choose(self.GAINS, (1, 4)) == (Choice("0.3", 7.5, 0.1, (1,)), Choice("0.1", 7.5, 0.1, (4,)))
 
     def test_more_shots_than_were_tried_take_the_next_smaller(self):
-        assert choose(self.GAINS, (4, 8, 16)) == (Choice("0.1", 0.1, (4, 8, 16)),)
+        assert choose(self.GAINS, (4, 8, 16)) == (Choice("0.1", 7.5, 0.1, (4, 8, 16)),)
 
     def test_a_gain_that_is_not_known_is_not_taken(self):
         gains = self.GAINS.assign(difference=[np.nan, 0.02, -0.1, 0.0])
-        assert choose(gains, (1,)) == (Choice("0.3", 0.1, (1,)),)
+        assert choose(gains, (1,)) == (Choice("0.3", 7.5, 0.1, (1,)),)
+
+    def test_guidance_is_chosen_like_strength(self):
+        gains = self.GAINS.assign(strength="0.1", guidance=[2.0, 2.0, 7.5, 7.5])
+        assert choose(gains, (1, 4)) == (Choice("0.1", 7.5, 0.1, (1,)), Choice("0.1", 2.0, 0.1, (4,)))
 
     def test_fewer_shots_than_were_tried(self):
         with pytest.raises(InputError, match=r"too few tiles to choose by for 1 tiles a class; pass larger `shots`"):
@@ -134,7 +140,7 @@ class TestStudy:
             "# Does augmentation help on dataset?\n\n24 training tiles and 24 test tiles of 2 classes. By place:"
         )
         assert f"The best arm without a generator is `{report.best}`" in page
-        for step in ("words, published", "da-fusion", "choosing: edits of 0.5", f"{BACKBONE}: without-generator"):
+        for step in ("words, published", "da-fusion", "choosing: edits-0-5-guidance-7-5", f"{BACKBONE}: without-generator"):
             assert f"| {step} | " in page
         assert report.costs["seconds"].sum() > 0
 
@@ -145,7 +151,7 @@ class TestStudy:
         for choice in report.choices:
             by_strength.setdefault(choice.strength, []).extend(choice.shots)
         names = {strength.replace(".", "-"): "-".join(map(str, sorted(shots))) for strength, shots in by_strength.items()}
-        assert made == {f"edits-{strength}-n{shots}" for strength, shots in names.items()}
+        assert made == {f"edits-{strength}-guidance-7-5-n{shots}" for strength, shots in names.items()}
 
     def test_one_that_was_stopped_goes_on_and_ends_the_same(self, dataset, options, studied, tmp_path, monkeypatch):
         whole, report = studied
@@ -175,7 +181,7 @@ class TestStudy:
     def test_nothing_to_choose_between(self, dataset, options, tmp_path):
         one = replace(options, strengths=("0.5",), mixings=(0.2,), shots=(1,), arms=("probe",))
         report = run_study(dataset, tmp_path / "study", one)
-        assert report.choices == (Choice("0.5", 0.2, (1,)),)
+        assert report.choices == (Choice("0.5", 7.5, 0.2, (1,)),)
         assert not (tmp_path / "study" / "choosing").exists()
         assert "There was nothing to choose between." in (report.folder / "study.md").read_text()
 
@@ -193,6 +199,54 @@ class TestStudy:
         assert "Nothing was generated." in (report.folder / "study.md").read_text()
 
 
+@pytest.fixture(scope="module")
+def masks(dataset, tmp_path_factory):
+    """Masks of all tiles: a square in the middle."""
+    folder = tmp_path_factory.mktemp("masks")
+    data = open_dataset(dataset)
+    mask = np.zeros((data.info.size_px,) * 2, np.uint8)
+    mask[8:-8, 8:-8] = 255
+    for side in ("train", "test"):
+        for tile in data.split(side)["tile_id"]:
+            (folder / f"{tile}.png").write_bytes(encode_png(mask))
+    return folder
+
+
+class TestPasting:
+    def test_with_a_model_and_without_one(self, dataset, options, masks, tmp_path):
+        pasting = replace(
+            options, mask=masks, arms=("probe",), shots=(1,), strengths=("0.5",), guidances=(2.0, 4.0), mixings=(0.2,)
+        )
+        report = run_study(dataset, tmp_path / "study", pasting)
+        assert list(dict.fromkeys(report.summary["arm"])) == [
+            "probe", *(f"probe+synthetic:{name}" for name in (
+                "copy-paste", "roundtrip", "real-guidance", "da-fusion", "insertion", "chosen",
+            )),
+        ]  # fmt: skip
+        pasted, edited = (
+            pd.read_parquet(tmp_path / "study" / name / "manifest.parquet") for name in ("copy-paste", "insertion")
+        )
+        for name in ("id", "tile_id", "ground", "cover", "weight"):
+            assert pasted[name].tolist() == edited[name].tolist()
+        (choice,) = report.choices
+        assert choice.guidance in (2.0, 4.0)
+        assert set(report.gains["guidance"]) == {2.0, 4.0}
+        assert f"| 1 | 0.5 | {choice.guidance:g} | 0.2 |" in (report.folder / "study.md").read_text()
+
+    def test_copy_and_paste_is_an_arm_without_a_generator(self, dataset, masks, tmp_path):
+        options = replace(OPTIONS, mask=masks, arms=("probe",), shots=(1,))
+        report = run_study(dataset, tmp_path / "study", options)
+        assert set(report.summary["arm"]) == {"probe", "probe+synthetic:copy-paste"}
+        assert "Nothing was generated." in (report.folder / "study.md").read_text()
+        with pytest.raises(OutputExistsError, match=r"was begun with other settings \(images\)"):
+            run_study(dataset, tmp_path / "study", replace(options, images=3))
+
+    def test_it_is_said_where_nothing_is_pasted(self, dataset, studied):
+        assert "copy-paste left out: nothing says where in its tiles a class is (`mask`)" in studied[1].warnings
+        assert not (studied[0] / "copy-paste").exists()
+        assert why_not_pasted(open_dataset(dataset), replace(OPTIONS, mask="excess-green")) is None
+
+
 class TestRefused:
     def test_other_settings_of_what_is_generated(self, dataset, options, studied):
         with pytest.raises(OutputExistsError, match=r"was begun with other settings \(images\)"):
@@ -208,6 +262,9 @@ class TestRefused:
             ({"strengths": ()}, "nothing to choose from"),
             ({"strengths": ("1:0.5;8:0.1",)}, "by shots, which the study chooses by"),
             ({"strengths": ("2",)}, "pass numbers above 0"),
+            ({"guidances": ()}, "nothing to choose from"),
+            ({"guidances": (-1.0,)}, "`guidances` of -1 cannot be"),
+            ({"lora": "lora"}, "`lora` is merged into a diffusion model; name that as `diffusion`"),
             ({"mixings": (1.0,)}, "is no share of generated tiles"),
             ({"recipe": "lora"}, "cannot be"),
             ({"leave_out": "group", "diffusion": "model"}, "no training side to choose by"),

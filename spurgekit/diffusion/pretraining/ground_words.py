@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spurgekit.imagery.vegetation import excess_green
+
 BRIGHTNESS = ("dark", "medium", "bright")
 GREENNESS = ("brown", "mixed", "green")
 """Words for the thirds of a survey's crops, so that what they mean is relative to it."""
@@ -62,7 +64,7 @@ class GroundWords:
         kinds = min(kinds, len(np.unique(points, axis=0)))
         centres = KMeans(kinds, n_init=4, random_state=seed).fit(points).cluster_centers_
         centres = np.round(centres[np.argsort(centres[:, :3].sum(axis=1))], 6)
-        return cls(_thirds(told[:, :3] @ LUMA), _thirds(greenness(told[:, :3])), mean, spread, centres)
+        return cls(_thirds(told[:, :3] @ LUMA), _thirds(excess_green(told[:, :3])), mean, spread, centres)
 
     def record(self) -> dict[str, Any]:
         """Return them as JSON has them."""
@@ -86,7 +88,7 @@ class GroundWords:
         points = (told - self.mean) / self.spread
         kinds = np.square(points[:, None] - self.centres).sum(axis=2).argmin(axis=1)
         bright = np.searchsorted(self.bright, told[:, :3] @ LUMA, side="right")
-        return np.stack([bright, np.searchsorted(self.green, greenness(told[:, :3]), side="right"), kinds], axis=1)
+        return np.stack([bright, np.searchsorted(self.green, excess_green(told[:, :3]), side="right"), kinds], axis=1)
 
 
 def describe(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -102,27 +104,6 @@ def describe(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         rows.append([*pixels.mean(axis=0), (pixels @ LUMA).std()])
     found = np.round(np.array(rows, np.float32), 3)  # so that those of one colour are told by the same
     return np.asarray(found.reshape(-1, 4), np.float32)
-
-
-def greenness(colours: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return excess green ``2g - r - b`` of the shares r, g, b of each colour in its sum.
-
-    Parameters
-    ----------
-    colours : ndarray, shape (n, 3)
-
-    References
-    ----------
-    Woebbecke et al. (1995), Color indices for weed identification under various soil, residue, and lighting conditions,
-    Transactions of the ASAE 38(1), 259-269.
-
-    Examples
-    --------
-    >>> greenness(np.array([[50.0, 100.0, 50.0], [80.0, 80.0, 80.0]])).tolist()
-    [0.5, 0.0]
-    """
-    red, green, blue = (colours / np.maximum(colours.sum(axis=1, keepdims=True), 1)).T
-    return np.asarray(2 * green - red - blue)
 
 
 def phrase(facts: Sequence[int], place: str, date: str, kept: Sequence[bool] = (True,) * FACTS) -> str:

@@ -62,13 +62,15 @@ class Pretraining:
     Parameters
     ----------
     backbone : Backbone
-        From :func:`spurgekit.diffusion.pretraining.new_model.new_backbone`.
+        From :func:`spurgekit.diffusion.pretraining.new_model.new_backbone`, or one that layers were added to.
     pool : CropPool
         Encoded.
     words : GroundWords
     options : PretrainingOptions
     trains_text : bool
         Whether the text encoder learns too.
+    parameters : sequence of nn.Parameter, optional
+        Those that are trained, of a model that is not new. Default: all of the UNet's, and of the text encoder's.
     """
 
     def __init__(
@@ -79,13 +81,14 @@ class Pretraining:
         options: PretrainingOptions,
         *,
         trains_text: bool = True,
+        parameters: Sequence[nn.Parameter] | None = None,
     ) -> None:
         self.backbone = backbone
         self.options = options
         self.dtype = pick_precision(backbone.device, options.precision)
-        self.trains_text = trains_text
         networks: list[nn.Module] = [backbone.unet, *(backbone.text_encoders if trains_text else ())]
-        self.parameters = [parameter for network in networks for parameter in network.parameters()]
+        every = [parameter for network in networks for parameter in network.parameters()]
+        self.parameters = every if parameters is None else list(parameters)
         self.average = PowerAverage(self.parameters, options.ema_width)
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=options.learning_rate, betas=BETAS, weight_decay=0.0, fused=backbone.device.type != "mps"

@@ -8,11 +8,12 @@ import torch
 
 from spurgekit.diffusion.pretraining.crop_draws import draw_step, sample_prompts
 from spurgekit.diffusion.pretraining.crop_pool import CropPool, GroundPiece, crop_at, unit_latents
-from spurgekit.diffusion.pretraining.ground_words import GroundWords, describe, greenness, phrase
+from spurgekit.diffusion.pretraining.ground_words import GroundWords, describe, phrase
 from spurgekit.diffusion.pretraining.noise_weights import min_snr_weights
 from spurgekit.diffusion.pretraining.weight_average import PowerAverage, exponent_of
 from spurgekit.diffusion.textual_inversion.prompt_templates import TOP_DOWN, filled
 from spurgekit.dihedral import view_of
+from spurgekit.imagery.vegetation import excess_green
 
 
 def plain(colour, side=8):
@@ -39,7 +40,7 @@ class TestWords:
     def test_green_is_relative_to_the_survey(self):
         tiles = [plain(colour) for colour in ((120, 100, 80), (100, 100, 100), (60, 120, 40))]
         assert GroundWords.learn(describe(tiles), kinds=1).facts(describe(tiles))[:, 1].tolist() == [0, 1, 2]
-        assert greenness(np.array([[60.0, 120.0, 40.0]]))[0] == pytest.approx((240 - 100) / 220)
+        assert excess_green(np.array([[60.0, 120.0, 40.0]]))[0] == pytest.approx((240 - 100) / 220)
 
     def test_ground_of_one_look_has_one_kind(self):
         words = GroundWords.learn(describe([plain((90, 90, 90))] * 5), kinds=8)
