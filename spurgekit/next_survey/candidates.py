@@ -53,7 +53,8 @@ class Candidates:
     def of(self, numbers: Sequence[int]) -> Candidates:
         """Return some of them, in that order."""
         kept = np.asarray(numbers, np.intp)
-        return Candidates(*(one[kept] for one in (self.rows, self.cols, self.probabilities, self.features, self.novelty)))
+        places = self.rows[kept], self.cols[kept]
+        return Candidates(*places, self.probabilities[kept], self.features[kept], self.novelty[kept])
 
     @property
     def uncertainty(self) -> Floats:
@@ -77,7 +78,8 @@ def tiles_apart(cells: MappedCells, support_m: float) -> tuple[Numbers, Numbers]
     down, across = (max(1, int(np.ceil(support_m / side - 1e-6))) for side in cells.grid.pixel_size_m[::-1])
     inside = np.zeros(cells.is_mapped.shape, np.bool_)
     inside[down // 2 :: down, across // 2 :: across] = True
-    return np.nonzero(inside & np.isfinite(cells.around[0]))
+    rows, cols = np.nonzero(inside & np.isfinite(cells.around[0]))
+    return rows, cols
 
 
 def drawn(rows: Numbers, cols: Numbers, most: int, site: str) -> tuple[Numbers, Numbers]:

@@ -24,8 +24,9 @@ from spurgekit.next_survey.walking import distances, length_of, put_in, shortest
 LEAST_UNCERTAINTY = 1e-6
 """So that of tiles that the model is sure of, those are taken that stand for most."""
 
-LOOK_M = 5.0
-"""What it takes to look at a tile, in metres that could be walked instead: one that lies on the way is not for nothing."""
+LOOK_M = 20.0
+"""What it takes to look at a tile, in metres that could be walked instead: one that lies on the way is not for nothing. Of 0.5,
+2, 5, 20 and no end it did best on the sites ``dev`` of ``tests/benchmarks/bench_next_survey.py``."""
 
 Floats = NDArray[np.float64]
 
