@@ -146,6 +146,7 @@ def plan_survey(
     with output_folder(out, "next survey", parameters=options.parameters(), inputs=inputs, overwrite=overwrite) as folder:
         with _opened(shown, cells.grid, parameters, model.info.gsd_m) as raster:
             check_bands(raster, model)
+            notes += raster.notes
             seen = look_at(raster, model, cells, *some, batch_size=options.batch_size, progress=progress)
         if dark := len(some[0]) - len(seen):
             notes += (f"{shown.name} has too little of {counted(dark, 'tile')}, left out",)

@@ -64,7 +64,7 @@ class TestWalk:
     def test_what_cannot_be_reached_is_left_out_whatever_it_is_worth(self):
         # From the start and back past the first is 6 m, past both near ones 3 + 4 + 5 = 12 m.
         for walk_m, expected in ((5.9, set()), (6.0, {0}), (11.9, {0}), (12.0, {0, 1}), (300.0, {0, 1, 2})):
-            chosen = choose_tiles(line(1, 2, 50), np.ones(3), KNOWN, self.FAR, tiles=3, start=np.zeros(2), walk_m=walk_m)
+            chosen = choose_tiles(line(2, 1, 50), np.ones(3), KNOWN, self.FAR, tiles=3, start=np.zeros(2), walk_m=walk_m)
             assert set(chosen) == expected, walk_m
 
     def test_worth_counts_by_the_metre(self):
