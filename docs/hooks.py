@@ -62,6 +62,7 @@ SEE = {
     "study": ("run_study", "explanation/does-it-help.md"),
     "map": ("map_site", "how-to/maps.md"),
     "change": ("map_change", "how-to/change.md"),
+    "next-survey": ("plan_survey", "how-to/next-survey.md"),
     "check": ("draw_check", "how-to/check.md"),
     "export": ("export_map", "how-to/export.md"),
     "simulate": ("simulate_survey", "tutorial.md"),

@@ -32,6 +32,7 @@ from .export import ExportOptions, export_map
 from .imagery import PixelGrid, Raster, open_raster, read_image_info
 from .maps import MapOptions, map_site
 from .markers import MarkerOptions, list_markers
+from .next_survey import NextSurveyOptions, plan_survey
 from .plots import PlotProtocol, locate_plots
 from .pretrain import PretrainOptions, pretrain_backbone
 from .record_table import RecordTable, Taxon
@@ -56,6 +57,7 @@ __all__ = [
     "MapOptions",
     "MarkerOptions",
     "ModelInfo",
+    "NextSurveyOptions",
     "OnnxOptions",
     "PixelGrid",
     "PlotOptions",
@@ -92,6 +94,7 @@ __all__ = [
     "map_site",
     "open_dataset",
     "open_raster",
+    "plan_survey",
     "pretrain_backbone",
     "preview_tiles",
     "push_dataset",

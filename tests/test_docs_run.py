@@ -181,6 +181,23 @@ def test_maps_and_models(here, survey):
     assert Path("maps/site/presence.tif").is_file()
 
 
+def test_a_next_survey(here, survey):
+    bring(survey, "site.tif", "weed.gpkg")
+    succeed("tile", "--layout", "grid", "--size", 64, "site.tif")
+    succeed("build-dataset", "tiles", "--labels", "weed.gpkg")
+    succeed("train", "dataset", *SMALLER["train"])
+    succeed("map", "site.tif", "--model", "models/probe", "--views", 1)
+
+    def before(line: str) -> None:
+        if line.startswith("build-dataset"):  # what the botanists would have filled in
+            table = pd.read_csv("next-surveys/site/points.csv")
+            table.assign(label=np.resize(["no", "yes"], len(table))).to_csv("next-surveys/site/points.csv", index=False)
+
+    type_page("docs/how-to/next-survey.md", before)
+    assert len(pd.read_csv("next-surveys/gate/points.csv")) < 40
+    assert Path("looked-at/train").is_dir()
+
+
 def test_a_check(here, survey):
     bring(survey, "site.tif", "weed.gpkg")
     succeed("tile", "--layout", "grid", "--size", 64, "site.tif")

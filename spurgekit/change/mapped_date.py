@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
 from spurgekit.classify.held_out import HeldOutCounts, counts_of, held_out_as
-from spurgekit.classify.model_files import DESCRIPTION
 from spurgekit.classify.model_info import ModelInfo, read_model_info
-from spurgekit.errors import InputError, first_line
+from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, open_raster
-from spurgekit.maps.bands import PROBABILITY, TILE_PROBABILITY
 from spurgekit.maps.map_folder import RASTER, REMEDY, SUMMARY, MapSummary, check_map, find_image, opened_as
-from spurgekit.outputs import fingerprint, read_provenance
+from spurgekit.maps.mapped_cells import find_model, read_cells
+from spurgekit.outputs import read_provenance
 from spurgekit.reading import read_described
 from spurgekit.survey import find_survey
 
@@ -125,53 +122,24 @@ def read_date(folder: Path, model: Path | None, option: str) -> MappedDate:
     summary = read_described(folder / SUMMARY, MapSummary, REMEDY)
     if summary.cover:
         raise InputError(f"{folder} is a map of cover, of which no cell is gained or lost; compare maps of presence")
-    grid, classes, said, around = _read_bands(folder / RASTER)
+    cells = read_cells(folder / RASTER)
     record = read_provenance(folder)
-    found = model or _find_model(folder, record)
+    found = model or find_model(folder, record)
     if found is None:
         raise InputError(f"the model of {folder} is not where it was when mapped, and areas need its test; pass `{option}`")
     info = read_model_info(found)
-    if info.classes != classes:
+    if info.classes != cells.classes:
         raise InputError(f"{found} is not the model of {folder}: its classes are {', '.join(info.classes)}; pass `{option}`")
     said_of = record.get("parameters")
     parameters: dict[str, Any] = said_of if isinstance(said_of, dict) else {}
     prevalence, views = parameters.get("prevalence"), parameters.get("views")
-    shares = tuple(map(float, prevalence)) if isinstance(prevalence, list) and len(prevalence) == len(classes) else None
+    shares = tuple(map(float, prevalence)) if isinstance(prevalence, list) and len(prevalence) == len(cells.classes) else None
     tested = held_out_as(found, info, shares, views if views in (1, 8) else info.views)
     image, why = find_image(folder, summary.image)
     return MappedDate(
-        folder, summary, grid, classes, said, around, info, found, counts_of(tested, info),
+        folder, summary, cells.grid, cells.classes, cells.said, cells.around, info, found, counts_of(tested, info),
         image, why, opened_as(parameters), None if image is None else _flown(image),
     )  # fmt: skip
-
-
-def _read_bands(path: Path) -> tuple[PixelGrid, tuple[str, ...], Floats, Floats]:
-    """Return the grid of a map, its classes, and their probabilities of cells and of the tiles around these."""
-    start, (plain, end) = PROBABILITY.titles([""])[0], TILE_PROBABILITY.titles(["|"])[0].split("|")
-    assert plain == start  # by which both are told from other bands
-    try:
-        with rasterio.open(path, driver="GTiff") as file:
-            grid = PixelGrid(file.width, file.height, file.transform, file.crs)
-            named = {number: text for number, text in enumerate(file.descriptions, 1) if text and text.startswith(start)}
-            cells = [number for number, text in named.items() if not text.endswith(end)]
-            tiles = [number for number in named if number not in cells]
-            if len(cells) < 2:
-                raise InputError(f"{path} has no bands of probability; {REMEDY}")
-            said = file.read(cells).astype(np.float32)
-            around = file.read(tiles).astype(np.float32) if len(tiles) == len(cells) else said
-    except RasterioError as error:
-        raise InputError(f"{path} cannot be read ({first_line(error)}); {REMEDY}") from error
-    return grid, tuple(named[number].removeprefix(start) for number in cells), said, around
-
-
-def _find_model(folder: Path, record: dict[str, Any]) -> Path | None:
-    """Return the folder of the model among what a map was made from, known by its fingerprint."""
-    inputs = record.get("inputs")
-    for name, known in (inputs if isinstance(inputs, dict) else {}).items():
-        for start in (Path(), folder.parent, folder.parent.parent):
-            if (start / name / DESCRIPTION).is_file() and fingerprint(start / name) == known:
-                return Path(start, name)
-    return None
 
 
 def _flown(image: Path) -> dt.date | None:

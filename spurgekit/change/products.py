@@ -20,11 +20,11 @@ from spurgekit.change.areas import NET
 from spurgekit.change.mapped_date import MappedDate
 from spurgekit.change.transitions import GAIN, LOSS, PRESENT, TRANSITIONS, TransitionModel
 from spurgekit.imagery import name_crs
-from spurgekit.imagery.crs import points_in
 from spurgekit.imagery.quicklook import QuickLook, quick_look
 from spurgekit.imagery.site_picture import Colour, SitePicture
 from spurgekit.maps.areas import AreaEstimate
 from spurgekit.maps.colours import PLAIN, class_colour
+from spurgekit.maps.mapped_cells import cells_below
 from spurgekit.maps.polygons import presence_polygons
 from spurgekit.maps.products import MAX_SHADE, rings_of, write_cog
 from spurgekit.maps.styles import store_vector_style, write_raster_style
@@ -217,7 +217,7 @@ def _draw(
     progress: Progress,
 ) -> None:
     look = _look(new, registration, progress)
-    at = _cells_below(look, ground)
+    at = cells_below(look.grid, ground.grid)
     inside = (at >= 0).all(axis=0) & (at[0] < ground.grid.height) & (at[1] < ground.grid.width) & look.seen
     at[:, ~inside] = 0
     inside &= ground.both[tuple(at)]
@@ -253,14 +253,3 @@ def _look(new: MappedDate, registration: Registration, progress: Progress) -> Qu
         look = quick_look(raster, progress=progress)
     look.grid = registration.moved(look.grid)
     return look
-
-
-def _cells_below(look: QuickLook, ground: CommonGround) -> NDArray[np.intp]:
-    """Return the row and the column of the cell below each pixel of a picture, shape (2, height, width)."""
-    rows, cols = np.mgrid[: look.grid.height, : look.grid.width] + 0.5
-    x, y = look.grid.to_world(cols, rows)
-    if look.grid.crs != ground.grid.crs:
-        points = points_in(np.column_stack([x.ravel(), y.ravel()]), look.grid.crs, ground.grid.crs)
-        x, y = (one.reshape(cols.shape) for one in points.T)
-    col, row = ground.grid.to_pixel(x, y)
-    return np.floor(np.stack([row, col])).astype(np.intp)

@@ -60,9 +60,9 @@ class Applicability:
         Returns
         -------
         Applicability or None
-            None of fewer than three tiles, or of tiles that are all alike.
+            None of a single tile, or of tiles that are all alike.
         """
-        if len(features) < 3:
+        if len(features) < 2:
             return None
         apart = _distances(features, features)
         others = ~np.eye(len(features), dtype=np.bool_)

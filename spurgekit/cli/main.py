@@ -31,6 +31,7 @@ COMMANDS = {
     "study": "Ask whether augmentation helps on a dataset: every way to it, compared.",
     "map": "Map a whole site with a trained model.",
     "change": "Compare two maps of one site: gain, loss, and their areas.",
+    "next-survey": "Plan where to look next, so that a map's model learns most.",
     "check": "Check a map by cells drawn at random, which people label.",
     "export": "Export a map for those who act on it: crews, sprayers.",
     "simulate": "Make up a survey with known truth.",

@@ -107,6 +107,22 @@ class NumberPair(click.ParamType):  # type: ignore[type-arg]
         return first, last
 
 
+class Place(click.ParamType):  # type: ignore[type-arg]
+    """Two coordinates parted by a comma, as a pair."""
+
+    name = "X,Y"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
+        """Return the pair."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            x, y = map(float, str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no place; pass two coordinates such as 499120.5,5189433", param, ctx)
+        return x, y
+
+
 class NameList(click.ParamType):  # type: ignore[type-arg]
     """Names parted by commas, as a tuple."""
 

@@ -256,7 +256,7 @@ def _opened(image: ImageName, model: TileClassifier, options: MapOptions) -> Ite
         nodata=options.nodata,
         threads=cores(),
     ) as raster:
-        _check_bands(raster, model)
+        check_bands(raster, model)
         yield raster
 
 
@@ -287,7 +287,8 @@ def _notes(raster: Raster, model: TileClassifier) -> tuple[str, ...]:
     return (*notes, f"of how the model's errors vary from place to place nothing is known ({why}): intervals are wide")
 
 
-def _check_bands(raster: Raster, model: TileClassifier) -> None:
+def check_bands(raster: Raster, model: TileClassifier) -> None:
+    """Refuse an image that has other bands than a model reads, or bands of another type."""
     # Types are not converted: where whole numbers stand for what the training tiles had in floats, they are of other units.
     has = TileKind(len(raster.bands), raster.dtype.name)
     wanted = TileKind(model.info.bands, model.info.dtype)

@@ -38,7 +38,11 @@ class TestIndex:
         usual = Applicability.of(features[1:], range(59))
         assert Applicability.of(features, range(60)).threshold * 1.5 < usual.threshold * 1.6
 
-    @pytest.mark.parametrize("features", [square(1)[:2], np.zeros((5, 3), np.float32)])
+    def test_of_two_tiles_the_unit_and_the_threshold_are_the_distance_between_them(self):
+        found = Applicability.of(square(3)[:2], range(2))
+        assert (found.scale, found.threshold) == (3, 1)
+
+    @pytest.mark.parametrize("features", [square(1)[:1], np.zeros((5, 3), np.float32)])
     def test_too_few_or_all_alike(self, features):
         assert Applicability.of(features, range(len(features))) is None
 

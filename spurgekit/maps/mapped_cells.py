@@ -1,0 +1,105 @@
+"""What a map says of its cells, and the model that said so, as rooms find them that start from a map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+
+from spurgekit.classify.model_files import DESCRIPTION
+from spurgekit.errors import InputError, first_line
+from spurgekit.imagery import PixelGrid
+from spurgekit.imagery.crs import points_in
+from spurgekit.maps.bands import PROBABILITY, TILE_PROBABILITY
+from spurgekit.maps.map_folder import REMEDY
+from spurgekit.outputs import fingerprint
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MappedCells:
+    """The cells of a map of presence.
+
+    Attributes
+    ----------
+    grid : PixelGrid
+    classes : tuple of str
+        The first is the background.
+    said : ndarray of float32, shape (classes, rows, columns)
+        Probabilities; NaN where nothing is mapped.
+    around : ndarray of float32, shape (classes, rows, columns)
+        Probabilities of the tile around each cell: the same, unless the map is finer than a tile.
+    """
+
+    grid: PixelGrid
+    classes: tuple[str, ...]
+    said: Floats
+    around: Floats
+
+    @property
+    def is_mapped(self) -> NDArray[np.bool_]:
+        """Which cells have a class."""
+        return np.asarray(np.isfinite(self.said[0]))
+
+
+def read_cells(path: Path) -> MappedCells:
+    """Read the probabilities of ``presence.tif``.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or has none.
+    """
+    start, (plain, end) = PROBABILITY.titles([""])[0], TILE_PROBABILITY.titles(["|"])[0].split("|")
+    assert plain == start  # by which both are told from other bands
+    try:
+        with rasterio.open(path, driver="GTiff") as file:
+            grid = PixelGrid(file.width, file.height, file.transform, file.crs)
+            named = {number: text for number, text in enumerate(file.descriptions, 1) if text and text.startswith(start)}
+            cells = [number for number, text in named.items() if not text.endswith(end)]
+            tiles = [number for number in named if number not in cells]
+            if len(cells) < 2:
+                raise InputError(f"{path} has no bands of probability; {REMEDY}")
+            said = file.read(cells).astype(np.float32)
+            around = file.read(tiles).astype(np.float32) if len(tiles) == len(cells) else said
+    except RasterioError as error:
+        raise InputError(f"{path} cannot be read ({first_line(error)}); {REMEDY}") from error
+    return MappedCells(grid, tuple(named[number].removeprefix(start) for number in cells), said, around)
+
+
+def find_model(folder: Path, record: dict[str, Any]) -> Path | None:
+    """Return the folder of the model among what a map was made from, known by its fingerprint; None where it is gone.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the map.
+    record : dict
+        Its provenance.
+    """
+    inputs = record.get("inputs")
+    for name, known in (inputs if isinstance(inputs, dict) else {}).items():
+        for start in (Path(), folder.parent, folder.parent.parent):
+            if (start / name / DESCRIPTION).is_file() and fingerprint(start / name) == known:
+                return Path(start, name)
+    return None
+
+
+def cells_below(picture: PixelGrid, cells: PixelGrid) -> NDArray[np.intp]:
+    """Return the row and the column of the cell below each pixel of a picture, shape (2, height, width).
+
+    Those of pixels off the map are none of its rows and columns.
+    """
+    rows, cols = np.mgrid[: picture.height, : picture.width] + 0.5
+    x, y = picture.to_world(cols, rows)
+    if picture.crs != cells.crs:
+        points = points_in(np.column_stack([x.ravel(), y.ravel()]), picture.crs, cells.crs)
+        x, y = (one.reshape(cols.shape) for one in points.T)
+    col, row = cells.to_pixel(x, y)
+    return np.floor(np.stack([row, col])).astype(np.intp)
