@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioError
@@ -357,13 +358,14 @@ def _raster(
     if is_warped:
         coarser = abs(target.transform.determinant) > abs(native.transform.determinant)
         same_crs = native.transform == grid.transform
+        stored, wanted = _from_corner(placed.grid, target) if same_crs else (placed.grid.transform, target.transform)
         seen = stack.enter_context(
             WarpedVRT(
                 seen,
                 src_crs=placed.grid.crs or target.crs,
-                src_transform=None if placed.grid.transform == seen.transform else placed.grid.transform,
+                src_transform=None if stored == seen.transform else stored,
                 crs=target.crs,
-                transform=target.transform,
+                transform=wanted,
                 width=target.width,
                 height=target.height,
                 resampling=Resampling.average if coarser else Resampling.cubic,
@@ -389,6 +391,18 @@ def _raster(
         unplaced=placed.unplaced,
         stack=stack.pop_all(),
     )
+
+
+def _from_corner(stored: PixelGrid, target: PixelGrid) -> tuple[Affine, Affine]:
+    """Return the transforms of two grids of one CRS, counted in pixels of the first from its corner.
+
+    Northings of millions of metres leave so few digits that means of pixels would be rounded up here and down there, as the
+    image's corner has it; the same ground would be read otherwise from a part of the image.
+    """
+    apart = ~stored.transform @ target.transform
+    a, b, c, d, e, f = (round(value, 9) for value in tuple(apart)[:6])
+    down = Affine.scale(1, -1)
+    return down, down @ Affine(a, b, c, d, e, f)
 
 
 DEVICES = re.compile(r"con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]", re.IGNORECASE)

@@ -14,7 +14,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.io import DatasetWriter
 
-from spurgekit.classify.classifier import TileClassifier, load_model
+from spurgekit.classify.classifier import TileClassifier
 from spurgekit.classify.model_files import PREDICTIONS
 from spurgekit.classify.tile_reader import TileKind
 from spurgekit.errors import ElsewhereError, InputError
@@ -25,6 +25,7 @@ from spurgekit.maps.adapting import moved_to_site
 from spurgekit.maps.bands import DISSIMILARITY, BandLayout
 from spurgekit.maps.extent import Extent, extent_of
 from spurgekit.maps.fine import FineWindows, slide_fine
+from spurgekit.maps.map_model import load_map_model
 from spurgekit.maps.map_options import MapOptions
 from spurgekit.maps.sliding_window import Cells, Sliding, slide
 from spurgekit.outputs import output_folder
@@ -101,8 +102,9 @@ def map_site(
         The orthomosaic, by its path or by another name that GDAL reads, such as an address; it is resampled to the model's
         ground sample distance as it is read.
     model : str, pathlib.Path or TileClassifier
-        A model folder, ``hf://OWNER/NAME[@REVISION]``, or one that :func:`spurgekit.load_model` has loaded: for another
-        device, fewer views of each tile, or another prevalence than in training.
+        A model folder, ``hf://OWNER/NAME[@REVISION]``, or one that :func:`spurgekit.maps.map_model.load_map_model` or
+        :func:`spurgekit.load_model` has loaded: for another device, other views of each tile, or another prevalence than in
+        training.
     out : str or pathlib.Path
         Folder to make; it appears only when all is done.
     options : MapOptions, optional
@@ -135,7 +137,7 @@ def map_site(
     """
     options = options or MapOptions()
     image, out = image_name(image), Path(out)
-    classifier = model if isinstance(model, TileClassifier) else load_model(model)
+    classifier = model if isinstance(model, TileClassifier) else load_map_model(model)
     info = classifier.info
     knows_tiles = [] if classifier.applicability is None else [DISSIMILARITY]
     layout = BandLayout.of(info, *knows_tiles, of_positions=options.resolution == "fine")
