@@ -36,7 +36,7 @@ from spurgekit.imagery.nadir_frame import FramePlacement, FramePose, place_photo
 from spurgekit.imagery.opening import decoding_error, open_image, open_tile, photo_file
 from spurgekit.imagery.orientation import AS_STORED, stored_grid, stored_window, swaps_sides, upright, upright_grid
 from spurgekit.imagery.pixel_grid import PixelGrid, Window
-from spurgekit.imagery.target_grid import at_gsd, check_gsd, in_crs, shift_note
+from spurgekit.imagery.target_grid import aligned, at_gsd, check_gsd, in_crs, shift_note
 from spurgekit.imagery.tied_grid import tied_grid
 from spurgekit.imagery.views import expanded, with_measured, with_nodata
 from spurgekit.imagery.world_file import unusable_world_file
@@ -228,6 +228,7 @@ def open_raster(
     *,
     crs: str | None = None,
     gsd_m: float | None = None,
+    align_m: float | None = None,
     image_crs: str | None = None,
     image_gsd_m: float | None = None,
     grid: PixelGrid | None = None,
@@ -250,6 +251,9 @@ def open_raster(
         Work in this CRS: an image that has none is taken to be in it, an image in another one is reprojected as it is read.
     gsd_m : float, optional
         Resample to square pixels of this size in metres: by area when shrinking, cubic when enlarging.
+    align_m : float, optional
+        Beside ``gsd_m``: lay pixels along the axes of the CRS, the image's edges on multiples of this length in metres, so that
+        images of one place have one grid (:func:`spurgekit.imagery.target_grid.aligned`).
     image_crs : str, optional
         The CRS that the file's coordinates are in, where it does not say it or says it wrongly.
     image_gsd_m : float, optional
@@ -285,6 +289,7 @@ def open_raster(
             file,
             crs=crs,
             gsd_m=gsd_m,
+            align_m=align_m,
             image_crs=image_crs,
             image_gsd_m=image_gsd_m,
             grid=grid,
@@ -325,6 +330,7 @@ def _raster(
     *,
     crs: str | None = None,
     gsd_m: float | None = None,
+    align_m: float | None = None,
     image_crs: str | None = None,
     image_gsd_m: float | None = None,
     grid: PixelGrid | None = None,
@@ -350,7 +356,10 @@ def _raster(
         placed = placed.moved(stored_grid(grid, placed.orientation))
     grid = grid or upright_grid(placed.grid, placed.orientation)
     native = in_crs(path, grid, crs, placed.unplaced)
-    target = at_gsd(path, native, gsd_m, placed.unplaced)
+    if gsd_m is not None and align_m is not None:
+        target = aligned(path, native, gsd_m, align_m, placed.unplaced)
+    else:
+        target = at_gsd(path, native, gsd_m, placed.unplaced)
     said = (*doubts(file, native if grid.crs is None else grid), *oblong(target), *shift_note(grid, native))
     is_mosaic = watched and not file.transform.is_identity  # a photo is all ground
     collar = CollarWatch(seen, chosen.stored) if is_mosaic else None

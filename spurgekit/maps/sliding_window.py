@@ -33,6 +33,9 @@ STRIPS_AHEAD = 2
 WHOLE = 0.9
 """A tile with a smaller share of data is moved onto the mosaic, where it can be so that it still holds its cell."""
 
+MOST_RESCALED = 0.05
+"""By how much pixels may be larger or smaller than in training for cells of a round size."""
+
 NO_CLASS = 255
 """Class number of a cell without data."""
 
@@ -222,6 +225,35 @@ class Sliding:
         best = np.where(counts[0] < WHOLE * t * t, counts.argmax(axis=0), 0)  # of as good ones the first, which moves least
         down, across = (m * np.array(steps)[best] for steps in zip(*MOVES, strict=True))
         return rows + down, columns + across
+
+
+def stride_of(cell_m: float, info: ModelInfo) -> int:
+    """Return of how many pixels a side of a cell is to be, near the ground sample distance that a model was trained at.
+
+    Parameters
+    ----------
+    cell_m : float
+        Side of a cell in metres.
+    info : ModelInfo
+        Which knows its ground sample distance.
+
+    Raises
+    ------
+    InputError
+        If cells would be larger than tiles, or pixels too far from those of the training tiles.
+    """
+    assert info.gsd_m is not None
+    tile_px, tile_m = info.tile_size_px, info.tile_size_px * info.gsd_m
+    stride_px = tile_px - 2 * round((tile_px - cell_m / info.gsd_m) / 2)  # so that a tile and its cell have one centre
+    if stride_px > tile_px:
+        raise InputError(f"cells of {cell_m:g} m are larger than tiles, of {tile_m:.4g} m; pass a smaller `cell_m`")
+    if stride_px < 1 or abs(cell_m / stride_px / info.gsd_m - 1) > MOST_RESCALED:
+        near_m = max(stride_px, 2 - tile_px % 2) * info.gsd_m
+        raise InputError(
+            f"cells of {cell_m:g} m are no whole number of pixels near the model's {info.gsd_m:.4g} m; "
+            f"pass `cell_m={near_m:.4g}`, or a larger one"
+        )
+    return stride_px
 
 
 def slide(
