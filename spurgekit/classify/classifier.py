@@ -17,6 +17,7 @@ from scipy.special import softmax
 from torch import Tensor, nn
 
 from spurgekit.classify.applicability import Applicability, read_applicability
+from spurgekit.classify.folding import fold_norms
 from spurgekit.classify.held_out import HeldOutCounts, HeldOutTiles, counts_of, held_out_as
 from spurgekit.classify.model_files import CONFIG, DESCRIPTION, WEIGHTS
 from spurgekit.classify.model_info import REMEDY, ModelInfo, Positions, read_model_info
@@ -105,6 +106,13 @@ class TileClassifier:
         self.prevalence = prevalence
         self.network = put_on(network_of(network, unit_features=info.unit_features), device).eval()
         self._preprocess = Preprocess(info.image_size_px, info.mean, info.std, device, info.dtype)
+
+    def fold_norms(self) -> None:
+        """Make the network faster that is only looked through from now on; see :mod:`spurgekit.classify.folding`."""
+        info, model = self.info, self.network.model
+        shape = (1, info.bands, info.image_size_px, info.image_size_px)
+        example = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.device)
+        fold_norms(model.backbone if isinstance(model, PositionModel) else model, example)
 
     @cached_property
     def held_out(self) -> HeldOutCounts:

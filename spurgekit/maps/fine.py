@@ -342,7 +342,8 @@ def _looked_at(
         done = stream_tiles(parts(), _PositionLook(model), batch_size)
         for (_, mine), (strip, said) in zip(strips, done, strict=True):
             if said is not None:
-                strip.fill(*said, windows)
+                logits, unlike = said
+                strip.fill(logits, unlike, windows)
             yield _Rows(*(array[..., : len(mine), : cells.width] for array in strip.rows.arrays))
             advance(mine.size)
 

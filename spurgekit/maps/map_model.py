@@ -1,4 +1,4 @@
-"""Models as maps look through them by default: in as few views of a tile as lose nothing, in bfloat16 where that is faster."""
+"""Models as maps look through them: in as few views as lose nothing, with fewer layers, in bfloat16 where that is faster."""
 
 from __future__ import annotations
 
@@ -52,4 +52,5 @@ def load_map_model(
         views = MAP_VIEWS
     model = load_model(source.folder, device, views=views, prevalence=prevalence, precision=precision)
     model.source = source
+    model.fold_norms()
     return model

@@ -6,7 +6,7 @@
 Each map is held against the bare model right before and right after it, since the machine's own rate drifts; the bare model
 counts in what the map does, from one batch that is ready. With ``--peers`` the same tiles go through the same model as it is
 usually written: a dataset that reads a window of the orthomosaic with rasterio for each tile, and PyTorch's ``DataLoader``, in
-float32; and, where torchgeo is installed, its ``GridGeoSampler`` on a ``RasterDataset``.
+float32.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class WindowDataset(Dataset[torch.Tensor]):
     def __init__(self, site: Path, tile_px: int) -> None:
         self.site, self.tile_px = site, tile_px
         with rasterio.open(site) as file:
-            self.columns, self.rows = file.width // tile_px, file.height // tile_px
+            self.columns, self.rows = int(file.width) // tile_px, int(file.height) // tile_px
         self.file: rasterio.DatasetReader | None = None
 
     def __len__(self) -> int:
@@ -113,31 +113,6 @@ def loader_rate(site: Path, backbone: str, chosen: argparse.Namespace, device: t
     return len(np.concatenate(found)) / (time.perf_counter() - start)
 
 
-@torch.inference_mode()
-def torchgeo_rate(site: Path, backbone: str, chosen: argparse.Namespace, device: torch.device) -> float | None:
-    """Return images/s of a loop over torchgeo's ``GridGeoSampler``, as its pages have it; None where it is not installed."""
-    try:
-        from torchgeo.datasets import RasterDataset, stack_samples
-        from torchgeo.samplers import GridGeoSampler
-    except ImportError:
-        return None
-
-    class Site(RasterDataset):  # type: ignore[misc,valid-type]
-        filename_glob = site.name
-        is_image = True
-        all_bands = rgb_bands = ("1", "2", "3", "4")
-
-    network = make_backbone(backbone, num_classes=2).to(device).eval()
-    data = Site(site.parent)
-    sampler = GridGeoSampler(data, size=chosen.tile, stride=chosen.tile)
-    start, count = time.perf_counter(), 0
-    loader = DataLoader(data, batch_size=chosen.batch, sampler=sampler, num_workers=chosen.workers, collate_fn=stack_samples)
-    for batch in loader:
-        network(normalised(batch["image"][:, :3]).to(device)).softmax(dim=1).cpu()
-        count += len(batch["image"])
-    return count / (time.perf_counter() - start)
-
-
 def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen: argparse.Namespace) -> dict[str, Any]:
     """Print and return the rates of a backbone, and their ratio."""
     backbone, options = model.info.backbone, MapOptions(batch_size=chosen.batch, stride_px=chosen.stride)
@@ -149,9 +124,7 @@ def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen:
         map_site(site, model, folder / f"map{i}", options)
         mapped.append(tiles / (time.perf_counter() - start))
         if chosen.peers:
-            for name, peer in (("rasterio and DataLoader", loader_rate), ("torchgeo", torchgeo_rate)):
-                if (rate := peer(site, backbone, chosen, model.device)) is not None:
-                    peers.setdefault(name, []).append(rate)
+            peers.setdefault("rasterio and DataLoader", []).append(loader_rate(site, backbone, chosen, model.device))
         bare.append(bare_rate(backbone, chosen.batch, model.device, chosen.seconds, model.dtype))
     ratios = [float(rate / np.mean(bare[i : i + 2])) for i, rate in enumerate(mapped)]
     looked = f"{backbone} at {IMAGE_PX} px in {model.precision}, batch {chosen.batch}"
