@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -116,7 +117,8 @@ def train_model(
         info = _describe(data, arm, setup, trained, tiles, target=options.target, notes=notes)
         info = _calibrate(info, trained, options.calibration)
         tested = pd.concat([test, _unclear(data, "test")], ignore_index=True)
-        model = TileClassifier(info, trained.network.model, setup.preprocess.device)
+        looked_through = partial(TileClassifier, precision=setup.options.precision)  # as features were that it learned from
+        model = looked_through(info, trained.network.model, setup.preprocess.device)
         probabilities = _predict(model, tested, options, progress)
         info = info.model_copy(update={"held_out": _score(data, info, tested, probabilities)})
         save_model(folder, info, trained.network.model)
@@ -124,7 +126,7 @@ def train_model(
             write_applicability(folder, applicability)
         predictions = _predictions(tested, probabilities, info)
         for views in (count for count in VIEW_COUNTS if count < info.views):
-            fewer = TileClassifier(info.model_copy(update={"views": views}), trained.network.model, setup.preprocess.device)
+            fewer = looked_through(info.model_copy(update={"views": views}), trained.network.model, setup.preprocess.device)
             columns = probability_columns(info.classes, views=views)
             predictions[columns] = _predict(fewer, tested, options, progress).round(5)
         (folder / PREDICTIONS).write_text(csv_of(predictions, out / PREDICTIONS), encoding="utf-8", newline="\n")

@@ -53,7 +53,7 @@ class TestHeldOut:
     def test_of_as_many_views_as_are_looked_at(self, chain, tiles):
         table = pd.read_csv(chain.model / "test_predictions.csv")
         for views, column in ((1, "p1(weed)"), (4, "p4(weed)"), (8, "p(weed)")):
-            model = load_model(chain.model, "cpu", views=views)
+            model = load_model(chain.model, "cpu", views=views, precision="auto")
             assert model.held_out_tiles.probabilities[:, 1] == pytest.approx(table[column], abs=1e-4)
             assert model.predict(tiles)[:, 1] == pytest.approx(table[column], abs=1e-4)
 
