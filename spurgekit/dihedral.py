@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 VIEWS = 8
 
+VIEW_COUNTS = (1, 4, 8)
+"""How many of them a tile is looked at in, the first ones: as it lies, its quarter turns, all."""
+
 FLIPS = (0, 2, 4, 6)
 """Views that keep rows rows: as it is, mirrored both ways, left to right, top to bottom."""
 

@@ -37,6 +37,7 @@ from spurgekit.dataset.imagefolder import read_imagefolder
 from spurgekit.errors import InputError, UnknownNameError
 from spurgekit.evaluate.analysis import analyse
 from spurgekit.evaluate.report_page import report_lines
+from spurgekit.maps import load_map_model
 from spurgekit.maps.bands import BANDS
 from spurgekit.markers.families import FAMILIES
 from spurgekit.simulate.painted_markers import PaintedMarker, paint_marker
@@ -293,7 +294,7 @@ class TestRecipe:
 
     def test_a_cell_of_the_map_is_what_the_model_says_of_its_tile(self, models, site_map, chain):
         index = spurgekit.read_tiles(chain.tiles)
-        said = spurgekit.load_model(models[RECIPE], "cpu").predict(
+        said = load_map_model(models[RECIPE], "cpu").predict(
             np.stack([read_tile(chain.tiles / name) for name in index["file_name"]])
         )
         with rasterio.open(site_map / "presence.tif") as file:

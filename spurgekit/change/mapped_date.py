@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from spurgekit.classify.held_out import HeldOutCounts, counts_of, held_out_as
 from spurgekit.classify.model_info import ModelInfo, read_model_info
+from spurgekit.dihedral import VIEW_COUNTS
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, open_raster
 from spurgekit.maps.map_folder import RASTER, REMEDY, SUMMARY, MapSummary, check_map, find_image, opened_as
@@ -134,7 +135,7 @@ def read_date(folder: Path, model: Path | None, option: str) -> MappedDate:
     parameters: dict[str, Any] = said_of if isinstance(said_of, dict) else {}
     prevalence, views = parameters.get("prevalence"), parameters.get("views")
     shares = tuple(map(float, prevalence)) if isinstance(prevalence, list) and len(prevalence) == len(cells.classes) else None
-    tested = held_out_as(found, info, shares, views if views in (1, 8) else info.views)
+    tested = held_out_as(found, info, shares, views if views in VIEW_COUNTS else info.views)
     image, why = find_image(folder, summary.image)
     return MappedDate(
         folder, summary, cells.grid, cells.classes, cells.said, cells.around, info, found, counts_of(tested, info),

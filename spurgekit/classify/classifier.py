@@ -17,6 +17,7 @@ from scipy.special import softmax
 from torch import Tensor, nn
 
 from spurgekit.classify.applicability import Applicability, read_applicability
+from spurgekit.classify.folding import fold_norms
 from spurgekit.classify.held_out import HeldOutCounts, HeldOutTiles, counts_of, held_out_as
 from spurgekit.classify.model_files import CONFIG, DESCRIPTION, WEIGHTS
 from spurgekit.classify.model_info import REMEDY, ModelInfo, Positions, read_model_info
@@ -30,9 +31,11 @@ from spurgekit.classify.timm_backbone import make_backbone, misfit, read_weights
 from spurgekit.classify.timm_config import timm_config
 from spurgekit.classify.training.network import PositionModel, PositionNetwork, network_of
 from spurgekit.devices import choose_device
+from spurgekit.dihedral import VIEW_COUNTS
 from spurgekit.errors import InputError, ModelError
 from spurgekit.outputs import save_tensors
-from spurgekit.precision import put_on
+from spurgekit.precision import Precision, autocast, pick_precision, put_on
+from spurgekit.text import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class TileClassifier:
         The training tiles, to tell tiles by that are unlike them; None where they are not known.
     source : ModelSource or None
         Where it was read from, by its name.
+    dtype : torch.dtype or None
+        What its backbone counts in, where that is not float32; what is made of features is float32 all the same.
     """
 
     shift: SiteShift | None = None
@@ -91,8 +96,10 @@ class TileClassifier:
         folder: Path | None = None,
         prevalence: tuple[float, ...] | None = None,
         held_out: HeldOutTiles | None = None,
+        precision: Precision = "float32",
     ) -> None:
         self.info = info
+        self.dtype = pick_precision(device, precision)
         self.held_out_tiles = held_out
         self.device = device
         self.folder = folder
@@ -100,10 +107,22 @@ class TileClassifier:
         self.network = put_on(network_of(network, unit_features=info.unit_features), device).eval()
         self._preprocess = Preprocess(info.image_size_px, info.mean, info.std, device, info.dtype)
 
+    def fold_norms(self) -> None:
+        """Make the network faster that is only looked through from now on; see :mod:`spurgekit.classify.folding`."""
+        info, model = self.info, self.network.model
+        shape = (1, info.bands, info.image_size_px, info.image_size_px)
+        example = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.device)
+        fold_norms(model.backbone if isinstance(model, PositionModel) else model, example)
+
     @cached_property
     def held_out(self) -> HeldOutCounts:
         """Held-out tiles by place and class; all of one place where nothing is known but the confusion matrix."""
         return counts_of(self.held_out_tiles, self.info)
+
+    @property
+    def precision(self) -> str:
+        """What its backbone counts in."""
+        return "float32" if self.dtype is None else "bfloat16"
 
     def predict(self, tiles: Pixels) -> NDArray[np.float32]:
         """Return class probabilities.
@@ -120,7 +139,6 @@ class TileClassifier:
         """
         return self.predictions(tiles).probabilities
 
-    @torch.inference_mode()
     def predictions(self, tiles: Pixels, *, features: bool = False) -> TilePredictions:
         """Return class probabilities, and if asked for the features that they come from.
 
@@ -130,11 +148,27 @@ class TileClassifier:
             See :meth:`predict`.
         features : bool
         """
-        logits, seen = self.network.averaged(self._preprocess(tiles), self.info.views, features=features)
+        return self.said(*self.logits(tiles, features=features))
+
+    @torch.inference_mode()
+    def logits(self, tiles: Pixels, *, features: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Return logits [n, classes] and, if asked for, features [n, d] of tiles, on the device, which is not waited for.
+
+        Parameters
+        ----------
+        tiles : ndarray, shape (n, bands, height, width)
+            See :meth:`predict`; a GPU may read them as long as it is at work.
+        features : bool
+        """
+        with autocast(self.device, self.dtype):
+            return self.network.averaged(self._preprocess(tiles), self.info.views, features=features)
+
+    def said(self, logits: Tensor, features: Tensor | None = None) -> TilePredictions:
+        """Return what logits [n, classes] say of tiles, and what their features [n, d] do, as :meth:`logits` gives them."""
         found = self.probabilities(logits.cpu().numpy())
-        if seen is None:
+        if features is None:
             return TilePredictions(found)
-        return TilePredictions(found, np.asarray(seen.cpu().numpy(), np.float32), self._dissimilarity(seen))
+        return TilePredictions(found, np.asarray(features.cpu().numpy(), np.float32), self._dissimilarity(features))
 
     def _dissimilarity(self, features: Tensor | None) -> NDArray[np.float32] | None:
         """Return how unlike training tiles images are, [n], from their features [n, d]; None where nobody knows."""
@@ -151,7 +185,6 @@ class TileClassifier:
             found = shift_prevalence(found, self.info.prior, self.prevalence).astype(np.float32)
         return found
 
-    @torch.inference_mode()
     def position_logits(self, images: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Return what the head says of the positions of images, as each view has it, and how unlike training tiles these are.
 
@@ -172,9 +205,23 @@ class TileClassifier:
         InputError
             If the model has another head.
         """
+        return self.said_of_positions(*self.logits_of_positions(images))
+
+    @torch.inference_mode()
+    def logits_of_positions(self, images: Pixels) -> tuple[Tensor, Tensor | None]:
+        """Return logits of positions, and features of images, on the device, which is not waited for.
+
+        See :meth:`spurgekit.classify.training.network.PositionNetwork.of_positions`.
+        """
         network, knows = self._positions_network(), self.applicability is not None
-        logits, seen = network.of_positions(self._preprocess(images), self.info.views, features=knows)
-        return np.asarray(logits.cpu().numpy(), np.float32), self._dissimilarity(seen)
+        with autocast(self.device, self.dtype):
+            return network.of_positions(self._preprocess(images), self.info.views, features=knows)
+
+    def said_of_positions(
+        self, logits: Tensor, features: Tensor | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return what :meth:`position_logits` does of what :meth:`logits_of_positions` began."""
+        return np.asarray(logits.cpu().numpy(), np.float32), self._dissimilarity(features)
 
     @property
     def positions(self) -> Positions:
@@ -221,7 +268,8 @@ class TileClassifier:
     def parameters(self) -> dict[str, object]:
         """Return how the model looks at tiles, for a record of what was done with it."""
         fetched = {"model": self.source.name} if self.source is not None and self.source.is_fetched else {}
-        return {**fetched, "device": str(self.device), "views": self.info.views, "prevalence": self.prevalence}
+        looks = {"device": str(self.device), "precision": self.precision, "views": self.info.views}
+        return {**fetched, **looks, "prevalence": self.prevalence}
 
 
 def save_model(folder: Path, info: ModelInfo, network: nn.Module) -> None:
@@ -233,7 +281,12 @@ def save_model(folder: Path, info: ModelInfo, network: nn.Module) -> None:
 
 
 def load_model(
-    folder: str | Path, device: str = "auto", *, views: Literal[1, 8] | None = None, prevalence: str | None = None
+    folder: str | Path,
+    device: str = "auto",
+    *,
+    views: Literal[1, 4, 8] | None = None,
+    prevalence: str | None = None,
+    precision: Precision = "float32",
 ) -> TileClassifier:
     """Load a model folder.
 
@@ -244,13 +297,18 @@ def load_model(
         :func:`spurgekit.classify.model_sources.find_model`.
     device : str
         cpu, cuda, cuda:1, ...; auto is a GPU if there is one.
-    views : {1, 8}, optional
-        Turns of a tile to average over, if not as many as the model was tested with: one is eight times as fast.
+    views : {1, 4, 8}, optional
+        Turns of a tile to average over, if not as many as the model was tested with: one is eight times as fast, and 4 are its
+        quarter turns.
     prevalence : str, optional
         How common the classes are expected to be, where that is not as in training; see
         :func:`spurgekit.classify.prevalence.parse_prevalence`.
 
         What ``info`` says of the held-out test is then of as many views and of the probabilities so corrected.
+    precision : {"auto", "float32", "bfloat16"}
+        What the backbone counts in; auto is bfloat16 where the hardware multiplies it.
+
+        See :func:`spurgekit.precision.pick_precision`.
 
     Returns
     -------
@@ -271,14 +329,14 @@ def load_model(
     if prevalence is not None and info.target == "cover":
         raise InputError(f"{source.name} says how much of a tile is covered, which no `prevalence` changes; leave it out")
     shares = None if prevalence is None else parse_prevalence(prevalence, info.classes)
-    if views not in (None, 1, 8):
-        raise InputError(f"`views={views!r}` cannot be; pass 1 or 8")
+    if views not in (None, *VIEW_COUNTS):
+        raise InputError(f"`views={views!r}` cannot be; pass one of {listed([str(count) for count in VIEW_COUNTS], 3)}")
     network = _load_network(folder, info)
     tested = held_out_as(folder, info, shares, views or info.views)
     if tested is not None and (shares is not None or views not in (None, info.views)):
         info = _tested_as(info, tested)
     info = info.model_copy(update={"views": views or info.views})
-    model = TileClassifier(info, network, choose_device(device), folder, shares, tested)
+    model = TileClassifier(info, network, choose_device(device), folder, shares, tested, precision)
     model.applicability = read_applicability(folder)
     model.source = source
     return model

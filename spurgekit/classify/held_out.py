@@ -93,27 +93,27 @@ class HeldOutTiles:
         return HeldOutCounts(counts[:, :k], counts[:, k])
 
 
-def probability_columns(classes: Sequence[str], *, one_view: bool = False) -> list[str]:
+def probability_columns(classes: Sequence[str], *, views: int | None = None) -> list[str]:
     """Return what the columns of probabilities are called in ``test_predictions.csv``.
 
     Parameters
     ----------
     classes : sequence of str
-    one_view : bool
-        Of those by one view of a tile, where a model is made for several.
+    views : int, optional
+        Of those by fewer views of a tile than the model is made for.
     """
-    return [f"p1({name})" if one_view else f"p({name})" for name in classes]
+    return [f"p{views or ''}({name})" for name in classes]
 
 
-def read_held_out(folder: Path, classes: Sequence[str], *, one_view: bool = False) -> HeldOutTiles:
+def read_held_out(folder: Path, classes: Sequence[str], *, views: int | None = None) -> HeldOutTiles:
     """Read ``test_predictions.csv`` of a model folder.
 
     Parameters
     ----------
     folder : pathlib.Path
     classes : sequence of str
-    one_view : bool
-        Of the probabilities by one view of each tile, where the table has them.
+    views : int, optional
+        Of the probabilities by fewer views of each tile, where the table has them.
 
     Raises
     ------
@@ -123,7 +123,8 @@ def read_held_out(folder: Path, classes: Sequence[str], *, one_view: bool = Fals
     file = folder / PREDICTIONS
     try:
         table = read_table(file).rows
-        columns = probability_columns(classes, one_view=one_view and f"p1({classes[0]})" in table)
+        fewer = probability_columns(classes, views=views)
+        columns = fewer if fewer[0] in table else probability_columns(classes)
         found = np.column_stack([numbers(table[name], name) for name in columns])
         number = {name: i for i, name in enumerate(classes)}
         if (unknown := table["class"][table["class"].notna() & ~table["class"].isin(classes)]).size:
@@ -162,7 +163,7 @@ def held_out_as(folder: Path, info: ModelInfo, shares: Sequence[float] | None, v
         if shares is not None:
             raise ModelError(f"{folder / PREDICTIONS} is missing, and `prevalence` needs it; {REMEDY}")
         return None
-    tested = read_held_out(folder, info.classes, one_view=views < info.views)
+    tested = read_held_out(folder, info.classes, views=views if views < info.views else None)
     return tested if shares is None else tested.at_prevalence(info.prior, shares)
 
 

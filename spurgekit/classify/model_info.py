@@ -135,8 +135,8 @@ class ModelInfo(Described):
         Of a head that looks at positions.
     unit_features : bool
         Whether features are scaled to length 1 ahead of the classifier.
-    views : {1, 8}
-        Whether logits are averaged over the 8 ways to turn and mirror a tile.
+    views : {1, 4, 8}
+        Ways to turn and mirror a tile that logits are averaged over; 4 are its quarter turns.
     temperature : float
         Logits are divided by it.
     calibration : Calibration or None
@@ -170,7 +170,7 @@ class ModelInfo(Described):
     head: Literal["linear", "multiple-instance", "segmentation"] = "linear"
     positions: Positions | None = None
     unit_features: bool = False
-    views: Literal[1, 8] = 1
+    views: Literal[1, 4, 8] = 1
     temperature: Positive = 1.0
     calibration: Calibration | None = None
     training_counts: dict[str, Count]

@@ -20,14 +20,14 @@ class OnnxOptions(Options):
     ----------
     reader : str
         What is to read the file.
-    views : {1, 8}, optional
-        Turns of a tile to average; 1 is eight times as fast. Default: as tested.
+    views : {1, 4, 8}, optional
+        Turns of a tile to average; 1 is eight times as fast as 8. Default: as tested.
     opset : int
         Version of ONNX's operators.
     """
 
     reader: Annotated[str, READERS] = "onnxruntime"
-    views: Literal[1, 8] | None = None
+    views: Literal[1, 4, 8] | None = None
     opset: int = OPSET
 
     @property

@@ -64,24 +64,28 @@ class Preprocess:
 
     def _bytes(self, tiles: Pixels) -> Tensor:
         """Normalise bytes, which stay bytes for as long as they can: rows of pixels, [n * size, size * bands]."""
-        images = torch.from_numpy(tiles).to(self.device)
+        images = torch.from_numpy(tiles).to(self.device, non_blocking=self.device.type == "cuda")
         missing = images.amax(dim=1, keepdim=True) == 0
-        if missing.any():
+        if self._has(missing):
             images = torch.where(missing, mean_colours(images, missing, self._mean).round().to(torch.uint8), images)
         return self._rows(_resize_bytes(images, self.size_px)).mul_(self._scale).sub_(self._shift)
 
     def _floats(self, tiles: Pixels) -> Tensor:
         """Normalise numbers of any size; the same rows."""
-        images = torch.from_numpy(tiles).to(self.device).float()
+        images = torch.from_numpy(tiles).to(self.device, non_blocking=self.device.type == "cuda").float()
         is_data = (
             images.isfinite().all(dim=1, keepdim=True) if self.kind.dtype == "float32" else images.any(dim=1, keepdim=True)
         )
         missing = is_data.logical_not()
         images = images - self._mean  # first of all, since near 0 float32 is fine: hills of 1,000 m differ by centimetres
-        if missing.any():
+        if self._has(missing):
             images = images.masked_fill_(missing, 0)
             images = torch.where(missing, mean_colours(images, missing, torch.zeros_like(self._mean)), images)
         return self._rows(_resize(images, self.size_px)).mul_(self._scale)
+
+    def _has(self, missing: Tensor) -> bool:
+        """Whether there may be something to fill: a GPU is not waited for to know."""
+        return self.device.type != "cpu" or bool(missing.any())
 
     def _rows(self, images: Tensor) -> Tensor:
         """Copy images, in channels-last order, into the rows of a buffer of floats."""

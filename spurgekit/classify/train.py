@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +33,7 @@ from spurgekit.dataset.few_shot import support_rows
 from spurgekit.dataset.folds import Fold, own_split
 from spurgekit.dataset.places import place_ground_m2
 from spurgekit.dataset.shots import ALL_SHOTS
+from spurgekit.dihedral import VIEW_COUNTS
 from spurgekit.errors import InputError
 from spurgekit.outputs import hidden_beside, output_folder, resolved
 from spurgekit.progress import Progress, silent
@@ -115,17 +117,18 @@ def train_model(
         info = _describe(data, arm, setup, trained, tiles, target=options.target, notes=notes)
         info = _calibrate(info, trained, options.calibration)
         tested = pd.concat([test, _unclear(data, "test")], ignore_index=True)
-        model = TileClassifier(info, trained.network.model, setup.preprocess.device)
+        looked_through = partial(TileClassifier, precision=setup.options.precision)  # as features were that it learned from
+        model = looked_through(info, trained.network.model, setup.preprocess.device)
         probabilities = _predict(model, tested, options, progress)
         info = info.model_copy(update={"held_out": _score(data, info, tested, probabilities)})
         save_model(folder, info, trained.network.model)
         if applicability := _applicability(model, learned, options, progress):
             write_applicability(folder, applicability)
         predictions = _predictions(tested, probabilities, info)
-        if info.views > 1:
-            one_view = TileClassifier(info.model_copy(update={"views": 1}), trained.network.model, setup.preprocess.device)
-            columns = probability_columns(info.classes, one_view=True)
-            predictions[columns] = _predict(one_view, tested, options, progress).round(5)
+        for views in (count for count in VIEW_COUNTS if count < info.views):
+            fewer = looked_through(info.model_copy(update={"views": views}), trained.network.model, setup.preprocess.device)
+            columns = probability_columns(info.classes, views=views)
+            predictions[columns] = _predict(fewer, tested, options, progress).round(5)
         (folder / PREDICTIONS).write_text(csv_of(predictions, out / PREDICTIONS), encoding="utf-8", newline="\n")
         if info.target == "cover":
             cover = tested["cover"].to_numpy(float)

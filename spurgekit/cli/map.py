@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -12,8 +12,10 @@ import spurgekit
 from spurgekit.cli import common
 from spurgekit.cli.declared import given, options_of
 from spurgekit.cli.spelling import echo
-from spurgekit.cli.types import IMAGE, MODEL, PATH
+from spurgekit.cli.types import IMAGE, MODEL, PATH, Choice
+from spurgekit.dihedral import VIEW_COUNTS
 from spurgekit.maps.map_options import MapOptions
+from spurgekit.precision import Precision
 from spurgekit.progress import bar
 from spurgekit.text import counted, shown
 
@@ -32,11 +34,18 @@ MOST_ZONES = 20
 @options_of(MapOptions, metavars=dict.fromkeys(("crs", "image_crs", "aoi_crs", "zones_crs"), "CRS"))
 @click.option(
     "--views",
-    type=click.Choice([1, 8]),
-    help="Turns of a tile to average; 1 is eight times as fast.  [default: as tested]",
+    type=click.Choice(VIEW_COUNTS),
+    help="Turns of a tile to average; 1 is four times as fast as 4.  [default: as tested, at most 4]",
 )
 @click.option(
     "--prevalence", metavar="SHARE", help="How common the class is on this ground, e.g. 0.05, or NAME=0.05,NAME=0.1 of several."
+)
+@click.option(
+    "--precision",
+    type=Choice(get_args(Precision)),
+    default="auto",
+    show_default=True,
+    help="What the backbone counts in; auto: bfloat16 where the hardware multiplies it.",
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... (auto: a GPU if there is one).")
 @common.overwrite
@@ -46,10 +55,10 @@ def command(image: ImageName | None, model: Path | str, out: Path | None, overwr
     Inside a survey's folder, all its sites are mapped, or those that --aoi and --zones have ground on. The image is resampled
     to the ground sample distance that the model was trained at, and a map cell lies where its tile lay.
     """
-    from spurgekit.maps import sites_to_map
+    from spurgekit.maps import load_map_model, sites_to_map
     from spurgekit.outputs import check_output
 
-    loading = {name: chosen.pop(name) for name in ("device", "views", "prevalence")}
+    loading = {name: chosen.pop(name) for name in ("device", "views", "prevalence", "precision")}
     if image is not None:
         sites: dict[str, tuple[Path, ImageName]] = {image.stem: (out or Path("maps") / image.stem, image)}
     else:
@@ -58,7 +67,7 @@ def command(image: ImageName | None, model: Path | str, out: Path | None, overwr
         chosen["nodata"] = survey.tiles.nodata if chosen["nodata"] is None else chosen["nodata"]
         sites = {name: ((out or Path("maps")) / name, path) for name, path in survey.images.items()}
     mapping = given(MapOptions, chosen)
-    loaded = spurgekit.load_model(model, **loading)
+    loaded = load_map_model(model, **loading)
     if image is None:
         kept, notes = sites_to_map({name: path for name, (_, path) in sites.items()}, loaded, mapping)
         sites = {name: sites[name] for name in kept}

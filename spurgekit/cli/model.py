@@ -14,9 +14,12 @@ from spurgekit.cli import common
 from spurgekit.cli.declared import given, options_of
 from spurgekit.cli.spelling import echo, show, warn
 from spurgekit.cli.types import MODEL, PATH
+from spurgekit.dihedral import VIEW_COUNTS
 
 if TYPE_CHECKING:
     from spurgekit.classify.model_info import ModelInfo
+
+VIEWS = {1: "one, as it lies", 4: "mean over the 4 quarter turns", 8: "mean over the 8 ways to turn and mirror a tile"}
 
 
 @click.group("model")
@@ -47,7 +50,7 @@ def info(folder: Path | str, as_json: bool) -> None:
     metavar="FILE.onnx",
     help="File to write.  [default: model.onnx or deepness.onnx, in FOLDER; of a model on the Hub, here]",
 )
-@options_of(OnnxOptions, flags={"reader": "--for"}, types={"views": click.Choice([1, 8])})
+@options_of(OnnxOptions, flags={"reader": "--for"}, types={"views": click.Choice(VIEW_COUNTS)})
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 def export(folder: Path | str, out: Path | None, overwrite: bool, **chosen: Any) -> None:
     """Write the model of a FOLDER as ONNX, with normalisation and calibration, and check that it gives the same.
@@ -91,7 +94,7 @@ def describe_model(name: Path | str, info: ModelInfo) -> Iterator[str]:
     yield f"backbone    {info.backbone}{settings}, shown {info.image_size_px} x {info.image_size_px} px"
     yield f"classes     {', '.join(f'{name} ({info.training_counts.get(name, 0):,} to train)' for name in info.classes)}"
     yield f"tiles       {_tiles(info)}"
-    yield f"views       {'mean over the 8 ways to turn and mirror a tile' if info.views == 8 else 'one, as it lies'}"
+    yield f"views       {VIEWS[info.views]}"
     yield f"calibration {_calibration(info)}"
     yield f"tested      {info.held_out.split.describe()}"
     yield ""

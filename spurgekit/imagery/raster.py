@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioError
@@ -35,7 +36,7 @@ from spurgekit.imagery.nadir_frame import FramePlacement, FramePose, place_photo
 from spurgekit.imagery.opening import decoding_error, open_image, open_tile, photo_file
 from spurgekit.imagery.orientation import AS_STORED, stored_grid, stored_window, swaps_sides, upright, upright_grid
 from spurgekit.imagery.pixel_grid import PixelGrid, Window
-from spurgekit.imagery.target_grid import at_gsd, check_gsd, in_crs, shift_note
+from spurgekit.imagery.target_grid import aligned, at_gsd, check_gsd, in_crs, shift_note
 from spurgekit.imagery.tied_grid import tied_grid
 from spurgekit.imagery.views import expanded, with_measured, with_nodata
 from spurgekit.imagery.world_file import unusable_world_file
@@ -227,6 +228,7 @@ def open_raster(
     *,
     crs: str | None = None,
     gsd_m: float | None = None,
+    align_m: float | None = None,
     image_crs: str | None = None,
     image_gsd_m: float | None = None,
     grid: PixelGrid | None = None,
@@ -249,6 +251,9 @@ def open_raster(
         Work in this CRS: an image that has none is taken to be in it, an image in another one is reprojected as it is read.
     gsd_m : float, optional
         Resample to square pixels of this size in metres: by area when shrinking, cubic when enlarging.
+    align_m : float, optional
+        Beside ``gsd_m``: lay pixels along the axes of the CRS, the image's edges on multiples of this length in metres, so that
+        images of one place have one grid (:func:`spurgekit.imagery.target_grid.aligned`).
     image_crs : str, optional
         The CRS that the file's coordinates are in, where it does not say it or says it wrongly.
     image_gsd_m : float, optional
@@ -284,6 +289,7 @@ def open_raster(
             file,
             crs=crs,
             gsd_m=gsd_m,
+            align_m=align_m,
             image_crs=image_crs,
             image_gsd_m=image_gsd_m,
             grid=grid,
@@ -324,6 +330,7 @@ def _raster(
     *,
     crs: str | None = None,
     gsd_m: float | None = None,
+    align_m: float | None = None,
     image_crs: str | None = None,
     image_gsd_m: float | None = None,
     grid: PixelGrid | None = None,
@@ -349,7 +356,10 @@ def _raster(
         placed = placed.moved(stored_grid(grid, placed.orientation))
     grid = grid or upright_grid(placed.grid, placed.orientation)
     native = in_crs(path, grid, crs, placed.unplaced)
-    target = at_gsd(path, native, gsd_m, placed.unplaced)
+    if gsd_m is not None and align_m is not None:
+        target = aligned(path, native, gsd_m, align_m, placed.unplaced)
+    else:
+        target = at_gsd(path, native, gsd_m, placed.unplaced)
     said = (*doubts(file, native if grid.crs is None else grid), *oblong(target), *shift_note(grid, native))
     is_mosaic = watched and not file.transform.is_identity  # a photo is all ground
     collar = CollarWatch(seen, chosen.stored) if is_mosaic else None
@@ -357,13 +367,14 @@ def _raster(
     if is_warped:
         coarser = abs(target.transform.determinant) > abs(native.transform.determinant)
         same_crs = native.transform == grid.transform
+        stored, wanted = _from_corner(placed.grid, target) if same_crs else (placed.grid.transform, target.transform)
         seen = stack.enter_context(
             WarpedVRT(
                 seen,
                 src_crs=placed.grid.crs or target.crs,
-                src_transform=None if placed.grid.transform == seen.transform else placed.grid.transform,
+                src_transform=None if stored == seen.transform else stored,
                 crs=target.crs,
-                transform=target.transform,
+                transform=wanted,
                 width=target.width,
                 height=target.height,
                 resampling=Resampling.average if coarser else Resampling.cubic,
@@ -389,6 +400,18 @@ def _raster(
         unplaced=placed.unplaced,
         stack=stack.pop_all(),
     )
+
+
+def _from_corner(stored: PixelGrid, target: PixelGrid) -> tuple[Affine, Affine]:
+    """Return the transforms of two grids of one CRS, counted in pixels of the first from its corner.
+
+    Northings of millions of metres leave so few digits that means of pixels would be rounded up here and down there, as the
+    image's corner has it; the same ground would be read otherwise from a part of the image.
+    """
+    apart = ~stored.transform @ target.transform
+    a, b, c, d, e, f = (round(value, 9) for value in tuple(apart)[:6])
+    down = Affine.scale(1, -1)
+    return down, down @ Affine(a, b, c, d, e, f)
 
 
 DEVICES = re.compile(r"con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]", re.IGNORECASE)

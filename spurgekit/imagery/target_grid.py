@@ -132,6 +132,38 @@ def at_gsd(path: ImageName, grid: PixelGrid, gsd_m: float | None, unplaced: str 
         raise ImageryError(f"{path} {error}") from error
 
 
+def aligned(path: ImageName, grid: PixelGrid, gsd_m: float, align_m: float, unplaced: str | None = None) -> PixelGrid:
+    """Return a grid over the same ground along the axes of its CRS, whose edges lie on multiples of a length.
+
+    As ``gdalwarp -tap`` lays pixels; images of any date in one CRS so have pixels that lie on each other.
+
+    Parameters
+    ----------
+    path : pathlib.Path or GdalName
+        For messages.
+    grid : PixelGrid
+    gsd_m : float
+        Side of a pixel in metres. It is made such that a whole number of pixels is as long as ``align_m``.
+    align_m : float
+        In metres.
+    unplaced : str, optional
+        What is known of why the image has no place.
+
+    Raises
+    ------
+    ImageryError
+        If there can be no such pixels, or the image is not in a CRS that measures the ground.
+    """
+    measured = at_gsd(path, grid, gsd_m, unplaced)
+    count, side = max(1, round(align_m / gsd_m)), align_m / measured.metres_per_unit
+    steps = grid.corners() / side
+    left, bottom = np.floor(steps.min(axis=0) + 1e-6).astype(int).tolist()
+    right, top = np.ceil(steps.max(axis=0) - 1e-6).astype(int).tolist()
+    pixel = side / count
+    transform = Affine(pixel, 0.0, left * side, 0.0, -pixel, top * side)
+    return PixelGrid(count * (right - left), count * (top - bottom), transform, grid.crs)
+
+
 def check_gsd(gsd_m: float) -> None:
     """Refuse what cannot be a ground sample distance, in metres."""
     finest, coarsest = POSSIBLE_GSD_M

@@ -16,10 +16,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from spurgekit.classify.classifier import TileClassifier, TilePredictions
-from spurgekit.classify.tile_reader import mark_missing
+from spurgekit.classify.tile_reader import Pixels, mark_missing
+from spurgekit.classify.tile_stream import stream_tiles
 from spurgekit.imagery import PixelGrid, Raster, Window
 from spurgekit.imagery.quicklook import Watcher
 from spurgekit.maps.bands import BandLayout
@@ -319,39 +321,65 @@ def _looked_at(
     strips = [(windows.strip(row), needed[row : row + inner]) for row in range(0, cells.height, inner)]
     with ThreadPoolExecutor(1) as reader, progress(f"mapping {raster.path.name}", cells.width * cells.height) as advance:
         read = stream_map(reader, raster.read, (window for window, mine in strips if mine.any()), in_flight=2)
-        for window, mine in strips:
-            height = len(mine)
-            if not mine.any():
-                yield _Rows.unknown(model, len(raster.bands), mine.shape)
-                advance(mine.size)
-                continue
-            pixels, valid = next(read)
-            if watch is not None:
-                watch(window, pixels, valid)
-            share, colours = _shares_and_colours(pixels, valid, windows)
-            enough = np.where(share >= max(min_valid, 1e-9), share, 0)
-            enough[:height, : cells.width] *= mine
-            mark_missing(pixels, valid)
-            logits = np.zeros((model.info.views, len(model.info.classes), inner, windows.columns * inner), np.float32)
-            unlike = np.full_like(share, np.nan)
-            found = [j for j in range(windows.columns) if enough[:, j * inner : (j + 1) * inner].any()]
-            for at in range(0, len(found), batch_size):
-                some = found[at : at + batch_size]
-                images = np.stack([_window(pixels, windows, j) for j in some])
-                looked, dissimilarity = model.position_logits(images)
-                h = slice(windows.halo, windows.halo + inner)
-                for number, j in enumerate(some):
-                    own = slice(j * inner, (j + 1) * inner)
-                    logits[..., own] = looked[:, number, :, h, h]
-                    unlike[:, own] = np.nan if dissimilarity is None else dissimilarity[number]
-            whole = _Rows(logits, share, enough, colours, unlike)
-            yield _Rows(*(array[..., :height, : cells.width] for array in whole.arrays))
+
+        def parts() -> Iterator[tuple[_Strip, Iterable[NDArray[Any]]]]:
+            for window, mine in strips:
+                if not mine.any():
+                    yield _Strip(_Rows.unknown(model, len(raster.bands), mine.shape), ()), ()
+                    continue
+                pixels, valid = next(read)
+                if watch is not None:
+                    watch(window, pixels, valid)
+                share, colours = _shares_and_colours(pixels, valid, windows)
+                enough = np.where(share >= max(min_valid, 1e-9), share, 0)
+                enough[: len(mine), : cells.width] *= mine
+                mark_missing(pixels, valid)
+                rows = replace(_Rows.unknown(model, 0, share.shape), valid=share, share=enough, colours=colours)
+                found = tuple(j for j in range(windows.columns) if enough[:, j * inner : (j + 1) * inner].any())
+                starts = (j * inner * windows.cell_px for j in found)
+                yield _Strip(rows, found), (pixels[..., start : start + windows.tile_px] for start in starts)
+
+        done = stream_tiles(parts(), _PositionLook(model), batch_size)
+        for (_, mine), (strip, said) in zip(strips, done, strict=True):
+            if said is not None:
+                logits, unlike = said
+                strip.fill(logits, unlike, windows)
+            yield _Rows(*(array[..., : len(mine), : cells.width] for array in strip.rows.arrays))
             advance(mine.size)
 
 
-def _window(pixels: NDArray[Any], windows: FineWindows, column: int) -> NDArray[Any]:
-    start = column * windows.inner * windows.cell_px
-    return pixels[..., start : start + windows.tile_px]
+@dataclass(frozen=True, slots=True)
+class _Strip:
+    """Rows of cells, and the numbers of the windows of them that are looked at."""
+
+    rows: _Rows
+    looked_at: tuple[int, ...]
+
+    def fill(self, logits: Floats, unlike: Floats, windows: FineWindows) -> None:
+        """Fill in what windows say, of shapes (n, views, classes, rows, columns) and (n,)."""
+        h = slice(windows.halo, windows.halo + windows.inner)
+        for number, j in enumerate(self.looked_at):
+            own = slice(j * windows.inner, (j + 1) * windows.inner)
+            self.rows.logits[..., own] = logits[number, ..., h, h]
+            self.rows.unlike[:, own] = unlike[number]
+
+
+@dataclass(frozen=True, slots=True)
+class _PositionLook:
+    """What a model says of the positions of windows, and how unlike training tiles these are."""
+
+    model: TileClassifier
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def start(self, tiles: Pixels) -> tuple[torch.Tensor, torch.Tensor | None]:
+        return self.model.logits_of_positions(tiles)
+
+    def finish(self, started: tuple[torch.Tensor, torch.Tensor | None]) -> tuple[Floats, Floats]:
+        logits, unlike = self.model.said_of_positions(*started)
+        return logits.swapaxes(0, 1), np.full(logits.shape[1], np.nan, np.float32) if unlike is None else unlike
 
 
 def _shares_and_colours(pixels: NDArray[Any], valid: NDArray[np.bool_], windows: FineWindows) -> tuple[Floats, Floats]:

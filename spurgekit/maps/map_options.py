@@ -38,6 +38,11 @@ class MapOptions(Options):
         tile, and a further band has the probability of the tile around each.
     stride_px : int, optional
         Side of a map cell in pixels, at the model's ground sample distance, where cells are told from tiles. Default: a tile.
+    cell_m : float, optional
+        Side of a map cell in metres, instead of ``stride_px``: north up, its corners on multiples of that length in the CRS.
+
+        Maps of other dates and sites then lie on the same cells, as rasters of ``gdalwarp -tr -tap`` do. The image is read with
+        pixels of which a whole number makes a cell.
     guided_filter : bool
         Sharpen a fine map along edges of colour.
 
@@ -71,6 +76,7 @@ class MapOptions(Options):
     zone_column: str | None = None
     resolution: Literal["tile", "fine"] = "tile"
     stride_px: int | None = None
+    cell_m: float | None = None
     guided_filter: bool = False
     min_valid: float = 0.5
     bands: tuple[int, ...] | None = None
@@ -92,6 +98,12 @@ class MapOptions(Options):
             raise InputError(f"`min_valid={self.min_valid}` is not a share; pass a number from 0 to 1")
         if self.resolution == "fine" and self.stride_px is not None:
             raise InputError("`stride_px` is of cells that are told from tiles; leave it out, or `resolution=fine`")
+        if self.cell_m is not None:
+            if self.stride_px is not None or self.resolution == "fine":
+                other = "`stride_px`" if self.stride_px is not None else "`resolution=fine`"
+                raise InputError(f"`cell_m` and {other} both say how large cells are; leave one out")
+            if not self.cell_m > 0:
+                raise InputError(f"`cell_m={self.cell_m}` is no side of a cell; pass metres, e.g. 0.5")
         if self.resolution == "tile" and self.guided_filter:
             raise InputError("`guided_filter` is for cells finer than tiles; pass `resolution=fine`")
         if self.batch_size < 1:

@@ -14,19 +14,21 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.io import DatasetWriter
 
-from spurgekit.classify.classifier import TileClassifier, load_model
+from spurgekit.classify.classifier import TileClassifier
 from spurgekit.classify.model_files import PREDICTIONS
 from spurgekit.classify.tile_reader import TileKind
 from spurgekit.errors import ElsewhereError, InputError
 from spurgekit.image_names import ImageName, image_name
 from spurgekit.imagery import PixelGrid, Raster, Window, open_raster
+from spurgekit.imagery.pixel_grid import SAME_GSD
 from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.maps.adapting import moved_to_site
 from spurgekit.maps.bands import DISSIMILARITY, BandLayout
 from spurgekit.maps.extent import Extent, extent_of
 from spurgekit.maps.fine import FineWindows, slide_fine
+from spurgekit.maps.map_model import load_map_model
 from spurgekit.maps.map_options import MapOptions
-from spurgekit.maps.sliding_window import Cells, Sliding, slide
+from spurgekit.maps.sliding_window import Cells, Sliding, slide, stride_of
 from spurgekit.outputs import output_folder
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
@@ -101,8 +103,9 @@ def map_site(
         The orthomosaic, by its path or by another name that GDAL reads, such as an address; it is resampled to the model's
         ground sample distance as it is read.
     model : str, pathlib.Path or TileClassifier
-        A model folder, ``hf://OWNER/NAME[@REVISION]``, or one that :func:`spurgekit.load_model` has loaded: for another
-        device, fewer views of each tile, or another prevalence than in training.
+        A model folder, ``hf://OWNER/NAME[@REVISION]``, or one that :func:`spurgekit.maps.map_model.load_map_model` or
+        :func:`spurgekit.load_model` has loaded: for another device, other views of each tile, or another prevalence than in
+        training.
     out : str or pathlib.Path
         Folder to make; it appears only when all is done.
     options : MapOptions, optional
@@ -135,7 +138,7 @@ def map_site(
     """
     options = options or MapOptions()
     image, out = image_name(image), Path(out)
-    classifier = model if isinstance(model, TileClassifier) else load_model(model)
+    classifier = model if isinstance(model, TileClassifier) else load_map_model(model)
     info = classifier.info
     knows_tiles = [] if classifier.applicability is None else [DISSIMILARITY]
     layout = BandLayout.of(info, *knows_tiles, of_positions=options.resolution == "fine")
@@ -190,7 +193,7 @@ def map_site(
             unlike_m2,
             extent.aoi_m2,
             made.zones,
-            (*_notes(raster, classifier), *notes, *extent.notes, *made.notes),
+            (*_notes(raster, classifier, options), *notes, *extent.notes, *made.notes),
         )
 
 
@@ -247,10 +250,13 @@ def _opened(image: ImageName, model: TileClassifier, options: MapOptions) -> Ite
     if options.resolution == "fine":  # read as large as the backbone is shown it
         _ = model.positions
         gsd_m = info.gsd_m * info.tile_size_px / info.image_size_px
+    if options.cell_m is not None:
+        gsd_m = options.cell_m / stride_of(options.cell_m, info)
     with open_raster(
         image,
         crs=options.crs,
         gsd_m=gsd_m,
+        align_m=options.cell_m,
         image_crs=options.image_crs,
         bands=options.bands,
         nodata=options.nodata,
@@ -264,7 +270,10 @@ def _lattice(raster: Raster, model: TileClassifier, options: MapOptions) -> Slid
     """Return how cells, and what is shown to the model, lie over an image."""
     if options.resolution == "fine":
         return FineWindows.of(raster.grid, model)
-    return Sliding(raster.grid, model.info.tile_size_px, options.stride_px or model.info.tile_size_px)
+    info, stride_px = model.info, options.stride_px
+    if options.cell_m is not None:
+        stride_px = stride_of(options.cell_m, info)
+    return Sliding(raster.grid, info.tile_size_px, stride_px or info.tile_size_px)
 
 
 def _pixels(extent: Extent, raster: Raster) -> Window | None:
@@ -275,8 +284,14 @@ def _pixels(extent: Extent, raster: Raster) -> Window | None:
     return Window(left, top, right - left, bottom - top) & raster.grid.window
 
 
-def _notes(raster: Raster, model: TileClassifier) -> tuple[str, ...]:
+def _notes(raster: Raster, model: TileClassifier, options: MapOptions) -> tuple[str, ...]:
     notes = (*(() if model.source is None else model.source.notes), *raster.notes)
+    if options.cell_m is not None and model.info.gsd_m is not None:
+        stride_px, own_m = stride_of(options.cell_m, model.info), model.info.gsd_m
+        if abs((gsd_m := options.cell_m / stride_px) / own_m - 1) > SAME_GSD:
+            notes += (
+                f"pixels are read as {gsd_m * 1000:.4g} mm, not {own_m * 1000:.4g} as in training: {stride_px} make a cell",
+            )
     if len(model.held_out.counts) > 1:
         return notes
     why = (

@@ -217,6 +217,7 @@ def _write_summary(
         **({"zones": {name: _of_zone(zone) for name, zone in made.zones.items()}} if made.zones else {}),
         "polygons": made.polygons,
         "views": model.views,
+        "precision": classifier.precision,
         "prevalence": classifier.prevalence,
         **({"moved_to_site": dataclasses.asdict(classifier.shift)} if classifier.shift else {}),
         "held_out_balanced_accuracy": model.held_out.balanced_accuracy,

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from spurgekit.classify.classifier import TileClassifier
 from spurgekit.classify.model_info import ModelInfo
-from spurgekit.classify.tile_reader import mark_missing
+from spurgekit.classify.tile_reader import Pixels, mark_missing
+from spurgekit.classify.tile_stream import stream_tiles
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Raster, Window
 from spurgekit.imagery.quicklook import Watcher
@@ -23,10 +25,16 @@ from spurgekit.parallel import stream_map
 from spurgekit.progress import Progress, silent
 
 STRIP_BYTES = 8 << 20
-"""The most bytes of pixels that are read at once (two strips are held: one being looked at, one being read)."""
+"""The most bytes of pixels that are read at once."""
+
+STRIPS_AHEAD = 2
+"""Strips that are read or being read, beside the one whose tiles are cut."""
 
 WHOLE = 0.9
 """A tile with a smaller share of data is moved onto the mosaic, where it can be so that it still holds its cell."""
+
+MOST_RESCALED = 0.05
+"""By how much pixels may be larger or smaller than in training for cells of a round size."""
 
 NO_CLASS = 255
 """Class number of a cell without data."""
@@ -219,6 +227,35 @@ class Sliding:
         return rows + down, columns + across
 
 
+def stride_of(cell_m: float, info: ModelInfo) -> int:
+    """Return of how many pixels a side of a cell is to be, near the ground sample distance that a model was trained at.
+
+    Parameters
+    ----------
+    cell_m : float
+        Side of a cell in metres.
+    info : ModelInfo
+        Which knows its ground sample distance.
+
+    Raises
+    ------
+    InputError
+        If cells would be larger than tiles, or pixels too far from those of the training tiles.
+    """
+    assert info.gsd_m is not None
+    tile_px, tile_m = info.tile_size_px, info.tile_size_px * info.gsd_m
+    stride_px = tile_px - 2 * round((tile_px - cell_m / info.gsd_m) / 2)  # so that a tile and its cell have one centre
+    if stride_px > tile_px:
+        raise InputError(f"cells of {cell_m:g} m are larger than tiles, of {tile_m:.4g} m; pass a smaller `cell_m`")
+    if stride_px < 1 or abs(cell_m / stride_px / info.gsd_m - 1) > MOST_RESCALED:
+        near_m = max(stride_px, 2 - tile_px % 2) * info.gsd_m
+        raise InputError(
+            f"cells of {cell_m:g} m are no whole number of pixels near the model's {info.gsd_m:.4g} m; "
+            f"pass `cell_m={near_m:.4g}`, or a larger one"
+        )
+    return stride_px
+
+
 def slide(
     raster: Raster,
     model: TileClassifier,
@@ -247,7 +284,7 @@ def slide(
     min_valid : float
         Least share of a cell's pixels with data; other cells are NaN and not looked at.
     batch_size : int
-        Tiles that the model is shown at once.
+        Tiles that the model is shown at once; all batches have as many.
     watch : callable, optional
         Is shown every strip that is read.
 
@@ -271,27 +308,54 @@ def slide(
     runs = [(start, wanted) for start, wanted in runs if wanted.any()]
     windows = [sliding.strip(Window(cells.col, cells.row + start, cells.width, len(wanted))) for start, wanted in runs]
     with ThreadPoolExecutor(1) as reader, progress(f"mapping {raster.path.name}", int(mask.inside.sum())) as advance:
-        # One thread reads, since GDAL handles do not cross threads; it is one strip ahead of the model.
-        read = stream_map(reader, raster.read, windows, in_flight=2)
-        for (start, wanted), window, (pixels, valid) in zip(runs, windows, read, strict=True):
-            if watch is not None:
-                watch(window, pixels, valid)
-            mark_missing(pixels, valid)
-            found = np.full((len(layout.titles), *wanted.shape), np.nan, np.float32)
-            share = _cell_shares(valid, sliding, *wanted.shape) * wanted
-            looked_at = share >= max(min_valid, 1e-9)
-            advance(int((wanted & ~looked_at).sum()))
-            i, j = np.nonzero(looked_at)
-            tiles = np.lib.stride_tricks.sliding_window_view(pixels, (sliding.tile_px, sliding.tile_px), axis=(1, 2))
-            top, left = sliding.corners(valid, i, j)
-            for at in range(0, len(i), batch_size):
-                a, b = i[at : at + batch_size], j[at : at + batch_size]
-                some = slice(at, at + batch_size)
-                batch = np.ascontiguousarray(tiles[:, top[some], left[some]].swapaxes(0, 1))
-                predictions = model.predictions(batch, features=layout.needs_features)
-                found[:, a, b] = layout.values(predictions).T
-                advance(len(a))
-            yield start, found, share.astype(np.float32)
+        # One thread reads, since GDAL handles do not cross threads; it is ahead of the model.
+        read = stream_map(reader, raster.read, windows, in_flight=STRIPS_AHEAD)
+
+        def strips() -> Iterator[tuple[_Strip, Iterator[NDArray[Any]]]]:
+            for (start, wanted), window, (pixels, valid) in zip(runs, windows, read, strict=True):
+                if watch is not None:
+                    watch(window, pixels, valid)
+                mark_missing(pixels, valid)
+                share = _cell_shares(valid, sliding, *wanted.shape) * wanted
+                looked_at = share >= max(min_valid, 1e-9)
+                advance(int((wanted & ~looked_at).sum()))
+                top, left = sliding.corners(valid, *np.nonzero(looked_at))
+                t = sliding.tile_px
+                tiles = (pixels[:, a : a + t, b : b + t] for a, b in zip(top.tolist(), left.tolist(), strict=True))
+                yield _Strip(start, looked_at, share.astype(np.float32)), tiles
+
+        for strip, said in stream_tiles(strips(), _TileLook(model, layout), batch_size, advance=advance):
+            found = np.full((len(layout.titles), *strip.share.shape), np.nan, np.float32)
+            if said is not None:
+                found[:, strip.looked_at] = said[0].T
+            yield strip.start, found, strip.share
+
+
+@dataclass(frozen=True, slots=True)
+class _Strip:
+    """Rows of cells: the first of them, which are looked at, and the share of each that has data."""
+
+    start: int
+    looked_at: NDArray[np.bool_]
+    share: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _TileLook:
+    """What a model says of tiles, as the bands of a map have it."""
+
+    model: TileClassifier
+    layout: BandLayout
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def start(self, tiles: Pixels) -> tuple[torch.Tensor, torch.Tensor | None]:
+        return self.model.logits(tiles, features=self.layout.needs_features)
+
+    def finish(self, started: tuple[torch.Tensor, torch.Tensor | None]) -> tuple[NDArray[np.float32]]:
+        return (self.layout.values(self.model.said(*started)),)
 
 
 def _cell_shares(valid: NDArray[np.bool_], sliding: Sliding, rows: int, columns: int) -> NDArray[np.float64]:

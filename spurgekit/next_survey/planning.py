@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spurgekit.classify.classifier import TileClassifier, load_model
 from spurgekit.classify.model_info import read_model_info
+from spurgekit.dihedral import VIEW_COUNTS
 from spurgekit.errors import InputError
 from spurgekit.image_names import GdalName, ImageName, image_name
 from spurgekit.imagery import PixelGrid, Raster, open_raster, parse_crs
@@ -27,6 +28,7 @@ from spurgekit.next_survey.products import Walk, write_walk
 from spurgekit.next_survey.walking import distances, length_of
 from spurgekit.outputs import fingerprint, output_folder, read_provenance
 from spurgekit.parallel import cores
+from spurgekit.precision import Precision
 from spurgekit.progress import Progress, silent
 from spurgekit.reading import read_described
 from spurgekit.text import counted
@@ -227,8 +229,11 @@ def _model(
     info = read_model_info(found)
     if info.classes != cells.classes:
         raise InputError(f"{found} is not the model of {map_folder}: its classes are {', '.join(info.classes)}; pass `model`")
-    views = parameters.get("views")
-    model = load_model(found, options.device, views=views if views in (1, 8) else None)
+    views, precision = parameters.get("views"), parameters.get("precision")
+    model = load_model(
+        found, options.device, views=views if views in VIEW_COUNTS else None,
+        precision=precision if precision in get_args(Precision) else "float32",
+    )  # fmt: skip
     if model.applicability is None:
         raise InputError(
             f"{found} does not know its training tiles, so nothing tells what is new to it; train it again, and map with it"

@@ -1,8 +1,12 @@
 """Mapping a site against the bare model: images per second on the same batch size.
 
     python -m tests.benchmarks.bench_map [--size 12000] [--backbones resnet50 vit_small_patch16_224] [--device cuda] [--out F]
+    python -m tests.benchmarks.bench_map --peers [--workers 1]
 
-Each map is held against the bare model right before and right after it, since the machine's own rate drifts.
+Each map is held against the bare model right before and right after it, since the machine's own rate drifts; the bare model
+counts in what the map does, from one batch that is ready. With ``--peers`` the same tiles go through the same model as it is
+usually written: a dataset that reads a window of the orthomosaic with rasterio for each tile, and PyTorch's ``DataLoader``, in
+float32.
 """
 
 from __future__ import annotations
@@ -15,14 +19,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 import torch
+import torch.nn.functional as nnf
+from rasterio.windows import Window as RasterioWindow
+from torch.utils.data import DataLoader, Dataset
 
-from spurgekit.classify.classifier import TileClassifier, load_model, save_model
+from spurgekit.classify.classifier import TileClassifier, save_model
 from spurgekit.classify.model_info import HeldOut, ModelInfo
 from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.dataset.split_info import SplitInfo
-from spurgekit.maps import MapOptions, map_site
+from spurgekit.maps import MapOptions, load_map_model, map_site
 from spurgekit.parallel import cores
+from spurgekit.precision import autocast, put_on
 from tests.benchmarks.diffusion.clock import describe, seconds_of
 from tests.benchmarks.figures import Rows
 from tests.benchmarks.sites import make_orthomosaic
@@ -51,35 +60,83 @@ def make_model(folder: Path, backbone: str, tile_px: int) -> Path:
 
 
 @torch.inference_mode()
-def bare_rate(backbone: str, batch_size: int, device: torch.device, seconds: float) -> float:
+def bare_rate(backbone: str, batch_size: int, device: torch.device, seconds: float, dtype: torch.dtype | None = None) -> float:
     """Return images/s of the network alone, on one batch that is ready in its memory."""
-    network = make_backbone(backbone, num_classes=2).to(device).to(memory_format=torch.channels_last).eval()
+    network = put_on(make_backbone(backbone, num_classes=2), device).eval()
     shape = (batch_size, 3, IMAGE_PX, IMAGE_PX)
     batch = torch.rand(shape, device=device).contiguous(memory_format=torch.channels_last)
-    network(batch)
-    once = seconds_of(lambda: network(batch), device)
-    count = max(1, round(seconds / once))
-    return batch_size * count / seconds_of(lambda: [network(batch) for _ in range(count)], device)
+    with autocast(device, dtype):
+        network(batch)
+        once = seconds_of(lambda: network(batch), device)
+        count = max(1, round(seconds / once))
+        return batch_size * count / seconds_of(lambda: [network(batch) for _ in range(count)], device)
+
+
+class WindowDataset(Dataset[torch.Tensor]):
+    """Tiles of an orthomosaic, each read on its own, as a dataset of windows is usually written."""
+
+    def __init__(self, site: Path, tile_px: int) -> None:
+        self.site, self.tile_px = site, tile_px
+        with rasterio.open(site) as file:
+            self.columns, self.rows = int(file.width) // tile_px, int(file.height) // tile_px
+        self.file: rasterio.DatasetReader | None = None
+
+    def __len__(self) -> int:
+        return self.columns * self.rows
+
+    def __getitem__(self, number: int) -> torch.Tensor:
+        if self.file is None:  # handles do not travel to workers
+            self.file = rasterio.open(self.site)
+        row, column = divmod(number, self.columns)
+        pixels = self.file.read(
+            [1, 2, 3], window=RasterioWindow(column * self.tile_px, row * self.tile_px, *(self.tile_px,) * 2)
+        )
+        return normalised(torch.from_numpy(pixels).float()[None])[0]
+
+
+def normalised(tiles: torch.Tensor) -> torch.Tensor:
+    """Return tiles [n, 3, h, w] of 0 to 255 resized, from -1 to 1."""
+    resized = nnf.interpolate(tiles / 255, size=(IMAGE_PX, IMAGE_PX), mode="bilinear", antialias=True)
+    return (resized - 0.5) / 0.5
+
+
+@torch.inference_mode()
+def loader_rate(site: Path, backbone: str, chosen: argparse.Namespace, device: torch.device) -> float:
+    """Return images/s of a loop over a ``DataLoader`` of windows."""
+    network = make_backbone(backbone, num_classes=2).to(device).eval()
+    windows = WindowDataset(site, chosen.tile)
+    start = time.perf_counter()
+    found = [
+        network(batch.to(device)).softmax(dim=1).cpu().numpy()
+        for batch in DataLoader(windows, batch_size=chosen.batch, num_workers=chosen.workers)
+    ]
+    return len(np.concatenate(found)) / (time.perf_counter() - start)
 
 
 def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen: argparse.Namespace) -> dict[str, Any]:
     """Print and return the rates of a backbone, and their ratio."""
     backbone, options = model.info.backbone, MapOptions(batch_size=chosen.batch, stride_px=chosen.stride)
     map_site(make_orthomosaic(folder / "warm.tif", WARM_PX), model, folder / "warm", options)
-    bare, mapped = [bare_rate(backbone, chosen.batch, model.device, chosen.seconds)], []
+    bare, mapped = [bare_rate(backbone, chosen.batch, model.device, chosen.seconds, model.dtype)], []
+    peers: dict[str, list[float]] = {}
     for i in range(chosen.rounds):
         start = time.perf_counter()
         map_site(site, model, folder / f"map{i}", options)
         mapped.append(tiles / (time.perf_counter() - start))
-        bare.append(bare_rate(backbone, chosen.batch, model.device, chosen.seconds))
+        if chosen.peers:
+            peers.setdefault("rasterio and DataLoader", []).append(loader_rate(site, backbone, chosen, model.device))
+        bare.append(bare_rate(backbone, chosen.batch, model.device, chosen.seconds, model.dtype))
     ratios = [float(rate / np.mean(bare[i : i + 2])) for i, rate in enumerate(mapped)]
-    print(f"{backbone} at {IMAGE_PX} px, batch {chosen.batch}, {tiles:,} tiles of {chosen.tile} px, {cores()} cores")
-    for what, values in (("bare model", bare), ("spurgekit map", mapped)):
-        print(f"{what:15s} {np.median(values):7.1f} images/s   (rounds: {_listed(values, 1)})")
+    looked = f"{backbone} at {IMAGE_PX} px in {model.precision}, batch {chosen.batch}"
+    print(f"{looked}, {tiles:,} tiles of {chosen.tile} px, {cores()} cores")
+    for what, values in (("bare model", bare), ("spurgekit map", mapped), *peers.items()):
+        print(f"{what:23s} {np.median(values):7.1f} images/s   (rounds: {_listed(values, 1)})")
     print(f"map / bare model  {np.median(ratios):.2f}   (rounds: {_listed(ratios, 2)})", flush=True)
+    for what, values in peers.items():
+        print(f"map / {what}  {np.median(np.divide(mapped, values)):.2f}", flush=True)
     return {
         "backbone": backbone, "batch": chosen.batch, "tiles": tiles, "bare_images_s": bare, "map_images_s": mapped,
-        "share_of_model": float(np.median(ratios)),
+        "share_of_model": float(np.median(ratios)), "precision": model.precision, "peers_images_s": peers,
     }  # fmt: skip
 
 
@@ -94,6 +151,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=MapOptions().batch_size)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0, help="for each measurement of the bare model")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    parser.add_argument("--peers", action="store_true", help="measure how it is usually written as well")
+    parser.add_argument("--workers", type=int, default=1, help="of the peers' DataLoader")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     chosen = parser.parse_args()
     device = torch.device(chosen.device)
@@ -106,7 +166,7 @@ def main() -> None:
         for backbone in chosen.backbones:
             own = folder / backbone
             own.mkdir()
-            model = load_model(make_model(own / "model", backbone, chosen.tile), chosen.device)
+            model = load_map_model(make_model(own / "model", backbone, chosen.tile), chosen.device, precision=chosen.precision)
             rows.add(**measure(own, site, tiles, model, chosen))
 
 

@@ -38,6 +38,24 @@ def make_orthomosaic(path: Path, size_px: int, seed: int = 0) -> Path:
     return path
 
 
+def make_sparse(path: Path, size_px: int, seed: int = 0) -> Path:
+    """Write an RGBA orthomosaic that has ground in its upper 1024 rows only; blocks without data take no room in the file."""
+    profile = {
+        "driver": "GTiff", "width": size_px, "height": size_px, "count": 4, "dtype": "uint8", "crs": "EPSG:32612",
+        "transform": from_origin(272_000, 5_196_000, 0.01, 0.01), "tiled": True, "blockxsize": 512, "blockysize": 512,
+        "compress": "deflate", "interleave": "pixel", "photometric": "rgb", "alpha": "yes", "bigtiff": "if_safer",
+        "sparse_ok": True,
+    }  # fmt: skip
+    ground = _texture(np.random.default_rng(seed))[:, :1024]
+    with rasterio.open(path, "w", **profile) as file:
+        for left in range(0, size_px, PATCH_PX):
+            width = min(PATCH_PX, size_px - left)
+            window = rasterio.windows.Window(left, 0, width, 1024)
+            file.write(ground[..., :width], window=window, indexes=[1, 2, 3])
+            file.write(np.full((1024, width), 255, np.uint8), window=window, indexes=4)
+    return path
+
+
 def _texture(rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return a patch [3, h, w] whose contrast falls with frequency as in photographs of grassland."""
     shape = (PATCH_PX, PATCH_PX)

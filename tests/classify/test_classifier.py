@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from spurgekit.classify import TrainOptions, load_model, read_model_info, train_model
 from spurgekit.classify.prevalence import shift_prevalence
@@ -26,6 +27,15 @@ class TestViews:
         turned = np.ascontiguousarray(np.rot90(tiles, axes=(2, 3)))
         assert model.predict(turned) == pytest.approx(model.predict(tiles), abs=1e-5)
 
+    def test_4_are_the_quarter_turns(self, chain, tiles):
+        one, four = (load_model(chain.model, "cpu", views=views) for views in (1, 4))
+        turned = [one.logits(np.ascontiguousarray(np.rot90(tiles, k, axes=(2, 3))))[0].numpy() for k in range(4)]
+        assert four.logits(tiles)[0].numpy() == pytest.approx(np.mean(turned, axis=0), abs=1e-5)
+
+    def test_other_counts_are_refused(self, chain):
+        with pytest.raises(InputError, match="`views=3` cannot be; pass one of 1, 4, 8"):
+            load_model(chain.model, "cpu", views=3)
+
     def test_one_view_is_asked_for(self, chain, tiles):
         one, eight = load_model(chain.model, "cpu", views=1), load_model(chain.model, "cpu")
         assert (one.info.views, eight.info.views) == (1, 8)
@@ -39,6 +49,21 @@ class TestHeldOut:
         model = load_model(chain.model, "cpu")
         assert model.held_out.matrix.tolist() == [list(row) for row in model.info.held_out.confusion_matrix]
         assert len(model.held_out.counts) == len(set(pd.read_csv(chain.model / "test_predictions.csv")["place"])) > 1
+
+    def test_of_as_many_views_as_are_looked_at(self, chain, tiles):
+        table = pd.read_csv(chain.model / "test_predictions.csv")
+        for views, column in ((1, "p1(weed)"), (4, "p4(weed)"), (8, "p(weed)")):
+            model = load_model(chain.model, "cpu", views=views, precision="auto")
+            assert model.held_out_tiles.probabilities[:, 1] == pytest.approx(table[column], abs=1e-4)
+            assert model.predict(tiles)[:, 1] == pytest.approx(table[column], abs=1e-4)
+
+    def test_of_8_where_an_older_table_has_no_others(self, chain, tmp_path):
+        folder = shutil.copytree(chain.model, tmp_path / "model")
+        table = pd.read_csv(folder / "test_predictions.csv")
+        table.drop(columns=["p4(sand)", "p4(weed)"]).to_csv(folder / "test_predictions.csv", index=False)
+        assert load_model(folder, "cpu", views=4).held_out_tiles.probabilities[:, 1] == pytest.approx(
+            table["p(weed)"], abs=1e-4
+        )
 
     def test_of_one_view_where_one_is_looked_at(self, chain, tmp_path):
         folder = shutil.copytree(chain.model, tmp_path / "model")
@@ -123,3 +148,19 @@ class TestPrevalence:
 def test_test_predictions_name_their_places(chain):
     listed = pd.read_csv(chain.model / "test_predictions.csv")
     assert listed["place"].notna().all()
+
+
+class TestPrecision:
+    def test_it_is_float32_unless_asked_for(self, chain):
+        model = load_model(chain.model, "cpu")
+        assert (model.dtype, model.precision) == (None, "float32")
+        assert model.parameters()["precision"] == "float32"
+
+    def test_in_bfloat16_probabilities_are_close_and_not_stepped(self, chain, tiles):
+        """The backbone rounds features; the classifier, which would know logits to three digits only, counts in float32."""
+        exact, rounded = (load_model(chain.model, "cpu", precision=name).predict(tiles) for name in ("float32", "bfloat16"))
+        assert rounded == pytest.approx(exact, abs=0.03)
+        assert (rounded != exact).any()
+        logits, _ = load_model(chain.model, "cpu", precision="bfloat16").logits(tiles)
+        assert logits.dtype == torch.float32
+        assert (logits != logits.to(torch.bfloat16)).any()

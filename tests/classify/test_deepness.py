@@ -257,7 +257,7 @@ class TestRefused:
     def test_words_that_it_does_not_know(self, tile_model):
         with pytest.raises(InputError, match="there is no reader of ONNX 'deepnes', did you mean deepness"):
             OnnxOptions(reader="deepnes")
-        self.refused(tile_model[0], "`views=3` cannot be; known are 1, 8", views=3)
+        self.refused(tile_model[0], "`views=3` cannot be; known are 1, 4, 8", views=3)
 
     def test_a_file_that_exists(self, tile_model):
         with pytest.raises(OutputExistsError, match="exists already"):

@@ -42,7 +42,7 @@ class TestModelFolder:
 
     def test_predictions_are_those_of_the_model_read_back(self, chain, trained):
         listed = pd.read_csv(trained / "test_predictions.csv")
-        found = load_model(trained, "cpu").predict(pixels_of_test(chain))
+        found = load_model(trained, "cpu", precision="auto").predict(pixels_of_test(chain))
         assert found == pytest.approx(listed[["p(sand)", "p(weed)"]].to_numpy(), abs=2e-5)
 
     def test_a_tile_is_the_log_sum_exp_of_its_positions(self, chain, trained):

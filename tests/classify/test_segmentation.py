@@ -89,7 +89,7 @@ class TestModel:
         paths = dict(pd.concat([data.split("test"), data.unclear("test")])[["tile_id", "path"]].to_numpy())
         tiles = np.stack([rasterio.open(paths[tile]).read() for tile in listed["tile_id"]])
         for views, column in ((8, "p(weed)"), (1, "p1(weed)")):
-            found = load_model(folder / "model", "cpu", views=views).predict(tiles)[:, 1]
+            found = load_model(folder / "model", "cpu", views=views, precision="auto").predict(tiles)[:, 1]
             assert found == pytest.approx(listed[column].to_numpy(), abs=2e-5)
 
     def test_the_card_says_what_the_head_is(self, meadow):

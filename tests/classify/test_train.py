@@ -98,7 +98,7 @@ class TestModelFolder:
     def test_predictions_are_those_of_the_model_read_back(self, chain):
         rows, tiles = pixels_of_test(chain)
         listed = pd.read_csv(chain.model / "test_predictions.csv").set_index("tile_id")
-        found = load_model(chain.model, "cpu").predict(tiles)
+        found = load_model(chain.model, "cpu", precision="auto").predict(tiles)
         assert found == pytest.approx(listed.loc[rows["tile_id"], ["p(sand)", "p(weed)"]].to_numpy(), abs=2e-5)
 
     def test_timm_alone_gives_the_same(self, chain):

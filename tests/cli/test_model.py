@@ -128,7 +128,7 @@ class TestExport:
             "tiles of uint8, or export this one for another --for"
         )
         assert "'qgis' is not known; known are onnxruntime, deepness" in refuse("model", "export", chain.model, "--for", "qgis")
-        assert "'3' is not one of '1', '8'" in refuse("model", "export", chain.model, "--views", 3)
+        assert "'3' is not one of '1', '4', '8'" in refuse("model", "export", chain.model, "--views", 3)
         assert refuse("model", "export", chain.model, "--out", "a.pt") == "spurgekit: a.pt: an ONNX file ends in .onnx"
         assert refuse("model", "export", chain.model, "--opset", 11, "--out", "a.onnx") == (
             f"spurgekit: {BACKBONE} cannot be written as ONNX (opset 11), but as opset 18; ask for that"

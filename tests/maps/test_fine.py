@@ -223,7 +223,7 @@ class TestCost:
     def test_forward_passes_a_tile_area(self, tmp_path, make_tif):
         _, image = cells(40, 50)
         model = light_model(tile_px=224, size_px=224)
-        map_site(make_tif(tmp_path / "a.tif", image), model, tmp_path / "map", fine())
+        map_site(make_tif(tmp_path / "a.tif", image), model, tmp_path / "map", fine(batch_size=5))  # of 4 x 5 windows
         # Windows of 14 cells, of which 10 are told of.
         assert sum(model.network.model.backbone.areas) / image[0].size == pytest.approx((14 / 10) ** 2)
 
