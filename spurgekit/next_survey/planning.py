@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -229,11 +229,9 @@ def _model(
     info = read_model_info(found)
     if info.classes != cells.classes:
         raise InputError(f"{found} is not the model of {map_folder}: its classes are {', '.join(info.classes)}; pass `model`")
-    views, precision = parameters.get("views"), parameters.get("precision")
-    model = load_model(
-        found, options.device, views=views if views in VIEW_COUNTS else None,
-        precision=precision if precision in get_args(Precision) else "float32",
-    )  # fmt: skip
+    views = parameters.get("views")
+    precision: Precision = "bfloat16" if parameters.get("precision") == "bfloat16" else "float32"
+    model = load_model(found, options.device, views=views if views in VIEW_COUNTS else None, precision=precision)
     if model.applicability is None:
         raise InputError(
             f"{found} does not know its training tiles, so nothing tells what is new to it; train it again, and map with it"
