@@ -1,7 +1,7 @@
 """Mapping a site against the bare model: images per second on the same batch size.
 
     python -m tests.benchmarks.bench_map [--size 12000] [--backbones resnet50 vit_small_patch16_224] [--device cuda] [--out F]
-    python -m tests.benchmarks.bench_map --peers [--workers 1]
+    python -m tests.benchmarks.bench_map --peers [--cpu-time]
 
 Each map is held against the bare model right before and right after it, since the machine's own rate drifts; the bare model
 counts in what the map does, from one batch that is ready. With ``--peers`` the same tiles go through the same model as it is
@@ -60,16 +60,18 @@ def make_model(folder: Path, backbone: str, tile_px: int) -> Path:
 
 
 @torch.inference_mode()
-def bare_rate(backbone: str, batch_size: int, device: torch.device, seconds: float, dtype: torch.dtype | None = None) -> float:
+def bare_rate(backbone: str, chosen: argparse.Namespace, device: torch.device, dtype: torch.dtype | None) -> float:
     """Return images/s of the network alone, on one batch that is ready in its memory."""
+    batch_size = chosen.batch
     network = put_on(make_backbone(backbone, num_classes=2), device).eval()
     shape = (batch_size, 3, IMAGE_PX, IMAGE_PX)
     batch = torch.rand(shape, device=device).contiguous(memory_format=torch.channels_last)
     with autocast(device, dtype):
         network(batch)
-        once = seconds_of(lambda: network(batch), device)
-        count = max(1, round(seconds / once))
-        return batch_size * count / seconds_of(lambda: [network(batch) for _ in range(count)], device)
+        count = max(1, round(chosen.seconds / seconds_of(lambda: network(batch), device)))
+        start = chosen.clock()
+        seconds_of(lambda: [network(batch) for _ in range(count)], device)
+        return float(batch_size * count / (chosen.clock() - start))
 
 
 class WindowDataset(Dataset[torch.Tensor]):
@@ -105,27 +107,27 @@ def loader_rate(site: Path, backbone: str, chosen: argparse.Namespace, device: t
     """Return images/s of a loop over a ``DataLoader`` of windows."""
     network = make_backbone(backbone, num_classes=2).to(device).eval()
     windows = WindowDataset(site, chosen.tile)
-    start = time.perf_counter()
+    start = chosen.clock()
     found = [
         network(batch.to(device)).softmax(dim=1).cpu().numpy()
         for batch in DataLoader(windows, batch_size=chosen.batch, num_workers=chosen.workers)
     ]
-    return len(np.concatenate(found)) / (time.perf_counter() - start)
+    return float(len(np.concatenate(found)) / (chosen.clock() - start))
 
 
 def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen: argparse.Namespace) -> dict[str, Any]:
     """Print and return the rates of a backbone, and their ratio."""
     backbone, options = model.info.backbone, MapOptions(batch_size=chosen.batch, stride_px=chosen.stride)
     map_site(make_orthomosaic(folder / "warm.tif", WARM_PX), model, folder / "warm", options)
-    bare, mapped = [bare_rate(backbone, chosen.batch, model.device, chosen.seconds, model.dtype)], []
+    bare, mapped = [bare_rate(backbone, chosen, model.device, model.dtype)], []
     peers: dict[str, list[float]] = {}
     for i in range(chosen.rounds):
-        start = time.perf_counter()
+        start = chosen.clock()
         map_site(site, model, folder / f"map{i}", options)
-        mapped.append(tiles / (time.perf_counter() - start))
+        mapped.append(tiles / (chosen.clock() - start))
         if chosen.peers:
             peers.setdefault("rasterio and DataLoader", []).append(loader_rate(site, backbone, chosen, model.device))
-        bare.append(bare_rate(backbone, chosen.batch, model.device, chosen.seconds, model.dtype))
+        bare.append(bare_rate(backbone, chosen, model.device, model.dtype))
     ratios = [float(rate / np.mean(bare[i : i + 2])) for i, rate in enumerate(mapped)]
     looked = f"{backbone} at {IMAGE_PX} px in {model.precision}, batch {chosen.batch}"
     print(f"{looked}, {tiles:,} tiles of {chosen.tile} px, {cores()} cores")
@@ -153,9 +155,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="for each measurement of the bare model")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--peers", action="store_true", help="measure how it is usually written as well")
-    parser.add_argument("--workers", type=int, default=1, help="of the peers' DataLoader")
+    parser.add_argument("--workers", type=int, default=0, help="of the peers' DataLoader")
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="count the seconds of this process, on a machine that others use"
+    )
     parser.add_argument("--out", type=Path, help="JSON file to write")
     chosen = parser.parse_args()
+    chosen.clock = time.process_time if chosen.cpu_time else time.perf_counter
     device = torch.device(chosen.device)
     print(describe(device), flush=True)
     rows = Rows({"device": describe(device)}, "map", chosen.out)

@@ -15,10 +15,11 @@ import rasterio
 from numpy.typing import NDArray
 from PIL import Image
 
-from spurgekit.classify import load_model, read_model_info
+from spurgekit.classify import read_model_info
 from spurgekit.classify.tile_reader import TileKind, read_tile
 from spurgekit.dataset import open_dataset
 from spurgekit.imagery import Window, open_raster
+from spurgekit.maps import load_map_model
 from tests.command import refuse, succeed
 
 RED, NIR = 2, 4
@@ -156,7 +157,7 @@ class TestModel:
 class TestMap:
     def test_a_cell_is_what_the_model_says_of_the_tile_that_lies_there(self, walk):
         index, pixels = walk.tiles
-        said = load_model(walk.folder / "model", "cpu").predict(np.stack(pixels))
+        said = load_map_model(walk.folder / "model", "cpu").predict(np.stack(pixels))
         with rasterio.open(walk.folder / "map" / "presence.tif") as file:
             values = file.read([1, 2])
             places = [file.index(x, y) for x, y in zip(index.centroid.x, index.centroid.y, strict=True)]

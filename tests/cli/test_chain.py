@@ -9,8 +9,8 @@ import rasterio
 from rasterio.windows import Window
 from rio_cogeo.cogeo import cog_validate
 
-from spurgekit.classify import load_model
 from spurgekit.classify.model_info import read_model_info
+from spurgekit.maps import load_map_model
 from tests.command import refuse, succeed
 
 # The corner of the mosaic where it ends: about half of this piece lies outside.
@@ -105,7 +105,7 @@ class TestMap:
         assert (has_value == (share >= 0.5)).all()
 
     def test_a_cell_is_what_the_model_says_of_its_pixels(self, mapped, folder, piece, pixels):
-        model = load_model(folder / "model", "cpu")
+        model = load_map_model(folder / "model", "cpu")
         with rasterio.open(mapped / "presence.tif") as file, rasterio.open(piece) as image:
             values, to_world = file.read(), file.transform
             cells = np.argwhere(np.isfinite(values[0]))[::7]
