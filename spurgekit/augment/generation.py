@@ -310,22 +310,10 @@ def _check_room(folder: Path, estimate: CostEstimate) -> None:
         )
 
 
-SAID_OTHERWISE = frozenset(
-    {
-        "shots",
-        "trials",
-        "backbone",
-        "revision",
-        "lora",
-        "unet",
-        "device",
-        "embeddings",
-        "inversion",
-        "batch_size",
-        "compile",
-        "unlabelled",
-    }
-)
+SAID_OTHERWISE = frozenset((
+    "shots", "trials", "backbone", "revision", "lora", "unet", "device", "embeddings", "inversion", "batch_size", "compile",
+    "unlabelled",
+))  # fmt: skip
 """Options of which settings say more (the sets, the model, the files), or on which no image depends."""
 
 

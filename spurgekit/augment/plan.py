@@ -187,10 +187,9 @@ class _Set:
                 to = self._painted_as(tile, number)
                 edit = self._edit(tile, to, number, is_pasted=paste is not None)
                 row = {**self._row(tile, to, number, strength, edit), **{name: tile[name] for name in kept}}
-                told = (
-                    {} if paste is None else {"ground": paste.ground_id, "cover": paste.cover, "weight": float(paste.is_enough)}
-                )
-                yield _Image({**row, **told}, strength, edit, paste)
+                if paste is not None:
+                    row |= {"ground": paste.ground_id, "cover": paste.cover, "weight": float(paste.is_enough)}
+                yield _Image(row, strength, edit, paste)
 
     def _names(self, tile: pd.Series) -> tuple[object, ...]:
         """Return what the chance of a tile's images derives from."""

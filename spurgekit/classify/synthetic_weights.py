@@ -37,7 +37,6 @@ from spurgekit.classify.weigh_options import WeighOptions
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.dataset.folds import Fold, leave_out
 from spurgekit.dataset.places import place_column, places
-from spurgekit.dataset.reader import SPLITS
 from spurgekit.dataset.shots import ALL_SHOTS
 from spurgekit.errors import InputError
 from spurgekit.outputs import add_checksums, add_provenance, output_file, output_lock, resolved
@@ -174,7 +173,8 @@ def weigh_synthetic(
     sets = _sets(augmented, rows)
     folds = _folds(augmented, data, sets, options)
     support = _support(augmented, data, folds, sets, backbone.seed)
-    labelled = frozenset(tile for side in SPLITS for tile in data.split(side)["tile_id"])
+    known = [rows for fold in folds.values() for rows in (fold.train, fold.test)]  # no test side is read for this
+    labelled = frozenset(tile for rows in known for tile in rows["tile_id"])
     for key, own in sets.items():
         check_sources(rows.iloc[own], support[key].tiles["tile_id"], labelled)
     setup = set_up(backbone, next(iter(folds.values())).train, progress)

@@ -219,8 +219,10 @@ def why_not_pasted(data: Dataset, options: StudyOptions) -> str | None:
 
 def _settings(data: Dataset, options: StudyOptions, told: dict[str, object]) -> dict[str, object]:
     """Return what synthetic tiles depend on."""
-    files = {**split_files(data), **({"mask": mask} if (mask := mask_file(options.mask)) is not None else {})}
-    return {**told, **{f"file of {name}": fingerprint(path) for name, path in files.items()}}
+    files = split_files(data)
+    if (mask := mask_file(options.mask)) is not None:
+        files["masks"] = mask
+    return {**told, **{name: fingerprint(path) for name, path in files.items()}}
 
 
 def _write(
