@@ -141,10 +141,10 @@ def augment_dataset(
             for tile, mask in (masks or {}).items():
                 with output_file(folder / MASKS / f"{tile}.png") as partial_file:
                     partial_file.write_bytes(mask)
-            if renderer is not None:
-                write_pasted(folder / PASTED, plan, options, progress)
             log = RunLog.open(folder)
             units, resumed = plan.left(log.done), len(log.done)
+            if renderer is not None:
+                write_pasted(folder / PASTED, plan, units, options, progress)
             estimate = _estimate(plan, units, renderer, options, len(devices))
             announce(Announcement(estimate, resumed, len(sets), out, info, options.safety_checker, tuple(devices)))
             _check_room(folder, estimate)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -64,10 +64,12 @@ def pasting_notes(plan: Plan, grounds: Grounds) -> Iterator[str]:
         yield f"{plan.uncovered:,} of {every} cover too little of their ground (`min_cover`), and have weight 0"
 
 
-def write_pasted(folder: Path, plan: Plan, options: AugmentOptions, progress: Progress) -> None:
-    """Write what a model is to edit, and where: ``{id}.png`` and ``{id}_mask.png``."""
-    with progress("pasting", len(plan.pastes)) as advance:
-        for name, one in plan.pastes.items():
+def write_pasted(folder: Path, plan: Plan, units: Sequence[EditUnit], options: AugmentOptions, progress: Progress) -> None:
+    """Write what a model is to edit in some units, and where: ``{id}.png`` and ``{id}_mask.png``."""
+    names = [edit.id for unit in units for edit in unit.edits] if plan.pastes else []
+    with progress("pasting", len(names)) as advance:
+        for name in names:
+            one = plan.pastes[name]
             picture = one.picture(options.feather_px)
             grow_px = published_growth_px(len(picture)) if options.dilate_px is None else options.dilate_px
             for suffix, image in (("", picture), (MASK, one.edit_mask(grow_px, options.feather_px))):
