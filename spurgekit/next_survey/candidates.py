@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from spurgekit.classify.classifier import TileClassifier, TilePredictions
-from spurgekit.classify.tile_reader import mark_missing
+from spurgekit.classify.classifier import TileClassifier
+from spurgekit.classify.tile_reader import Pixels, mark_missing
+from spurgekit.classify.tile_stream import stream_tiles
 from spurgekit.errors import InputError
 from spurgekit.imagery import Raster, Window
 from spurgekit.maps.bands import entropy
@@ -125,14 +128,9 @@ def look_at(
     """
     side = model.info.tile_size_px
     at = np.column_stack(raster.grid.to_pixel(*cells.grid.to_world(cols + 0.5, rows + 0.5)))
-    kept, batch, found = list[int](), list[NDArray[np.generic]](), list[TilePredictions]()
+    kept: list[int] = []
 
-    def look() -> None:
-        if batch:
-            found.append(model.predictions(np.stack(batch), features=True))
-            batch.clear()
-
-    with progress(f"looking at tiles of {raster.path.name}", len(rows)) as advance:
+    def tiles(advance: Callable[[int], None]) -> Iterator[NDArray[Any]]:
         for number, (left, top) in enumerate(np.rint(at - side / 2).astype(int).tolist()):
             pixels, valid = raster.read(Window(left, top, side, side))
             advance(1)
@@ -140,13 +138,31 @@ def look_at(
                 continue
             mark_missing(pixels, valid)
             kept.append(number)
-            batch.append(pixels)
-            if len(batch) == batch_size:
-                look()
-        look()
-    if not kept:
+            yield pixels
+
+    with progress(f"looking at tiles of {raster.path.name}", len(rows)) as advance:
+        ((_, found),) = stream_tiles([(None, tiles(advance))], _FeatureLook(model), batch_size)
+    if found is None:
         raise InputError(f"{raster.path} shows nothing of the map's tiles; pass the image that was mapped by `image`")
-    features = np.concatenate([one.features for one in found if one.features is not None])
-    novelty = np.concatenate([one.dissimilarity for one in found if one.dissimilarity is not None])
     rows, cols = rows[kept], cols[kept]
-    return Candidates(rows, cols, cells.around[:, rows, cols].T, features, novelty)
+    return Candidates(rows, cols, cells.around[:, rows, cols].T, *found)
+
+
+@dataclass(frozen=True, slots=True)
+class _FeatureLook:
+    """What a model sees in tiles: their features, and how unlike training tiles they are."""
+
+    model: TileClassifier
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def start(self, tiles: Pixels) -> tuple[torch.Tensor, torch.Tensor | None]:
+        return self.model.logits(tiles, features=True)
+
+    def finish(self, started: tuple[torch.Tensor, torch.Tensor | None]) -> tuple[Floats, Floats]:
+        said = self.model.said(*started)
+        assert said.features is not None
+        assert said.dissimilarity is not None  # of a model that knows its training tiles
+        return said.features, said.dissimilarity
