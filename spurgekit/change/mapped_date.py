@@ -7,40 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from spurgekit.classify.held_out import HeldOutCounts, counts_of, held_out_as
 from spurgekit.classify.model_info import ModelInfo, read_model_info
 from spurgekit.dihedral import VIEW_COUNTS
 from spurgekit.errors import InputError
-from spurgekit.imagery import PixelGrid, Raster, open_raster
+from spurgekit.imagery import Raster, open_raster
 from spurgekit.maps.map_folder import RASTER, REMEDY, SUMMARY, MapSummary, check_map, find_image, opened_as
-from spurgekit.maps.mapped_cells import find_model, read_cells
+from spurgekit.maps.mapped_cells import MappedCells, find_model, read_cells
 from spurgekit.outputs import read_provenance
 from spurgekit.reading import read_described
 from spurgekit.survey import find_survey
 
-Floats = NDArray[np.float32]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MappedDate:
+class MappedDate(MappedCells):
     """A map of a site at one date.
+
+    Its cells are those of :class:`spurgekit.maps.mapped_cells.MappedCells`.
 
     Attributes
     ----------
     folder : pathlib.Path
         Of the map.
     summary : MapSummary
-    grid : PixelGrid
-        Of its cells.
-    classes : tuple of str
-        The first is the background.
-    said : ndarray of float32, shape (classes, rows, columns)
-        Probabilities; NaN where nothing is mapped.
-    around : ndarray of float32, shape (classes, rows, columns)
-        Probabilities of the tile around each cell: the same, unless the map is finer than a tile.
     model : ModelInfo
         What says so.
     model_folder : pathlib.Path
@@ -58,10 +47,6 @@ class MappedDate:
 
     folder: Path
     summary: MapSummary
-    grid: PixelGrid
-    classes: tuple[str, ...]
-    said: Floats
-    around: Floats
     model: ModelInfo
     model_folder: Path
     held_out: HeldOutCounts
@@ -95,11 +80,6 @@ class MappedDate:
     def is_fine(self) -> bool:
         """Whether its cells are finer than tiles."""
         return self.said is not self.around
-
-    @property
-    def is_mapped(self) -> NDArray[np.bool_]:
-        """Which cells have a class."""
-        return np.asarray(np.isfinite(self.said[0]))
 
 
 def read_date(folder: Path, model: Path | None, option: str) -> MappedDate:
@@ -138,7 +118,7 @@ def read_date(folder: Path, model: Path | None, option: str) -> MappedDate:
     tested = held_out_as(found, info, shares, views if views in VIEW_COUNTS else info.views)
     image, why = find_image(folder, summary.image)
     return MappedDate(
-        folder, summary, cells.grid, cells.classes, cells.said, cells.around, info, found, counts_of(tested, info),
+        cells.grid, cells.classes, cells.said, cells.around, folder, summary, info, found, counts_of(tested, info),
         image, why, opened_as(parameters), None if image is None else _flown(image),
     )  # fmt: skip
 

@@ -217,10 +217,8 @@ def _draw(
     progress: Progress,
 ) -> None:
     look = _look(new, registration, progress)
-    at = cells_below(look.grid, ground.grid)
-    inside = (at >= 0).all(axis=0) & (at[0] < ground.grid.height) & (at[1] < ground.grid.width) & look.seen
-    at[:, ~inside] = 0
-    inside &= ground.both[tuple(at)]
+    at, inside = cells_below(look.grid, ground.grid)
+    inside &= look.seen & ground.both[tuple(at)]
     shade = np.zeros((*inside.shape, 4), np.uint8)
     for said in cells.probabilities.values():
         for transition, colour in ((PRESENT, STAYED), (LOSS, LOST), (GAIN, GAINED)):

@@ -23,7 +23,7 @@ def check_compiles(device: torch.device) -> None:
     """
     try:
         compiled(torch.neg)(torch.zeros(1, device=device))
-    except Exception as error:
+    except Exception as error:  # what is missing, a compiler or Triton, raises errors of torch's own, of many kinds
         raise InputError(f"torch cannot compile here ({first_line(error)}); leave `compile` out") from error
 
 

@@ -91,10 +91,15 @@ def find_model(folder: Path, record: dict[str, Any]) -> Path | None:
     return None
 
 
-def cells_below(picture: PixelGrid, cells: PixelGrid) -> NDArray[np.intp]:
-    """Return the row and the column of the cell below each pixel of a picture, shape (2, height, width).
+def cells_below(picture: PixelGrid, cells: PixelGrid) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return which cell lies below each pixel of a picture.
 
-    Those of pixels off the map are none of its rows and columns.
+    Returns
+    -------
+    at : ndarray of int, shape (2, height, width)
+        Its row and its column; 0 and 0 of pixels off the map.
+    inside : ndarray of bool, shape (height, width)
+        Which pixels are on it.
     """
     rows, cols = np.mgrid[: picture.height, : picture.width] + 0.5
     x, y = picture.to_world(cols, rows)
@@ -102,4 +107,7 @@ def cells_below(picture: PixelGrid, cells: PixelGrid) -> NDArray[np.intp]:
         points = points_in(np.column_stack([x.ravel(), y.ravel()]), picture.crs, cells.crs)
         x, y = (one.reshape(cols.shape) for one in points.T)
     col, row = cells.to_pixel(x, y)
-    return np.floor(np.stack([row, col])).astype(np.intp)
+    at = np.floor(np.stack([row, col])).astype(np.intp)
+    inside = np.asarray((at >= 0).all(axis=0) & (at[0] < cells.height) & (at[1] < cells.width))
+    at[:, ~inside] = 0
+    return at, inside

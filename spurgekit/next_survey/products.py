@@ -165,10 +165,8 @@ def _write_summary(path: Path, walk: Walk, cells: MappedCells) -> None:
 def _draw(path: Path, walk: Walk, cells: MappedCells, raster: Raster, progress: Progress) -> None:
     look, grid = quick_look(raster, progress=progress), cells.grid
     picture = SitePicture(look, f"{walk.site}: the next survey, {counted(len(walk), 'tile')} of {walk.support_m:.2f} m")
-    at = cells_below(look.grid, grid)
-    inside = (at >= 0).all(axis=0) & (at[0] < grid.height) & (at[1] < grid.width) & look.seen
-    at[:, ~inside] = 0
-    inside &= cells.is_mapped[tuple(at)]
+    at, inside = cells_below(look.grid, grid)
+    inside &= look.seen & cells.is_mapped[tuple(at)]
     shade = np.zeros((*inside.shape, 4), np.uint8)
     said = cells.said[:, *at]
     for number, name in list(enumerate(cells.classes))[1:]:
