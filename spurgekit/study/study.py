@@ -11,6 +11,7 @@ import pandas as pd
 
 from spurgekit.augment.mask_sources import mask_file
 from spurgekit.classify.arms import SYNTHETIC, parse_arm, parse_arms
+from spurgekit.classify.setup import set_up
 from spurgekit.classify.tile_reader import TileKind, read_tile
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.dataset.folds import folds_of
@@ -35,11 +36,13 @@ from spurgekit.progress import Progress, silent
 from spurgekit.study.choosing import Choice
 from spurgekit.study.costs import Costs
 from spurgekit.study.generating import METRIC, Compared, Generator
+from spurgekit.study.made_tiles import MADE_TILES, describe_made_tiles
 from spurgekit.study.study_options import StudyOptions
 from spurgekit.study.study_page import CHOICES, PAGE, study_lines
 from spurgekit.tables import csv_of
+from spurgekit.text import counted
 
-REPORT = "report"
+REPORT, DESCRIBING = "report", "what was made"
 PASTED_SETTINGS = "settings-copy-paste.json"
 PAINTED = TileKind(3, "uint8")
 """Tiles that can be painted, or pasted onto."""
@@ -61,6 +64,9 @@ class StudyReport:
         What each candidate gained on the training side.
     summary, differences : pandas.DataFrame
         Means with intervals, and paired differences from the best arm without a generator.
+    made : pandas.DataFrame
+        How near synthetic tiles are to real ones, how true to their labels and how unlike each other
+        (:func:`spurgekit.study.made_tiles.describe_made_tiles`); empty where none were made.
     costs : pandas.DataFrame
         Seconds of each step.
     warnings : tuple of str
@@ -72,6 +78,7 @@ class StudyReport:
     gains: pd.DataFrame
     summary: pd.DataFrame
     differences: pd.DataFrame
+    made: pd.DataFrame
     costs: pd.DataFrame
     warnings: tuple[str, ...]
 
@@ -168,15 +175,24 @@ def run_study(
             arms = tuple(str(parse_arm(f"{options.recipe}+{SYNTHETIC}:{folder}")) for folder in of.folders)
             return evaluate(of.name, arms, of)
 
-        parts = [evaluate("without-generator", options.arms)]
+        parts, compared = [evaluate("without-generator", options.arms)], []
         if unpasted is None:
-            parts.append(evaluate_made(generator.paste()))
+            compared.append(generator.paste())
+            parts.append(evaluate_made(compared[0]))
         best = _best(pd.concat([part.summary for part in parts]))
         choices: tuple[Choice, ...] = ()
         gains = pd.DataFrame()
         if options.diffusion is not None:
             choices, gains = generator.choose(name)
-            parts += [evaluate_made(of) for of in generator.make(choices, pastes=unpasted is None)]
+            generated = generator.make(choices, pastes=unpasted is None)
+            parts += [evaluate_made(of) for of in generated]
+            compared += generated
+        made = pd.DataFrame()
+        if folders := {path.name: path for of in compared for path in of.folders.values()}:
+            say(f"{name}: {counted(len(folders), 'folder')} of synthetic tiles beside real ones")
+            with costs.of(f"{name}: {DESCRIBING}"):
+                setup = set_up(options, folds[0].train, progress)
+                made = describe_made_tiles(setup, folders, folds, data.info.classes)
         predictions = pd.concat([pd.read_parquet(part.folder / PREDICTIONS) for part in parts], ignore_index=True)
         support = support_tiles(itertools.product(options.shots, range(options.trials)), folds)
         found = analyse(predictions, data.info.classes, support, baseline=best, metric=METRIC, resolve=options.resolve)
@@ -186,9 +202,9 @@ def run_study(
         inputs = [data.path, *(path for path in given if path is not None)]
         parameters = options.parameters()
         with output_folder(report_folder, "study", parameters=parameters, inputs=inputs, overwrite=True) as folder:
-            _write(folder, data, options, found, choices, gains, costs, predictions)
+            _write(folder, data, options, found, choices, gains, made, costs, predictions)
     return StudyReport(
-        report_folder, best, choices, gains, found.summary, found.differences, costs.table(), tuple(found.warnings)
+        report_folder, best, choices, gains, found.summary, found.differences, made, costs.table(), tuple(found.warnings)
     )
 
 
@@ -232,14 +248,16 @@ def _write(
     found: Evaluation,
     choices: tuple[Choice, ...],
     gains: pd.DataFrame,
+    made: pd.DataFrame,
     costs: Costs,
     predictions: pd.DataFrame,
 ) -> None:
     predictions.to_parquet(folder / PREDICTIONS, index=False)
     write_report(folder, found)
-    if len(gains):
-        with output_file(folder / CHOICES) as partial:
-            partial.write_text(csv_of(gains, partial, float_format="%.6g"), encoding="utf-8", newline="\n")
-    lines = study_lines(data.info, options, found, choices, gains, costs.table())
+    for file, table in ((CHOICES, gains), (MADE_TILES, made)):
+        if len(table):
+            with output_file(folder / file) as partial:
+                partial.write_text(csv_of(table, partial, float_format="%.6g"), encoding="utf-8", newline="\n")
+    lines = study_lines(data.info, options, found, choices, gains, made, costs.table())
     with output_file(folder / PAGE) as partial:
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")

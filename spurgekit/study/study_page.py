@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def study_lines(
     found: Evaluation,
     choices: Sequence[Choice],
     gains: pd.DataFrame,
+    made: pd.DataFrame,
     costs: pd.DataFrame,
 ) -> list[str]:
     """Return the lines of ``study.md``."""
@@ -49,6 +51,8 @@ def study_lines(
             "use it have seen them, without their labels.",
             "",
         ]
+    if len(made):
+        lines += ["## What was made", "", *_made_lines(made), ""]
     minutes = [(step, f"{seconds / 60:,.1f}") for step, seconds in costs["seconds"].items()]
     return [*lines, "## What it cost", "", *_table(("step", "minutes"), minutes)]
 
@@ -109,6 +113,27 @@ def _choice_lines(choices: Sequence[Choice], gains: pd.DataFrame) -> list[str]:
         "The choice has seen labels of the whole training side, which are more than n.",
         "",
         *_table((*CANDIDATE, *(f"n = {n}" for n in shots)), rows),
+    ]
+
+
+def _made_lines(made: pd.DataFrame) -> list[str]:
+    def cell(value: float, digits: int) -> str:
+        return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+    rows = [
+        (
+            f"`{row.tiles}`", f"{row.images:,}", cell(row.as_labelled, 3), cell(row.moved, 2), cell(row.spread, 2),
+            "–" if math.isnan(row.kid) else f"{row.kid:.0f} ({row.kid_low:.0f} to {row.kid_high:.0f})",
+        )
+        for row in made.itertuples()
+    ]  # fmt: skip
+    return [
+        "As labelled: what a classifier says that learned from all of the training side but the tile's own and some other "
+        "places. Moved: how far images are from their tile, and spread, from each other, where two real tiles of a class are 1 "
+        "apart. KID x 1000: of images that were made of one half of the real tiles to those of their class in the other half, "
+        "and of one half to the other. All in this backbone's features.",
+        "",
+        *_table(("tiles", "images", "as labelled", "moved", "spread", "KID x 1000"), rows),
     ]
 
 
