@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 OWN = (
     "vae", "tokenizer", "text_encoder", "lora", "backbone", "revision", "lora_rank", "tile_px", "gsd_m", "bands", "nodata",
-    "without", "held_out", "leave_out",
+    "without", "without_crs", "held_out", "leave_out",
 )  # fmt: skip
 """Options that say what is learned from, which stand first."""
 
@@ -31,7 +31,12 @@ OWN = (
 @click.command("pretrain-backbone")
 @click.argument("sources", nargs=-1, type=IMAGE)
 @click.option("--out", type=PATH, help="Folder to make, or to go on with.  [default: backbone, or lora]")
-@options_of(PretrainOptions, only=OWN, flags={"tile_px": "--tile-size"}, metavars={"leave_out": "COLUMN", **METAVARS})
+@options_of(
+    PretrainOptions,
+    only=OWN,
+    flags={"tile_px": "--tile-size"},
+    metavars={"leave_out": "COLUMN", "without_crs": "CRS", **METAVARS},
+)
 @options_of(PretrainOptions, without=OWN)
 @common.overwrite
 def command(sources: tuple[ImageName, ...], out: Path | None, overwrite: bool, **chosen: Any) -> None:
@@ -52,9 +57,10 @@ def command(sources: tuple[ImageName, ...], out: Path | None, overwrite: bool, *
             f"{counted(plan.held_out_tiles, 'tile')} of other places held out, shown at {plan.size_px} px"
         )
         left = f"{plan.steps - plan.done:,} of {plan.steps:,} steps" if plan.done else counted(plan.steps, "step")
+        most = "" if options.minutes is None else f", or as many as {options.minutes:g} min take"
         echo(
             f"{plan.parameters / 1e6:.1f} M numbers to train on {plan.device}: {left} of {plan.step_s:.2g} s each, "
-            f"about {_duration(plan.seconds)}, in {out}"
+            f"about {_duration(plan.seconds)}{most}, in {out}"
         )
 
     info = spurgekit.pretrain_backbone(

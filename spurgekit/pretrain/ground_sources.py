@@ -25,7 +25,7 @@ from spurgekit.dataset.places import place_names
 from spurgekit.dataset.sources import IMAGE, TileSource, read_source
 from spurgekit.diffusion.image_tensors import Picture, picture_size, read_picture
 from spurgekit.diffusion.pretraining.crop_pool import GroundPiece, origins_of
-from spurgekit.errors import InputError
+from spurgekit.errors import InputError, renamed
 from spurgekit.image_names import ImageName
 from spurgekit.imagery import Raster, Window, open_raster
 from spurgekit.outlines import read_outlines
@@ -172,7 +172,10 @@ def _of_images(paths: Sequence[ImageName], options: PretrainOptions, progress: P
             if len(paths) > 1:
                 gsds_m[path] = raster.gsd_m
             if options.without is not None:
-                outlines = read_outlines(options.without, raster, what="ground to go without is")
+                with renamed(declared_crs="without_crs"):
+                    outlines = read_outlines(
+                        options.without, raster, what="ground to go without is", declared_crs=options.without_crs
+                    )
                 without = outlines.rows.union_all()
                 notes += outlines.notes
                 hit |= bool(without.intersects(raster.grid.footprint()))
@@ -196,7 +199,9 @@ def _of_images(paths: Sequence[ImageName], options: PretrainOptions, progress: P
                     advance(1)
             notes += [f"{path.name} {note}" for note in raster.notes]
     if not hit:
-        raise InputError(f"{options.without} touches none of the images; check its CRS, and whether it is of that site")
+        raise InputError(
+            f"{options.without} touches none of the images; check its CRS (`without_crs`), and whether it is of that site"
+        )
     _check_gsd(gsds_m, "pass `gsd_m` to resample all of them")
     return found, notes
 

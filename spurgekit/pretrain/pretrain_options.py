@@ -49,6 +49,8 @@ class PretrainOptions(PretrainingOptions):
         Value of pixels of images without data, whatever the file says.
     without : pathlib.Path, optional
         Polygons of ground of images that the model never sees, such as that of test tiles; it is not judged by it either.
+    without_crs : str, optional
+        CRS of ``without``, if the file does not say it.
     held_out : float
         Share of places that nothing is learned from, and that judge the model; 0: none, and it is not judged.
     leave_out : str, optional
@@ -75,6 +77,7 @@ class PretrainOptions(PretrainingOptions):
     bands: tuple[int, ...] | None = None
     nodata: float | None = None
     without: Path | None = None
+    without_crs: str | None = None
     held_out: float = 0.2
     leave_out: str | None = None
     samples: int = 256
@@ -89,6 +92,8 @@ class PretrainOptions(PretrainingOptions):
             raise InputError(f"`tile_px={self.tile_px}` is too small; pass 16 or more")
         if self.gsd_m is not None and not (isfinite(self.gsd_m) and self.gsd_m > 0):
             raise InputError(f"`gsd_m={self.gsd_m}` is no ground sample distance; pass a positive number of metres")
+        if self.without is None and self.without_crs is not None:
+            raise InputError("`without_crs` says something of `without`, which is not given; leave it out, or pass `without`")
         if not 0 <= self.held_out < 1:
             raise InputError(f"`held_out={self.held_out:g}` is no share below 1; pass e.g. 0.2")
         if self.samples < 32:

@@ -253,7 +253,7 @@ class _Making:
             training_tiles=ground.training_tiles,
             held_out_tiles=ground.held_out_tiles,
             crops=plan.crops,
-            steps=options.steps,
+            steps=history.step,
             parameters=training.size,
             loss=float(history.losses[-LAST:].mean()),
             judged_by=looking.judged_by,
@@ -343,8 +343,8 @@ def _begin_lora(checkpoint: CheckpointOptions, options: PretrainOptions, tile_px
 
 
 def _settings(ground: SurveyGround, options: PretrainOptions, device: str, threads: int) -> dict[str, Any]:
-    """Return what the folder's content depends on, but for the number of steps: a run of fewer is the beginning of it."""
-    left_out = {"steps"} if options.lora else {"steps", "lora", *OF_LORA}
+    """Return what the folder's content depends on, but for how many steps there are: a run of fewer is the beginning of it."""
+    left_out = {"steps", "minutes"} if options.lora else {"steps", "minutes", "lora", *OF_LORA}
     chosen = {name: value for name, value in options.parameters().items() if name not in left_out}
     return {
         **chosen,

@@ -40,7 +40,8 @@ def ground_of(name: str, out: Path) -> tuple[Path, dict[str, Any]]:
     tiles = gpd.read_parquet(dataset / "tiles.parquet")
     tested = tiles[tiles["split"] == "test"]
     shapes = tested.dissolve("cluster").convex_hull.buffer(MARGIN_M) if name == "copr" else tested.geometry
-    gpd.GeoDataFrame(geometry=shapes, crs=tiles.crs).to_file(without)
+    if not without.is_file():  # written again, it would have other bytes, and the run would not go on
+        gpd.GeoDataFrame(geometry=shapes, crs=tiles.crs).to_file(without)
     return IMAGES[name](folder), {"tile_px": TILE_PX[name], "without": without}
 
 

@@ -119,11 +119,18 @@ class TestOrthomosaics:
         assert origins[1] == 49 * 49 - 25 * 25
         assert set(origins[:1] + origins[2:]) == {49 * 49}
 
+    def test_ground_to_go_without_whose_file_says_no_crs(self, tmp_path, site):
+        square = shapely.box(500_000, 4_999_999.5, 500_000.5, 5_000_000)
+        gpd.GeoDataFrame(geometry=[square]).to_file(tmp_path / "test.gpkg")
+        assert "does not say its CRS; pass `without_crs`" in refuse([site], without=tmp_path / "test.gpkg")
+        found = gather_ground([site], options(without=tmp_path / "test.gpkg", without_crs="EPSG:32612", held_out=0.0))
+        assert found.training_tiles < 40 * 20
+
     def test_ground_to_go_without_that_is_elsewhere(self, tmp_path, site):
         gpd.GeoDataFrame(geometry=[shapely.box(500_100, 4_999_000, 500_101, 4_999_001)], crs="EPSG:32612").to_file(
             tmp_path / "test.gpkg"
         )
-        assert "touches none of the images; check its CRS" in refuse([site], without=tmp_path / "test.gpkg")
+        assert "touches none of the images; check its CRS (`without_crs`)" in refuse([site], without=tmp_path / "test.gpkg")
 
     def test_nothing_at_all(self, tmp_path):
         assert refuse([]) == "there is nothing to learn from; name orthomosaics, or a folder of tiles"

@@ -7,10 +7,11 @@ of more, to the byte: nothing depends on how many there are to be.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -173,13 +174,18 @@ class Pretraining:
             If the loss is not finite.
         """
         options, checkpoint = self.options, folder / CHECKPOINT
-        with progress("training", options.steps) as advance, self._in_training():
+        end = math.inf if options.minutes is None else time.monotonic() + 60 * options.minutes
+        with (
+            progress("training", options.steps) as advance,
+            self._in_training(),
+            closing(self._steps(history.step)) as steps,
+        ):
             advance(history.step)
             recent: list[Tensor] = []
-            for step, loss in self._steps(history.step):
+            for step, loss in steps:
                 recent.append(loss)
                 done = step + 1
-                is_last = done == options.steps
+                is_last = done == options.steps or time.monotonic() >= end
                 is_shown = is_last or (options.validate_every > 0 and done % options.validate_every == 0)
                 is_saved = is_last or done % options.save_every == 0
                 if is_shown or is_saved or len(recent) == LOOK_EVERY:
@@ -191,10 +197,12 @@ class Pretraining:
                 if is_saved:
                     save_state(checkpoint, made_from, self.parameters, self.average, self.optimizer, history)
                 advance(1)
+                if is_last:
+                    break
         self.average.exchange()
         return history
 
-    def _steps(self, start: int) -> Iterator[tuple[int, Tensor]]:
+    def _steps(self, start: int) -> Generator[tuple[int, Tensor], None, None]:
         """Do each step from the one numbered ``start`` on; yield it and its loss, on the device."""
         steps = range(start, self.options.steps)
         with ThreadPoolExecutor(1) as thread:

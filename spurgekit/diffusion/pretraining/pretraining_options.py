@@ -21,6 +21,8 @@ class PretrainingOptions(Options):
     ----------
     steps : int
         Updates of the model. A run that was stopped can be gone on with for more, or ended with those that it has done.
+    minutes : float, optional
+        Of training, from when crops are encoded, after which the run ends as if those were its steps. Default: no limit.
     batch : int
         Crops in a step.
     crops : int
@@ -72,6 +74,7 @@ class PretrainingOptions(Options):
     """
 
     steps: int = 20_000
+    minutes: float | None = None
     batch: int = 32
     crops: int = 16_384
     size_px: int | None = None
@@ -101,6 +104,8 @@ class PretrainingOptions(Options):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"`{name}={value}` is too small; pass {least} or more")
+        if self.minutes is not None and not (self.minutes > 0 and math.isfinite(self.minutes)):
+            raise InputError(f"`minutes={self.minutes:g}` cannot be; pass a number above 0")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
             raise InputError(f"a learning rate of {self.learning_rate:g} cannot be; pass a number above 0")
         if not self.snr_gamma > 0:

@@ -108,6 +108,15 @@ def test_a_shorter_run_is_the_beginning_of_a_longer_one(quick, tmp_path):
     assert second.judged == long.judged
 
 
+def test_a_run_whose_minutes_are_over_ends_as_one_of_so_many_steps(quick, tmp_path):
+    hurried = run(quick(steps=6, minutes=1e-9), tmp_path / "hurried")
+    short = run(quick(steps=1), tmp_path / "short")
+    assert hurried.step == 1
+    assert [one["step"] for one in hurried.judged] == [1]
+    assert contents(tmp_path / "hurried") == contents(tmp_path / "short")
+    assert torch.equal(hurried.losses, short.losses)
+
+
 def test_a_compiled_model_learns_the_same_and_goes_on_to_the_same_bytes(quick, tmp_path):
     plain = run(quick(steps=4, validate_every=0), tmp_path / "plain")
     whole = run(quick(steps=4, validate_every=0, compile=True), tmp_path / "whole")
