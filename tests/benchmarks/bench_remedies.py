@@ -1,0 +1,147 @@
+"""What might mend generated tiles, on those that ``bench_study`` made: each remedy and none, on the same support sets.
+
+    SPURGEKIT_DATA=../shared/data python -m tests.benchmarks.bench_remedies OUT [--sets simulated] [--backbones mobilenet,lite0]
+        [--tiles da-fusion,real-guidance,insertion,roundtrip] [--mixings 0.1,0.3,0.5]
+
+``OUT`` is that of ``bench_study``. All are the recipe ``probe``; differences are from it without generated tiles. *Confident*
+gives those no weight that the probe of the real tiles does not take for their class, *weighted* less weight to those that it
+doubts (as ``spurgekit weigh`` does). *Centred* takes what all images of a tile have in common for the generator's own mark, and
+moves their mean back to the tile, so that but their spread is left. *Directions* learns nothing from images: that in which they
+differ from their tile means nothing, as turns do, and is shrunk with turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from spurgekit.augment.manifest import labels
+from spurgekit.classify.arms import parse_arm
+from spurgekit.classify.backbone_options import BackboneOptions
+from spurgekit.classify.calibration import calibrate
+from spurgekit.classify.features import FeatureStore, unit
+from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, probe_unit, tile_features
+from spurgekit.classify.recipes import calibrated_probabilities, left_out_logits
+from spurgekit.classify.setup import set_up
+from spurgekit.classify.synthetic_weights import agreement
+from spurgekit.classify.training_tiles import ExtraTiles
+from spurgekit.classify.turns import TILES, ShrunkTurns
+from spurgekit.classify.weigh_options import WeighOptions
+from spurgekit.dataset import open_dataset
+from spurgekit.dataset.folds import held_out_split
+from spurgekit.dihedral import VIEWS
+from spurgekit.evaluate.bootstrap import resample
+from spurgekit.evaluate.intervals import paired_differences, summarise
+from spurgekit.evaluate.predictions import pair_predictions
+from tests.benchmarks.bench_arms import HALF, IMAGE_PX
+from tests.benchmarks.bench_shift import BACKBONES, DATA
+from tests.benchmarks.bench_study import show
+
+PROBE = parse_arm("probe")
+WEIGHED = {"confident": WeighOptions(keep="confident"), "weighted": WeighOptions(keep="weighted")}
+REMEDIES = ("none", *WEIGHED, "centred")
+
+
+def confidence(store: FeatureStore, support: SupportSet, alone: ProbeUnit) -> NDArray[np.float64]:
+    """Return how far the probe of the real tiles agrees with the labels of the others, as ``weigh`` has it."""
+    probe = alone.fit()
+    held_out = left_out_logits(probe, support.targets, support.groups)
+    temperature = 1.0 if held_out is None else calibrate(held_out.logits, held_out.targets, groups=held_out.groups)[0]
+    logits = probe.logits(tile_features(store, support.extra, PROBE.recipe))
+    return agreement(labels(support.extra, support.classes), softmax(logits / (temperature or 1.0), axis=1))
+
+
+def centred(found: ProbeUnit, extra: pd.DataFrame, support: SupportSet) -> ProbeUnit:
+    """Return the unit with the mean of the images of each tile where that tile is."""
+    features = found.samples.features.copy()
+    first = len(features) - len(extra)
+    for row, tile in enumerate(support.tiles["tile_id"]):
+        own = first + np.flatnonzero(extra["owner"] == tile)
+        features[own] += found.tiles[row] - features[own].mean(axis=0) if len(own) else 0
+    return replace(found, samples=replace(found.samples, features=features))
+
+
+def shrunk_directions(store: FeatureStore, support: SupportSet, alone: ProbeUnit, train: pd.DataFrame) -> ProbeUnit:
+    """Return the unit of the real tiles alone, with what sets images apart from their tile shrunk as turns are."""
+    features = tile_features(store, support.extra, PROBE.recipe)
+    count = int(support.extra["owner"].value_counts().min())
+    edits = np.stack([
+        np.concatenate([alone.tiles[row : row + 1], features[(support.extra["owner"] == tile).to_numpy()][:count]])
+        for row, tile in enumerate(support.tiles["tile_id"])
+    ])  # fmt: skip
+    turns = unit(store.views(train.sort_values("tile_id").iloc[:: max(1, len(train) // TILES)][:TILES], range(VIEWS)))
+    turned = turns[:, : count + 1] if count < VIEWS else turns
+    both = np.concatenate([turned, np.repeat(edits, max(1, len(turned) // len(edits)), axis=0)])
+    return replace(alone, turns=ShrunkTurns.of(both))
+
+
+def predictions(name: str, backbone: str, out: Path, tiles: list[str], mixings: list[float]) -> Iterator[pd.DataFrame]:
+    """Yield what each way says of the test tiles, for each support set."""
+    data = open_dataset(out / name / "dataset")
+    timm_name, arguments = BACKBONES[backbone]
+    options = BackboneOptions(
+        backbone=timm_name, backbone_options=arguments, weights=DATA / "weights" / timm_name, image_size_px=IMAGE_PX,
+        mean=HALF, std=HALF,
+    )  # fmt: skip
+    folders = {each: out / name / "study" / each for each in tiles}
+    given = ExtraTiles.open(data, folders, None)
+    made = next(iter(given.synthetic.values()))[["trial", "n"]].drop_duplicates()
+    sets = [(int(n), int(trial)) for n, trial in zip(made["n"], made["trial"], strict=True)]
+    (fold,) = held_out_split(data, sorted({n for n, _ in sets}), 1 + max(trial for _, trial in sets))
+    store = set_up(options, fold.train).store()
+    asked = tile_features(store, fold.test, PROBE.recipe)
+
+    def told(way: str, n: int, trial: int, found: ProbeUnit) -> pd.DataFrame:
+        probe = found.fit()
+        held_out = left_out_logits(probe, found.targets, found.groups)
+        p = calibrated_probabilities(probe.logits(asked), held_out, "temperature")
+        rows = pd.DataFrame({"tile_id": fold.test["tile_id"], "place": fold.test["group"], "target": fold.test["target"]})
+        return rows.assign(arm=way, n=n, trial=trial, fold=fold.name, **{f"p{i}": column for i, column in enumerate(p.T)})
+
+    for n, trial in sets:
+        alone = probe_unit(store, given.gather(store, fold.support(n, trial), PROBE, fold=fold, n=n, trial=trial), PROBE)
+        yield told("probe", n, trial, alone)
+        for each in tiles:
+            arm = parse_arm(f"probe+synthetic:{each}")
+            support = given.gather(store, fold.support(n, trial), arm, fold=fold, n=n, trial=trial)
+            yield told(f"{each}, directions", n, trial, shrunk_directions(store, support, alone, fold.train))
+            agreed = confidence(store, support, alone)
+            for mixing in mixings:
+                for remedy in REMEDIES:
+                    extra = support.extra
+                    if remedy in WEIGHED:
+                        extra = extra.assign(weight=extra["weight"] * WEIGHED[remedy].factors(agreed))
+                    found = probe_unit(store, replace(support, extra=extra, mixing=mixing), arm)
+                    if remedy == "centred":
+                        found = centred(found, extra, support)
+                    yield told(f"{each}, {remedy}, {mixing:g}", n, trial, found)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--sets", default="simulated")
+    parser.add_argument("--backbones", default="mobilenet,lite0")
+    parser.add_argument("--tiles", default="roundtrip,real-guidance,da-fusion,insertion")
+    parser.add_argument("--mixings", default="0.1,0.3,0.5")
+    chosen = parser.parse_args()
+    tiles, mixings = chosen.tiles.split(","), [float(one) for one in chosen.mixings.split(",")]
+    print("| data | way | balanced accuracy | less the probe without |\n| --- | --- | --- | --- |")
+    for name in chosen.sets.split(","):
+        for backbone in chosen.backbones.split(","):
+            found = pd.concat(predictions(name, backbone, chosen.out, tiles, mixings), ignore_index=True)
+            classes = open_dataset(chosen.out / name / "dataset").info.classes
+            bootstrap = resample(pair_predictions(found, classes))
+            show(f"{name}, {backbone}", "probe", summarise(bootstrap), paired_differences(bootstrap, "probe"))
+
+
+if __name__ == "__main__":
+    main()
