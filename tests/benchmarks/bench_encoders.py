@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--sets", default="carrots,copr,simulated")
     parser.add_argument("--architecture", default="mobilenet")
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=1000, help="of SimCLR; 0 leaves it out")
     parser.add_argument("--diffusion", action="append", default=[], metavar="SET=FOLDER")
     parser.add_argument("--levels", default="50,200")
     parser.add_argument("--trials", type=int, default=TRIALS)
@@ -211,8 +211,10 @@ def main() -> None:
         encoders: list[Encoder] = [
             ("ImageNet", timm_name, arguments, DATA / "weights" / timm_name),
             ("random weights", timm_name, arguments, None),
-            (f"SimCLR {chosen.steps}", timm_name, arguments, learned(name, chosen.architecture, chosen.out, chosen.steps)),
         ]
+        if chosen.steps:
+            weights = learned(name, chosen.architecture, chosen.out, chosen.steps)
+            encoders.append((f"SimCLR {chosen.steps}", timm_name, arguments, weights))
         if name in generators:
             encoders += [
                 (f"UNet at {level}", "own_unet", {"folder": generators[name], "level": int(level)}, None)
