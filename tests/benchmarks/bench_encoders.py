@@ -50,6 +50,7 @@ TEMPERATURE = 0.2
 LEAST_AREA = 0.35
 """Of a view, of a crop."""
 
+OWN_UNET = "own_unet"
 JITTER, TINT = 0.4, 0.1
 EACH_PIECE = 64
 """Crops of a piece of ground that are held in memory."""
@@ -142,12 +143,15 @@ class UnetFeatures(nn.Module):
         return torch.cat(self._found, dim=1)
 
 
-@timm.models.register_model
-def own_unet(
-    pretrained: bool = False, *, folder: str, level: int, in_chans: int = 3, num_classes: int = 0, **_: Any
-) -> nn.Module:
-    """Make the features of a UNet a model of timm, which `evaluate` takes as a backbone."""
-    return UnetFeatures(folder, level)
+def own_unet(folder: str, level: int) -> str:
+    """Make the features of a UNet a model of timm, which `evaluate` takes as a backbone; return its name there."""
+
+    def make(pretrained: bool = False, *, in_chans: int = 3, num_classes: int = 0, **_: Any) -> nn.Module:
+        return UnetFeatures(folder, level)
+
+    make.__name__ = f"{OWN_UNET}_{level}"
+    timm.models.register_model(make)
+    return make.__name__
 
 
 Encoder = tuple[str, str, dict[str, Any], Path | None]
@@ -178,7 +182,8 @@ def compare(name: str, encoders: Sequence[Encoder], out: Path, trials: int) -> N
     for title, timm_name, arguments, weights in encoders:
         options = EvaluateOptions(
             arms=("probe",), shots=SHOTS, trials=trials, backbone=timm_name, backbone_options=arguments, weights=weights,
-            pretrained=False, image_size_px=PX if timm_name != "own_unet" else IMAGE_PX, mean=HALF, std=HALF,
+            pretrained=False, precision="float32", image_size_px=IMAGE_PX if timm_name.startswith(OWN_UNET) else PX,
+            mean=HALF, std=HALF,
         )  # fmt: skip
         folder = out / name / "encoders" / title.replace(" ", "-")
         report = evaluate_arms(out / name / "dataset", folder, options)
@@ -217,8 +222,7 @@ def main() -> None:
             encoders.append((f"SimCLR {chosen.steps}", timm_name, arguments, weights))
         if name in generators:
             encoders += [
-                (f"UNet at {level}", "own_unet", {"folder": generators[name], "level": int(level)}, None)
-                for level in chosen.levels.split(",")
+                (f"UNet at {level}", own_unet(generators[name], int(level)), {}, None) for level in chosen.levels.split(",")
             ]
         compare(name, encoders, chosen.out, chosen.trials)
 
