@@ -142,7 +142,7 @@ def _judged(info: PretrainedInfo) -> list[str]:
         *(_row(f"painted, after {one['step']:,} steps", one) for one in info.judged if "kid" in one),
         "",
         f"`{SHEET}` shows held-out tiles, the same edited, and tiles from noise alone; `{COPIES}` the painted tiles that are "
-        "nearest to a tile of the training, each above it. Copies are looked for as tiles lie in the grid, not turned.",
+        "nearest to a tile of the training, in any of their 8 views, each above it.",
     ]
 
 
