@@ -46,30 +46,44 @@ class CollarWatch:
         bands = list(bands)
         colours = sorted(set(_corner_colours(dataset, bands)))
         self._known = _left_out(dataset, bands)
-        self._counts = dict.fromkeys(colours, 0) if len(colours) <= MOST_COLOURS else {}
-        self._seen = 0
+        self._colours = colours if len(colours) <= MOST_COLOURS else []
+        self._counts = self.none_counted()
 
     def watch(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
         """Take in pixels that were read, shape (bands, height, width)."""
-        self._seen += valid.size
-        for colour in self._counts:
+        self._counts += self.counted(pixels, valid)
+
+    def counted(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return how many pixels there are, and how many of each colour; they are not taken in."""
+        counts = [valid.size]
+        for colour in self._colours:
             same = pixels[0] == colour[0]
             if same.any():
                 for band, value in zip(pixels[1:], colour[1:], strict=True):
                     same &= band == value
-                self._counts[colour] += int(np.count_nonzero(same & valid))
+            counts.append(int(np.count_nonzero(same & valid)))
+        return np.array(counts, np.int64)
+
+    def none_counted(self) -> NDArray[np.int64]:
+        """Return the counts of no pixels, for those of :meth:`counted` to be added to."""
+        return np.zeros(1 + len(self._colours), np.int64)
+
+    def replace(self, counts: NDArray[np.int64]) -> None:
+        """Have seen, instead of what was taken in, pixels that :meth:`counted` has counted, in whatever process."""
+        self._counts = counts
 
     def note(self, name: str) -> str | None:
         """Return what is to be said of the image of a name, as far as it was read; None where it has no collar."""
-        found = [colour for colour, count in self._counts.items() if count >= LEAST_SHARE * self._seen]
-        count = sum(self._counts[colour] for colour in found)
-        if not found or count == self._seen:  # all of one colour is no collar
+        seen, *counts = self._counts.tolist()
+        found = {colour: n for colour, n in zip(self._colours, counts, strict=True) if n >= LEAST_SHARE * seen}
+        count = sum(found.values())
+        if not found or count == seen:  # all of one colour is no collar
             return None
         said = " or ".join(", ".join(_texts(colour)) for colour in found)
-        share = f"{count / self._seen:.0%}".replace("%", " %")
+        share = f"{count / seen:.0%}".replace("%", " %")
         return (
             f"{share} of the pixels are exactly {said}, as corners of the image are, and nothing says that they hold no data; "
-            f"if they hold none, {_remedy(found, self._known, name)}"
+            f"if they hold none, {_remedy(list(found), self._known, name)}"
         )
 
 

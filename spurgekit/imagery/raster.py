@@ -77,6 +77,8 @@ class Raster:
         How the file says which pixels are valid: ``alpha band``, ``mask``, ``nodata``, ``NaN`` or ``none``.
     notes : tuple of str
         What was assumed about the file, and what is doubtful about it, for the user to read.
+    collar : CollarWatch or None
+        Counts pixels of the colours in the corners of a mosaic, for ``notes``.
     pose : FramePose or None
         Of a frame that was placed by its EXIF and XMP: the camera's pose. Its grid is then approximate, unless a better one was
         given.
@@ -108,7 +110,7 @@ class Raster:
         self.bands = bands.read
         self.rgb = bands.rgb
         self._notes = notes
-        self._collar = collar
+        self.collar = collar
         self.pose = pose
         self.orientation = orientation
         self._turn = AS_STORED if is_turned else orientation  # the warper may have turned the pixels already
@@ -137,7 +139,7 @@ class Raster:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the image; of a collar, what has been read of it shows."""
-        found = self._collar.note(self.path.name) if self._collar else None
+        found = self.collar.note(self.path.name) if self.collar else None
         turned = left_turned(self.path, self.orientation) if isinstance(self.path, Path) else ()
         return (*self._notes, *turned, *([found] if found else []))
 
@@ -209,8 +211,8 @@ class Raster:
             pixels, valid = upright(pixels, self._turn), upright(valid, self._turn)
         if pixels.dtype.kind == "f":
             valid &= np.isfinite(pixels).all(axis=0)
-        if self._collar is not None:
-            self._collar.watch(pixels, valid)
+        if self.collar is not None:
+            self.collar.watch(pixels, valid)
         if not valid.all():
             np.copyto(pixels, 0, where=~valid)
         return pixels, valid

@@ -78,6 +78,11 @@ class CellMask:
             found[shared.shifted(-window.col, -window.row).slices] = mine
         return found
 
+    def rows(self, rows: range) -> CellMask:
+        """Return the cells in some rows of the window."""
+        window = Window(self.window.col, self.window.row + rows.start, self.window.width, len(rows))
+        return CellMask(window, self.inside[rows.start : rows.stop])
+
     def numbers(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the rows and the columns of the cells in the grid, row by row."""
         rows, cols = np.nonzero(self.inside)

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
-from numpy.typing import NDArray
 from rasterio.io import DatasetWriter
 
 from spurgekit.classify.classifier import TileClassifier
 from spurgekit.classify.model_files import PREDICTIONS
-from spurgekit.classify.tile_reader import TileKind
 from spurgekit.errors import ElsewhereError, InputError
 from spurgekit.image_names import ImageName, image_name
-from spurgekit.imagery import PixelGrid, Raster, Window, open_raster
+from spurgekit.imagery import PixelGrid, Raster, Window
 from spurgekit.imagery.pixel_grid import SAME_GSD
 from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.maps.adapting import moved_to_site
 from spurgekit.maps.bands import DISSIMILARITY, BandLayout
 from spurgekit.maps.extent import Extent, extent_of
-from spurgekit.maps.fine import FineWindows, slide_fine
+from spurgekit.maps.looking import PartLook, lattice_of, layout_of, opened, parts_of, pixels_below
 from spurgekit.maps.map_model import load_map_model
 from spurgekit.maps.map_options import MapOptions
-from spurgekit.maps.sliding_window import Cells, Sliding, slide, stride_of
-from spurgekit.outputs import output_folder
-from spurgekit.parallel import cores
+from spurgekit.maps.parts import MapPart, PartStore
+from spurgekit.maps.sliding_window import Cells, stride_of
+from spurgekit.outputs import check_output, fingerprint, output_folder, output_lock, resolved, versions
 from spurgekit.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -97,6 +93,8 @@ def map_site(
 ) -> MapReport:
     """Map a site: ``presence.tif`` (COG), ``presence.gpkg``, ``summary.json``, ``presence.png`` and styles for QGIS.
 
+    Parts that are done are kept in a hidden folder beside ``out`` until all are: a run that was stopped goes on there.
+
     Parameters
     ----------
     image : str or pathlib.Path
@@ -110,7 +108,7 @@ def map_site(
         Folder to make; it appears only when all is done.
     options : MapOptions, optional
     overwrite : bool
-        Replace a folder that spurgekit made before.
+        Replace a folder that spurgekit made before, and begin anew where a run was stopped.
     progress : Progress
         Told how far it is; :func:`spurgekit.progress.bar` shows a bar on a terminal.
 
@@ -122,7 +120,7 @@ def map_site(
     Raises
     ------
     OutputExistsError
-        If the folder is there already.
+        If the folder is there already, or was begun with other settings.
     ModelError
         If the model folder is none.
     InputError
@@ -139,48 +137,37 @@ def map_site(
     options = options or MapOptions()
     image, out = image_name(image), Path(out)
     classifier = model if isinstance(model, TileClassifier) else load_map_model(model)
-    info = classifier.info
-    knows_tiles = [] if classifier.applicability is None else [DISSIMILARITY]
-    layout = BandLayout.of(info, *knows_tiles, of_positions=options.resolution == "fine")
-    with _opened(image, classifier, options) as raster:
-        lattice = _lattice(raster, classifier, options)
+    layout = layout_of(classifier, options)
+    with opened(image, classifier, options) as raster:
+        lattice = lattice_of(raster, classifier, options)
         extent = extent_of(raster, lattice.cells, options)
         classifier, notes = moved_to_site(classifier, raster, options, progress, tile_px=lattice.tile_px, aoi=extent.aoi)
-        walk: Callable[..., Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]]
-        if isinstance(lattice, FineWindows):
-            walk = partial(slide_fine, raster, classifier, lattice, guided=options.guided_filter)
-        else:
-            walk = partial(slide, raster, classifier, lattice)
-        look = QuickLook(raster, window=_pixels(extent, raster))
         inputs = [image, *([] if classifier.folder is None else [classifier.folder]), *options.files]
         parameters = {**options.parameters(), **classifier.parameters()}
-        with output_folder(out, "map", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
-            strips = folder / "strips.tif"
-            cells, outside_m2 = Cells.empty(image.name, extent.cells, info), 0.0
-            with _create(strips, cells.grid, layout) as file:
-                for row, found, valid in walk(
-                    mask=extent.mask,
-                    layout=layout,
-                    min_valid=options.min_valid,
-                    batch_size=options.batch_size,
-                    watch=look.watch,
-                    progress=progress,
-                ):
-                    window = Window(0, row, cells.grid.width, found.shape[1])
-                    file.write(found, window=window.to_rasterio())
-                    cells.put(window, found, valid, layout)
-                    if classifier.applicability is not None:
-                        unlike = found[layout.channels(DISSIMILARITY.name)][0] > classifier.applicability.threshold
-                        outside_m2 += cells.ground_m2(unlike, of=window)
-            if not cells.is_mapped.any():
-                where = "" if options.aoi is None else f" in {options.aoi}"
-                raise InputError(
-                    f"{image} has no cell with data to map{where}; look at its alpha band or nodata value with 'spurgekit info'"
-                )
-            from spurgekit.maps.products import write_products  # 150 MB of libraries that the model's run has no need of
+        look = PartLook(raster, classifier, options, pixels_below(extent.mask, lattice))
+        parts = parts_of(extent.mask, raster, lattice)
+        with output_lock(resolved(out)):
+            check_output(out, "map", inputs=inputs, overwrite=overwrite)
+            store = PartStore(out, _settings(image, classifier, options, extent, layout))
+            with store.kept(anew=overwrite, lasting=classifier.folder is not None):
+                there = sum(map(store.has, parts))
+                for run in store.missing(parts):
+                    for rows, part in look.at(extent.mask, run, progress):
+                        store.put(rows, part)
+                with output_folder(out, "map", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
+                    strips = folder / "strips.tif"
+                    cells, picture, unlike_m2 = _join(strips, ((rows, store.get(rows)) for rows in parts), look, extent, layout)
+                    if not cells.is_mapped.any():
+                        where = "" if options.aoi is None else f" in {options.aoi}"
+                        raise InputError(
+                            f"{image} has no cell with data to map{where}; "
+                            "look at its alpha band or nodata value with 'spurgekit info'"
+                        )
+                    from spurgekit.maps.products import write_products  # 150 MB that the model's run has no need of
 
-            unlike_m2 = None if classifier.applicability is None else outside_m2
-            made = write_products(folder, cells, extent, strips, look, layout, classifier, unlike_m2, progress)
+                    made = write_products(folder, cells, extent, strips, picture, layout, classifier, unlike_m2, progress)
+        if there:
+            notes = (f"a map that was stopped is gone on with: {there} of {len(parts)} parts were there", *notes)
         return MapReport(
             out,
             cells.grid.gsd_m,
@@ -195,6 +182,55 @@ def map_site(
             made.zones,
             (*_notes(raster, classifier, options), *notes, *extent.notes, *made.notes),
         )
+
+
+def _join(
+    path: Path, parts: Iterable[tuple[range, MapPart]], look: PartLook, extent: Extent, layout: BandLayout
+) -> tuple[Cells, QuickLook, float | None]:
+    """Write the GeoTIFF that all parts make.
+
+    Returns
+    -------
+    cells : Cells
+    picture : QuickLook
+    unlike_m2 : float or None
+        Mapped ground that is unlike the training tiles, where that is known.
+    """
+    raster, model = look.raster, look.model
+    cells, picture = Cells.empty(raster.path.name, extent.cells, model.info), QuickLook(raster, window=look.picture)
+    cell_px, unlike_m2 = lattice_of(raster, model, look.options).cell_px, None if model.applicability is None else 0.0
+    collar = None if raster.collar is None else raster.collar.none_counted()
+    with _create(path, cells.grid, layout) as file:
+        for rows, part in parts:
+            window = Window(0, rows.start, cells.grid.width, len(rows))
+            file.write(part.found, window=window.to_rasterio())
+            cells.put(window, part.found, part.valid, layout)
+            picture.add(range(rows.start * cell_px, rows.stop * cell_px), part.look_sums, part.look_counts)
+            if collar is not None:
+                collar += part.collar
+            if model.applicability is not None and unlike_m2 is not None:
+                unlike = part.found[layout.channels(DISSIMILARITY.name)][0] > model.applicability.threshold
+                unlike_m2 += cells.ground_m2(unlike, of=window)
+    if raster.collar is not None and collar is not None:
+        raster.collar.replace(collar)
+    return cells, picture, unlike_m2
+
+
+def _settings(
+    image: ImageName, model: TileClassifier, options: MapOptions, extent: Extent, layout: BandLayout
+) -> dict[str, Any]:
+    """Return what the parts of a map depend on."""
+    cells = replace(options, zones=None, zones_crs=None, zone_column=None)
+    grid = extent.cells
+    return {
+        **cells.parameters(),
+        **model.parameters(),
+        **{str(path): fingerprint(path) for path in (image, *([] if model.folder is None else [model.folder]), *cells.files)},
+        "moved to site": None if model.shift is None else asdict(model.shift),
+        "grid": [grid.width, grid.height, *tuple(grid.transform)[:6]],
+        "bands of the map": layout.titles,
+        "versions": versions(),
+    }
 
 
 def sites_to_map(
@@ -225,9 +261,9 @@ def sites_to_map(
     kept: list[str] = []
     notes: list[str] = []
     for name, image in images.items():
-        with _opened(image, model, options) as raster:
+        with opened(image, model, options) as raster:
             try:
-                extent_of(raster, _lattice(raster, model, options).cells, options)
+                extent_of(raster, lattice_of(raster, model, options).cells, options)
             except ElsewhereError as error:
                 notes.append(f"{name} is not mapped: {error}")
             else:
@@ -235,53 +271,6 @@ def sites_to_map(
     if not kept:
         raise InputError(f"no site is left to map: {'; '.join(notes[:MOST_NAMED])}{'; ...' * (len(notes) > MOST_NAMED)}")
     return tuple(kept), tuple(notes)
-
-
-@contextmanager
-def _opened(image: ImageName, model: TileClassifier, options: MapOptions) -> Iterator[Raster]:
-    """Open an image at the ground sample distance at which a model is to see it."""
-    info = model.info
-    if info.gsd_m is None:
-        raise InputError(
-            f"{model.folder or 'the model'} knows nothing of what a pixel measured on the ground in training; "
-            "build its dataset with `gsd_m`, and train again"
-        )
-    gsd_m = info.gsd_m
-    if options.resolution == "fine":  # read as large as the backbone is shown it
-        _ = model.positions
-        gsd_m = info.gsd_m * info.tile_size_px / info.image_size_px
-    if options.cell_m is not None:
-        gsd_m = options.cell_m / stride_of(options.cell_m, info)
-    with open_raster(
-        image,
-        crs=options.crs,
-        gsd_m=gsd_m,
-        align_m=options.cell_m,
-        image_crs=options.image_crs,
-        bands=options.bands,
-        nodata=options.nodata,
-        threads=cores(),
-    ) as raster:
-        check_bands(raster, model)
-        yield raster
-
-
-def _lattice(raster: Raster, model: TileClassifier, options: MapOptions) -> Sliding | FineWindows:
-    """Return how cells, and what is shown to the model, lie over an image."""
-    if options.resolution == "fine":
-        return FineWindows.of(raster.grid, model)
-    info, stride_px = model.info, options.stride_px
-    if options.cell_m is not None:
-        stride_px = stride_of(options.cell_m, info)
-    return Sliding(raster.grid, info.tile_size_px, stride_px or info.tile_size_px)
-
-
-def _pixels(extent: Extent, raster: Raster) -> Window | None:
-    """Return the pixels of an image below a map."""
-    (left, right), (top, bottom) = (
-        np.rint(values).astype(int).tolist() for values in raster.grid.to_pixel(*extent.cells.corners()[[0, 2]].T)
-    )
-    return Window(left, top, right - left, bottom - top) & raster.grid.window
 
 
 def _notes(raster: Raster, model: TileClassifier, options: MapOptions) -> tuple[str, ...]:
@@ -300,18 +289,6 @@ def _notes(raster: Raster, model: TileClassifier, options: MapOptions) -> tuple[
         else f"it has no {PREDICTIONS}"
     )
     return (*notes, f"of how the model's errors vary from place to place nothing is known ({why}): intervals are wide")
-
-
-def check_bands(raster: Raster, model: TileClassifier) -> None:
-    """Refuse an image that has other bands than a model reads, or bands of another type."""
-    # Types are not converted: where whole numbers stand for what the training tiles had in floats, they are of other units.
-    has = TileKind(len(raster.bands), raster.dtype.name)
-    wanted = TileKind(model.info.bands, model.info.dtype)
-    if has != wanted:
-        raise InputError(
-            f"{raster.path} has {has}, the model reads {wanted.bands} of {wanted.dtype}; choose them with `bands`, "
-            "or convert the image as the training tiles were"
-        )
 
 
 def _create(path: Path, cells: PixelGrid, layout: BandLayout) -> DatasetWriter:

@@ -181,6 +181,11 @@ class Sliding:
         return self.grid.coarsened(self.stride_px)
 
     @property
+    def cell_px(self) -> int:
+        """Side of a cell."""
+        return self.stride_px
+
+    @property
     def margin_px(self) -> int:
         """How far a tile reaches beyond its cell on each side."""
         return (self.tile_px - self.stride_px) // 2

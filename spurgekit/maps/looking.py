@@ -1,0 +1,236 @@
+"""An image opened as a model is to see it, and looked at part by part."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spurgekit.classify.classifier import TileClassifier
+from spurgekit.classify.tile_reader import TileKind
+from spurgekit.errors import InputError
+from spurgekit.image_names import ImageName
+from spurgekit.imagery import Raster, Window, open_raster
+from spurgekit.imagery.quicklook import QuickLook
+from spurgekit.maps.bands import DISSIMILARITY, BandLayout
+from spurgekit.maps.cell_mask import CellMask
+from spurgekit.maps.fine import FineWindows, slide_fine
+from spurgekit.maps.map_options import MapOptions
+from spurgekit.maps.parts import PART_BYTES, PART_CELLS, MapPart, part_rows
+from spurgekit.maps.sliding_window import Sliding, slide, stride_of
+from spurgekit.parallel import cores
+from spurgekit.progress import Progress, silent
+
+LEAST_WINDOWS = 8
+"""Rows of windows of a part of a fine map, since one on each side is looked at beside them."""
+
+NO_COLLAR = np.zeros(0, np.int64)
+
+Walk = Callable[..., Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]]
+
+
+@contextmanager
+def opened(image: ImageName, model: TileClassifier, options: MapOptions) -> Iterator[Raster]:
+    """Open an image at the ground sample distance at which a model is to see it.
+
+    Raises
+    ------
+    InputError
+        If the model cannot map, or not this image.
+    """
+    info = model.info
+    if info.gsd_m is None:
+        raise InputError(
+            f"{model.folder or 'the model'} knows nothing of what a pixel measured on the ground in training; "
+            "build its dataset with `gsd_m`, and train again"
+        )
+    gsd_m = info.gsd_m
+    if options.resolution == "fine":  # read as large as the backbone is shown it
+        _ = model.positions
+        gsd_m = info.gsd_m * info.tile_size_px / info.image_size_px
+    if options.cell_m is not None:
+        gsd_m = options.cell_m / stride_of(options.cell_m, info)
+    with open_raster(
+        image,
+        crs=options.crs,
+        gsd_m=gsd_m,
+        align_m=options.cell_m,
+        image_crs=options.image_crs,
+        bands=options.bands,
+        nodata=options.nodata,
+        threads=cores(),
+    ) as raster:
+        check_bands(raster, model)
+        yield raster
+
+
+def check_bands(raster: Raster, model: TileClassifier) -> None:
+    """Refuse an image that has other bands than a model reads, or bands of another type."""
+    # Types are not converted: where whole numbers stand for what the training tiles had in floats, they are of other units.
+    has = TileKind(len(raster.bands), raster.dtype.name)
+    wanted = TileKind(model.info.bands, model.info.dtype)
+    if has != wanted:
+        raise InputError(
+            f"{raster.path} has {has}, the model reads {wanted.bands} of {wanted.dtype}; choose them with `bands`, "
+            "or convert the image as the training tiles were"
+        )
+
+
+def lattice_of(raster: Raster, model: TileClassifier, options: MapOptions) -> Sliding | FineWindows:
+    """Return how cells, and what is shown to the model, lie over an image."""
+    if options.resolution == "fine":
+        return FineWindows.of(raster.grid, model)
+    info, stride_px = model.info, options.stride_px
+    if options.cell_m is not None:
+        stride_px = stride_of(options.cell_m, info)
+    return Sliding(raster.grid, info.tile_size_px, stride_px or info.tile_size_px)
+
+
+def layout_of(model: TileClassifier, options: MapOptions) -> BandLayout:
+    """Return the bands of a model's map."""
+    knows_tiles = [] if model.applicability is None else [DISSIMILARITY]
+    return BandLayout.of(model.info, *knows_tiles, of_positions=options.resolution == "fine")
+
+
+def pixels_below(mask: CellMask, lattice: Sliding | FineWindows) -> Window:
+    """Return the pixels of an image below some cells."""
+    px, of = lattice.cell_px, mask.window
+    below = Window(of.col * px, of.row * px, of.width * px, of.height * px) & lattice.grid.window
+    assert below is not None  # each cell has a pixel of the image
+    return below
+
+
+def parts_of(mask: CellMask, raster: Raster, lattice: Sliding | FineWindows) -> list[range]:
+    """Return the rows of each part of a map, counted from the first one of the mask."""
+    cell_px = lattice.cell_px
+    row_bytes = mask.window.width * cell_px * cell_px * (len(raster.bands) * raster.dtype.itemsize + 1)
+    at_once = max(1, min(PART_BYTES // row_bytes, PART_CELLS // mask.window.width))
+    if isinstance(lattice, Sliding):
+        return part_rows(mask.inside, at_once)
+    at_once = lattice.inner * max(LEAST_WINDOWS, at_once // lattice.inner)
+    return part_rows(mask.inside, at_once, first=mask.window.row % lattice.inner)
+
+
+@dataclass(frozen=True, slots=True)
+class PartLook:
+    """How parts of a map are looked at.
+
+    Attributes
+    ----------
+    raster : Raster
+    model : TileClassifier
+    options : MapOptions
+    picture : Window
+        The pixels below the whole map.
+    """
+
+    raster: Raster
+    model: TileClassifier
+    options: MapOptions
+    picture: Window
+
+    def at(self, mask: CellMask, run: Sequence[range], progress: Progress = silent) -> Iterator[tuple[range, MapPart]]:
+        """Look at parts in one stream, and yield each as it is done.
+
+        Parameters
+        ----------
+        mask : CellMask
+            The cells of the map that are wanted.
+        run : sequence of range
+            Rows of parts, in their order; between them no cell is wanted.
+        progress : Progress
+        """
+        lattice, layout = lattice_of(self.raster, self.model, self.options), layout_of(self.model, self.options)
+        walk: Walk
+        if isinstance(lattice, FineWindows):
+            walk = partial(slide_fine, windows=lattice, guided=self.options.guided_filter)
+        else:
+            walk = partial(slide, sliding=lattice)
+        filling = _Filling(self, run, lattice.cell_px, (len(layout.titles), mask.window.width))
+        told = walk(
+            self.raster,
+            self.model,
+            mask=mask.rows(range(run[0].start, run[-1].stop)),
+            layout=layout,
+            min_valid=self.options.min_valid,
+            batch_size=self.options.batch_size,
+            watch=filling.watch,
+            progress=progress,
+        )
+        for row, found, valid in told:
+            yield from filling.fill(run[0].start + row, found, valid)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Draft:
+    """A part that is being filled in: its cells, and what its pixels add to the picture."""
+
+    found: NDArray[np.float32]
+    valid: NDArray[np.float32]
+    piece: QuickLook
+    collar: NDArray[np.int64]
+
+    def part(self) -> MapPart:
+        return MapPart(self.found, self.valid, self.piece.sums, self.piece.counts, self.collar)
+
+
+class _Filling:
+    """Parts that follow upon each other, filled in as strips are read and, later, as cells are told of."""
+
+    def __init__(self, look: PartLook, run: Sequence[range], cell_px: int, shape: tuple[int, int]) -> None:
+        self.raster, self.picture, self.shape = look.raster, look.picture, shape
+        self.waiting = deque((rows, _below(rows, look.picture, cell_px)) for rows in run)
+        self.drafts: dict[range, _Draft] = {}
+        self.next_px = look.picture.row
+
+    def watch(self, window: Window, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
+        """Take in a strip, but for rows of pixels that the strip before it had as well."""
+        top = max(window.row, self.next_px)
+        if top >= window.stop_row:
+            return
+        self.next_px = window.stop_row
+        fresh = Window(window.col, top, window.width, window.stop_row - top)
+        for rows, below in self.waiting:
+            if (inside := fresh & below) is None:
+                continue
+            draft, at = self._draft(rows, below), inside.shifted(-window.col, -window.row).slices
+            draft.piece.watch(inside, pixels[:, *at], valid[at])
+            if self.raster.collar is not None:
+                draft.collar[:] += self.raster.collar.counted(pixels[:, *at], valid[at])
+
+    def fill(self, row: int, found: NDArray[np.float32], valid: NDArray[np.float32]) -> Iterator[tuple[range, MapPart]]:
+        """Fill in rows of cells, and yield each part that has all of its own."""
+        stop = row + len(valid)
+        while self.waiting and self.waiting[0][0].start < stop:
+            rows, below = self.waiting[0]
+            draft, shared = self._draft(rows, below), range(max(rows.start, row), min(rows.stop, stop))
+            to, of = (slice(shared.start - first, shared.stop - first) for first in (rows.start, row))
+            draft.found[:, to], draft.valid[to] = found[:, of], valid[of]
+            if rows.stop > stop:
+                return
+            self.waiting.popleft()
+            yield rows, self.drafts.pop(rows).part()
+
+    def _draft(self, rows: range, below: Window) -> _Draft:
+        if rows not in self.drafts:
+            channels, columns = self.shape
+            top = below.row - self.picture.row
+            self.drafts[rows] = _Draft(
+                np.full((channels, len(rows), columns), np.nan, np.float32),
+                np.zeros((len(rows), columns), np.float32),
+                QuickLook(self.raster, window=self.picture, rows=range(top, top + below.height)),
+                NO_COLLAR if self.raster.collar is None else self.raster.collar.none_counted(),
+            )
+        return self.drafts[rows]
+
+
+def _below(rows: range, picture: Window, cell_px: int) -> Window:
+    """Return the pixels below some rows of a map."""
+    below = Window(picture.col, picture.row + rows.start * cell_px, picture.width, len(rows) * cell_px) & picture
+    assert below is not None
+    return below
