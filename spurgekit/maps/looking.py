@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +17,7 @@ from spurgekit.image_names import ImageName
 from spurgekit.imagery import Raster, Window, open_raster
 from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.maps.bands import DISSIMILARITY, BandLayout
+from spurgekit.maps.blending import slide_blended
 from spurgekit.maps.cell_mask import CellMask
 from spurgekit.maps.fine import FineWindows, slide_fine
 from spurgekit.maps.map_options import MapOptions
@@ -34,9 +34,21 @@ NO_COLLAR = np.zeros(0, np.int64)
 Walk = Callable[..., Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]]
 
 
-@contextmanager
-def opened(image: ImageName, model: TileClassifier, options: MapOptions) -> Iterator[Raster]:
+def open_site(image: ImageName, model: TileClassifier, options: MapOptions, *, threads: int | None = None) -> Raster:
     """Open an image at the ground sample distance at which a model is to see it.
+
+    Parameters
+    ----------
+    image : pathlib.Path or GdalName
+    model : TileClassifier
+    options : MapOptions
+    threads : int, optional
+        That decode blocks; by default as many as there are cores.
+
+    Returns
+    -------
+    Raster
+        To be closed, or used in a ``with`` block.
 
     Raises
     ------
@@ -55,7 +67,7 @@ def opened(image: ImageName, model: TileClassifier, options: MapOptions) -> Iter
         gsd_m = info.gsd_m * info.tile_size_px / info.image_size_px
     if options.cell_m is not None:
         gsd_m = options.cell_m / stride_of(options.cell_m, info)
-    with open_raster(
+    raster = open_raster(
         image,
         crs=options.crs,
         gsd_m=gsd_m,
@@ -63,10 +75,14 @@ def opened(image: ImageName, model: TileClassifier, options: MapOptions) -> Iter
         image_crs=options.image_crs,
         bands=options.bands,
         nodata=options.nodata,
-        threads=cores(),
-    ) as raster:
+        threads=threads or cores(),
+    )
+    try:
         check_bands(raster, model)
-        yield raster
+    except InputError:
+        raster.close()
+        raise
+    return raster
 
 
 def check_bands(raster: Raster, model: TileClassifier) -> None:
@@ -94,7 +110,7 @@ def lattice_of(raster: Raster, model: TileClassifier, options: MapOptions) -> Sl
 def layout_of(model: TileClassifier, options: MapOptions) -> BandLayout:
     """Return the bands of a model's map."""
     knows_tiles = [] if model.applicability is None else [DISSIMILARITY]
-    return BandLayout.of(model.info, *knows_tiles, of_positions=options.resolution == "fine")
+    return BandLayout.of(model.info, *knows_tiles, of_positions=options.resolution == "fine", blended=options.blend)
 
 
 def pixels_below(mask: CellMask, lattice: Sliding | FineWindows) -> Window:
@@ -140,9 +156,9 @@ class PartLook:
         Parameters
         ----------
         mask : CellMask
-            The cells of the map that are wanted.
+            The cells that are wanted, from the first row of the first part on.
         run : sequence of range
-            Rows of parts, in their order; between them no cell is wanted.
+            Rows of the map of each part, in their order; between them no cell is wanted.
         progress : Progress
         """
         lattice, layout = lattice_of(self.raster, self.model, self.options), layout_of(self.model, self.options)
@@ -150,12 +166,12 @@ class PartLook:
         if isinstance(lattice, FineWindows):
             walk = partial(slide_fine, windows=lattice, guided=self.options.guided_filter)
         else:
-            walk = partial(slide, sliding=lattice)
+            walk = partial(slide_blended if self.options.blend else slide, sliding=lattice)
         filling = _Filling(self, run, lattice.cell_px, (len(layout.titles), mask.window.width))
         told = walk(
             self.raster,
             self.model,
-            mask=mask.rows(range(run[0].start, run[-1].stop)),
+            mask=mask,
             layout=layout,
             min_valid=self.options.min_valid,
             batch_size=self.options.batch_size,

@@ -21,7 +21,7 @@ from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.maps.adapting import moved_to_site
 from spurgekit.maps.bands import DISSIMILARITY, BandLayout
 from spurgekit.maps.extent import Extent, extent_of
-from spurgekit.maps.looking import PartLook, lattice_of, layout_of, opened, parts_of, pixels_below
+from spurgekit.maps.looking import PartLook, lattice_of, layout_of, open_site, parts_of, pixels_below
 from spurgekit.maps.map_model import load_map_model
 from spurgekit.maps.map_options import MapOptions
 from spurgekit.maps.parts import MapPart, PartStore
@@ -138,7 +138,7 @@ def map_site(
     image, out = image_name(image), Path(out)
     classifier = model if isinstance(model, TileClassifier) else load_map_model(model)
     layout = layout_of(classifier, options)
-    with opened(image, classifier, options) as raster:
+    with open_site(image, classifier, options) as raster:
         lattice = lattice_of(raster, classifier, options)
         extent = extent_of(raster, lattice.cells, options)
         classifier, notes = moved_to_site(classifier, raster, options, progress, tile_px=lattice.tile_px, aoi=extent.aoi)
@@ -152,7 +152,7 @@ def map_site(
             with store.kept(anew=overwrite, lasting=classifier.folder is not None):
                 there = sum(map(store.has, parts))
                 for run in store.missing(parts):
-                    for rows, part in look.at(extent.mask, run, progress):
+                    for rows, part in look.at(extent.mask.rows(range(run[0].start, run[-1].stop)), run, progress):
                         store.put(rows, part)
                 with output_folder(out, "map", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
                     strips = folder / "strips.tif"
@@ -261,7 +261,7 @@ def sites_to_map(
     kept: list[str] = []
     notes: list[str] = []
     for name, image in images.items():
-        with opened(image, model, options) as raster:
+        with open_site(image, model, options) as raster:
             try:
                 extent_of(raster, lattice_of(raster, model, options).cells, options)
             except ElsewhereError as error:

@@ -63,7 +63,7 @@ class Cells:
     said : ndarray of float32, shape (rows, columns)
         Its probability; of a model of cover, the cover of the second class.
     around : ndarray of uint8, shape (rows, columns)
-        Number of the class of the tile around the cell, which is that of the cell unless the map is a fine one.
+        Number of the class of the tile around the cell, which is that of the cell unless the map is fine or blended.
     valid : ndarray of float32, shape (rows, columns)
         Share of its pixels that have data.
     """
@@ -102,7 +102,7 @@ class Cells:
         seen = np.isfinite(probabilities[0])
         mine = probabilities[:, seen].T
         # A least cover is of tiles; a cell finer than that is of what covers most of it.
-        self.predicted[window.slices][seen] = mine.argmax(axis=1) if layout.is_fine else self.model.predicted(mine)
+        self.predicted[window.slices][seen] = mine.argmax(axis=1) if layout.of_positions else self.model.predicted(mine)
         self.said[window.slices][seen] = mine[:, 1] if self.model.target == "cover" else mine.max(axis=1)
         self.around[window.slices][seen] = self.model.predicted(layout.said_around(found)[:, seen].T)
 

@@ -78,7 +78,9 @@ class TestWhatIsStopped:
         assert (made.occupied, made.polygons) == (whole.occupied, whole.polygons)
         assert not list(tmp_path.glob(".*"))
 
-    @pytest.mark.parametrize("options", [{"stride_px": 16}, {"min_valid": 1.0, "batch_size": 3}])
+    @pytest.mark.parametrize(
+        "options", [{"stride_px": 16}, {"stride_px": 8, "blend": True}, {"min_valid": 1.0, "batch_size": 3}]
+    )
     def test_part_by_part_it_is_what_it_is_in_one_go(self, chain, tmp_path, monkeypatch, options):
         """Tiles of cells at the edge of a part reach into the next one."""
         for name, size in (("parts", ROW_BYTES), ("whole", 1 << 30)):
