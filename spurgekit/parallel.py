@@ -18,7 +18,7 @@ def cores() -> int:
 
 
 def stream_map(
-    executor: Executor, function: Callable[[Unit], Result], units: Iterable[Unit], *, in_flight: int
+    executor: Executor, function: Callable[[Unit], Result], units: Iterable[Unit], *, in_flight: int | Callable[[], int]
 ) -> Iterator[Result]:
     """Yield ``function(unit)`` in the order of the units, which are drawn only as fast as they are worked off.
 
@@ -26,14 +26,15 @@ def stream_map(
 
     Parameters
     ----------
-    in_flight : int
-        The most units that are submitted and not yet yielded, which bounds the memory.
+    in_flight : int or callable
+        The most units that are submitted and not yet yielded, which bounds the memory. A callable is asked ahead of each.
     """
+    limit = in_flight if callable(in_flight) else lambda: in_flight
     pending: deque[Future[Result]] = deque()
     try:
         for unit in units:
             pending.append(executor.submit(function, unit))
-            if len(pending) >= in_flight:
+            while len(pending) >= limit():
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

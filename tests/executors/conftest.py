@@ -1,0 +1,46 @@
+"""Dask clusters of this machine: a scheduler in the tests' own process, each worker a process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+WORKER = """
+import asyncio, sys
+exec(sys.argv[2])
+from distributed import Worker
+
+async def work():
+    worker = await Worker(sys.argv[1], nthreads=1, dashboard=False)
+    await worker.finished()
+
+asyncio.run(work())
+"""
+"""A worker, after what is to be done ahead of that."""
+
+
+@pytest.fixture
+def scheduler() -> Iterator[str]:
+    """Return the address of a scheduler without workers."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="", silence_logs=50) as cluster:
+        yield cluster.scheduler_address.replace("tcp://", "dask://")
+
+
+@pytest.fixture
+def start_worker(scheduler: str) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Return what starts a worker of it: ``start_worker("import spurgekit")``."""
+    with ExitStack() as stack:
+
+        def start(first: str = "") -> subprocess.Popen[bytes]:
+            command = [sys.executable, "-c", WORKER, scheduler.replace("dask://", "tcp://"), first]
+            process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            return process
+
+        yield start
