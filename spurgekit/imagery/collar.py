@@ -5,7 +5,8 @@ Corners of an image are looked at when it is opened; how much of it is of their 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,16 @@ class CollarWatch:
         self._known = _left_out(dataset, bands)
         self._colours = colours if len(colours) <= MOST_COLOURS else []
         self._counts = self.none_counted()
+
+    @classmethod
+    def joined(cls, watches: Sequence[CollarWatch]) -> CollarWatch | None:
+        """Return what counts the colours of several images on what is seen of them together; None where there are none."""
+        if not watches:
+            return None
+        one = copy(next((watch for watch in watches if watch._colours), watches[0]))
+        one._colours = sorted({colour for watch in watches for colour in watch._colours})
+        one._counts = one.none_counted()
+        return one
 
     def watch(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
         """Take in pixels that were read, shape (bands, height, width)."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spurgekit.imagery.mosaic import PixelSource
 from spurgekit.imagery.pixel_grid import PixelGrid, Window
 from spurgekit.imagery.raster import Raster
 from spurgekit.imagery.stretch import BYTES, Stretch
@@ -26,7 +27,7 @@ class QuickLook:
 
     Parameters
     ----------
-    raster : Raster
+    raster : PixelSource
     max_px : int
     window : Window, optional
         The part of the image to show; all of it by default.
@@ -44,7 +45,9 @@ class QuickLook:
         How often.
     """
 
-    def __init__(self, raster: Raster, max_px: int = MAX_PX, window: Window | None = None, rows: range | None = None) -> None:
+    def __init__(
+        self, raster: PixelSource, max_px: int = MAX_PX, window: Window | None = None, rows: range | None = None
+    ) -> None:
         whole = window or raster.grid.window
         rows = rows or range(whole.height)
         self._factor = max(1, math.ceil(max(whole.width, whole.height) / max_px))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spurgekit.classify.classifier import TileClassifier, TilePredictions
 from spurgekit.errors import InputError
-from spurgekit.imagery import Raster
+from spurgekit.imagery import PixelSource
 from spurgekit.imagery.quicklook import Watcher
 from spurgekit.maps.bands import DISSIMILARITY, PROBABILITY, BandLayout
 from spurgekit.maps.cell_mask import CellMask
@@ -59,7 +59,7 @@ def blend_weights(tile_px: int, stride_px: int) -> NDArray[np.float64]:
 
 
 def slide_blended(
-    raster: Raster,
+    raster: PixelSource,
     model: TileClassifier,
     sliding: Sliding,
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,7 +15,7 @@ from spurgekit.classify.classifier import TileClassifier
 from spurgekit.classify.tile_reader import TileKind
 from spurgekit.errors import InputError
 from spurgekit.image_names import ImageName
-from spurgekit.imagery import Raster, Window, open_raster
+from spurgekit.imagery import Mosaic, PixelSource, Raster, Window, open_raster
 from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.maps.bands import DISSIMILARITY, BandLayout
 from spurgekit.maps.blending import slide_blended
@@ -29,17 +30,23 @@ from spurgekit.progress import Progress, silent
 LEAST_WINDOWS = 8
 """Rows of windows of a part of a fine map, since one on each side is looked at beside them."""
 
+STRIP_ROWS = 256
+"""Rows of pixels that are compared at once where images overlap."""
+
 NO_COLLAR = np.zeros(0, np.int64)
 
 Walk = Callable[..., Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]]
 
 
-def open_site(image: ImageName, model: TileClassifier, options: MapOptions, *, threads: int | None = None) -> Raster:
-    """Open an image at the ground sample distance at which a model is to see it.
+def open_site(
+    images: Sequence[ImageName], model: TileClassifier, options: MapOptions, *, threads: int | None = None
+) -> Raster | Mosaic:
+    """Open an image, or several as one, at the ground sample distance at which a model is to see it.
 
     Parameters
     ----------
-    image : pathlib.Path or GdalName
+    images : sequence of pathlib.Path or GdalName
+        Several are laid along the axes of their CRS, corners of cells on multiples of a cell's side.
     model : TileClassifier
     options : MapOptions
     threads : int, optional
@@ -47,13 +54,13 @@ def open_site(image: ImageName, model: TileClassifier, options: MapOptions, *, t
 
     Returns
     -------
-    Raster
+    Raster or Mosaic
         To be closed, or used in a ``with`` block.
 
     Raises
     ------
     InputError
-        If the model cannot map, or not this image.
+        If the model cannot map, or not these images, or they do not go together.
     """
     info = model.info
     if info.gsd_m is None:
@@ -61,31 +68,49 @@ def open_site(image: ImageName, model: TileClassifier, options: MapOptions, *, t
             f"{model.folder or 'the model'} knows nothing of what a pixel measured on the ground in training; "
             "build its dataset with `gsd_m`, and train again"
         )
-    gsd_m = info.gsd_m
+    gsd_m, cell_px = info.gsd_m, options.stride_px or info.tile_size_px
     if options.resolution == "fine":  # read as large as the backbone is shown it
-        _ = model.positions
-        gsd_m = info.gsd_m * info.tile_size_px / info.image_size_px
+        gsd_m, cell_px = info.gsd_m * info.tile_size_px / info.image_size_px, model.positions.stride_px
+    align_m = options.cell_m
     if options.cell_m is not None:
         gsd_m = options.cell_m / stride_of(options.cell_m, info)
-    raster = open_raster(
-        image,
-        crs=options.crs,
-        gsd_m=gsd_m,
-        align_m=options.cell_m,
-        image_crs=options.image_crs,
-        bands=options.bands,
-        nodata=options.nodata,
-        threads=threads or cores(),
-    )
-    try:
-        check_bands(raster, model)
-    except InputError:
-        raster.close()
-        raise
-    return raster
+    elif len(images) > 1:
+        align_m = gsd_m * cell_px
+    with ExitStack() as stack:
+        rasters = []
+        for image in images:
+            raster = open_raster(
+                image,
+                crs=options.crs,
+                gsd_m=gsd_m,
+                align_m=align_m,
+                image_crs=options.image_crs,
+                bands=options.bands,
+                nodata=options.nodata,
+                threads=threads or cores(),
+            )
+            rasters.append(stack.enter_context(raster))
+            check_bands(raster, model)
+        opened = rasters[0] if len(rasters) == 1 else Mosaic(rasters)
+        stack.pop_all()
+        return opened
 
 
-def check_bands(raster: Raster, model: TileClassifier) -> None:
+def cells_seen_twice(raster: PixelSource, lattice: Sliding | FineWindows, mask: CellMask) -> int:
+    """Return how many cells of a mask have ground that several images have data of."""
+    if not isinstance(raster, Mosaic):
+        return 0
+    px, of = lattice.cell_px, mask.window
+    twice = np.zeros((of.height, of.width), np.bool_)
+    for window, seen in raster.seen_twice(STRIP_ROWS):
+        rows, cols = np.nonzero(seen)
+        rows, cols = (rows + window.row) // px - of.row, (cols + window.col) // px - of.col
+        inside = (rows >= 0) & (rows < of.height) & (cols >= 0) & (cols < of.width)
+        twice[rows[inside], cols[inside]] = True
+    return int((twice & mask.inside).sum())
+
+
+def check_bands(raster: PixelSource, model: TileClassifier) -> None:
     """Refuse an image that has other bands than a model reads, or bands of another type."""
     # Types are not converted: where whole numbers stand for what the training tiles had in floats, they are of other units.
     has = TileKind(len(raster.bands), raster.dtype.name)
@@ -97,7 +122,7 @@ def check_bands(raster: Raster, model: TileClassifier) -> None:
         )
 
 
-def lattice_of(raster: Raster, model: TileClassifier, options: MapOptions) -> Sliding | FineWindows:
+def lattice_of(raster: PixelSource, model: TileClassifier, options: MapOptions) -> Sliding | FineWindows:
     """Return how cells, and what is shown to the model, lie over an image."""
     if options.resolution == "fine":
         return FineWindows.of(raster.grid, model)
@@ -121,7 +146,7 @@ def pixels_below(mask: CellMask, lattice: Sliding | FineWindows) -> Window:
     return below
 
 
-def parts_of(mask: CellMask, raster: Raster, lattice: Sliding | FineWindows) -> list[range]:
+def parts_of(mask: CellMask, raster: PixelSource, lattice: Sliding | FineWindows) -> list[range]:
     """Return the rows of each part of a map, counted from the first one of the mask."""
     cell_px = lattice.cell_px
     row_bytes = mask.window.width * cell_px * cell_px * (len(raster.bands) * raster.dtype.itemsize + 1)
@@ -138,14 +163,17 @@ class PartLook:
 
     Attributes
     ----------
-    raster : Raster
+    images : tuple of pathlib.Path or GdalName
+    raster : PixelSource
+        What they were opened as.
     model : TileClassifier
     options : MapOptions
     picture : Window
         The pixels below the whole map.
     """
 
-    raster: Raster
+    images: tuple[ImageName, ...]
+    raster: PixelSource
     model: TileClassifier
     options: MapOptions
     picture: Window

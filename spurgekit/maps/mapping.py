@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,20 +14,25 @@ from rasterio.io import DatasetWriter
 from spurgekit.classify.classifier import TileClassifier
 from spurgekit.classify.model_files import PREDICTIONS
 from spurgekit.errors import ElsewhereError, InputError
+from spurgekit.executors import Workers, open_workers
+from spurgekit.executors.workers import DEFAULT
 from spurgekit.image_names import ImageName, image_name
-from spurgekit.imagery import PixelGrid, Raster, Window
+from spurgekit.imagery import Mosaic, PixelGrid, PixelSource, Window
 from spurgekit.imagery.pixel_grid import SAME_GSD
 from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.maps.adapting import moved_to_site
 from spurgekit.maps.bands import DISSIMILARITY, BandLayout
+from spurgekit.maps.cell_mask import CellMask
 from spurgekit.maps.extent import Extent, extent_of
-from spurgekit.maps.looking import PartLook, lattice_of, layout_of, open_site, parts_of, pixels_below
+from spurgekit.maps.looking import PartLook, cells_seen_twice, lattice_of, layout_of, open_site, parts_of, pixels_below
 from spurgekit.maps.map_model import load_map_model
 from spurgekit.maps.map_options import MapOptions
+from spurgekit.maps.part_units import make_parts
 from spurgekit.maps.parts import MapPart, PartStore
 from spurgekit.maps.sliding_window import Cells, stride_of
 from spurgekit.outputs import check_output, fingerprint, output_folder, output_lock, resolved, versions
 from spurgekit.progress import Progress, silent
+from spurgekit.text import counted
 
 if TYPE_CHECKING:
     from spurgekit.maps.areas import AreaEstimate
@@ -83,12 +88,13 @@ class MapReport:
 
 
 def map_site(
-    image: str | Path,
+    image: str | Path | Sequence[str | Path],
     model: str | Path | TileClassifier,
     out: str | Path,
     options: MapOptions | None = None,
     *,
     overwrite: bool = False,
+    executor: str | Workers = DEFAULT,
     progress: Progress = silent,
 ) -> MapReport:
     """Map a site: ``presence.tif`` (COG), ``presence.gpkg``, ``summary.json``, ``presence.png`` and styles for QGIS.
@@ -97,9 +103,10 @@ def map_site(
 
     Parameters
     ----------
-    image : str or pathlib.Path
+    image : str or pathlib.Path, or sequence of these
         The orthomosaic, by its path or by another name that GDAL reads, such as an address; it is resampled to the model's
-        ground sample distance as it is read.
+        ground sample distance as it is read. Of several one map is made, along the axes of their CRS, corners of cells on
+        multiples of a cell's side; where they overlap, the first that has data there is mapped.
     model : str, pathlib.Path or TileClassifier
         A model folder, ``hf://OWNER/NAME[@REVISION]``, or one that :func:`spurgekit.maps.map_model.load_map_model` or
         :func:`spurgekit.load_model` has loaded: for another device, other views of each tile, or another prevalence than in
@@ -109,6 +116,9 @@ def map_site(
     options : MapOptions, optional
     overwrite : bool
         Replace a folder that spurgekit made before, and begin anew where a run was stopped.
+    executor : str or Workers
+        Who looks at parts of the map: ``threads`` and ``processes`` of this machine, ``dask://HOST:PORT``, ``FILE.toml``; see
+        :func:`spurgekit.executors.open_workers`. Workers load the model from its folder. The map is the same to the byte.
     progress : Progress
         Told how far it is; :func:`spurgekit.progress.bar` shows a bar on a terminal.
 
@@ -124,7 +134,7 @@ def map_site(
     ModelError
         If the model folder is none.
     InputError
-        If the image cannot be mapped by this model, or the area of interest or the zones do not serve.
+        If the image cannot be mapped by this model, or the area of interest, the zones or the workers do not serve.
 
     Examples
     --------
@@ -135,37 +145,43 @@ def map_site(
     277.3
     """
     options = options or MapOptions()
-    image, out = image_name(image), Path(out)
+    images, out = tuple(image_name(one) for one in ([image] if isinstance(image, str | Path) else image)), Path(out)
+    if not images:
+        raise InputError("there is nothing to map; pass an image")
     classifier = model if isinstance(model, TileClassifier) else load_map_model(model)
     layout = layout_of(classifier, options)
-    with open_site(image, classifier, options) as raster:
+    with open_workers(executor) as workers, open_site(images, classifier, options) as raster:
         lattice = lattice_of(raster, classifier, options)
         extent = extent_of(raster, lattice.cells, options)
         classifier, notes = moved_to_site(classifier, raster, options, progress, tile_px=lattice.tile_px, aoi=extent.aoi)
-        inputs = [image, *([] if classifier.folder is None else [classifier.folder]), *options.files]
+        inputs = [*images, *([] if classifier.folder is None else [classifier.folder]), *options.files]
         parameters = {**options.parameters(), **classifier.parameters()}
-        look = PartLook(raster, classifier, options, pixels_below(extent.mask, lattice))
+        look = PartLook(images, raster, classifier, options, pixels_below(extent.mask, lattice))
         parts = parts_of(extent.mask, raster, lattice)
         with output_lock(resolved(out)):
             check_output(out, "map", inputs=inputs, overwrite=overwrite)
-            store = PartStore(out, _settings(image, classifier, options, extent, layout))
+            store = PartStore(out, _settings(images, classifier, options, extent, layout))
             with store.kept(anew=overwrite, lasting=classifier.folder is not None):
                 there = sum(map(store.has, parts))
-                for run in store.missing(parts):
-                    for rows, part in look.at(extent.mask.rows(range(run[0].start, run[-1].stop)), run, progress):
-                        store.put(rows, part)
+                _make(workers, look, extent.mask, parts, store, progress)
                 with output_folder(out, "map", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
                     strips = folder / "strips.tif"
                     cells, picture, unlike_m2 = _join(strips, ((rows, store.get(rows)) for rows in parts), look, extent, layout)
                     if not cells.is_mapped.any():
                         where = "" if options.aoi is None else f" in {options.aoi}"
                         raise InputError(
-                            f"{image} has no cell with data to map{where}; "
+                            f"{raster.path} has no cell with data to map{where}; "
                             "look at its alpha band or nodata value with 'spurgekit info'"
                         )
                     from spurgekit.maps.products import write_products  # 150 MB that the model's run has no need of
 
                     made = write_products(folder, cells, extent, strips, picture, layout, classifier, unlike_m2, progress)
+        if isinstance(raster, Mosaic):
+            twice = cells_seen_twice(raster, lattice, extent.mask)
+            notes = (
+                f"of {counted(twice, 'cell')} several images have data: the first one named is mapped",
+                *notes,
+            )
         if there:
             notes = (f"a map that was stopped is gone on with: {there} of {len(parts)} parts were there", *notes)
         return MapReport(
@@ -182,6 +198,22 @@ def map_site(
             made.zones,
             (*_notes(raster, classifier, options), *notes, *extent.notes, *made.notes),
         )
+
+
+def _make(
+    workers: Workers, look: PartLook, mask: CellMask, parts: Sequence[range], store: PartStore, progress: Progress
+) -> None:
+    """Make the parts that are missing."""
+    if workers.in_process:  # one stream, which fills batches over the edges of parts; torch has its own threads
+        for run in store.missing(parts):
+            for rows, part in look.at(mask.rows(range(run[0].start, run[-1].stop)), run, progress):
+                store.put(rows, part)
+        return
+    missing = [rows for rows in parts if not store.has(rows)]
+    cells = sum(int(mask.rows(rows).inside.sum()) for rows in missing)
+    with progress(f"mapping {look.raster.path.name}", cells) as advance:
+        for unit in make_parts(workers, look, mask, missing, store):
+            advance(int(unit.mask.inside.sum()))
 
 
 def _join(
@@ -217,7 +249,7 @@ def _join(
 
 
 def _settings(
-    image: ImageName, model: TileClassifier, options: MapOptions, extent: Extent, layout: BandLayout
+    images: Sequence[ImageName], model: TileClassifier, options: MapOptions, extent: Extent, layout: BandLayout
 ) -> dict[str, Any]:
     """Return what the parts of a map depend on."""
     cells = replace(options, zones=None, zones_crs=None, zone_column=None)
@@ -225,8 +257,9 @@ def _settings(
     return {
         **cells.parameters(),
         **model.parameters(),
-        **{str(path): fingerprint(path) for path in (image, *([] if model.folder is None else [model.folder]), *cells.files)},
+        **{str(path): fingerprint(path) for path in (*images, *([] if model.folder is None else [model.folder]), *cells.files)},
         "moved to site": None if model.shift is None else asdict(model.shift),
+        "images": [str(image) for image in images],
         "grid": [grid.width, grid.height, *tuple(grid.transform)[:6]],
         "bands of the map": layout.titles,
         "versions": versions(),
@@ -261,7 +294,7 @@ def sites_to_map(
     kept: list[str] = []
     notes: list[str] = []
     for name, image in images.items():
-        with open_site(image, model, options) as raster:
+        with open_site([image], model, options) as raster:
             try:
                 extent_of(raster, lattice_of(raster, model, options).cells, options)
             except ElsewhereError as error:
@@ -273,7 +306,7 @@ def sites_to_map(
     return tuple(kept), tuple(notes)
 
 
-def _notes(raster: Raster, model: TileClassifier, options: MapOptions) -> tuple[str, ...]:
+def _notes(raster: PixelSource, model: TileClassifier, options: MapOptions) -> tuple[str, ...]:
     notes = (*(() if model.source is None else model.source.notes), *raster.notes)
     if options.cell_m is not None and model.info.gsd_m is not None:
         stride_px, own_m = stride_of(options.cell_m, model.info), model.info.gsd_m

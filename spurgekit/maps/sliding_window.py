@@ -17,7 +17,7 @@ from spurgekit.classify.model_info import ModelInfo
 from spurgekit.classify.tile_reader import Pixels, mark_missing
 from spurgekit.classify.tile_stream import stream_tiles
 from spurgekit.errors import InputError
-from spurgekit.imagery import PixelGrid, Raster, Window
+from spurgekit.imagery import PixelGrid, PixelSource, Window
 from spurgekit.imagery.quicklook import Watcher
 from spurgekit.maps.bands import PROBABILITY, BandLayout
 from spurgekit.maps.cell_mask import CellMask
@@ -262,7 +262,7 @@ def stride_of(cell_m: float, info: ModelInfo) -> int:
 
 
 def slide(
-    raster: Raster,
+    raster: PixelSource,
     model: TileClassifier,
     sliding: Sliding,
     *,
@@ -277,7 +277,7 @@ def slide(
 
     Parameters
     ----------
-    raster : Raster
+    raster : PixelSource
         At the model's ground sample distance, with its bands and of its type.
     model : TileClassifier
     sliding : Sliding
