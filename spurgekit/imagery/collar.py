@@ -5,7 +5,7 @@ Corners of an image are looked at when it is opened; how much of it is of their 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,18 @@ class CollarWatch:
                 for band, value in zip(pixels[1:], colour[1:], strict=True):
                     same &= band == value
                 self._counts[colour] += int(np.count_nonzero(same & valid))
+
+    def taken(self) -> tuple[int, dict[Colour, int]]:
+        """Return what was counted since this was asked for last, to be added elsewhere."""
+        counted = self._seen, self._counts
+        self._seen, self._counts = 0, dict.fromkeys(self._counts, 0)
+        return counted
+
+    def add(self, seen: int, counts: Mapping[Colour, int]) -> None:
+        """Take in what was counted elsewhere of the same image."""
+        self._seen += seen
+        for colour in self._counts:
+            self._counts[colour] += counts[colour]
 
     def note(self, name: str) -> str | None:
         """Return what is to be said of the image of a name, as far as it was read; None where it has no collar."""

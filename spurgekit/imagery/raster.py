@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from affine import Affine
@@ -31,6 +32,7 @@ from spurgekit.imagery.colours import FileBands, find_bands, has_palette
 from spurgekit.imagery.crs import has_place, name_crs, parse_crs
 from spurgekit.imagery.doubts import doubts, left_turned, oblong
 from spurgekit.imagery.exif import read_exif
+from spurgekit.imagery.image_source import ImageSource
 from spurgekit.imagery.limits import check_window
 from spurgekit.imagery.nadir_frame import FramePlacement, FramePose, place_photo
 from spurgekit.imagery.opening import decoding_error, open_image, open_tile, photo_file
@@ -84,7 +86,11 @@ class Raster:
         EXIF code by which pixels are turned upright; 1 where they are returned as they are stored.
     unplaced : str or None
         Why a photo has no place on the ground, and what to do; to follow its name.
+    source : ImageSource or None
+        How to open it again in another process; None of images of tiles.
     """
+
+    source: ImageSource | None = None
 
     def __init__(
         self,
@@ -140,6 +146,11 @@ class Raster:
         found = self._collar.note(self.path.name) if self._collar else None
         turned = left_turned(self.path, self.orientation) if isinstance(self.path, Path) else ()
         return (*self._notes, *turned, *([found] if found else []))
+
+    @property
+    def collar(self) -> CollarWatch | None:
+        """What counts pixels of a collar, where it may have one."""
+        return self._collar
 
     @property
     def gsd_m(self) -> float:
@@ -281,24 +292,15 @@ def open_raster(
         If the file is missing, cannot be read, has an unsupported type, or cannot be placed on the ground as asked.
     """
     path = image_name(path)
+    asked: dict[str, Any] = {
+        "crs": crs, "gsd_m": gsd_m, "align_m": align_m, "image_crs": image_crs, "image_gsd_m": image_gsd_m, "grid": grid,
+        "bands": None if bands is None else tuple(bands), "nodata": nodata, "palette": palette,
+    }  # fmt: skip
     with ExitStack() as stack:
         file = stack.enter_context(open_image(path, threads))
-        return _raster(
-            stack,
-            path,
-            file,
-            crs=crs,
-            gsd_m=gsd_m,
-            align_m=align_m,
-            image_crs=image_crs,
-            image_gsd_m=image_gsd_m,
-            grid=grid,
-            bands=bands,
-            nodata=nodata,
-            palette=palette,
-            threads=threads,
-            watched=True,
-        )
+        raster = _raster(stack, path, file, threads=threads, watched=True, **asked)
+    raster.source = ImageSource.of(path, asked)
+    return raster
 
 
 def open_tile_image(path: str | os.PathLike[str]) -> Raster:
