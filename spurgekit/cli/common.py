@@ -10,7 +10,7 @@ import click
 from spurgekit.cli.declared import options_of
 from spurgekit.cli.types import NameList
 from spurgekit.dataset.fold_options import FoldOptions
-from spurgekit.executors.workers import CHOICES, DEFAULT
+from spurgekit.executors.workers import DEFAULT
 
 if TYPE_CHECKING:
     from spurgekit.survey import Survey
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that spurgekit made before.")
 executor = click.option(
     "--executor",
+    metavar="EXECUTOR",
     default=DEFAULT,
     show_default=True,
-    metavar="NAME",
-    help=f"Who does the work: {CHOICES}. Results are the same.",
+    help="Who does the work: threads, processes, dask://HOST:PORT (a Dask scheduler), or FILE.toml (a cluster to begin).",
 )
 fold_options = options_of(
     FoldOptions, types={"together": NameList()}, metavars={"leave_out": "COLUMN"}, multiple=("together",)

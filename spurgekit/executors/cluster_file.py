@@ -78,14 +78,14 @@ class ClusterFile:
         for name in TABLES:
             if not isinstance(entries.setdefault(name, {}), Mapping):
                 raise InputError(f"{path}: {name}: this is a table, [{name}], not {shown(entries[name])}")
-        name, wait_s = entries.get("cluster"), entries.get("wait_s", WAIT_S)
-        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")) or "." not in name:
+        cluster, wait_s = entries.get("cluster"), entries.get("wait_s", WAIT_S)
+        if not isinstance(cluster, str) or not all(part.isidentifier() for part in cluster.split(".")) or "." not in cluster:
             raise InputError(f"{path}: cluster: name the class of a Dask cluster, such as {EXAMPLE}")
         if isinstance(wait_s, bool) or not isinstance(wait_s, int | float) or not (isfinite(wait_s) and wait_s > 0):
             raise InputError(f"{path}: wait_s: {shown(wait_s)} is no number of seconds")
         if entries["scale"] and entries["adapt"]:
             raise InputError(f"{path}: a cluster has a size, [scale], or finds one, [adapt]; drop one of them")
-        return cls(path, name, *(entries[table] for table in TABLES), float(wait_s))
+        return cls(path, cluster, entries["arguments"], entries["scale"], entries["adapt"], float(wait_s))
 
     @contextmanager
     def begun(self) -> Iterator[Cluster]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os.path
+import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +40,9 @@ PORT = 8786
 CONNECT_S, WORKERS_S = 10.0, 30.0
 """How long a scheduler that runs may take to answer, and to have workers."""
 
+PATIENCE_S, LOOK_S = 120.0, 5.0
+"""How long there may be no workers in the middle of a run, and how often that is looked at."""
+
 ASKED = "__import__('spurgekit.executors.packages', fromlist=['versions']).versions()"
 CALL = "__import__('pickle').loads(unit)()"
 """Expressions, since Dask waits forever for a worker that cannot unpack what it is sent, as one without spurgekit could not."""
@@ -53,16 +58,35 @@ class DaskWorkers(Workers):
     Attributes
     ----------
     client : distributed.Client
+    name : str
+        Of the cluster.
+    patience_s : float
+        How long it may be without workers.
     """
 
     client: Client
+    name: str
+    patience_s: float
 
     def stream(self, function: UnitFunction[Unit, Result], units: Iterable[Unit], *, ahead: int = AHEAD) -> Iterator[Result]:
         """Yield ``function(unit)`` in the order of the units; see :meth:`Workers.stream`."""
         import cloudpickle
 
         packed = ({"unit": cloudpickle.dumps(_Unit(function, unit, versions()))} for unit in units)
-        return stream_map(self.executor, partial(eval, CALL), packed, in_flight=lambda: ahead * max(1, self.count()))
+        run, in_flight = partial(eval, CALL), lambda: ahead * max(1, self.count())
+        return stream_map(self.executor, run, packed, in_flight=in_flight, wait=self._wait)
+
+    def _wait(self, future: Future[Result]) -> Result:
+        """Return a result, unless there have been no workers for too long: Dask would wait for others to come."""
+        last_seen = time.monotonic()
+        while not wait([future], timeout=LOOK_S).done:
+            if self.count():
+                last_seen = time.monotonic()
+            elif time.monotonic() - last_seen > self.patience_s:
+                raise SpurgekitError(
+                    f"{self.name} has had no workers for {self.patience_s:g} s; start some, and run this again"
+                )
+        return future.result()
 
     def check_sees(self, *paths: Path) -> None:
         """Make sure that all workers see files and folders under the same absolute names as this machine does."""
@@ -133,7 +157,14 @@ def _workers(client: Client, name: str, wait_s: float, remedy: str) -> Iterator[
     _check_versions(client)
     executor = client.get_executor()
     try:
-        yield DaskWorkers(executor, lambda: sum(client.nthreads().values()), in_process=False, client=client)
+        yield DaskWorkers(
+            executor,
+            lambda: sum(client.nthreads().values()),
+            in_process=False,
+            client=client,
+            name=name,
+            patience_s=max(wait_s, PATIENCE_S),
+        )
     except KilledWorker as error:
         raise SpurgekitError(
             f"{counted(error.allowed_failures + 1, 'worker')} of {name} ended while working on the same piece, most likely for "
@@ -142,7 +173,7 @@ def _workers(client: Client, name: str, wait_s: float, remedy: str) -> Iterator[
     except (CancelledError, CommClosedError) as error:
         raise SpurgekitError(f"the scheduler of {name} was lost; start it and run this again") from error
     except ImportError as error:
-        if not (error.name or "").startswith("spurgekit"):
+        if "spurgekit" not in str(error):
             raise
         raise InputError(f"a worker that joined {name} later lacks what this machine has: {first_line(error)}") from error
     finally:
@@ -153,8 +184,10 @@ def _check_versions(client: Client) -> None:
     """Ask every worker what it works with."""
     for worker, theirs in sorted(client.run(eval, ASKED, on_error="return").items()):
         if isinstance(theirs, ImportError):
-            said = "has no spurgekit" if theirs.name == "spurgekit" else "has another spurgekit"
-            raise InputError(f"the worker {worker} {said}; install spurgekit {versions()['spurgekit']} there")
+            ours = versions()["spurgekit"]
+            raise InputError(
+                f"the worker {worker}: {first_line(theirs)}; install spurgekit {ours} there, and all that it needs"
+            )
         if isinstance(theirs, BaseException):
             raise InputError(f"the worker {worker} cannot say what it works with: {first_line(theirs)}") from theirs
         if told := difference(theirs, versions()):
@@ -212,7 +245,9 @@ def _quiet() -> Iterator[None]:
     for log in logs:
         log.setLevel(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="distributed")
+            yield
     finally:
         for log, level in zip(logs, levels, strict=True):
             log.setLevel(level)

@@ -5,7 +5,7 @@ Corners of an image are looked at when it is opened; how much of it is of their 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 
 import numpy as np
@@ -47,54 +47,61 @@ class CollarWatch:
         bands = list(bands)
         colours = sorted(set(_corner_colours(dataset, bands)))
         self._known = _left_out(dataset, bands)
-        self._colours = colours if len(colours) <= MOST_COLOURS else []
-        self._counts = self.none_counted()
+        self._counts = dict.fromkeys(colours, 0) if len(colours) <= MOST_COLOURS else {}
+        self._seen = 0
 
     @classmethod
     def joined(cls, watches: Sequence[CollarWatch]) -> CollarWatch | None:
         """Return what counts the colours of several images on what is seen of them together; None where there are none."""
         if not watches:
             return None
-        one = copy(next((watch for watch in watches if watch._colours), watches[0]))
-        one._colours = sorted({colour for watch in watches for colour in watch._colours})
-        one._counts = one.none_counted()
+        one = copy(next((watch for watch in watches if watch._counts), watches[0]))
+        one._seen, one._counts = 0, dict.fromkeys(sorted({colour for watch in watches for colour in watch._counts}), 0)
         return one
 
     def watch(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
         """Take in pixels that were read, shape (bands, height, width)."""
-        self._counts += self.counted(pixels, valid)
+        self.add(*self.counted(pixels, valid))
 
-    def counted(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return how many pixels there are, and how many of each colour; they are not taken in."""
-        counts = [valid.size]
-        for colour in self._colours:
+    def counted(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> tuple[int, dict[Colour, int]]:
+        """Return what is to be taken in of pixels, which are not taken in."""
+        counts = dict.fromkeys(self._counts, 0)
+        for colour in counts:
             same = pixels[0] == colour[0]
             if same.any():
                 for band, value in zip(pixels[1:], colour[1:], strict=True):
                     same &= band == value
-            counts.append(int(np.count_nonzero(same & valid)))
-        return np.array(counts, np.int64)
+                counts[colour] = int(np.count_nonzero(same & valid))
+        return valid.size, counts
 
-    def none_counted(self) -> NDArray[np.int64]:
-        """Return the counts of no pixels, for those of :meth:`counted` to be added to."""
-        return np.zeros(1 + len(self._colours), np.int64)
+    def taken(self) -> tuple[int, dict[Colour, int]]:
+        """Return what was counted since this was asked for last, to be added elsewhere."""
+        counted = self._seen, self._counts
+        self._seen, self._counts = 0, dict.fromkeys(self._counts, 0)
+        return counted
 
-    def replace(self, counts: NDArray[np.int64]) -> None:
-        """Have seen, instead of what was taken in, pixels that :meth:`counted` has counted, in whatever process."""
-        self._counts = counts
+    def add(self, seen: int, counts: Mapping[Colour, int]) -> None:
+        """Take in what was counted elsewhere of the same image."""
+        self._seen += seen
+        for colour in self._counts:
+            self._counts[colour] += counts[colour]
+
+    @property
+    def colours(self) -> tuple[Colour, ...]:
+        """The colours that are counted, in their order."""
+        return tuple(self._counts)
 
     def note(self, name: str) -> str | None:
         """Return what is to be said of the image of a name, as far as it was read; None where it has no collar."""
-        seen, *counts = self._counts.tolist()
-        found = {colour: n for colour, n in zip(self._colours, counts, strict=True) if n >= LEAST_SHARE * seen}
-        count = sum(found.values())
-        if not found or count == seen:  # all of one colour is no collar
+        found = [colour for colour, count in self._counts.items() if count >= LEAST_SHARE * self._seen]
+        count = sum(self._counts[colour] for colour in found)
+        if not found or count == self._seen:  # all of one colour is no collar
             return None
         said = " or ".join(", ".join(_texts(colour)) for colour in found)
-        share = f"{count / seen:.0%}".replace("%", " %")
+        share = f"{count / self._seen:.0%}".replace("%", " %")
         return (
             f"{share} of the pixels are exactly {said}, as corners of the image are, and nothing says that they hold no data; "
-            f"if they hold none, {_remedy(list(found), self._known, name)}"
+            f"if they hold none, {_remedy(found, self._known, name)}"
         )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,54 +22,51 @@ MAX_PX = 1600
 STRIP_ROWS = 512
 
 
-class QuickLook:
-    """Gathers a picture of at most ``max_px`` pixels a side: each is the mean of four pixels of the image below it.
-
-    Parameters
-    ----------
-    raster : PixelSource
-    max_px : int
-    window : Window, optional
-        The part of the image to show; all of it by default.
-    rows : range, optional
-        Rows of that part to gather, others passing by; all of them by default. It is then a piece for :meth:`add`.
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Pixels of an image, one for each pixel of a part of its picture.
 
     Attributes
     ----------
-    grid : PixelGrid
-        Where the picture's pixels lie.
-    sums : ndarray of float, shape (bands, height, width)
-        Of what was seen below each pixel of the picture; of a piece, from the first row that it has some of. They are exact, so
-        that a picture is the same from however many pieces.
-    counts : ndarray of uint8, shape (height, width)
-        How often.
+    row, col : int
+        Where that part begins in the picture.
+    pixels : ndarray, shape (bands, height, width)
+    seen : ndarray of bool or uint8, shape (height, width)
+        Which of them are valid; of sums of several pixels, how many they are of.
     """
 
-    def __init__(
-        self, raster: PixelSource, max_px: int = MAX_PX, window: Window | None = None, rows: range | None = None
-    ) -> None:
-        whole = window or raster.grid.window
-        rows = rows or range(whole.height)
-        self._factor = max(1, math.ceil(max(whole.width, whole.height) / max_px))
-        self._origin = whole.col, whole.row
-        self._image = Window(whole.col, whole.row + rows.start, whole.width, len(rows))
-        self._first = rows.start // self._factor
-        self.grid: PixelGrid = raster.grid.crop(whole).coarsened(self._factor)
-        self._bands = (0, 1, 2) if len(raster.bands) >= 3 else (0,)
-        self._is_byte = raster.dtype == np.uint8
-        height = math.ceil(rows.stop / self._factor) - self._first
-        exact = np.float32 if raster.dtype.kind == "u" else np.float64
-        self.sums: NDArray[np.floating[Any]] = np.zeros((len(self._bands), height, self.grid.width), exact)
-        self.counts = np.zeros((height, self.grid.width), np.uint8)
+    row: int
+    col: int
+    pixels: NDArray[np.generic]
+    seen: NDArray[np.bool_ | np.uint8]
 
-    def watch(self, window: Window, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
-        """Take in a strip of the image. A pixel that comes by twice (overlapping strips) counts twice, which keeps the mean."""
-        inside = window & self._image
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """Takes from strips of an image what its picture is made of: of each square of the image, four pixels.
+
+    Attributes
+    ----------
+    image : Window
+        The part of the image that is shown.
+    factor : int
+        Side of the square below a pixel of the picture.
+    bands : tuple of int
+        Those that are shown, counted from 0.
+    """
+
+    image: Window
+    factor: int
+    bands: tuple[int, ...]
+
+    def take(self, window: Window, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> list[Sample]:
+        """Return copies of what a strip has."""
+        inside = window & self.image
         if inside is None:
-            return
-        left, top = self._origin
-        window, inside = window.shifted(-left, -top), inside.shifted(-left, -top)
-        f = self._factor
+            return []
+        window = window.shifted(-self.image.col, -self.image.row)
+        inside = inside.shifted(-self.image.col, -self.image.row)
+        f, samples = self.factor, []
         for down in sorted({f // 4, (3 * f) // 4}):
             for across in sorted({f // 4, (3 * f) // 4}):
                 row, col = _first(inside.row, down, f), _first(inside.col, across, f)
@@ -79,29 +76,63 @@ class QuickLook:
                     slice(row - window.row, inside.stop_row - window.row, f),
                     slice(col - window.col, inside.stop_col - window.col, f),
                 )
-                seen = valid[take]
-                first = row // f - self._first
-                put = (slice(first, first + seen.shape[0]), slice(col // f, col // f + seen.shape[1]))
-                for i, band in enumerate(self._bands):
-                    self.sums[i][put] += pixels[band][take]  # pixels are 0 where not valid
-                self.counts[put] += seen
+                shown = np.stack([pixels[band][take] for band in self.bands])
+                samples.append(Sample(row // f, col // f, shown, valid[take].copy()))
+        return samples
 
-    def add(self, rows: range, sums: NDArray[np.floating[Any]], counts: NDArray[np.uint8]) -> None:
-        """Take in what a piece of ``rows`` has gathered."""
-        first = rows.start // self._factor
-        own = slice(first, first + len(counts))
-        self.sums[:, own] += sums
-        self.counts[own] += counts
+
+class QuickLook:
+    """Gathers a picture of at most ``max_px`` pixels a side: each is the mean of four pixels of the image below it.
+
+    Parameters
+    ----------
+    raster : PixelSource
+    max_px : int
+    window : Window, optional
+        The part of the image to show; all of it by default.
+
+    Attributes
+    ----------
+    grid : PixelGrid
+        Where the picture's pixels lie.
+    """
+
+    def __init__(self, raster: PixelSource, max_px: int = MAX_PX, window: Window | None = None) -> None:
+        self._image = window or raster.grid.window
+        self._factor = max(1, math.ceil(max(self._image.width, self._image.height) / max_px))
+        self.grid: PixelGrid = raster.grid.crop(self._image).coarsened(self._factor)
+        self._bands = (0, 1, 2) if len(raster.bands) >= 3 else (0,)
+        self._is_byte = raster.dtype == np.uint8
+        self._sums = np.zeros((len(self._bands), self.grid.height, self.grid.width), np.float32)
+        self._counts = np.zeros((self.grid.height, self.grid.width), np.uint8)
+
+    @property
+    def sampler(self) -> Sampler:
+        """What takes from strips what the picture is made of."""
+        return Sampler(self._image, self._factor, self._bands)
+
+    def watch(self, window: Window, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
+        """Take in a strip of the image. A pixel that comes by twice (overlapping strips) counts twice, which keeps the mean."""
+        self.add(self.sampler.take(window, pixels, valid))
+
+    def add(self, samples: Iterable[Sample]) -> None:
+        """Take in what was taken from a strip."""
+        for sample in samples:
+            rows, columns = sample.seen.shape
+            put = slice(sample.row, sample.row + rows), slice(sample.col, sample.col + columns)
+            for sums, pixels in zip(self._sums, sample.pixels, strict=True):
+                sums[put] += pixels  # 0 where not valid
+            self._counts[put] += sample.seen
 
     def hide(self, pixels: NDArray[np.bool_]) -> None:
         """Take out pixels of the picture, shape (height, width), as if they had no data."""
-        self.sums[:, pixels] = 0
-        self.counts[pixels] = 0
+        self._sums[:, pixels] = 0
+        self._counts[pixels] = 0
 
     @property
     def seen(self) -> NDArray[np.bool_]:
         """Which of the picture's pixels have data, shape (height, width)."""
-        return np.asarray(self.counts > 0)
+        return np.asarray(self._counts > 0)
 
     def rgba(self) -> NDArray[np.uint8]:
         """Return the picture; transparent where there is no data. Types other than uint8 are stretched to 2-98 %.
@@ -111,7 +142,7 @@ class QuickLook:
         ndarray of uint8, shape (height, width, 4)
         """
         seen = self.seen
-        mean = self.sums / np.maximum(self.counts, 1)
+        mean = self._sums / np.maximum(self._counts, 1)
         stretch = BYTES if self._is_byte else Stretch.of(mean[:, seen], each_band=True)
         picture = np.zeros((*seen.shape, 4), np.uint8)
         picture[..., :3] = np.moveaxis(stretch(mean), 0, -1)

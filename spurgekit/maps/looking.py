@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spurgekit.classify.classifier import TileClassifier
-from spurgekit.classify.tile_reader import TileKind
+from spurgekit.classify.tile_reader import DType, TileKind
 from spurgekit.errors import InputError
 from spurgekit.image_names import ImageName
 from spurgekit.imagery import Mosaic, PixelSource, Raster, Window, open_raster
-from spurgekit.imagery.quicklook import QuickLook
+from spurgekit.imagery.collar import CollarWatch
+from spurgekit.imagery.quicklook import QuickLook, Sampler
 from spurgekit.maps.bands import DISSIMILARITY, BandLayout
 from spurgekit.maps.blending import slide_blended
 from spurgekit.maps.cell_mask import CellMask
@@ -33,14 +36,10 @@ LEAST_WINDOWS = 8
 STRIP_ROWS = 256
 """Rows of pixels that are compared at once where images overlap."""
 
-NO_COLLAR = np.zeros(0, np.int64)
-
 Walk = Callable[..., Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]]
 
 
-def open_site(
-    images: Sequence[ImageName], model: TileClassifier, options: MapOptions, *, threads: int | None = None
-) -> Raster | Mosaic:
+def open_site(images: Sequence[ImageName], model: TileClassifier, options: MapOptions) -> Raster | Mosaic:
     """Open an image, or several as one, at the ground sample distance at which a model is to see it.
 
     Parameters
@@ -49,8 +48,6 @@ def open_site(
         Several are laid along the axes of their CRS, corners of cells on multiples of a cell's side.
     model : TileClassifier
     options : MapOptions
-    threads : int, optional
-        That decode blocks; by default as many as there are cores.
 
     Returns
     -------
@@ -87,13 +84,18 @@ def open_site(
                 image_crs=options.image_crs,
                 bands=options.bands,
                 nodata=options.nodata,
-                threads=threads or cores(),
+                threads=cores(),
             )
             rasters.append(stack.enter_context(raster))
             check_bands(raster, model)
-        opened = rasters[0] if len(rasters) == 1 else Mosaic(rasters)
+        opened = as_one(rasters)
         stack.pop_all()
         return opened
+
+
+def as_one(rasters: Sequence[Raster]) -> Raster | Mosaic:
+    """Return what reads one image, or several as one."""
+    return rasters[0] if len(rasters) == 1 else Mosaic(rasters)
 
 
 def cells_seen_twice(raster: PixelSource, lattice: Sliding | FineWindows, mask: CellMask) -> int:
@@ -113,7 +115,7 @@ def cells_seen_twice(raster: PixelSource, lattice: Sliding | FineWindows, mask: 
 def check_bands(raster: PixelSource, model: TileClassifier) -> None:
     """Refuse an image that has other bands than a model reads, or bands of another type."""
     # Types are not converted: where whole numbers stand for what the training tiles had in floats, they are of other units.
-    has = TileKind(len(raster.bands), raster.dtype.name)
+    has = TileKind(len(raster.bands), cast(DType, raster.dtype.name))
     wanted = TileKind(model.info.bands, model.info.dtype)
     if has != wanted:
         raise InputError(
@@ -163,17 +165,14 @@ class PartLook:
 
     Attributes
     ----------
-    images : tuple of pathlib.Path or GdalName
-    raster : PixelSource
-        What they were opened as.
+    raster : Raster or Mosaic
     model : TileClassifier
     options : MapOptions
     picture : Window
         The pixels below the whole map.
     """
 
-    images: tuple[ImageName, ...]
-    raster: PixelSource
+    raster: Raster | Mosaic
     model: TileClassifier
     options: MapOptions
     picture: Window
@@ -210,24 +209,53 @@ class PartLook:
             yield from filling.fill(run[0].start + row, found, valid)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Draft:
-    """A part that is being filled in: its cells, and what its pixels add to the picture."""
+    """A part that is being filled in.
 
-    found: NDArray[np.float32]
-    valid: NDArray[np.float32]
-    piece: QuickLook
-    collar: NDArray[np.int64]
+    Parameters
+    ----------
+    rows : int
+    shape : tuple of int
+        Channels and columns of the map.
+    below : Window
+        The pixels below the part.
+    sampler : Sampler
+        What takes from them what the picture is made of.
+    collar : CollarWatch or None
+    """
 
-    def part(self) -> MapPart:
-        return MapPart(self.found, self.valid, self.piece.sums, self.piece.counts, self.collar)
+    def __init__(self, rows: int, shape: tuple[int, int], below: Window, sampler: Sampler, collar: CollarWatch | None) -> None:
+        self.sampler, self.watcher = sampler, collar
+        channels, columns = shape
+        top, factor = below.row - sampler.image.row, sampler.factor
+        self.first = top // factor
+        size = math.ceil((top + below.height) / factor) - self.first, math.ceil(below.width / factor)
+        self.part = MapPart(
+            np.full((channels, rows, columns), np.nan, np.float32),
+            np.zeros((rows, columns), np.float32),
+            np.zeros((len(sampler.bands), *size), np.float32),
+            np.zeros(size, np.uint8),
+            np.zeros(0 if collar is None else 1 + len(collar.colours), np.int64),
+        )
+
+    def watch(self, window: Window, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
+        """Take in pixels below the part."""
+        for sample in self.sampler.take(window, pixels, valid):
+            top, (height, width) = sample.row - self.first, sample.seen.shape
+            put = slice(top, top + height), slice(sample.col, sample.col + width)
+            self.part.look_sums[:, *put] += sample.pixels.astype(np.float32)
+            self.part.look_counts[put] += sample.seen
+        if self.watcher is not None:
+            seen, counts = self.watcher.counted(pixels, valid)
+            self.part.collar[:] += [seen, *counts.values()]
 
 
 class _Filling:
     """Parts that follow upon each other, filled in as strips are read and, later, as cells are told of."""
 
     def __init__(self, look: PartLook, run: Sequence[range], cell_px: int, shape: tuple[int, int]) -> None:
-        self.raster, self.picture, self.shape = look.raster, look.picture, shape
+        self.shape, self.collar = shape, look.raster.collar
+        self.sampler = QuickLook(look.raster, window=look.picture).sampler
         self.waiting = deque((rows, _below(rows, look.picture, cell_px)) for rows in run)
         self.drafts: dict[range, _Draft] = {}
         self.next_px = look.picture.row
@@ -242,34 +270,25 @@ class _Filling:
         for rows, below in self.waiting:
             if (inside := fresh & below) is None:
                 continue
-            draft, at = self._draft(rows, below), inside.shifted(-window.col, -window.row).slices
-            draft.piece.watch(inside, pixels[:, *at], valid[at])
-            if self.raster.collar is not None:
-                draft.collar[:] += self.raster.collar.counted(pixels[:, *at], valid[at])
+            at = inside.shifted(-window.col, -window.row).slices
+            self._draft(rows, below).watch(inside, pixels[:, *at], valid[at])
 
     def fill(self, row: int, found: NDArray[np.float32], valid: NDArray[np.float32]) -> Iterator[tuple[range, MapPart]]:
         """Fill in rows of cells, and yield each part that has all of its own."""
         stop = row + len(valid)
         while self.waiting and self.waiting[0][0].start < stop:
             rows, below = self.waiting[0]
-            draft, shared = self._draft(rows, below), range(max(rows.start, row), min(rows.stop, stop))
+            part, shared = self._draft(rows, below).part, range(max(rows.start, row), min(rows.stop, stop))
             to, of = (slice(shared.start - first, shared.stop - first) for first in (rows.start, row))
-            draft.found[:, to], draft.valid[to] = found[:, of], valid[of]
+            part.found[:, to], part.valid[to] = found[:, of], valid[of]
             if rows.stop > stop:
                 return
             self.waiting.popleft()
-            yield rows, self.drafts.pop(rows).part()
+            yield rows, self.drafts.pop(rows).part
 
     def _draft(self, rows: range, below: Window) -> _Draft:
         if rows not in self.drafts:
-            channels, columns = self.shape
-            top = below.row - self.picture.row
-            self.drafts[rows] = _Draft(
-                np.full((channels, len(rows), columns), np.nan, np.float32),
-                np.zeros((len(rows), columns), np.float32),
-                QuickLook(self.raster, window=self.picture, rows=range(top, top + below.height)),
-                NO_COLLAR if self.raster.collar is None else self.raster.collar.none_counted(),
-            )
+            self.drafts[rows] = _Draft(len(rows), self.shape, below, self.sampler, self.collar)
         return self.drafts[rows]
 
 

@@ -19,7 +19,7 @@ from spurgekit.executors.workers import DEFAULT
 from spurgekit.image_names import ImageName, image_name
 from spurgekit.imagery import Mosaic, PixelGrid, PixelSource, Window
 from spurgekit.imagery.pixel_grid import SAME_GSD
-from spurgekit.imagery.quicklook import QuickLook
+from spurgekit.imagery.quicklook import QuickLook, Sample
 from spurgekit.maps.adapting import moved_to_site
 from spurgekit.maps.bands import DISSIMILARITY, BandLayout
 from spurgekit.maps.cell_mask import CellMask
@@ -156,7 +156,7 @@ def map_site(
         classifier, notes = moved_to_site(classifier, raster, options, progress, tile_px=lattice.tile_px, aoi=extent.aoi)
         inputs = [*images, *([] if classifier.folder is None else [classifier.folder]), *options.files]
         parameters = {**options.parameters(), **classifier.parameters()}
-        look = PartLook(images, raster, classifier, options, pixels_below(extent.mask, lattice))
+        look = PartLook(raster, classifier, options, pixels_below(extent.mask, lattice))
         parts = parts_of(extent.mask, raster, lattice)
         with output_lock(resolved(out)):
             check_output(out, "map", inputs=inputs, overwrite=overwrite)
@@ -231,20 +231,20 @@ def _join(
     raster, model = look.raster, look.model
     cells, picture = Cells.empty(raster.path.name, extent.cells, model.info), QuickLook(raster, window=look.picture)
     cell_px, unlike_m2 = lattice_of(raster, model, look.options).cell_px, None if model.applicability is None else 0.0
-    collar = None if raster.collar is None else raster.collar.none_counted()
+    if raster.collar is not None:
+        raster.collar.taken()  # parts have it, those that were made elsewhere as well
     with _create(path, cells.grid, layout) as file:
         for rows, part in parts:
             window = Window(0, rows.start, cells.grid.width, len(rows))
             file.write(part.found, window=window.to_rasterio())
             cells.put(window, part.found, part.valid, layout)
-            picture.add(range(rows.start * cell_px, rows.stop * cell_px), part.look_sums, part.look_counts)
-            if collar is not None:
-                collar += part.collar
+            picture.add([Sample(rows.start * cell_px // picture.sampler.factor, 0, part.look_sums, part.look_counts)])
+            if raster.collar is not None:
+                seen, *counts = part.collar.tolist()
+                raster.collar.add(seen, dict(zip(raster.collar.colours, counts, strict=True)))
             if model.applicability is not None and unlike_m2 is not None:
                 unlike = part.found[layout.channels(DISSIMILARITY.name)][0] > model.applicability.threshold
                 unlike_m2 += cells.ground_m2(unlike, of=window)
-    if raster.collar is not None and collar is not None:
-        raster.collar.replace(collar)
     return cells, picture, unlike_m2
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from spurgekit.executors import Workers
 from spurgekit.executors.kept import made_by_process, opened_by_thread
-from spurgekit.image_names import ImageName, local_file
-from spurgekit.imagery import Window
+from spurgekit.image_names import local_file
+from spurgekit.imagery import Mosaic, Raster, Window, open_raster
+from spurgekit.imagery.image_source import ImageSource
 from spurgekit.maps.cell_mask import CellMask
-from spurgekit.maps.looking import PartLook, open_site
+from spurgekit.maps.looking import PartLook, as_one
 from spurgekit.maps.map_model import NamedModel
 from spurgekit.maps.map_options import MapOptions
 from spurgekit.maps.parts import PartStore, write_part
@@ -45,16 +45,17 @@ class PartMaker:
 
     Attributes
     ----------
-    images : tuple of pathlib.Path or GdalName
+    sources : tuple of ImageSource
+        Of the image, or of several that are read as one.
     model : NamedModel
     options : MapOptions
     picture : Window
         The pixels below the whole map.
     run : str
-        Tells this run from others, whose files may have been other ones of the same names.
+        Tells this run from others, whose model may have been another one of the same name.
     """
 
-    images: tuple[ImageName, ...]
+    sources: tuple[ImageSource, ...]
     model: NamedModel
     options: MapOptions
     picture: Window
@@ -62,19 +63,30 @@ class PartMaker:
 
     @classmethod
     def of(cls, look: PartLook) -> PartMaker:
-        """Return what makes parts as they are made here."""
-        images = tuple(image.absolute() if isinstance(image, Path) else image for image in look.images)
-        return cls(images, NamedModel.of(look.model), look.options, look.picture, secrets.token_hex(8))
+        """Return what makes parts as they are made here.
+
+        Raises
+        ------
+        InputError
+            If workers could not find the images by their names, or the model is in no folder.
+        """
+        rasters = look.raster.rasters if isinstance(look.raster, Mosaic) else (look.raster,)
+        sources = tuple(raster.source for raster in rasters if raster.source is not None)
+        for source in sources:
+            source.check()
+        return cls(sources, NamedModel.of(look.model), look.options, look.picture, secrets.token_hex(8))
 
     def __call__(self, unit: PartUnit) -> PartUnit:
         """Make a part, and return the unit."""
         model = made_by_process("model of a map", (self.run, self.model), self.model.load)
-        open_it = partial(open_site, self.images, model, self.options, threads=1)
-        raster = opened_by_thread((self.run, self.images), open_it)
-        for _, part in PartLook(self.images, raster, model, self.options, self.picture).at(unit.mask, [unit.rows]):
+        raster = opened_by_thread(self.sources, self._open)
+        for _, part in PartLook(raster, model, self.options, self.picture).at(unit.mask, [unit.rows]):
             if (unit.file.parent / MARK).is_file():  # else the run was given up meanwhile
                 write_part(unit.file, part)
         return unit
+
+    def _open(self) -> Raster | Mosaic:
+        return as_one([open_raster(source.path, **dict(source.asked)) for source in self.sources])
 
 
 def make_parts(
@@ -100,7 +112,8 @@ def make_parts(
         If a worker does not see the image, the model or the folder of parts, or the model is in no folder.
     """
     maker = PartMaker.of(look)
-    files = [file for file in (*map(local_file, maker.images), maker.model.folder, store.folder) if file is not None]
+    images = (local_file(source.path) for source in maker.sources)
+    files = [file for file in (*images, maker.model.folder, store.folder) if file is not None]
     workers.check_sees(*files)
     units = (PartUnit(rows, mask.rows(rows), store.path(rows)) for rows in parts)
     yield from workers.stream(maker, units)

@@ -36,16 +36,16 @@ class MapPart:
         NaN where there is no data.
     valid : ndarray of float32, shape (rows, columns)
         Share of each cell's pixels that have data.
-    look_sums, look_counts : ndarray
-        What they add to the picture (:meth:`spurgekit.imagery.quicklook.QuickLook.add`).
-    collar : ndarray of int
-        How many of their pixels are of the colours of a collar (:meth:`spurgekit.imagery.collar.CollarWatch.counted`); empty
-        where the image has none.
+    look_sums : ndarray of float32, shape (bands, height, width)
+        What their pixels add to the picture, from the first row of it that they have some of.
+    look_counts : ndarray of uint8, shape (height, width)
+    collar : ndarray of int, shape (1 + colours,)
+        How many pixels they have, and how many of each colour of a collar; empty where the image has none.
     """
 
     found: NDArray[np.float32]
     valid: NDArray[np.float32]
-    look_sums: NDArray[np.floating[Any]]
+    look_sums: NDArray[np.float32]
     look_counts: NDArray[np.uint8]
     collar: NDArray[np.int64]
 

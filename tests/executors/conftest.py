@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -24,11 +25,17 @@ asyncio.run(work())
 
 
 @pytest.fixture
-def scheduler() -> Iterator[str]:
-    """Return the address of a scheduler without workers."""
+def cluster() -> Iterator[Any]:
+    """Return a cluster without workers."""
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="", silence_logs=50) as cluster:
-        yield cluster.scheduler_address.replace("tcp://", "dask://")
+    with distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=":0", silence_logs=50) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def scheduler(cluster: Any) -> str:
+    """Return the address of a scheduler without workers."""
+    return str(cluster.scheduler_address).replace("tcp://", "dask://")
 
 
 @pytest.fixture

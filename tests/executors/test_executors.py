@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from dataclasses import replace
 from operator import neg
 from pathlib import Path
 
@@ -22,7 +23,7 @@ cluster = "distributed.LocalCluster"
 [arguments]
 n_workers = 1
 threads_per_worker = 2
-dashboard_address = ""
+dashboard_address = ":0"
 """
 
 
@@ -145,7 +146,7 @@ class TestClusterFile:
             interface = "lo"
             job_extra_directives = ["--exclusive"]
             [arguments.scheduler_options]
-            dashboard_address = ""
+            dashboard_address = ":0"
             [scale]
             jobs = 1
         """
@@ -182,7 +183,9 @@ class TestScheduler:
 
     def test_a_worker_without_spurgekit(self, scheduler, start_worker):
         start_worker("sys.modules['spurgekit'] = None")
-        assert f"has no spurgekit; install spurgekit {versions()['spurgekit']} there" in refusal(scheduler)
+        said = refusal(scheduler)
+        assert said.startswith("the worker tcp://127.0.0.1:")
+        assert said.endswith(f"install spurgekit {versions()['spurgekit']} there, and all that it needs")
 
     def test_a_worker_with_another_version(self, scheduler, start_worker):
         start_worker("import spurgekit; spurgekit.__version__ = '9.9'")
@@ -216,17 +219,23 @@ class TestScheduler:
             assert workers.count() == 1
             assert first == last
 
-    def test_a_piece_that_ends_all_workers_is_given_up(self, scheduler, start_worker, monkeypatch):
-        import dask
-
+    def test_a_piece_that_ends_all_workers_is_given_up(self, cluster, scheduler, start_worker):
         start_worker()
-        monkeypatch.setitem(dask.config.config["distributed"]["scheduler"], "allowed-failures", 0)
+        cluster.scheduler.allowed_failures = 0
         said = r"^1 worker of .* ended while working on the same piece"
         with pytest.raises(SpurgekitError, match=said), open_workers(scheduler) as workers:
             list(workers.stream(os._exit, [1]))
 
+    def test_workers_that_do_not_come_back_are_not_waited_for_forever(self, scheduler, start_worker, monkeypatch):
+        for name in ("WORKERS_S", "PATIENCE_S", "LOOK_S"):
+            monkeypatch.setattr(f"spurgekit.executors.dask_cluster.{name}", {"WORKERS_S": 60.0}.get(name, 0.5))
+        start_worker()
+        said = r"has had no workers for 0\.5 s; start some, and run this again$"
+        with pytest.raises(SpurgekitError, match=said), open_workers(scheduler) as workers:
+            list(replace(workers, patience_s=0.5).stream(os._exit, [1]))
+
     def test_what_workers_do_not_see(self, scheduler, start_worker, tmp_path):
-        start_worker("import os; os.path.exists = lambda path: False")
+        start_worker(blind_to(tmp_path))
         said = r"does not see .*all machines need the same files under the same names"
         with open_workers(scheduler) as workers, pytest.raises(InputError, match=said):
             workers.check_sees(tmp_path)
@@ -281,6 +290,11 @@ class TestKept:
 def test_versions_of_what_is_installed():
     assert set(versions()) == {"spurgekit", "Python", *PACKAGES}
     assert versions()["numpy"] is not None
+
+
+def blind_to(folder: Path) -> str:
+    """Return what a worker does first, so that it does not see a folder."""
+    return f"import os; see = os.path.exists; os.path.exists = lambda path: {str(folder)!r} not in str(path) and see(path)"
 
 
 def tool(path: Path, script: str) -> None:
