@@ -68,4 +68,4 @@ def made_by_process(kind: str, key: Hashable, make: Callable[[], Value]) -> Valu
         if known is None or known[0] != key:
             _of_process.pop(kind, None)  # its memory is wanted for the next
             known = _of_process[kind] = key, make()
-        return known[1]  # type: ignore[no-any-return]
+        return known[1]

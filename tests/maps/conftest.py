@@ -1,5 +1,5 @@
 """Fixtures of other rooms that tests of maps ask for."""
 
-from tests.executors.conftest import scheduler, start_worker
+from tests.executors.conftest import cluster, scheduler, start_worker
 
-__all__ = ["scheduler", "start_worker"]
+__all__ = ["cluster", "scheduler", "start_worker"]
