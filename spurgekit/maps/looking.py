@@ -98,10 +98,8 @@ def as_one(rasters: Sequence[Raster]) -> Raster | Mosaic:
     return rasters[0] if len(rasters) == 1 else Mosaic(rasters)
 
 
-def cells_seen_twice(raster: PixelSource, lattice: Sliding | FineWindows, mask: CellMask) -> int:
+def cells_seen_twice(raster: Mosaic, lattice: Sliding | FineWindows, mask: CellMask) -> int:
     """Return how many cells of a mask have ground that several images have data of."""
-    if not isinstance(raster, Mosaic):
-        return 0
     px, of = lattice.cell_px, mask.window
     twice = np.zeros((of.height, of.width), np.bool_)
     for window, seen in raster.seen_twice(STRIP_ROWS):

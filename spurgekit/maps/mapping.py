@@ -154,6 +154,9 @@ def map_site(
         lattice = lattice_of(raster, classifier, options)
         extent = extent_of(raster, lattice.cells, options)
         classifier, notes = moved_to_site(classifier, raster, options, progress, tile_px=lattice.tile_px, aoi=extent.aoi)
+        if isinstance(raster, Mosaic):
+            twice = counted(cells_seen_twice(raster, lattice, extent.mask), "cell")
+            notes = (f"of {twice} several images have data: the first one named is mapped", *notes)
         inputs = [*images, *([] if classifier.folder is None else [classifier.folder]), *options.files]
         parameters = {**options.parameters(), **classifier.parameters()}
         look = PartLook(raster, classifier, options, pixels_below(extent.mask, lattice))
@@ -176,12 +179,6 @@ def map_site(
                     from spurgekit.maps.products import write_products  # 150 MB that the model's run has no need of
 
                     made = write_products(folder, cells, extent, strips, picture, layout, classifier, unlike_m2, progress)
-        if isinstance(raster, Mosaic):
-            twice = cells_seen_twice(raster, lattice, extent.mask)
-            notes = (
-                f"of {counted(twice, 'cell')} several images have data: the first one named is mapped",
-                *notes,
-            )
         if there:
             notes = (f"a map that was stopped is gone on with: {there} of {len(parts)} parts were there", *notes)
         return MapReport(

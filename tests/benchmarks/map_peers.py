@@ -164,7 +164,7 @@ def by_geodeep(task: PeerTask) -> int:
     side_px, overlap = (inference.create_session(str(file))[1][name] for name in ("tiles_size", "tiles_overlap"))
     with rasterio.open(task.site) as opened:
         windows = sliding.generate_for_size(opened.width, opened.height, side_px, overlap / 100, clip=False)
-    return len(windows) * (side_px // task.tile_px) ** 2
+    return int(len(windows) * (side_px // task.tile_px) ** 2)
 
 
 PEERS: dict[str, tuple[str, Callable[[PeerTask], int]]] = {

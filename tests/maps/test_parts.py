@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import fields
 
 import geopandas as gpd
 import numpy as np
@@ -16,10 +17,13 @@ import pytest
 from spurgekit.classify import load_model
 from spurgekit.errors import InputError, OutputExistsError, SpurgekitError
 from spurgekit.maps import MapOptions, map_site
+from spurgekit.maps.cell_mask import CellMask
+from spurgekit.maps.looking import PartLook, lattice_of, open_site, parts_of, pixels_below
 from spurgekit.maps.parts import part_rows
 from tests.chain import COLUMNS, ROWS, TILE_PX
 from tests.command import ROOT
 from tests.maps.brightness import brightness_model
+from tests.maps.test_fine import cells, light_model
 from tests.outputs.listing import RECORDS
 from tests.stops import StopAfter
 
@@ -161,6 +165,24 @@ class TestWhatIsStopped:
         model.folder = None
         stopped(chain, tmp_path, 3 * COLUMNS, model=model)
         assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_parts_of_a_fine_map_are_alone_what_they_are_in_one_go(tmp_path, make_tif, monkeypatch, guided):
+    """Cells are pooled with cells of other parts. Windows are of 10 x 10 cells."""
+    monkeypatch.setattr("spurgekit.maps.looking.PART_BYTES", 1)
+    monkeypatch.setattr("spurgekit.maps.looking.LEAST_WINDOWS", 1)
+    site, model = make_tif(tmp_path / "site.tif", cells(46, 13)[1]), light_model(tile_px=224, size_px=224)
+    options = MapOptions(resolution="fine", guided_filter=guided)
+    with open_site([site], model, options) as raster:
+        lattice = lattice_of(raster, model, options)
+        mask = CellMask.everywhere(lattice.cells)
+        look, parts = PartLook(raster, model, options, pixels_below(mask, lattice)), parts_of(mask, raster, lattice)
+        assert parts == [range(10), range(10, 20), range(20, 30), range(30, 40), range(40, 46)]
+        for rows, part in look.at(mask, parts):
+            ((_, alone),) = look.at(mask.rows(rows), [rows])
+            for field in fields(part):
+                assert getattr(alone, field.name).tobytes() == getattr(part, field.name).tobytes(), (rows, field.name)
 
 
 class TestNotes:
