@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from spurgekit.errors import InputError, SpurgekitError
 from spurgekit.executors import open_workers
+from spurgekit.executors.cluster_file import ClusterFile
 from spurgekit.executors.kept import MOST_OPEN, made_by_process, opened_by_thread
 from spurgekit.executors.packages import PACKAGES, versions
 
@@ -97,6 +99,14 @@ class TestClusterFile:
             (pid,) = set(workers.stream(process_of, range(3)))
             assert pid != os.getpid()
         wait_for(lambda: not is_running(pid))
+
+    def test_those_of_the_documentation_can_be_read(self, described):
+        page = (Path(__file__).parents[2] / "docs" / "how-to" / "clusters.md").read_text(encoding="utf-8")
+        local, slurm = (
+            ClusterFile.read(Path(described(text))) for text in re.findall(r"^```toml title=.*?\n(.*?)^```$", page, re.M | re.S)
+        )
+        assert (local.cluster, local.arguments["n_workers"]) == ("distributed.LocalCluster", 4)
+        assert (slurm.cluster, slurm.scale, slurm.wait_s) == ("dask_jobqueue.SLURMCluster", {"jobs": 8}, 7200)
 
     @pytest.mark.parametrize(
         ("text", "said"),
