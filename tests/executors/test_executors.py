@@ -236,6 +236,13 @@ class TestScheduler:
         with pytest.raises(SpurgekitError, match=said), open_workers(scheduler) as workers:
             list(workers.stream(os._exit, [1]))
 
+    def test_a_scheduler_that_is_lost(self, other_scheduler):
+        address, process = other_scheduler
+        said = r"^the scheduler of tcp://.* was lost; start it and run this again$"
+        with pytest.raises(SpurgekitError, match=said), open_workers(address) as workers:
+            for _ in workers.stream(time.sleep, [0.1] * 1000):
+                process.kill()
+
     def test_workers_that_do_not_come_back_are_not_waited_for_forever(self, scheduler, start_worker, monkeypatch):
         for name in ("WORKERS_S", "PATIENCE_S", "LOOK_S"):
             monkeypatch.setattr(f"spurgekit.executors.dask_cluster.{name}", {"WORKERS_S": 60.0}.get(name, 0.5))
@@ -304,7 +311,8 @@ def test_versions_of_what_is_installed():
 
 def blind_to(folder: Path) -> str:
     """Return what a worker does first, so that it does not see a folder."""
-    return f"import os; see = os.path.exists; os.path.exists = lambda path: {str(folder)!r} not in str(path) and see(path)"
+    first = "import genericpath; see = genericpath.exists"  # by that name os.path.exists travels
+    return f"{first}; genericpath.exists = lambda path: {str(folder)!r} not in str(path) and see(path)"
 
 
 def tool(path: Path, script: str) -> None:
