@@ -197,6 +197,6 @@ def _add_sources(band: ET.Element, name: str, images: Sequence[_Image], places: 
         source = ET.SubElement(band, "SimpleSource")
         ET.SubElement(source, "SourceFilename", relativeToVRT="0").text = os.fspath(image.path)
         ET.SubElement(source, "SourceBand").text = name
-        size = {"xSize": str(image.width), "ySize": str(image.height)}
-        ET.SubElement(source, "SrcRect", xOff="0", yOff="0", **size)
-        ET.SubElement(source, "DstRect", xOff=str(col), yOff=str(row), **size)
+        for rect, x, y in (("SrcRect", 0, 0), ("DstRect", col, row)):
+            sides = {"xOff": str(x), "yOff": str(y), "xSize": str(image.width), "ySize": str(image.height)}
+            ET.SubElement(source, rect, sides)

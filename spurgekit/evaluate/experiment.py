@@ -178,7 +178,7 @@ def evaluate_arms(
     said = extra_tiles.check(arms, folds)
     setup = set_up(options, folds[0].train, progress)
     inputs, parameters = options.inputs(dataset), {**options.parameters(), "backbone": setup.name}
-    with output_lock(resolved(out)), open_workers(executor) as workers:
+    with output_lock(resolved(out)):
         goes_on = (out / SETTINGS).is_file()
         check_output(out, "evaluation", inputs=inputs, overwrite=overwrite or goes_on, keep=True)
         cells = CellStore(out, _settings(data, setup, options))
@@ -187,9 +187,10 @@ def evaluate_arms(
         left = [key for key in plan if key not in done]
         resumed = len(plan) - len(left)
         left_folds = {key.fold for key in left}
-        for own, alike in _normalised(setup, [fold for fold in folds if fold.name in left_folds], progress):
-            runner = _Runner(own, extra_tiles, {fold.name: fold for fold in alike}, options, cells, workers, progress)
-            done.update(runner.run([key for key in left if key.fold in runner.folds]))
+        with open_workers(executor if left else DEFAULT) as workers:
+            for own, alike in _normalised(setup, [fold for fold in folds if fold.name in left_folds], progress):
+                runner = _Runner(own, extra_tiles, {fold.name: fold for fold in alike}, options, cells, workers, progress)
+                done.update(runner.run([key for key in left if key.fold in runner.folds]))
         predictions = pd.concat([done[key] for key in plan], ignore_index=True)
         with output_folder(out, "evaluation", parameters=parameters, inputs=inputs, overwrite=True, keep=True) as folder:
             predictions.to_parquet(folder / PREDICTIONS, index=False)

@@ -155,7 +155,7 @@ def _workers(client: Client, name: str, wait_s: float, remedy: str) -> Iterator[
     except TimeoutError as error:
         raise InputError(f"{name} has no workers after {wait_s:g} s; {remedy}") from error
     _check_versions(client)
-    executor = client.get_executor()
+    executor = client.get_executor(pure=False)  # a unit writes files; one that comes again is done again
     try:
         yield DaskWorkers(
             executor,

@@ -154,38 +154,27 @@ class _BandCutter:
     sampler: Sampler | None
 
     def __call__(self, band: list[list[Tile]]) -> Done:
-        with Reading(self.source) as reading:
-            cutter, samples, cut = _Cutter(reading.raster.grid, self.writer), [], []
-            for strip in band:
-                window = _around(strip)
-                pixels, valid = reading.raster.read(window)
-                if self.sampler is not None:
-                    samples += self.sampler.take(window, pixels, valid)
-                cut += cutter(_CutJob(strip, window, pixels, valid)).cut
-            return Done(cut, samples, reading.collar())
+        raster = reopened(self.source)
+        cutter, samples, cut = _Cutter(raster.grid, self.writer), [], []
+        for strip in band:
+            window = _around(strip)
+            pixels, valid = raster.read(window)
+            if self.sampler is not None:
+                samples += self.sampler.take(window, pixels, valid)
+            cut += cutter(_CutJob(strip, window, pixels, valid)).cut
+        return Done(cut, samples, collar_seen(raster))
 
 
-class Reading:
-    """An image that a worker reads, and what it counted of its collar meanwhile.
+def reopened(source: ImageSource) -> Raster:
+    """Return an image as this worker has it open, with nothing counted of its collar."""
+    raster = source.opened()
+    collar_seen(raster)  # by a unit that failed
+    return raster
 
-    Parameters
-    ----------
-    source : ImageSource
-    """
 
-    def __init__(self, source: ImageSource) -> None:
-        self.raster = source.opened()
-
-    def __enter__(self) -> Reading:
-        self.collar()  # of a unit that failed
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the image open, for the next unit."""
-
-    def collar(self) -> tuple[int, dict[Colour, int]] | None:
-        """Return what was counted since this was asked for last."""
-        return None if self.raster.collar is None else self.raster.collar.taken()
+def collar_seen(raster: Raster) -> tuple[int, dict[Colour, int]] | None:
+    """Return what was counted of an image's collar since this was asked for last."""
+    return None if raster.collar is None else raster.collar.taken()
 
 
 def cut_tiles(

@@ -29,7 +29,7 @@ from spurgekit.plots.plot_file import read_plots, snap_plots
 from spurgekit.plots.protocol import CORNERS
 from spurgekit.progress import Progress, silent
 from spurgekit.text import counted
-from spurgekit.tiles.cut import CutTile, Done, Reading, TileWriter, run_jobs, source_of
+from spurgekit.tiles.cut import CutTile, Done, TileWriter, collar_seen, reopened, run_jobs, source_of
 from spurgekit.tiles.plot_layout import PlotTile
 from spurgekit.tiles.rectify import rectify
 from spurgekit.tiles.tile_options import PlotOptions
@@ -186,9 +186,9 @@ class _ReadingRectifier:
     rectifier: _Rectifier
 
     def __call__(self, tiles: Sequence[PlotTile]) -> Done:
-        with Reading(self.source) as reading:
-            done = [self.rectifier(_PlotJob(tile, *reading.raster.read(tile.window))).cut[0] for tile in tiles]
-            return Done(done, collar=reading.collar())
+        raster = reopened(self.source)
+        done = [self.rectifier(_PlotJob(tile, *raster.read(tile.window))).cut[0] for tile in tiles]
+        return Done(done, collar=collar_seen(raster))
 
 
 def cut_plots(

@@ -18,16 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from spurgekit.dataset import DatasetOptions, build_dataset
-from spurgekit.evaluate import EvaluateOptions, evaluate_arms
 from spurgekit.executors import Workers, open_workers
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
-from spurgekit.tiles import TileOptions, tile_images
-from tests.benchmarks.sites import make_orthomosaic
 
 Work = Callable[[str | Workers, Path, Progress], object]
 BACKBONE, SHOTS = "mobilenetv2_035", 64
@@ -36,6 +29,11 @@ BACKBONE, SHOTS = "mobilenetv2_035", 64
 
 def main() -> None:
     """Print seconds and ratios."""
+    # Not above: Dask's workers import this module before they answer.
+    from spurgekit.evaluate import EvaluateOptions, evaluate_arms
+    from spurgekit.tiles import TileOptions, tile_images
+    from tests.benchmarks.sites import make_orthomosaic
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=12_000, help="side of the orthomosaic in pixels")
     parser.add_argument("--cells", type=int, default=64, help="support sets of the evaluation")
@@ -153,6 +151,11 @@ class Killing:
 
 def make_dataset(folder: Path, tiles: int, trials: int) -> Path:
     """Make a dataset of noise at eight places, of which it says nothing but how long a classifier takes."""
+    import numpy as np
+    from PIL import Image
+
+    from spurgekit.dataset import DatasetOptions, build_dataset
+
     rng = np.random.default_rng(0)
     for label in ("sand", "weed"):
         for number in range(tiles):

@@ -24,6 +24,40 @@ asyncio.run(work())
 """A worker, after what is to be done ahead of that."""
 
 
+SCHEDULER = """
+import asyncio
+from distributed import Scheduler
+
+async def work():
+    async with Scheduler(host="127.0.0.1", port=0, dashboard=False) as scheduler:
+        print(scheduler.address, flush=True)
+        await scheduler.finished()
+
+asyncio.run(work())
+"""
+
+
+@pytest.fixture
+def other_scheduler() -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Return the address of a scheduler in a process of its own with one worker, and that process."""
+    pytest.importorskip("distributed")
+    with ExitStack() as stack:
+
+        def start(*command: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-c", *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            )
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            return process
+
+        process = start(SCHEDULER)
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        start(WORKER, address, "")
+        yield address.replace("tcp://", "dask://"), process
+
+
 @pytest.fixture
 def cluster() -> Iterator[Any]:
     """Return a cluster without workers."""

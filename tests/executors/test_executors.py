@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from spurgekit.errors import InputError, SpurgekitError
 from spurgekit.executors import open_workers
+from spurgekit.executors.cluster_file import ClusterFile
 from spurgekit.executors.kept import MOST_OPEN, made_by_process, opened_by_thread
 from spurgekit.executors.packages import PACKAGES, versions
 
@@ -97,6 +99,14 @@ class TestClusterFile:
             (pid,) = set(workers.stream(process_of, range(3)))
             assert pid != os.getpid()
         wait_for(lambda: not is_running(pid))
+
+    def test_those_of_the_documentation_can_be_read(self, described):
+        page = (Path(__file__).parents[2] / "docs" / "how-to" / "clusters.md").read_text(encoding="utf-8")
+        local, slurm = (
+            ClusterFile.read(Path(described(text))) for text in re.findall(r"^```toml title=.*?\n(.*?)^```$", page, re.M | re.S)
+        )
+        assert (local.cluster, local.arguments["n_workers"]) == ("distributed.LocalCluster", 4)
+        assert (slurm.cluster, slurm.scale, slurm.wait_s) == ("dask_jobqueue.SLURMCluster", {"jobs": 8}, 7200)
 
     @pytest.mark.parametrize(
         ("text", "said"),
@@ -226,6 +236,13 @@ class TestScheduler:
         with pytest.raises(SpurgekitError, match=said), open_workers(scheduler) as workers:
             list(workers.stream(os._exit, [1]))
 
+    def test_a_scheduler_that_is_lost(self, other_scheduler):
+        address, process = other_scheduler
+        said = r"^the scheduler of tcp://.* was lost; start it and run this again$"
+        with pytest.raises(SpurgekitError, match=said), open_workers(address) as workers:
+            for _ in workers.stream(time.sleep, [0.1] * 1000):
+                process.kill()
+
     def test_workers_that_do_not_come_back_are_not_waited_for_forever(self, scheduler, start_worker, monkeypatch):
         for name in ("WORKERS_S", "PATIENCE_S", "LOOK_S"):
             monkeypatch.setattr(f"spurgekit.executors.dask_cluster.{name}", {"WORKERS_S": 60.0}.get(name, 0.5))
@@ -294,7 +311,8 @@ def test_versions_of_what_is_installed():
 
 def blind_to(folder: Path) -> str:
     """Return what a worker does first, so that it does not see a folder."""
-    return f"import os; see = os.path.exists; os.path.exists = lambda path: {str(folder)!r} not in str(path) and see(path)"
+    first = "import genericpath; see = genericpath.exists"  # by that name os.path.exists travels
+    return f"{first}; genericpath.exists = lambda path: {str(folder)!r} not in str(path) and see(path)"
 
 
 def tool(path: Path, script: str) -> None:
