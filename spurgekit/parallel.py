@@ -18,7 +18,12 @@ def cores() -> int:
 
 
 def stream_map(
-    executor: Executor, function: Callable[[Unit], Result], units: Iterable[Unit], *, in_flight: int
+    executor: Executor,
+    function: Callable[[Unit], Result],
+    units: Iterable[Unit],
+    *,
+    in_flight: int | Callable[[], int],
+    wait: Callable[[Future[Result]], Result] = Future.result,
 ) -> Iterator[Result]:
     """Yield ``function(unit)`` in the order of the units, which are drawn only as fast as they are worked off.
 
@@ -26,17 +31,20 @@ def stream_map(
 
     Parameters
     ----------
-    in_flight : int
-        The most units that are submitted and not yet yielded, which bounds the memory.
+    in_flight : int or callable
+        The most units that are submitted and not yet yielded, which bounds the memory. A callable is asked ahead of each.
+    wait : callable
+        Waits for a unit's result, and may give up.
     """
+    limit = in_flight if callable(in_flight) else lambda: in_flight
     pending: deque[Future[Result]] = deque()
     try:
         for unit in units:
             pending.append(executor.submit(function, unit))
-            if len(pending) >= in_flight:
-                yield pending.popleft().result()
+            while len(pending) >= limit():
+                yield wait(pending.popleft())
         while pending:
-            yield pending.popleft().result()
+            yield wait(pending.popleft())
     finally:
         for future in pending:
             future.cancel()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -25,6 +26,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 MOST_BYTES = 64 << 20
 """Of a description: a thousand times as many as the largest that spurgekit writes."""
+
+MOST_POINTS = 200
+"""In a line of TOML: tomllib takes minutes over keys of thousands of parts."""
 
 MOST_ROWS = 20_000_000
 """Of a table. Parquet packs equal values so tightly that a small file can claim any number."""
@@ -152,6 +156,29 @@ def read_utf8(path: Path, remedy: str, *, error: type[InputError] = InputError) 
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise error(f"{path} is not text in UTF-8 (byte {problem.start:,}); {remedy}") from problem
+
+
+def read_toml(path: Path, remedy: str) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    remedy : str
+        What to do about a file that cannot be read, for the message.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is not TOML.
+    """
+    text = read_utf8(path, remedy)
+    if any(line.count(".") > MOST_POINTS for line in text.splitlines()):
+        raise InputError(f"{path} has a line with more than {MOST_POINTS} points; no entry needs so many")
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # of numbers of thousands of digits, of lists in lists in lists
+        raise InputError(f"{path} is not valid TOML: {first_line(error)}") from error
 
 
 def read_described(path: Path, kind: type[Model], remedy: str, *, error: type[InputError] = InputError) -> Model:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from spurgekit.dataset.dataset_options import DatasetOptions
-from spurgekit.errors import InputError, OutputExistsError, first_line, known_names, spelled
+from spurgekit.errors import InputError, OutputExistsError, known_names, spelled
 from spurgekit.image_names import ImageName
 from spurgekit.imagery import slug
 from spurgekit.options import Options, kinds_of, without_none
-from spurgekit.reading import check_classes, read_utf8
+from spurgekit.reading import check_classes, read_toml
 from spurgekit.record_table import RecordTable, Taxon
 from spurgekit.text import is_line, shown
 from spurgekit.tiles.tile_options import PlotOptions, TileOptions
@@ -26,9 +25,6 @@ SPURGE_CLASSES = ("no spurge", "leafy spurge")
 """Of a survey that names none: it is leafy spurge that the project was begun for."""
 
 SCHEMA_VERSION = 1
-
-MOST_POINTS = 200
-"""In a line: tomllib takes minutes over keys of thousands of parts."""
 
 Table = TypeVar("Table", bound=Options)
 
@@ -165,15 +161,7 @@ def read_survey(folder: str | Path) -> Survey:
     file = Path(folder) / FILE_NAME
     if not file.is_file():
         raise InputError(f"{file}: no such file; make a survey with 'spurgekit init NAME'")
-    try:
-        text = read_utf8(file, "save it as text in UTF-8")
-        if any(line.count(".") > MOST_POINTS for line in text.splitlines()):
-            raise InputError(f"{file} has a line with more than {MOST_POINTS} points; no entry of a survey needs so many")
-        entries = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # of numbers of thousands of digits, of lists in lists in lists
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{file} is not valid TOML: {first_line(error)}") from error
+    entries = read_toml(file, "save it as text in UTF-8")
     try:
         for name, kind in (("tiles", TileOptions), ("plots", PlotOptions), ("dataset", DatasetOptions)):
             if name in entries:

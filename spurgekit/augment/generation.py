@@ -31,12 +31,14 @@ from spurgekit.augment.plan import SUFFIX, Plan, make_plan
 from spurgekit.augment.progress_sheet import write_contact_sheet
 from spurgekit.augment.run_log import FILE_NAME, RunLog
 from spurgekit.augment.support_sets import SupportSets, choose_sets
-from spurgekit.augment.workers import pick_devices, process_pool, render_here, render_on
+from spurgekit.augment.workers import pick_devices, process_pool, render_by, render_here, render_on
 from spurgekit.dataset import Dataset, open_dataset
 from spurgekit.diffusion.image_tensors import read_picture
 from spurgekit.diffusion.render import EditUnit, Rendered, Renderer
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.errors import InputError, SpurgekitError
+from spurgekit.executors import Workers, open_workers
+from spurgekit.executors.workers import DEFAULT
 from spurgekit.options import within
 from spurgekit.outputs import (
     check_output,
@@ -70,6 +72,7 @@ def augment_dataset(
     options: AugmentOptions | None = None,
     *,
     overwrite: bool = False,
+    executor: str | Workers = DEFAULT,
     announce: Callable[[Announcement], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
@@ -88,6 +91,9 @@ def augment_dataset(
     options : AugmentOptions, optional
     overwrite : bool
         Replace a folder that spurgekit made before.
+    executor : str or Workers
+        Who makes the images. Default: this process, or one for each of several devices. With ``processes``,
+        ``dask://HOST:PORT`` or a ``FILE.toml`` of a cluster, each process loads the model; words are learned here.
     announce : callable
         Told once, before the first image, how many there will be, and how long they will take.
     warn : callable
@@ -118,7 +124,9 @@ def augment_dataset(
     opened = open_dataset(dataset)
     sets = choose_sets(opened, options.shots, options.trials, options)
     devices = pick_devices(options.device)
-    with output_lock(resolved(out)):
+    if executor != DEFAULT:
+        _check_shared(options)
+    with output_lock(resolved(out)), open_workers(executor) as workers:
         # What is wrong with masks, options and settings is said before a model is loaded, let alone learns.
         masks = _masks(opened, sets, options)
         grounds = find_grounds(opened, options, options.unlabelled) if options.pastes else Grounds()
@@ -145,12 +153,13 @@ def augment_dataset(
             units, resumed = plan.left(log.done), len(log.done)
             if renderer is not None:
                 write_pasted(folder / PASTED, plan, units, options, progress)
-            estimate = _estimate(plan, units, renderer, options, len(devices))
+            workers.check_sees(folder, *files)
+            estimate = _estimate(plan, units, renderer, options, len(devices) if workers.in_process else workers.count())
             announce(Announcement(estimate, resumed, len(sets), out, info, options.safety_checker, tuple(devices)))
             _check_room(folder, estimate)
             start = time.monotonic()
             if units:
-                _render(folder, plan, units, renderer, options, devices, log, progress)
+                _render(folder, plan, units, renderer, options, devices, workers, log, progress)
             shutil.rmtree(folder / PASTED, ignore_errors=True)
             seconds = time.monotonic() - start
             rows = _finished(folder, plan, options, log, info)
@@ -205,6 +214,14 @@ def _estimate(
     return measure(renderer, units, options, devices=devices)
 
 
+def _check_shared(options: AugmentOptions) -> None:
+    """Refuse what cannot be shared out among workers."""
+    if options.mode is None:
+        raise InputError(f"`executor` shares out what a model makes, and `method={options.method}` has none; leave it out")
+    if "," in options.device:
+        raise InputError(f"`device={options.device}` names several; with an `executor`, name the one that each worker has")
+
+
 def _learn(
     dataset: Dataset,
     sets: SupportSets,
@@ -230,6 +247,7 @@ def _render(
     renderer: Renderer | None,
     options: AugmentOptions,
     devices: Sequence[str],
+    workers: Workers,
     log: RunLog,
     progress: Progress,
 ) -> None:
@@ -246,7 +264,7 @@ def _render(
     drawn = time.monotonic()
     with (
         progress("making tiles", sum(len(unit.edits) for unit in units)) as advance,
-        _renders(plan, units, renderer, options, devices) as results,
+        _renders(plan, units, renderer, options, devices, workers) as results,
         ThreadPoolExecutor(1) as writer,  # while the device makes the next ones
     ):
         for unit, rendered in stream_map(writer, write, results, in_flight=IN_FLIGHT):
@@ -261,12 +279,21 @@ def _render(
 
 @contextmanager
 def _renders(
-    plan: Plan, units: Sequence[EditUnit], renderer: Renderer | None, options: AugmentOptions, devices: Sequence[str]
+    plan: Plan,
+    units: Sequence[EditUnit],
+    renderer: Renderer | None,
+    options: AugmentOptions,
+    devices: Sequence[str],
+    workers: Workers,
 ) -> Iterator[Iterator[tuple[EditUnit, Rendered]]]:
-    """Yield what makes units: without a model, on one device, or on several."""
+    """Yield what makes units: without a model, by workers, on one device, or on several."""
     method = METHODS[options.method]
     if renderer is None:
         yield ((unit, pasted_images(plan, unit, options.feather_px)) for unit in units)
+        return
+    if not workers.in_process:
+        renderer.backbone.leave_device()
+        yield render_by(workers, units, options, options.render, method)
         return
     if len(devices) == 1:
         yield render_here(units, renderer, method)

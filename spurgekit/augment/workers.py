@@ -1,17 +1,24 @@
-"""Synthetic tiles from one device, or from several side by side: one process each, the model loaded once in each."""
+"""Synthetic tiles from one device, from several side by side, or from workers: the model is loaded once in each process."""
 
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 from spurgekit.augment.methods import AugmentMethod
+from spurgekit.diffusion.checkpoint_files import is_local
 from spurgekit.diffusion.checkpoint_options import CheckpointOptions
 from spurgekit.diffusion.render import EditUnit, Rendered, Renderer, RenderOptions
+from spurgekit.executors import Workers
+from spurgekit.executors.kept import made_by_process
+from spurgekit.options import kinds_of
 from spurgekit.parallel import stream_map
 
 
@@ -56,6 +63,64 @@ def process_pool(
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def render_by(
+    workers: Workers,
+    units: Sequence[EditUnit],
+    checkpoint: CheckpointOptions,
+    options: RenderOptions,
+    method: AugmentMethod,
+) -> Iterator[tuple[EditUnit, Rendered]]:
+    """Make units by workers, each process with a model of its own on the device that options name.
+
+    Parameters
+    ----------
+    workers : Workers
+        Of other processes.
+    units : sequence of EditUnit
+    checkpoint : CheckpointOptions
+    options : RenderOptions
+    method : AugmentMethod
+    """
+    told: dict[str, Any] = {name: getattr(checkpoint, name) for name in kinds_of(CheckpointOptions)}
+    for name in ("lora", "unet"):
+        told[name] = None if told[name] is None else told[name].absolute()
+    if told["backbone"] is not None and is_local(told["backbone"]):
+        told["backbone"] = str(Path(told["backbone"]).absolute())
+    render = _RenderUnit(_Job(CheckpointOptions(**told), options, method))
+    yield from zip(units, workers.stream(render, map(_from_anywhere, units)), strict=True)
+
+
+def _from_anywhere(unit: EditUnit) -> EditUnit:
+    """Return a unit with the whole names of its files: workers have other working folders."""
+    edits = (
+        replace(
+            edit,
+            source=edit.source.absolute(),
+            concepts=tuple(file.absolute() for file in edit.concepts),
+            mask=None if edit.mask is None else edit.mask.absolute(),
+        )
+        for edit in unit.edits
+    )
+    return replace(unit, edits=tuple(edits))
+
+
+_one_at_a_time = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class _RenderUnit:
+    """Makes a unit with the model of the process that it comes to."""
+
+    job: _Job
+
+    def __call__(self, unit: EditUnit) -> Rendered:
+        def load() -> Renderer:
+            return Renderer(self.job.checkpoint.load(), self.job.options)
+
+        with _one_at_a_time:  # several threads of a worker share a model
+            return self.job.method.make(made_by_process("renderer", self.job, load), unit)
 
 
 @dataclass(frozen=True, slots=True)

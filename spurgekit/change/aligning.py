@@ -112,7 +112,9 @@ def check_comparable(old: MappedDate, new: MappedDate) -> None:
         )
     if old.is_fine != new.is_fine:
         fine = old if old.is_fine else new
-        raise InputError(f"{fine.folder} is finer than tiles, the other map is not; map both with the same `resolution`")
+        raise InputError(
+            f"{fine.folder} is finer than tiles or blended, the other map is not; map both with one `resolution` and `blend`"
+        )
     for what, one, other in (
         ("cells", old.summary.cell_m, new.summary.cell_m),
         ("tiles", old.summary.support_m, new.summary.support_m),

@@ -80,6 +80,8 @@ class TileClassifier:
         The training tiles, to tell tiles by that are unlike them; None where they are not known.
     source : ModelSource or None
         Where it was read from, by its name.
+    is_folded : bool
+        Whether it was made faster by :meth:`fold_norms`.
     dtype : torch.dtype or None
         What its backbone counts in, where that is not float32; what is made of features is float32 all the same.
     """
@@ -87,6 +89,7 @@ class TileClassifier:
     shift: SiteShift | None = None
     applicability: Applicability | None = None
     source: ModelSource | None = None
+    is_folded: bool = False
 
     def __init__(
         self,
@@ -113,6 +116,7 @@ class TileClassifier:
         shape = (1, info.bands, info.image_size_px, info.image_size_px)
         example = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.device)
         fold_norms(model.backbone if isinstance(model, PositionModel) else model, example)
+        self.is_folded = True
 
     @cached_property
     def held_out(self) -> HeldOutCounts:

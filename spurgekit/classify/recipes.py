@@ -14,7 +14,7 @@ from scipy.special import softmax
 
 from spurgekit.augment.manifest import labels
 from spurgekit.classify.arms import Arm
-from spurgekit.classify.calibration import calibrate, calibrated
+from spurgekit.classify.calibration import Vector, calibrate, calibrated
 from spurgekit.classify.features import FeatureStore
 from spurgekit.classify.model_info import Positions
 from spurgekit.classify.probe import Probe
@@ -138,9 +138,20 @@ def calibrated_probabilities(
     logits: NDArray[np.floating], held_out: HeldOutLogits | None, method: Literal["temperature", "vector", "none"]
 ) -> NDArray[np.float32]:
     """Return class probabilities [n, classes] of logits, calibrated by those that were held out, where there are some."""
+    return probabilities_of(logits, calibration_by(held_out, method))
+
+
+def calibration_by(held_out: HeldOutLogits | None, method: Literal["temperature", "vector", "none"]) -> float | Vector | None:
+    """Return what logits are calibrated with, by those that were held out; None where they are left as they are."""
     if held_out is None or method == "none":
+        return None
+    return calibrate(held_out.logits, held_out.targets, method=method, groups=held_out.groups)[0]
+
+
+def probabilities_of(logits: NDArray[np.floating], fitted: float | Vector | None) -> NDArray[np.float32]:
+    """Return class probabilities [n, classes] of logits, calibrated or as they are."""
+    if fitted is None:
         return np.asarray(softmax(logits, axis=1), np.float32)
-    fitted, _ = calibrate(held_out.logits, held_out.targets, method=method, groups=held_out.groups)
     return calibrated(logits, fitted).astype(np.float32)
 
 

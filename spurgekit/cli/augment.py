@@ -48,9 +48,16 @@ CHECKPOINT = tuple(kinds_of(CheckpointOptions))
 )
 @word_options(prefix="inversion_")
 @options_of(AugmentOptions, only=CHECKPOINT, metavars=METAVARS)
+@common.executor
 @common.overwrite
 def command(
-    dataset: Path | None, out: Path | None, overwrite: bool, preset: str, learn_preset: str | None, **chosen: Any
+    dataset: Path | None,
+    out: Path | None,
+    executor: str,
+    overwrite: bool,
+    preset: str,
+    learn_preset: str | None,
+    **chosen: Any,
 ) -> None:
     """Make synthetic tiles of the training tiles of DATASET, by one of the methods below.
 
@@ -63,7 +70,14 @@ def command(
     inversion = given(InversionOptions, chosen, learning, prefix="inversion_")
     making = given(AugmentOptions, chosen, AugmentOptions.of(preset), inversion=inversion)
     report = spurgekit.augment_dataset(
-        dataset, out or Path("augmented"), making, overwrite=overwrite, announce=_announce, warn=warn, progress=bar
+        dataset,
+        out or Path("augmented"),
+        making,
+        overwrite=overwrite,
+        executor=executor,
+        announce=_announce,
+        warn=warn,
+        progress=bar,
     )
     _print(report)
 

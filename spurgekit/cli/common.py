@@ -10,11 +10,19 @@ import click
 from spurgekit.cli.declared import options_of
 from spurgekit.cli.types import NameList
 from spurgekit.dataset.fold_options import FoldOptions
+from spurgekit.executors.workers import DEFAULT
 
 if TYPE_CHECKING:
     from spurgekit.survey import Survey
 
 overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that spurgekit made before.")
+executor = click.option(
+    "--executor",
+    metavar="EXECUTOR",
+    default=DEFAULT,
+    show_default=True,
+    help="Who does the work: threads, processes, dask://HOST:PORT (a Dask scheduler), or FILE.toml (a cluster to begin).",
+)
 fold_options = options_of(
     FoldOptions, types={"together": NameList()}, metavars={"leave_out": "COLUMN"}, multiple=("together",)
 )  # fmt: skip

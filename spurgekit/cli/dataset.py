@@ -15,7 +15,7 @@ from spurgekit.progress import bar
 from spurgekit.text import counted
 
 if TYPE_CHECKING:
-    from spurgekit.dataset import LightSeries
+    from spurgekit.dataset import LightSeries, Orthomosaic
 
 
 @click.group("dataset")
@@ -65,10 +65,18 @@ def push(folder: Path, repository: str, private: bool, revision: str | None, tok
 @command.command("fetch")
 @click.argument("source", default="mpg-ranch/leafy_spurge")
 @click.option("--configs", type=NameList(), help="Of the Leafy Spurge Dataset: crop, context, unlabelled.  [default: crop]")
+@click.option("--orthomosaic", is_flag=True, help="Lay its images without labels together instead, as one to map.")
 @click.option("--revision", help="Of the repository; a commit gives the same pixels always.  [default: main]")
-@click.option("--out", type=PATH, help="Folder to make.  [default: leafy-spurge, or drone-lsr]")
+@click.option("--out", type=PATH, help="Folder to make.  [default: leafy-spurge, leafy-spurge-orthomosaic or drone-lsr]")
 @common.overwrite
-def fetch(source: str, configs: tuple[str, ...] | None, revision: str | None, out: Path | None, overwrite: bool) -> None:
+def fetch(
+    source: str,
+    configs: tuple[str, ...] | None,
+    orthomosaic: bool,
+    revision: str | None,
+    out: Path | None,
+    overwrite: bool,
+) -> None:
     """Make a dataset of the published Leafy Spurge Dataset: its repository on the Hub, or a folder that is a copy of it.
 
     Of mpg-ranch/drone-lsr, the same ground at three times of a day without labels, a mosaic of each time to map.
@@ -76,17 +84,32 @@ def fetch(source: str, configs: tuple[str, ...] | None, revision: str | None, ou
     from spurgekit.cli.build_dataset import echo_built
     from spurgekit.dataset.light_series import is_light_series
 
+    if orthomosaic and configs is not None:
+        raise click.UsageError("--orthomosaic is of images without labels alone; leave --configs out")
     if is_light_series(source):
-        if configs is not None:
-            raise click.UsageError(f"--configs are of the Leafy Spurge Dataset, and {source} is another; leave it out")
+        if configs is not None or orthomosaic:
+            option = "--orthomosaic is" if orthomosaic else "--configs are"
+            raise click.UsageError(f"{option} of the Leafy Spurge Dataset, and {source} is another; leave it out")
         out = out or Path("drone-lsr")
         _echo_series(spurgekit.fetch_light_series(source, out, revision=revision, overwrite=overwrite, progress=bar))
+        return
+    if orthomosaic:
+        out = out or Path("leafy-spurge-orthomosaic")
+        _echo_orthomosaic(spurgekit.fetch_orthomosaic(source, out, revision=revision, overwrite=overwrite, progress=bar))
         return
     out = out or Path("leafy-spurge")
     info = spurgekit.fetch_dataset(
         source, out, configs=configs or ("crop",), revision=revision, overwrite=overwrite, progress=bar
     )
     echo_built(info, out)
+
+
+def _echo_orthomosaic(laid: Orthomosaic) -> None:
+    grid = laid.grid
+    size = f"{grid.width:,} x {grid.height:,} px of {100 * grid.gsd_m:.2f} cm"
+    echo(f"{laid.file}: {size}, {laid.covered:.0%} of them in {counted(laid.images, 'image')}; the rest has no data")
+    for note in laid.notes:
+        echo(f"note: {note}")
 
 
 def _echo_series(series: LightSeries) -> None:

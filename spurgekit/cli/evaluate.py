@@ -42,8 +42,9 @@ PARTS = "\b\n" + "\n".join(
 )
 @common.fold_options
 @arm_options
+@common.executor
 @common.overwrite
-def command(dataset: Path | None, out: Path | None, overwrite: bool, **chosen: Any) -> None:
+def command(dataset: Path | None, out: Path | None, executor: str, overwrite: bool, **chosen: Any) -> None:
     """Compare ways to train on the same few-shot support sets of DATASET, with intervals and paired differences.
 
     Nothing is chosen by the test side. A run that was stopped goes on where it was, and arms, shots or trials can be added to
@@ -54,7 +55,9 @@ def command(dataset: Path | None, out: Path | None, overwrite: bool, **chosen: A
         chosen["arms"] = [name for name in chosen["arms"] if name] or None
     finetuning = given_finetuning(chosen)
     comparing = given(EvaluateOptions, chosen, finetuning=finetuning)
-    report = spurgekit.evaluate_arms(dataset, out or Path("evaluation"), comparing, overwrite=overwrite, progress=bar)
+    report = spurgekit.evaluate_arms(
+        dataset, out or Path("evaluation"), comparing, overwrite=overwrite, executor=executor, progress=bar
+    )
     _print(report, comparing.metric)
 
 

@@ -28,7 +28,7 @@ MOST_ZONES = 20
 
 
 @click.command("map")
-@click.argument("image", type=IMAGE, required=False)
+@click.argument("images", metavar="[IMAGE]...", type=IMAGE, nargs=-1)
 @click.option("--model", type=MODEL, required=True, help="Folder that 'spurgekit train' made, or hf://OWNER/NAME[@REVISION].")
 @click.option("--out", type=PATH, help="Folder to make.  [default: maps/SITE]")
 @options_of(MapOptions, metavars=dict.fromkeys(("crs", "image_crs", "aoi_crs", "zones_crs"), "CRS"))
@@ -48,34 +48,43 @@ MOST_ZONES = 20
     help="What the backbone counts in; auto: bfloat16 where the hardware multiplies it.",
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... (auto: a GPU if there is one).")
+@common.executor
 @common.overwrite
-def command(image: ImageName | None, model: Path | str, out: Path | None, overwrite: bool, **chosen: Any) -> None:
+def command(
+    images: tuple[ImageName, ...], model: Path | str, out: Path | None, executor: str, overwrite: bool, **chosen: Any
+) -> None:
     """Map a whole site with a model: probabilities, polygons, areas.
 
-    Inside a survey's folder, all its sites are mapped, or those that --aoi and --zones have ground on. The image is resampled
-    to the ground sample distance that the model was trained at, and a map cell lies where its tile lay.
+    Of several images one map is made; where they overlap, the first that has data there is mapped. Inside a survey's folder,
+    all its sites are mapped, each for itself, or those that --aoi and --zones have ground on. Images are resampled to the
+    ground sample distance that the model was trained at, and a map cell lies where its tile lay.
     """
+    from spurgekit.executors import open_workers
     from spurgekit.maps import load_map_model, sites_to_map
     from spurgekit.outputs import check_output
 
     loading = {name: chosen.pop(name) for name in ("device", "views", "prevalence", "precision")}
-    if image is not None:
-        sites: dict[str, tuple[Path, ImageName]] = {image.stem: (out or Path("maps") / image.stem, image)}
+    sites: dict[str, tuple[Path, tuple[ImageName, ...]]]
+    if images:
+        if len(images) > 1 and out is None:
+            raise click.UsageError("name the folder of a map of several images with --out")
+        sites = {images[0].stem: (out or Path("maps") / images[0].stem, images)}
     else:
         survey = common.sites_here("an image")
         chosen |= {"crs": chosen["crs"] or survey.crs, "image_crs": chosen["image_crs"] or survey.image_crs}
         chosen["nodata"] = survey.tiles.nodata if chosen["nodata"] is None else chosen["nodata"]
-        sites = {name: ((out or Path("maps")) / name, path) for name, path in survey.images.items()}
+        sites = {name: ((out or Path("maps")) / name, (path,)) for name, path in survey.images.items()}
     mapping = given(MapOptions, chosen)
     loaded = load_map_model(model, **loading)
-    if image is None:
-        kept, notes = sites_to_map({name: path for name, (_, path) in sites.items()}, loaded, mapping)
+    if not images:
+        kept, notes = sites_to_map({name: path for name, (_, (path,)) in sites.items()}, loaded, mapping)
         sites = {name: sites[name] for name in kept}
         _print_notes(notes)
     for folder, _ in sites.values():
         check_output(folder, "map", overwrite=overwrite)
-    for folder, path in sites.values():
-        _print(spurgekit.map_site(path, loaded, folder, mapping, overwrite=overwrite, progress=bar))
+    with open_workers(executor) as workers:
+        for folder, paths in sites.values():
+            _print(spurgekit.map_site(paths, loaded, folder, mapping, overwrite=overwrite, executor=workers, progress=bar))
 
 
 def _print_notes(notes: Iterable[str]) -> None:

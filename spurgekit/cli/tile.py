@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 )
 @plot_options.plots
 @click.option("--out", type=PATH, help="Folder to make.  [default: tiles]")
+@common.executor
 @common.overwrite
-def command(images: tuple[ImageName, ...], out: Path | None, overwrite: bool, **chosen: Any) -> None:
+def command(images: tuple[ImageName, ...], out: Path | None, executor: str, overwrite: bool, **chosen: Any) -> None:
     """Cut orthomosaics into georeferenced tiles, indexed and drawn.
 
     Inside a survey's folder no IMAGES need be named. Plots are found by the ground markers at their corners, or given by
@@ -46,7 +47,12 @@ def command(images: tuple[ImageName, ...], out: Path | None, overwrite: bool, **
         chosen, plots = _with_survey(survey, chosen, plots)
     tiling = given(TileOptions, chosen, plots=plots)
     report = spurgekit.tile_images(
-        images if survey is None else survey.images, out or Path("tiles"), tiling, overwrite=overwrite, progress=bar
+        images if survey is None else survey.images,
+        out or Path("tiles"),
+        tiling,
+        overwrite=overwrite,
+        executor=executor,
+        progress=bar,
     )
     _print(report)
 

@@ -2,6 +2,7 @@ from .build import build_dataset
 from .dataset_options import DatasetOptions
 from .leafy_spurge import fetch_dataset
 from .light_series import LightSeries, fetch_light_series
+from .orthomosaic import Orthomosaic, fetch_orthomosaic
 from .preview import preview_tiles
 from .publish import push_dataset
 from .reader import Dataset, DatasetInfo, open_dataset, read_mask
@@ -16,11 +17,13 @@ __all__ = [
     "LeaveClustersOut",
     "LightSeries",
     "NewSites",
+    "Orthomosaic",
     "SpatialBlocks",
     "build_dataset",
     "check_leakage",
     "fetch_dataset",
     "fetch_light_series",
+    "fetch_orthomosaic",
     "fold_balance",
     "open_dataset",
     "preview_tiles",

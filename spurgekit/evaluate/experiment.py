@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +14,19 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from spurgekit.classify.arms import Arm, parse_arm, parse_arms
+from spurgekit.classify.calibration import Vector
 from spurgekit.classify.offline_weights import SOURCE
+from spurgekit.classify.probe import Probe
 from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, probe_unit, tile_features
-from spurgekit.classify.recipes import TrainingTask, calibrated_probabilities, left_out_logits, tile_logits, train_arm
+from spurgekit.classify.recipes import (
+    TrainingTask,
+    calibrated_probabilities,
+    calibration_by,
+    left_out_logits,
+    probabilities_of,
+    tile_logits,
+    train_arm,
+)
 from spurgekit.classify.setup import Setup, set_up
 from spurgekit.classify.site_shift import SiteShift, log_odds_of, shift_without_labels
 from spurgekit.classify.training_tiles import ExtraTiles
@@ -29,6 +39,8 @@ from spurgekit.evaluate.analysis import analyse
 from spurgekit.evaluate.cell_store import PREDICTIONS, CellStore, Key
 from spurgekit.evaluate.evaluate_options import EvaluateOptions
 from spurgekit.evaluate.report import write_report
+from spurgekit.executors import Workers, open_workers
+from spurgekit.executors.workers import DEFAULT
 from spurgekit.outputs import (
     PROVENANCE,
     SETTINGS,
@@ -39,10 +51,7 @@ from spurgekit.outputs import (
     output_lock,
     resolved,
 )
-from spurgekit.parallel import cores, stream_map
 from spurgekit.progress import Progress, silent
-
-IN_FLIGHT = 8
 
 NOT_OF_CELLS = frozenset(
     ("arms", "baseline", "shots", "trials", "synthetic", "metric", "resolve", "confidence", "batch_size", "device")
@@ -78,32 +87,31 @@ class EvaluateReport:
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeCell:
-    """A cell whose backbone is frozen, as arrays alone.
+class FitCells:
+    """Fits and calibrates classifiers; what they are tested on stays with the caller, so that it travels with no unit.
 
     Attributes
     ----------
-    key : Key
-    unit : ProbeUnit
-    test : ndarray, shape (n, d)
-        What is known of the test tiles.
     calibration : {"temperature", "vector", "none"}
-    adapt : bool
-        Whether the threshold is moved by the test tiles.
+    alone : bool
+        Whether a process does nothing else, and is to sum in one thread from now on.
     """
 
-    key: Key
-    unit: ProbeUnit
-    test: NDArray[np.float64]
     calibration: Literal["temperature", "vector", "none"]
-    adapt: bool
+    alone: bool
 
-    def run(self) -> NDArray[np.float32]:
-        """Return class probabilities of the test tiles, shape (n, classes)."""
-        probe = self.unit.fit()
-        held_out = left_out_logits(probe, self.unit.targets, self.unit.groups)
-        found = calibrated_probabilities(probe.logits(self.test), held_out, self.calibration)
-        return _adapted(found) if self.adapt else found
+    def __call__(self, unit: ProbeUnit) -> tuple[Probe, float | Vector | None]:
+        """Return a classifier, and what its logits are calibrated with."""
+        if self.alone:
+            _one_thread()
+        probe = unit.fit()
+        return probe, calibration_by(left_out_logits(probe, unit.targets, unit.groups), self.calibration)
+
+
+@cache
+def _one_thread() -> None:
+    """Have this process sum in one thread for as long as it lives, as evaluations do anywhere."""
+    threadpool_limits(1, user_api="blas")
 
 
 def evaluate_arms(
@@ -112,7 +120,7 @@ def evaluate_arms(
     options: EvaluateOptions | None = None,
     *,
     overwrite: bool = False,
-    executor: Executor | None = None,
+    executor: str | Workers = DEFAULT,
     progress: Progress = silent,
 ) -> EvaluateReport:
     """Train and test every arm on the same support sets, and report what differs.
@@ -129,8 +137,9 @@ def evaluate_arms(
     options : EvaluateOptions, optional
     overwrite : bool
         Begin anew, and replace the evaluation that is in the folder. Files of others in it stay.
-    executor : concurrent.futures.Executor, optional
-        Fits the classifiers of frozen backbones; by default as many threads as there are cores.
+    executor : str or Workers
+        Who fits the classifiers of frozen backbones: ``threads`` or ``processes`` of this machine, ``dask://HOST:PORT``, or a
+        ``FILE.toml`` of a cluster. Features are extracted and backbones trained here.
     progress : Progress
         Told how far it is; :func:`spurgekit.progress.bar` shows a bar on a terminal.
 
@@ -178,9 +187,10 @@ def evaluate_arms(
         left = [key for key in plan if key not in done]
         resumed = len(plan) - len(left)
         left_folds = {key.fold for key in left}
-        for own, alike in _normalised(setup, [fold for fold in folds if fold.name in left_folds], progress):
-            runner = _Runner(own, extra_tiles, {fold.name: fold for fold in alike}, options, cells, executor, progress)
-            done.update(runner.run([key for key in left if key.fold in runner.folds]))
+        with open_workers(executor if left else DEFAULT) as workers:
+            for own, alike in _normalised(setup, [fold for fold in folds if fold.name in left_folds], progress):
+                runner = _Runner(own, extra_tiles, {fold.name: fold for fold in alike}, options, cells, workers, progress)
+                done.update(runner.run([key for key in left if key.fold in runner.folds]))
         predictions = pd.concat([done[key] for key in plan], ignore_index=True)
         with output_folder(out, "evaluation", parameters=parameters, inputs=inputs, overwrite=True, keep=True) as folder:
             predictions.to_parquet(folder / PREDICTIONS, index=False)
@@ -264,7 +274,7 @@ def _adapted(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class _Runner:
-    """Runs cells: those of frozen backbones through an executor, those that are trained in steps one after the other."""
+    """Runs cells: those of frozen backbones by workers, those that are trained in steps one after the other."""
 
     def __init__(
         self,
@@ -273,11 +283,11 @@ class _Runner:
         folds: Mapping[str, Fold],
         options: EvaluateOptions,
         cells: CellStore,
-        executor: Executor | None,
+        workers: Workers,
         progress: Progress,
     ) -> None:
         self.setup, self.extra_tiles, self.folds, self.options = setup, extra_tiles, folds, options
-        self.cells, self.executor, self.progress = cells, executor, progress
+        self.cells, self.workers, self.progress = cells, workers, progress
         self.store = setup.store(progress)
 
     def run(self, keys: Sequence[Key]) -> Iterator[tuple[Key, pd.DataFrame]]:
@@ -301,19 +311,15 @@ class _Runner:
             tile_features(self.store, tiles.drop_duplicates("tile_id"), recipe)
 
     def _run_frozen(self, keys: Sequence[Key]) -> Iterator[tuple[Key, NDArray[np.float32]]]:
-        def units() -> Iterator[ProbeCell]:
-            for key in keys:
-                arm, fold = parse_arm(key.arm), self.folds[key.fold]
-                support = self._support(key)
-                test = tile_features(self.store, fold.test, arm.recipe)
-                yield ProbeCell(key, probe_unit(self.store, support, arm), test, self.options.calibration, arm.has("adapt"))
-
-        if self.executor is not None:
-            yield from zip(keys, stream_map(self.executor, ProbeCell.run, units(), in_flight=IN_FLIGHT), strict=True)
-            return
+        units = (probe_unit(self.store, self._support(key), parse_arm(key.arm)) for key in keys)
+        fitting = FitCells(self.options.calibration, alone=not self.workers.in_process)
         # Many small problems: threads within one would wait for each other. The limit holds for the whole process.
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores()) as threads:
-            yield from zip(keys, stream_map(threads, ProbeCell.run, units(), in_flight=IN_FLIGHT), strict=True)
+        with threadpool_limits(1, user_api="blas"):
+            for key, (probe, calibration) in zip(keys, self.workers.stream(fitting, units), strict=True):
+                arm = parse_arm(key.arm)
+                logits = probe.logits(tile_features(self.store, self.folds[key.fold].test, arm.recipe))
+                found = probabilities_of(logits, calibration)
+                yield key, _adapted(found) if arm.has("adapt") else found
 
     def _run_finetuned(self, key: Key) -> NDArray[np.float32]:
         task = TrainingTask(self.setup, self.store, self._support(key), parse_arm(key.arm), self.options.finetuning)

@@ -1,11 +1,14 @@
 from .crs import name_crs, parse_crs
 from .image_info import ImageInfo, format_info, read_image_info
+from .mosaic import Mosaic, PixelSource
 from .pixel_grid import PixelGrid, Window
 from .raster import Raster, open_raster, open_tile_image, slug
 
 __all__ = [
     "ImageInfo",
+    "Mosaic",
     "PixelGrid",
+    "PixelSource",
     "Raster",
     "Window",
     "format_info",

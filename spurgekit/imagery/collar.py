@@ -5,7 +5,8 @@ Corners of an image are looked at when it is opened; how much of it is of their 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,15 +50,46 @@ class CollarWatch:
         self._counts = dict.fromkeys(colours, 0) if len(colours) <= MOST_COLOURS else {}
         self._seen = 0
 
+    @classmethod
+    def joined(cls, watches: Sequence[CollarWatch]) -> CollarWatch | None:
+        """Return what counts the colours of several images on what is seen of them together; None where there are none."""
+        if not watches:
+            return None
+        one = copy(next((watch for watch in watches if watch._counts), watches[0]))
+        one._seen, one._counts = 0, dict.fromkeys(sorted({colour for watch in watches for colour in watch._counts}), 0)
+        return one
+
     def watch(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
         """Take in pixels that were read, shape (bands, height, width)."""
-        self._seen += valid.size
-        for colour in self._counts:
+        self.add(*self.counted(pixels, valid))
+
+    def counted(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> tuple[int, dict[Colour, int]]:
+        """Return what is to be taken in of pixels, which are not taken in."""
+        counts = dict.fromkeys(self._counts, 0)
+        for colour in counts:
             same = pixels[0] == colour[0]
             if same.any():
                 for band, value in zip(pixels[1:], colour[1:], strict=True):
                     same &= band == value
-                self._counts[colour] += int(np.count_nonzero(same & valid))
+                counts[colour] = int(np.count_nonzero(same & valid))
+        return valid.size, counts
+
+    def taken(self) -> tuple[int, dict[Colour, int]]:
+        """Return what was counted since this was asked for last, to be added elsewhere."""
+        counted = self._seen, self._counts
+        self._seen, self._counts = 0, dict.fromkeys(self._counts, 0)
+        return counted
+
+    def add(self, seen: int, counts: Mapping[Colour, int]) -> None:
+        """Take in what was counted elsewhere of the same image."""
+        self._seen += seen
+        for colour in self._counts:
+            self._counts[colour] += counts[colour]
+
+    @property
+    def colours(self) -> tuple[Colour, ...]:
+        """The colours that are counted, in their order."""
+        return tuple(self._counts)
 
     def note(self, name: str) -> str | None:
         """Return what is to be said of the image of a name, as far as it was read; None where it has no collar."""

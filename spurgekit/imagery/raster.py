@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from affine import Affine
@@ -26,11 +27,13 @@ from rasterio.windows import Window as RasterioWindow
 
 from spurgekit.errors import ImageryError
 from spurgekit.image_names import ImageName, image_name
+from spurgekit.imagery.block_cache import hold_row, set_cache
 from spurgekit.imagery.collar import CollarWatch
 from spurgekit.imagery.colours import FileBands, find_bands, has_palette
 from spurgekit.imagery.crs import has_place, name_crs, parse_crs
 from spurgekit.imagery.doubts import doubts, left_turned, oblong
 from spurgekit.imagery.exif import read_exif
+from spurgekit.imagery.image_source import ImageSource
 from spurgekit.imagery.limits import check_window
 from spurgekit.imagery.nadir_frame import FramePlacement, FramePose, place_photo
 from spurgekit.imagery.opening import decoding_error, open_image, open_tile, photo_file
@@ -42,10 +45,7 @@ from spurgekit.imagery.views import expanded, with_measured, with_nodata
 from spurgekit.imagery.world_file import unusable_world_file
 from spurgekit.imagery.xmp import read_xmp
 
-# GDAL's default block cache is 5 % of the machine's memory for as long as the process lives, which is more than the rest of
-# spurgekit together. 64 MB hold a row of 512 px blocks of a 30,000 px wide RGBA site. GDAL reads this once, on its
-# first block, so it is set on import; a value that the user has set wins.
-os.environ.setdefault("GDAL_CACHEMAX", "64")
+set_cache()
 # GDAL's fast way through whole PNG files returns zeros, and no error, where a file is cut off.
 os.environ.setdefault("GDAL_PNG_WHOLE_IMAGE_OPTIM", "NO")
 
@@ -77,6 +77,8 @@ class Raster:
         How the file says which pixels are valid: ``alpha band``, ``mask``, ``nodata``, ``NaN`` or ``none``.
     notes : tuple of str
         What was assumed about the file, and what is doubtful about it, for the user to read.
+    collar : CollarWatch or None
+        Counts pixels of the colours in the corners of a mosaic, for ``notes``.
     pose : FramePose or None
         Of a frame that was placed by its EXIF and XMP: the camera's pose. Its grid is then approximate, unless a better one was
         given.
@@ -84,7 +86,11 @@ class Raster:
         EXIF code by which pixels are turned upright; 1 where they are returned as they are stored.
     unplaced : str or None
         Why a photo has no place on the ground, and what to do; to follow its name.
+    source : ImageSource or None
+        How to open it again in another process; None of images of tiles.
     """
+
+    source: ImageSource | None = None
 
     def __init__(
         self,
@@ -108,7 +114,7 @@ class Raster:
         self.bands = bands.read
         self.rgb = bands.rgb
         self._notes = notes
-        self._collar = collar
+        self.collar = collar
         self.pose = pose
         self.orientation = orientation
         self._turn = AS_STORED if is_turned else orientation  # the warper may have turned the pixels already
@@ -137,7 +143,7 @@ class Raster:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the image; of a collar, what has been read of it shows."""
-        found = self._collar.note(self.path.name) if self._collar else None
+        found = self.collar.note(self.path.name) if self.collar else None
         turned = left_turned(self.path, self.orientation) if isinstance(self.path, Path) else ()
         return (*self._notes, *turned, *([found] if found else []))
 
@@ -209,8 +215,8 @@ class Raster:
             pixels, valid = upright(pixels, self._turn), upright(valid, self._turn)
         if pixels.dtype.kind == "f":
             valid &= np.isfinite(pixels).all(axis=0)
-        if self._collar is not None:
-            self._collar.watch(pixels, valid)
+        if self.collar is not None:
+            self.collar.watch(pixels, valid)
         if not valid.all():
             np.copyto(pixels, 0, where=~valid)
         return pixels, valid
@@ -281,24 +287,16 @@ def open_raster(
         If the file is missing, cannot be read, has an unsupported type, or cannot be placed on the ground as asked.
     """
     path = image_name(path)
+    asked: dict[str, Any] = {
+        "crs": crs, "gsd_m": gsd_m, "align_m": align_m, "image_crs": image_crs, "image_gsd_m": image_gsd_m, "grid": grid,
+        "bands": None if bands is None else tuple(bands), "nodata": nodata, "palette": palette,
+    }  # fmt: skip
     with ExitStack() as stack:
         file = stack.enter_context(open_image(path, threads))
-        return _raster(
-            stack,
-            path,
-            file,
-            crs=crs,
-            gsd_m=gsd_m,
-            align_m=align_m,
-            image_crs=image_crs,
-            image_gsd_m=image_gsd_m,
-            grid=grid,
-            bands=bands,
-            nodata=nodata,
-            palette=palette,
-            threads=threads,
-            watched=True,
-        )
+        hold_row(file)
+        raster = _raster(stack, path, file, threads=threads, watched=True, **asked)
+    raster.source = ImageSource.of(path, asked)
+    return raster
 
 
 def open_tile_image(path: str | os.PathLike[str]) -> Raster:

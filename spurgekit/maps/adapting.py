@@ -13,7 +13,7 @@ from spurgekit.classify.classifier import TileClassifier
 from spurgekit.classify.site_shift import FEWEST, SAMPLE, SiteShift, log_odds_of, shift_by_labels, shift_without_labels
 from spurgekit.classify.tile_reader import mark_missing
 from spurgekit.errors import InputError
-from spurgekit.imagery import Raster, Window
+from spurgekit.imagery import PixelSource, Window
 from spurgekit.maps.cell_mask import CellMask
 from spurgekit.maps.map_options import NO_ADAPTATION, TO_SITE, MapOptions
 from spurgekit.maps.sliding_window import Sliding
@@ -29,7 +29,7 @@ TRIES = 4
 
 def moved_to_site(
     model: TileClassifier,
-    raster: Raster,
+    raster: PixelSource,
     options: MapOptions,
     progress: Progress = silent,
     *,
@@ -41,7 +41,7 @@ def moved_to_site(
     Parameters
     ----------
     model : TileClassifier
-    raster : Raster
+    raster : PixelSource
     options : MapOptions
         ``adapt`` says by what; ``min_valid`` which tiles have data enough.
     progress : Progress
@@ -91,7 +91,7 @@ def moved_to_site(
 
 
 def _by_labels(
-    model: TileClassifier, raster: Raster, sliding: Sliding, options: MapOptions, progress: Progress
+    model: TileClassifier, raster: PixelSource, sliding: Sliding, options: MapOptions, progress: Progress
 ) -> tuple[TileClassifier, tuple[str, ...]]:
     import geopandas as gpd  # large, and of no use to other maps
 
@@ -132,7 +132,7 @@ def _by_labels(
 
 
 def _log_odds(
-    model: TileClassifier, raster: Raster, windows: Iterable[Window], options: MapOptions, most: int, progress: Progress
+    model: TileClassifier, raster: PixelSource, windows: Iterable[Window], options: MapOptions, most: int, progress: Progress
 ) -> tuple[NDArray[np.float64], list[int]]:
     """Return the log odds of up to so many tiles that have data enough, and which ones of those asked for they are."""
     odds: list[NDArray[np.float64]] = []

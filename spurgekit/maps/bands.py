@@ -59,27 +59,35 @@ class BandLayout:
     ----------
     bands : tuple of MapBand
     classes : tuple of str
+    of_positions : bool
+        Whether cells are positions within tiles.
     """
 
     bands: tuple[MapBand, ...]
     classes: tuple[str, ...]
+    of_positions: bool = False
 
     @classmethod
-    def of(cls, info: ModelInfo, *more: MapBand, of_positions: bool = False) -> BandLayout:
+    def of(cls, info: ModelInfo, *more: MapBand, of_positions: bool = False, blended: bool = False) -> BandLayout:
         """Return the bands of a model's maps, and more behind them.
+
+        Of positions within tiles, and of what several tiles say, features are too many to be told of; a further band has what
+        is said of the tile around each cell.
 
         Parameters
         ----------
         info : ModelInfo
         more : MapBand
         of_positions : bool
-            Whether cells are positions within tiles, whose features are too many to be told of; a further band tells of the
-            tile around each.
+            Whether cells are positions within tiles.
+        blended : bool
+            Whether what is said of cells is blended from several tiles.
         """
-        own = [band for band in BANDS.values() if band.target == info.target and not (of_positions and band.needs_features)]
-        if of_positions:
+        apart = of_positions or blended
+        own = [band for band in BANDS.values() if band.target == info.target and not (apart and band.needs_features)]
+        if apart:
             own.append(TILE_COVER if info.target == "cover" else TILE_PROBABILITY)
-        return cls((*own, *more), info.classes)
+        return cls((*own, *more), info.classes, of_positions)
 
     def said(self, found: Floats) -> Floats:
         """Return what is said of the classes: their probabilities, or the shares that are not and that are covered.
@@ -96,11 +104,11 @@ class BandLayout:
 
     def said_around(self, found: Floats) -> Floats:
         """Return what is said of the classes in the tile around each cell, as :meth:`said`."""
-        return self._shares(found, TILE_PROBABILITY, TILE_COVER) if self.is_fine else self.said(found)
+        return self._shares(found, TILE_PROBABILITY, TILE_COVER) if self.has_tiles else self.said(found)
 
     @property
-    def is_fine(self) -> bool:
-        """Whether cells are finer than tiles."""
+    def has_tiles(self) -> bool:
+        """Whether what is said of a cell is not what is said of the tile around it, which has a band of its own."""
         return TILE_PROBABILITY in self.bands or TILE_COVER in self.bands
 
     def _shares(self, found: Floats, probability: MapBand, cover: MapBand) -> Floats:
@@ -168,7 +176,7 @@ TILE_PROBABILITY = MapBand(
     value=_around,
     style=_style_probability,
 )
-"""Of a fine map: what the model says of the tile that is centred on each cell."""
+"""Of a fine or blended map: what the model says of the tile that is centred on each cell."""
 
 
 def _style_cover(path: Path, band: int, classes: Sequence[str]) -> None:  # noqa: ARG001
@@ -193,7 +201,7 @@ TILE_COVER = MapBand(
     target="cover",
     style=_style_cover,
 )
-"""Of a fine map of cover: how much of the tile is covered that is centred on each cell."""
+"""Of a fine or blended map of cover: how much of the tile is covered that is centred on each cell."""
 
 
 def _dissimilarity(predictions: TilePredictions) -> Floats:

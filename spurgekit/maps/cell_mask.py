@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import shapely
 from affine import Affine
@@ -77,6 +78,18 @@ class CellMask:
             mine = self.inside[shared.shifted(-self.window.col, -self.window.row).slices]
             found[shared.shifted(-window.col, -window.row).slices] = mine
         return found
+
+    def rows(self, rows: range) -> CellMask:
+        """Return the cells in some rows of the window."""
+        window = Window(self.window.col, self.window.row + rows.start, self.window.width, len(rows))
+        return CellMask(window, self.inside[rows.start : rows.stop])
+
+    def grown(self, reach: int, grid: PixelGrid) -> CellMask:
+        """Return these cells of a grid, and all within so many rows and columns of one."""
+        own = self.window
+        around = Window(own.col - reach, own.row - reach, own.width + 2 * reach, own.height + 2 * reach) & grid.window
+        assert around is not None
+        return CellMask(around, cv2.dilate(self.over(around).astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0)
 
     def numbers(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the rows and the columns of the cells in the grid, row by row."""

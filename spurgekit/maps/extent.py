@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shapely.geometry.base import BaseGeometry
 
 from spurgekit.errors import ElsewhereError, renamed
-from spurgekit.imagery import PixelGrid, Raster
+from spurgekit.imagery import PixelGrid, PixelSource
 from spurgekit.maps.cell_mask import CellMask
 from spurgekit.maps.map_options import MapOptions
 
@@ -45,12 +45,12 @@ class Extent:
         return None if self.aoi is None else float(self.aoi.area) * self.cells.metres_per_unit**2
 
 
-def extent_of(raster: Raster, cells: PixelGrid, options: MapOptions) -> Extent:
+def extent_of(raster: PixelSource, cells: PixelGrid, options: MapOptions) -> Extent:
     """Return the cells of an image that are to be mapped, and the zones among them.
 
     Parameters
     ----------
-    raster : Raster
+    raster : PixelSource
     cells : PixelGrid
         Of the whole image.
     options : MapOptions
@@ -75,7 +75,7 @@ def extent_of(raster: Raster, cells: PixelGrid, options: MapOptions) -> Extent:
     return Extent(mask, grid, aoi, zones, (*notes, *said))
 
 
-def _area(raster: Raster, cells: PixelGrid, options: MapOptions) -> tuple[CellMask, BaseGeometry, tuple[str, ...]]:
+def _area(raster: PixelSource, cells: PixelGrid, options: MapOptions) -> tuple[CellMask, BaseGeometry, tuple[str, ...]]:
     from spurgekit.outlines import read_area
 
     assert options.aoi is not None

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from spurgekit.classify.classifier import TileClassifier, TilePredictions
 from spurgekit.classify.tile_reader import Pixels, mark_missing
 from spurgekit.classify.tile_stream import stream_tiles
-from spurgekit.imagery import PixelGrid, Raster, Window
+from spurgekit.imagery import PixelGrid, PixelSource, Window
 from spurgekit.imagery.quicklook import Watcher
 from spurgekit.maps.bands import BandLayout
 from spurgekit.maps.cell_mask import CellMask
@@ -139,7 +139,7 @@ class _Rows:
 
 
 def slide_fine(
-    raster: Raster,
+    raster: PixelSource,
     model: TileClassifier,
     windows: FineWindows,
     *,
@@ -155,7 +155,7 @@ def slide_fine(
 
     Parameters
     ----------
-    raster : Raster
+    raster : PixelSource
         At the ground sample distance of ``windows.grid``, with the model's bands and of its type.
     model : TileClassifier
         With a head that looks at positions.
@@ -307,7 +307,7 @@ def _marked(parts: Iterable[_Rows]) -> Iterator[tuple[_Rows, bool]]:
 
 
 def _looked_at(
-    raster: Raster,
+    raster: PixelSource,
     model: TileClassifier,
     windows: FineWindows,
     needed: NDArray[np.bool_],

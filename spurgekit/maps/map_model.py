@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from spurgekit.classify.classifier import TileClassifier, load_model
 from spurgekit.classify.model_info import read_model_info
 from spurgekit.classify.model_sources import find_model
+from spurgekit.classify.site_shift import SiteShift
+from spurgekit.errors import InputError
 from spurgekit.precision import Precision
 
 MAP_VIEWS: Literal[4] = 4
@@ -54,3 +57,59 @@ def load_map_model(
     model.source = source
     model.fold_norms()
     return model
+
+
+@dataclass(frozen=True, slots=True)
+class NamedModel:
+    """A model as another process can load it to look at tiles in the same way.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        By its absolute name.
+    device : str
+    views : int
+    precision : {"float32", "bfloat16"}
+    is_folded : bool
+    prevalence : tuple of float or None
+    shift : SiteShift or None
+    """
+
+    folder: Path
+    device: str
+    views: int
+    precision: Precision
+    is_folded: bool
+    prevalence: tuple[float, ...] | None
+    shift: SiteShift | None
+
+    @classmethod
+    def of(cls, model: TileClassifier) -> NamedModel:
+        """Return how a model is named.
+
+        Raises
+        ------
+        InputError
+            If it is in no folder.
+        """
+        if model.folder is None:
+            raise InputError("a model that is in no folder cannot be sent to workers; save it, or pass `executor=threads`")
+        precision: Precision = "float32" if model.dtype is None else "bfloat16"
+        return cls(
+            model.folder.absolute(),
+            str(model.device),
+            model.info.views,
+            precision,
+            model.is_folded,
+            model.prevalence,
+            model.shift,
+        )
+
+    def load(self) -> TileClassifier:
+        """Return the model; what it says of its test is as it was trained."""
+        model = load_model(self.folder, self.device, precision=self.precision)
+        model.info = model.info.model_copy(update={"views": self.views})
+        model.prevalence, model.shift = self.prevalence, self.shift
+        if self.is_folded:
+            model.fold_norms()
+        return model

@@ -43,6 +43,11 @@ class MapOptions(Options):
 
         Maps of other dates and sites then lie on the same cells, as rasters of ``gdalwarp -tr -tap`` do. The image is read with
         pixels of which a whole number makes a cell.
+    blend : bool
+        Tell a cell from all tiles that overlap it, by a Hann window, rather than from the one around it.
+
+        Tiles overlap by what they are larger than cells. A further band has what is said of the tile around each cell, by which
+        areas are counted as ever. See :mod:`spurgekit.maps.blending`.
     guided_filter : bool
         Sharpen a fine map along edges of colour.
 
@@ -77,6 +82,7 @@ class MapOptions(Options):
     resolution: Literal["tile", "fine"] = "tile"
     stride_px: int | None = None
     cell_m: float | None = None
+    blend: bool = False
     guided_filter: bool = False
     min_valid: float = 0.5
     bands: tuple[int, ...] | None = None
@@ -106,6 +112,8 @@ class MapOptions(Options):
                 raise InputError(f"`cell_m={self.cell_m}` is no side of a cell; pass metres, e.g. 0.5")
         if self.resolution == "tile" and self.guided_filter:
             raise InputError("`guided_filter` is for cells finer than tiles; pass `resolution=fine`")
+        if self.blend and self.stride_px is None and self.cell_m is None:
+            raise InputError("`blend` is of tiles that overlap; pass cells smaller than a tile with `stride_px` or `cell_m`")
         if self.batch_size < 1:
             raise InputError(f"`batch_size={self.batch_size}` is too small; pass 1 or more")
 

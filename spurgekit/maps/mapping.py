@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
-from numpy.typing import NDArray
 from rasterio.io import DatasetWriter
 
 from spurgekit.classify.classifier import TileClassifier
 from spurgekit.classify.model_files import PREDICTIONS
-from spurgekit.classify.tile_reader import TileKind
 from spurgekit.errors import ElsewhereError, InputError
+from spurgekit.executors import Workers, open_workers
+from spurgekit.executors.workers import DEFAULT
 from spurgekit.image_names import ImageName, image_name
-from spurgekit.imagery import PixelGrid, Raster, Window, open_raster
+from spurgekit.imagery import Mosaic, PixelGrid, PixelSource, Window
 from spurgekit.imagery.pixel_grid import SAME_GSD
-from spurgekit.imagery.quicklook import QuickLook
+from spurgekit.imagery.quicklook import QuickLook, Sample
 from spurgekit.maps.adapting import moved_to_site
 from spurgekit.maps.bands import DISSIMILARITY, BandLayout
+from spurgekit.maps.cell_mask import CellMask
 from spurgekit.maps.extent import Extent, extent_of
-from spurgekit.maps.fine import FineWindows, slide_fine
+from spurgekit.maps.looking import PartLook, cells_seen_twice, lattice_of, layout_of, open_site, parts_of, pixels_below
 from spurgekit.maps.map_model import load_map_model
 from spurgekit.maps.map_options import MapOptions
-from spurgekit.maps.sliding_window import Cells, Sliding, slide, stride_of
-from spurgekit.outputs import output_folder
-from spurgekit.parallel import cores
+from spurgekit.maps.part_units import make_parts
+from spurgekit.maps.parts import MapPart, PartStore
+from spurgekit.maps.sliding_window import Cells, stride_of
+from spurgekit.outputs import check_output, fingerprint, output_folder, output_lock, resolved, versions
 from spurgekit.progress import Progress, silent
+from spurgekit.text import counted
 
 if TYPE_CHECKING:
     from spurgekit.maps.areas import AreaEstimate
@@ -87,21 +88,25 @@ class MapReport:
 
 
 def map_site(
-    image: str | Path,
+    image: str | Path | Sequence[str | Path],
     model: str | Path | TileClassifier,
     out: str | Path,
     options: MapOptions | None = None,
     *,
     overwrite: bool = False,
+    executor: str | Workers = DEFAULT,
     progress: Progress = silent,
 ) -> MapReport:
     """Map a site: ``presence.tif`` (COG), ``presence.gpkg``, ``summary.json``, ``presence.png`` and styles for QGIS.
 
+    Parts that are done are kept in a hidden folder beside ``out`` until all are: a run that was stopped goes on there.
+
     Parameters
     ----------
-    image : str or pathlib.Path
+    image : str or pathlib.Path, or sequence of these
         The orthomosaic, by its path or by another name that GDAL reads, such as an address; it is resampled to the model's
-        ground sample distance as it is read.
+        ground sample distance as it is read. Of several one map is made, along the axes of their CRS, corners of cells on
+        multiples of a cell's side; where they overlap, the first that has data there is mapped.
     model : str, pathlib.Path or TileClassifier
         A model folder, ``hf://OWNER/NAME[@REVISION]``, or one that :func:`spurgekit.maps.map_model.load_map_model` or
         :func:`spurgekit.load_model` has loaded: for another device, other views of each tile, or another prevalence than in
@@ -110,7 +115,10 @@ def map_site(
         Folder to make; it appears only when all is done.
     options : MapOptions, optional
     overwrite : bool
-        Replace a folder that spurgekit made before.
+        Replace a folder that spurgekit made before, and begin anew where a run was stopped.
+    executor : str or Workers
+        Who looks at parts of the map: ``threads`` and ``processes`` of this machine, ``dask://HOST:PORT``, ``FILE.toml``; see
+        :func:`spurgekit.executors.open_workers`. Workers load the model from its folder. The map is the same to the byte.
     progress : Progress
         Told how far it is; :func:`spurgekit.progress.bar` shows a bar on a terminal.
 
@@ -122,11 +130,11 @@ def map_site(
     Raises
     ------
     OutputExistsError
-        If the folder is there already.
+        If the folder is there already, or was begun with other settings.
     ModelError
         If the model folder is none.
     InputError
-        If the image cannot be mapped by this model, or the area of interest or the zones do not serve.
+        If the image cannot be mapped by this model, or the area of interest, the zones or the workers do not serve.
 
     Examples
     --------
@@ -137,50 +145,42 @@ def map_site(
     277.3
     """
     options = options or MapOptions()
-    image, out = image_name(image), Path(out)
+    images, out = tuple(image_name(one) for one in ([image] if isinstance(image, str | Path) else image)), Path(out)
+    if not images:
+        raise InputError("there is nothing to map; pass an image")
     classifier = model if isinstance(model, TileClassifier) else load_map_model(model)
-    info = classifier.info
-    knows_tiles = [] if classifier.applicability is None else [DISSIMILARITY]
-    layout = BandLayout.of(info, *knows_tiles, of_positions=options.resolution == "fine")
-    with _opened(image, classifier, options) as raster:
-        lattice = _lattice(raster, classifier, options)
+    layout = layout_of(classifier, options)
+    with open_workers(executor) as workers, open_site(images, classifier, options) as raster:
+        lattice = lattice_of(raster, classifier, options)
         extent = extent_of(raster, lattice.cells, options)
         classifier, notes = moved_to_site(classifier, raster, options, progress, tile_px=lattice.tile_px, aoi=extent.aoi)
-        walk: Callable[..., Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]]
-        if isinstance(lattice, FineWindows):
-            walk = partial(slide_fine, raster, classifier, lattice, guided=options.guided_filter)
-        else:
-            walk = partial(slide, raster, classifier, lattice)
-        look = QuickLook(raster, window=_pixels(extent, raster))
-        inputs = [image, *([] if classifier.folder is None else [classifier.folder]), *options.files]
+        if isinstance(raster, Mosaic):
+            twice = counted(cells_seen_twice(raster, lattice, extent.mask), "cell")
+            notes = (f"of {twice} several images have data: the first one named is mapped", *notes)
+        inputs = [*images, *([] if classifier.folder is None else [classifier.folder]), *options.files]
         parameters = {**options.parameters(), **classifier.parameters()}
-        with output_folder(out, "map", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
-            strips = folder / "strips.tif"
-            cells, outside_m2 = Cells.empty(image.name, extent.cells, info), 0.0
-            with _create(strips, cells.grid, layout) as file:
-                for row, found, valid in walk(
-                    mask=extent.mask,
-                    layout=layout,
-                    min_valid=options.min_valid,
-                    batch_size=options.batch_size,
-                    watch=look.watch,
-                    progress=progress,
-                ):
-                    window = Window(0, row, cells.grid.width, found.shape[1])
-                    file.write(found, window=window.to_rasterio())
-                    cells.put(window, found, valid, layout)
-                    if classifier.applicability is not None:
-                        unlike = found[layout.channels(DISSIMILARITY.name)][0] > classifier.applicability.threshold
-                        outside_m2 += cells.ground_m2(unlike, of=window)
-            if not cells.is_mapped.any():
-                where = "" if options.aoi is None else f" in {options.aoi}"
-                raise InputError(
-                    f"{image} has no cell with data to map{where}; look at its alpha band or nodata value with 'spurgekit info'"
-                )
-            from spurgekit.maps.products import write_products  # 150 MB of libraries that the model's run has no need of
+        look = PartLook(raster, classifier, options, pixels_below(extent.mask, lattice))
+        parts = parts_of(extent.mask, raster, lattice)
+        with output_lock(resolved(out)):
+            check_output(out, "map", inputs=inputs, overwrite=overwrite)
+            store = PartStore(out, _settings(images, classifier, options, extent, layout))
+            with store.kept(anew=overwrite, lasting=classifier.folder is not None):
+                there = sum(map(store.has, parts))
+                _make(workers, look, extent.mask, parts, store, progress)
+                with output_folder(out, "map", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
+                    strips = folder / "strips.tif"
+                    cells, picture, unlike_m2 = _join(strips, ((rows, store.get(rows)) for rows in parts), look, extent, layout)
+                    if not cells.is_mapped.any():
+                        where = "" if options.aoi is None else f" in {options.aoi}"
+                        raise InputError(
+                            f"{raster.path} has no cell with data to map{where}; "
+                            "look at its alpha band or nodata value with 'spurgekit info'"
+                        )
+                    from spurgekit.maps.products import write_products  # 150 MB that the model's run has no need of
 
-            unlike_m2 = None if classifier.applicability is None else outside_m2
-            made = write_products(folder, cells, extent, strips, look, layout, classifier, unlike_m2, progress)
+                    made = write_products(folder, cells, extent, strips, picture, layout, classifier, unlike_m2, progress)
+        if there:
+            notes = (f"a map that was stopped is gone on with: {there} of {len(parts)} parts were there", *notes)
         return MapReport(
             out,
             cells.grid.gsd_m,
@@ -195,6 +195,72 @@ def map_site(
             made.zones,
             (*_notes(raster, classifier, options), *notes, *extent.notes, *made.notes),
         )
+
+
+def _make(
+    workers: Workers, look: PartLook, mask: CellMask, parts: Sequence[range], store: PartStore, progress: Progress
+) -> None:
+    """Make the parts that are missing."""
+    if workers.in_process:  # one stream, which fills batches over the edges of parts; torch has its own threads
+        for run in store.missing(parts):
+            for rows, part in look.at(mask.rows(range(run[0].start, run[-1].stop)), run, progress):
+                store.put(rows, part)
+        return
+    missing = [rows for rows in parts if not store.has(rows)]
+    cells = sum(int(mask.rows(rows).inside.sum()) for rows in missing)
+    with progress(f"mapping {look.raster.path.name}", cells) as advance:
+        for unit in make_parts(workers, look, mask, missing, store):
+            advance(int(unit.mask.inside.sum()))
+
+
+def _join(
+    path: Path, parts: Iterable[tuple[range, MapPart]], look: PartLook, extent: Extent, layout: BandLayout
+) -> tuple[Cells, QuickLook, float | None]:
+    """Write the GeoTIFF that all parts make.
+
+    Returns
+    -------
+    cells : Cells
+    picture : QuickLook
+    unlike_m2 : float or None
+        Mapped ground that is unlike the training tiles, where that is known.
+    """
+    raster, model = look.raster, look.model
+    cells, picture = Cells.empty(raster.path.name, extent.cells, model.info), QuickLook(raster, window=look.picture)
+    cell_px, unlike_m2 = lattice_of(raster, model, look.options).cell_px, None if model.applicability is None else 0.0
+    if raster.collar is not None:
+        raster.collar.taken()  # parts have it, those that were made elsewhere as well
+    with _create(path, cells.grid, layout) as file:
+        for rows, part in parts:
+            window = Window(0, rows.start, cells.grid.width, len(rows))
+            file.write(part.found, window=window.to_rasterio())
+            cells.put(window, part.found, part.valid, layout)
+            picture.add([Sample(rows.start * cell_px // picture.sampler.factor, 0, part.look_sums, part.look_counts)])
+            if raster.collar is not None:
+                seen, *counts = part.collar.tolist()
+                raster.collar.add(seen, dict(zip(raster.collar.colours, counts, strict=True)))
+            if model.applicability is not None and unlike_m2 is not None:
+                unlike = part.found[layout.channels(DISSIMILARITY.name)][0] > model.applicability.threshold
+                unlike_m2 += cells.ground_m2(unlike, of=window)
+    return cells, picture, unlike_m2
+
+
+def _settings(
+    images: Sequence[ImageName], model: TileClassifier, options: MapOptions, extent: Extent, layout: BandLayout
+) -> dict[str, Any]:
+    """Return what the parts of a map depend on."""
+    cells = replace(options, zones=None, zones_crs=None, zone_column=None)
+    grid = extent.cells
+    return {
+        **cells.parameters(),
+        **model.parameters(),
+        **{str(path): fingerprint(path) for path in (*images, *([] if model.folder is None else [model.folder]), *cells.files)},
+        "moved to site": None if model.shift is None else asdict(model.shift),
+        "images": [str(image) for image in images],
+        "grid": [grid.width, grid.height, *tuple(grid.transform)[:6]],
+        "bands of the map": layout.titles,
+        "versions": versions(),
+    }
 
 
 def sites_to_map(
@@ -225,9 +291,9 @@ def sites_to_map(
     kept: list[str] = []
     notes: list[str] = []
     for name, image in images.items():
-        with _opened(image, model, options) as raster:
+        with open_site([image], model, options) as raster:
             try:
-                extent_of(raster, _lattice(raster, model, options).cells, options)
+                extent_of(raster, lattice_of(raster, model, options).cells, options)
             except ElsewhereError as error:
                 notes.append(f"{name} is not mapped: {error}")
             else:
@@ -237,54 +303,7 @@ def sites_to_map(
     return tuple(kept), tuple(notes)
 
 
-@contextmanager
-def _opened(image: ImageName, model: TileClassifier, options: MapOptions) -> Iterator[Raster]:
-    """Open an image at the ground sample distance at which a model is to see it."""
-    info = model.info
-    if info.gsd_m is None:
-        raise InputError(
-            f"{model.folder or 'the model'} knows nothing of what a pixel measured on the ground in training; "
-            "build its dataset with `gsd_m`, and train again"
-        )
-    gsd_m = info.gsd_m
-    if options.resolution == "fine":  # read as large as the backbone is shown it
-        _ = model.positions
-        gsd_m = info.gsd_m * info.tile_size_px / info.image_size_px
-    if options.cell_m is not None:
-        gsd_m = options.cell_m / stride_of(options.cell_m, info)
-    with open_raster(
-        image,
-        crs=options.crs,
-        gsd_m=gsd_m,
-        align_m=options.cell_m,
-        image_crs=options.image_crs,
-        bands=options.bands,
-        nodata=options.nodata,
-        threads=cores(),
-    ) as raster:
-        check_bands(raster, model)
-        yield raster
-
-
-def _lattice(raster: Raster, model: TileClassifier, options: MapOptions) -> Sliding | FineWindows:
-    """Return how cells, and what is shown to the model, lie over an image."""
-    if options.resolution == "fine":
-        return FineWindows.of(raster.grid, model)
-    info, stride_px = model.info, options.stride_px
-    if options.cell_m is not None:
-        stride_px = stride_of(options.cell_m, info)
-    return Sliding(raster.grid, info.tile_size_px, stride_px or info.tile_size_px)
-
-
-def _pixels(extent: Extent, raster: Raster) -> Window | None:
-    """Return the pixels of an image below a map."""
-    (left, right), (top, bottom) = (
-        np.rint(values).astype(int).tolist() for values in raster.grid.to_pixel(*extent.cells.corners()[[0, 2]].T)
-    )
-    return Window(left, top, right - left, bottom - top) & raster.grid.window
-
-
-def _notes(raster: Raster, model: TileClassifier, options: MapOptions) -> tuple[str, ...]:
+def _notes(raster: PixelSource, model: TileClassifier, options: MapOptions) -> tuple[str, ...]:
     notes = (*(() if model.source is None else model.source.notes), *raster.notes)
     if options.cell_m is not None and model.info.gsd_m is not None:
         stride_px, own_m = stride_of(options.cell_m, model.info), model.info.gsd_m
@@ -300,18 +319,6 @@ def _notes(raster: Raster, model: TileClassifier, options: MapOptions) -> tuple[
         else f"it has no {PREDICTIONS}"
     )
     return (*notes, f"of how the model's errors vary from place to place nothing is known ({why}): intervals are wide")
-
-
-def check_bands(raster: Raster, model: TileClassifier) -> None:
-    """Refuse an image that has other bands than a model reads, or bands of another type."""
-    # Types are not converted: where whole numbers stand for what the training tiles had in floats, they are of other units.
-    has = TileKind(len(raster.bands), raster.dtype.name)
-    wanted = TileKind(model.info.bands, model.info.dtype)
-    if has != wanted:
-        raise InputError(
-            f"{raster.path} has {has}, the model reads {wanted.bands} of {wanted.dtype}; choose them with `bands`, "
-            "or convert the image as the training tiles were"
-        )
 
 
 def _create(path: Path, cells: PixelGrid, layout: BandLayout) -> DatasetWriter:

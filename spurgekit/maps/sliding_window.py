@@ -17,7 +17,7 @@ from spurgekit.classify.model_info import ModelInfo
 from spurgekit.classify.tile_reader import Pixels, mark_missing
 from spurgekit.classify.tile_stream import stream_tiles
 from spurgekit.errors import InputError
-from spurgekit.imagery import PixelGrid, Raster, Window
+from spurgekit.imagery import PixelGrid, PixelSource, Window
 from spurgekit.imagery.quicklook import Watcher
 from spurgekit.maps.bands import PROBABILITY, BandLayout
 from spurgekit.maps.cell_mask import CellMask
@@ -63,7 +63,7 @@ class Cells:
     said : ndarray of float32, shape (rows, columns)
         Its probability; of a model of cover, the cover of the second class.
     around : ndarray of uint8, shape (rows, columns)
-        Number of the class of the tile around the cell, which is that of the cell unless the map is a fine one.
+        Number of the class of the tile around the cell, which is that of the cell unless the map is fine or blended.
     valid : ndarray of float32, shape (rows, columns)
         Share of its pixels that have data.
     """
@@ -102,7 +102,7 @@ class Cells:
         seen = np.isfinite(probabilities[0])
         mine = probabilities[:, seen].T
         # A least cover is of tiles; a cell finer than that is of what covers most of it.
-        self.predicted[window.slices][seen] = mine.argmax(axis=1) if layout.is_fine else self.model.predicted(mine)
+        self.predicted[window.slices][seen] = mine.argmax(axis=1) if layout.of_positions else self.model.predicted(mine)
         self.said[window.slices][seen] = mine[:, 1] if self.model.target == "cover" else mine.max(axis=1)
         self.around[window.slices][seen] = self.model.predicted(layout.said_around(found)[:, seen].T)
 
@@ -181,6 +181,11 @@ class Sliding:
         return self.grid.coarsened(self.stride_px)
 
     @property
+    def cell_px(self) -> int:
+        """Side of a cell."""
+        return self.stride_px
+
+    @property
     def margin_px(self) -> int:
         """How far a tile reaches beyond its cell on each side."""
         return (self.tile_px - self.stride_px) // 2
@@ -257,7 +262,7 @@ def stride_of(cell_m: float, info: ModelInfo) -> int:
 
 
 def slide(
-    raster: Raster,
+    raster: PixelSource,
     model: TileClassifier,
     sliding: Sliding,
     *,
@@ -272,7 +277,7 @@ def slide(
 
     Parameters
     ----------
-    raster : Raster
+    raster : PixelSource
         At the model's ground sample distance, with its bands and of its type.
     model : TileClassifier
     sliding : Sliding

@@ -15,7 +15,7 @@ from shapely import MultiPolygon
 
 from spurgekit.dataset.labels import NUMBER_COLUMNS, as_text, columns_of, find_column
 from spurgekit.errors import ElsewhereError, InputError, renamed
-from spurgekit.imagery import PixelGrid, Raster
+from spurgekit.imagery import PixelGrid, PixelSource
 from spurgekit.maps.areas import AreaEstimate
 from spurgekit.maps.cell_mask import CellMask
 from spurgekit.maps.map_options import MapOptions
@@ -79,13 +79,13 @@ class ZoneAreas:
 
 
 def read_zones(
-    raster: Raster, cells: PixelGrid, inside: NDArray[np.bool_], options: MapOptions
+    raster: PixelSource, cells: PixelGrid, inside: NDArray[np.bool_], options: MapOptions
 ) -> tuple[tuple[Zone, ...], tuple[str, ...]]:
     """Read zones, those of one name as one, in the order of their file.
 
     Parameters
     ----------
-    raster : Raster
+    raster : PixelSource
         The image.
     cells : PixelGrid
         Of the map.

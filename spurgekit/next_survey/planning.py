@@ -18,9 +18,9 @@ from spurgekit.image_names import GdalName, ImageName, image_name
 from spurgekit.imagery import PixelGrid, Raster, open_raster, parse_crs
 from spurgekit.imagery.crs import has_place, points_in
 from spurgekit.imagery.raster import slug
+from spurgekit.maps.looking import check_bands
 from spurgekit.maps.map_folder import RASTER, REMEDY, SUMMARY, MapSummary, check_map, find_image, opened_as
 from spurgekit.maps.mapped_cells import MappedCells, find_model, read_cells
-from spurgekit.maps.mapping import check_bands
 from spurgekit.next_survey.candidates import Candidates, drawn, look_at, tiles_apart
 from spurgekit.next_survey.choosing import choose_tiles
 from spurgekit.next_survey.next_survey_options import NextSurveyOptions

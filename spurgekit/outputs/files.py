@@ -29,7 +29,7 @@ def hidden_beside(path: Path, what: str) -> Path:
 
 
 @contextmanager
-def output_file(path: str | Path) -> Iterator[Path]:
+def output_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a hidden name beside ``path``, of the same suffix, that takes that name when the block ends without an error.
 
     The name is nobody else's, so that of two processes that write one file the last wins, whole. What was written is on the
@@ -39,14 +39,17 @@ def output_file(path: str | Path) -> Iterator[Path]:
     ----------
     path : str or pathlib.Path
         The final name; one that is there is replaced. Its parents are made.
+    durable : bool
+        Whether to wait for the disk. Of thousands of files in a folder that appears as a whole, it would be waited for each.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{PARTIAL}{path.suffix}")
     try:
         yield partial
-        with partial.open("r+b") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with partial.open("r+b") as file:
+                os.fsync(file.fileno())
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

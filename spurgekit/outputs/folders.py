@@ -371,7 +371,8 @@ def _differing(old: str, new: str) -> str:
     """Return the names of the settings, as JSON, that are not the same; empty where all are."""
     try:
         before, after = json.loads(old), json.loads(new)
-        return ", ".join(name for name in after if before.get(name) != after[name]) or ", ".join(
+        # As texts, since a value that is no number is not the same as itself.
+        return ", ".join(name for name in after if repr(before.get(name)) != repr(after[name])) or ", ".join(
             sorted(set(before) - set(after))
         )
     except (ValueError, AttributeError, TypeError):

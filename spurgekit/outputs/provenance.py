@@ -27,8 +27,8 @@ PACKAGES = (
 
 Kind = Literal[
     "tiles", "dataset", "previews", "backbone", "lora", "embeddings", "synthetic tiles", "model", "evaluation", "study", "map",
-    "change", "next survey", "check", "survey", "demo", "light series", "crew export", "sprayer export", "records export",
-    "phone export",
+    "change", "next survey", "check", "survey", "demo", "light series", "orthomosaic", "crew export", "sprayer export",
+    "records export", "phone export",
 ]  # fmt: skip
 """What an output folder holds; one is only ever replaced by another of its kind."""
 

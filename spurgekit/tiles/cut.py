@@ -2,13 +2,14 @@
 
 Encoding is several times slower than reading, so the rate to reach is the encoder's on all cores. Every block of the image
 is decoded once: tiles of one row are read as one strip, and the blocks that the next row shares stay in GDAL's cache.
+
+Workers of other processes read for themselves, bands of several rows of tiles: a block that two bands share is decoded twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -16,9 +17,13 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spurgekit.executors import Workers, open_workers
+from spurgekit.executors.workers import DEFAULT
 from spurgekit.imagery import PixelGrid, Raster, Window
-from spurgekit.imagery.quicklook import Watcher
-from spurgekit.parallel import cores, stream_map
+from spurgekit.imagery.collar import Colour
+from spurgekit.imagery.image_source import ImageSource
+from spurgekit.imagery.quicklook import QuickLook, Sample, Sampler
+from spurgekit.outputs import output_file
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.layouts import Tile
 from spurgekit.tiles.plot_layout import PlotTile
@@ -32,7 +37,11 @@ STRIP_PX = 8_192
 CHUNK = 16
 """Tiles that are encoded as one unit: enough that handing them over costs nothing, few enough to share out evenly."""
 
+BAND_PX, BAND_TILES = 1_024, 1_024
+"""Rows of the image, and tiles, from which on a band is a unit of a worker that reads for itself."""
+
 Job = TypeVar("Job")
+Job_contra = TypeVar("Job_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,64 @@ class CutTile:
 
 
 @dataclass(frozen=True, slots=True)
+class TileWriter:
+    """Writes tiles of which enough is valid.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Gets ``{tile.id}{suffix}``.
+    encode : callable
+        From :func:`spurgekit.tiles.encode.encoder`.
+    suffix : str
+    min_valid : float
+        Least share of valid pixels of a tile that is written. A tile without any valid pixel is never written.
+    whole : bool
+        Whether a file takes its name only when it is whole: the same one may be written by a worker that was given up.
+    """
+
+    folder: Path
+    encode: Encoder
+    suffix: str
+    min_valid: float = 0.0
+    whole: bool = False
+
+    def write(self, tile: Tile | PlotTile, pixels: NDArray[np.generic], valid: NDArray[np.bool_], grid: PixelGrid) -> CutTile:
+        """Write a tile's pixels, unless too few of them are valid."""
+        count = np.count_nonzero(valid)
+        fraction = float(count / valid.size)
+        if count == 0 or fraction < self.min_valid:
+            return CutTile(tile, fraction, None)
+        name = f"{tile.id}{self.suffix}"
+        # Not cv2.imwrite: on a full disk it returns False, and half a file stays behind.
+        data = self.encode(pixels, valid, grid)
+        if self.whole:
+            with output_file(self.folder / name, durable=False) as partial:
+                partial.write_bytes(data)
+        else:
+            (self.folder / name).write_bytes(data)
+        return CutTile(tile, fraction, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a job.
+
+    Attributes
+    ----------
+    cut : list of CutTile
+    samples : list of Sample
+        What a worker that read for itself took for the picture of the image.
+    collar : tuple, optional
+        What it counted of the image's collar; see :meth:`spurgekit.imagery.collar.CollarWatch.taken`.
+    """
+
+    cut: list[CutTile]
+    samples: list[Sample] = field(default_factory=list)
+    collar: tuple[int, dict[Colour, int]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _CutJob:
     """Some tiles and the pixels to cut them from."""
 
@@ -61,6 +128,53 @@ class _CutJob:
     window: Window
     pixels: NDArray[np.generic]
     valid: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cutter:
+    """Cuts tiles out of pixels that were read."""
+
+    grid: PixelGrid
+    writer: TileWriter
+
+    def __call__(self, job: _CutJob) -> Done:
+        return Done([self._cut(tile, job) for tile in job.tiles])
+
+    def _cut(self, tile: Tile, job: _CutJob) -> CutTile:
+        rows, columns = tile.window.shifted(-job.window.col, -job.window.row).slices
+        return self.writer.write(tile, job.pixels[:, rows, columns], job.valid[rows, columns], self.grid.crop(tile.window))
+
+
+@dataclass(frozen=True, slots=True)
+class _BandCutter:
+    """Reads and cuts a band of an image, strip by strip."""
+
+    source: ImageSource
+    writer: TileWriter
+    sampler: Sampler | None
+
+    def __call__(self, band: list[list[Tile]]) -> Done:
+        raster = reopened(self.source)
+        cutter, samples, cut = _Cutter(raster.grid, self.writer), [], []
+        for strip in band:
+            window = _around(strip)
+            pixels, valid = raster.read(window)
+            if self.sampler is not None:
+                samples += self.sampler.take(window, pixels, valid)
+            cut += cutter(_CutJob(strip, window, pixels, valid)).cut
+        return Done(cut, samples, collar_seen(raster))
+
+
+def reopened(source: ImageSource) -> Raster:
+    """Return an image as this worker has it open, with nothing counted of its collar."""
+    raster = source.opened()
+    collar_seen(raster)  # by a unit that failed
+    return raster
+
+
+def collar_seen(raster: Raster) -> tuple[int, dict[Colour, int]] | None:
+    """Return what was counted of an image's collar since this was asked for last."""
+    return None if raster.collar is None else raster.collar.taken()
 
 
 def cut_tiles(
@@ -71,8 +185,8 @@ def cut_tiles(
     encode: Encoder,
     suffix: str,
     min_valid: float = 0.0,
-    watch: Watcher | None = None,
-    executor: Executor | None = None,
+    look: QuickLook | None = None,
+    executor: str | Workers = DEFAULT,
     progress: Progress = silent,
 ) -> list[CutTile]:
     """Write tiles of an image as files.
@@ -80,7 +194,7 @@ def cut_tiles(
     Parameters
     ----------
     raster : Raster
-        The image, read in the calling thread only.
+        The image, read in the calling thread where workers are threads.
     tiles : iterable of Tile
         Row by row for speed; any order is right.
     folder : pathlib.Path
@@ -89,10 +203,10 @@ def cut_tiles(
         From :func:`spurgekit.tiles.encode.encoder`.
     min_valid : float
         Least share of valid pixels of a tile that is written. A tile without any valid pixel is never written.
-    watch : callable, optional
+    look : QuickLook, optional
         Is shown every strip that is read.
-    executor : concurrent.futures.Executor, optional
-        Runs the encoding. Default: a thread for each core.
+    executor : str or Workers
+        Who encodes; see :func:`spurgekit.executors.open_workers`.
 
     Returns
     -------
@@ -100,69 +214,86 @@ def cut_tiles(
         In the order of the tiles, those that were not written included.
     """
     tiles = list(tiles)
-
-    def work(job: _CutJob) -> list[CutTile]:
-        return [cut(tile, job) for tile in job.tiles]
-
-    def cut(tile: Tile, job: _CutJob) -> CutTile:
-        rows, columns = tile.window.shifted(-job.window.col, -job.window.row).slices
-        pixels, valid = job.pixels[:, rows, columns], job.valid[rows, columns]
-        return write_tile(tile, pixels, valid, raster.grid.crop(tile.window), folder, encode, suffix, min_valid)
-
-    return run_jobs(work, _jobs(raster, tiles, watch), raster, len(tiles), executor, progress)
+    with open_workers(executor) as workers:
+        writer = TileWriter(folder.absolute(), encode, suffix, min_valid, whole=not workers.in_process)
+        if workers.in_process:
+            return run_jobs(_Cutter(raster.grid, writer), _jobs(raster, tiles, look), raster, len(tiles), workers, progress)
+        cutter = _BandCutter(source_of(raster), writer, None if look is None else look.sampler)
+        return run_jobs(cutter, _bands(tiles), raster, len(tiles), workers, progress, look)
 
 
 def run_jobs(
-    work: Callable[[Job], list[CutTile]],
+    work: Callable[[Job], Done],
     jobs: Iterable[Job],
     raster: Raster,
     total: int,
-    executor: Executor | None,
+    workers: Workers,
     progress: Progress,
+    look: QuickLook | None = None,
 ) -> list[CutTile]:
-    """Do jobs on all cores, or on an executor, while the calling thread reads the next ones."""
-    own = ThreadPoolExecutor(cores()) if executor is None else None
-    try:
-        cut: list[CutTile] = []
-        with progress(f"cutting {raster.path.name}", total) as advance:
-            for done in stream_map(executor or own, work, jobs, in_flight=4 * cores()):  # type: ignore[arg-type]
-                cut += done
-                advance(len(done))
-        return cut
-    finally:
-        if own is not None:
-            own.shutdown(cancel_futures=True)
+    """Have workers do jobs, while the calling thread makes the next ones; what they read themselves is added up.
+
+    Parameters
+    ----------
+    work : callable
+    jobs : iterable
+    raster : Raster
+        What they are jobs on.
+    total : int
+        Tiles of all jobs.
+    workers : Workers
+    progress : Progress
+    look : QuickLook, optional
+        Gets what workers took for it.
+    """
+    cut: list[CutTile] = []
+    with progress(f"cutting {raster.path.name}", total) as advance:
+        for done in workers.stream(work, jobs, ahead=4 if workers.in_process else 2):
+            cut += done.cut
+            if look is not None:
+                look.add(done.samples)
+            if done.collar is not None and raster.collar is not None:
+                raster.collar.add(*done.collar)
+            advance(len(done.cut))
+    return cut
 
 
-def write_tile(
-    tile: Tile | PlotTile,
-    pixels: NDArray[np.generic],
-    valid: NDArray[np.bool_],
-    grid: PixelGrid,
-    folder: Path,
-    encode: Encoder,
-    suffix: str,
-    min_valid: float,
-) -> CutTile:
-    """Write a tile's pixels, unless too few of them are valid."""
-    count = np.count_nonzero(valid)
-    fraction = float(count / valid.size)
-    if count == 0 or fraction < min_valid:
-        return CutTile(tile, fraction, None)
-    name = f"{tile.id}{suffix}"
-    # Not cv2.imwrite: on a full disk it returns False, and half a file stays behind.
-    (folder / name).write_bytes(encode(pixels, valid, grid))
-    return CutTile(tile, fraction, name)
+def source_of(raster: Raster) -> ImageSource:
+    """Return how workers open an image that is open here.
+
+    Raises
+    ------
+    InputError
+        If they could not find it by its name.
+    """
+    assert raster.source is not None  # it is no image of a tile
+    raster.source.check()
+    return raster.source
 
 
-def _jobs(raster: Raster, tiles: Sequence[Tile], watch: Watcher | None) -> Iterator[_CutJob]:
+def _jobs(raster: Raster, tiles: Sequence[Tile], look: QuickLook | None) -> Iterator[_CutJob]:
     for strip, window in _strips(tiles):
         pixels, valid = raster.read(window)
-        if watch is not None:
-            watch(window, pixels, valid)
+        if look is not None:
+            look.watch(window, pixels, valid)
         rest = iter(strip)
         while chunk := list(islice(rest, CHUNK)):
             yield _CutJob(chunk, window, pixels, valid)
+
+
+def _bands(tiles: Sequence[Tile]) -> Iterator[list[list[Tile]]]:
+    """Yield strips that follow each other, as many as make a unit; bands begin with rows of tiles where rows are whole."""
+    band: list[list[Tile]] = []
+    count = 0
+    for strip, window in _strips(tiles):
+        first = band[0][0].window if band else window
+        if abs(window.row - first.row) >= BAND_PX or (count >= BAND_TILES and window.row != band[-1][0].window.row):
+            yield band
+            band, count = [], 0
+        band.append(strip)
+        count += len(strip)
+    if band:
+        yield band
 
 
 def _strips(tiles: Sequence[Tile]) -> Iterator[tuple[list[Tile], Window]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
+from spurgekit.executors import Workers, open_workers
+from spurgekit.executors.workers import DEFAULT
 from spurgekit.imagery import PixelGrid, Raster
+from spurgekit.imagery.image_source import ImageSource
 from spurgekit.markers import Marker
 from spurgekit.markers.detection import LEAST_PX, find_markers
 from spurgekit.markers.families import FAMILIES
@@ -27,7 +29,7 @@ from spurgekit.plots.plot_file import read_plots, snap_plots
 from spurgekit.plots.protocol import CORNERS
 from spurgekit.progress import Progress, silent
 from spurgekit.text import counted
-from spurgekit.tiles.cut import CutTile, run_jobs, write_tile
+from spurgekit.tiles.cut import CutTile, Done, TileWriter, collar_seen, reopened, run_jobs, source_of
 from spurgekit.tiles.plot_layout import PlotTile
 from spurgekit.tiles.rectify import rectify
 from spurgekit.tiles.tile_options import PlotOptions
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from spurgekit.tiles.tile_formats import Encoder
 
 GEOPACKAGE = "plots.gpkg"
+UNIT_TILES = 4
+"""Tiles that a worker that reads for itself resamples as one unit: those of a plot."""
+
 AT_CORNER = 0.1
 """A marker marks a corner that is within this share of its side: found corners are where their markers are."""
 
@@ -160,6 +165,32 @@ class _PlotJob:
     valid: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class _Rectifier:
+    """Resamples a tile out of pixels that were read."""
+
+    crs: CRS | None
+    writer: TileWriter
+
+    def __call__(self, job: _PlotJob) -> Done:
+        tile = job.tile
+        pixels, valid = rectify(job.pixels, job.valid, tile.window, tile.to_image, tile.size_px)
+        return Done([self.writer.write(tile, pixels, valid, tile.grid(self.crs))])
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadingRectifier:
+    """Reads what is around tiles, and resamples them."""
+
+    source: ImageSource
+    rectifier: _Rectifier
+
+    def __call__(self, tiles: Sequence[PlotTile]) -> Done:
+        raster = reopened(self.source)
+        done = [self.rectifier(_PlotJob(tile, *raster.read(tile.window))).cut[0] for tile in tiles]
+        return Done(done, collar=collar_seen(raster))
+
+
 def cut_plots(
     raster: Raster,
     tiles: Sequence[PlotTile],
@@ -169,7 +200,7 @@ def cut_plots(
     encode: Encoder,
     suffix: str,
     min_valid: float = 0.0,
-    executor: Executor | None = None,
+    executor: str | Workers = DEFAULT,
     progress: Progress = silent,
 ) -> list[CutTile]:
     """Resample and write tiles of plots; the pixels around one tile are read at a time.
@@ -177,7 +208,7 @@ def cut_plots(
     Parameters
     ----------
     raster : Raster
-        The image that the tiles' windows are in, read in the calling thread only.
+        The image that the tiles' windows are in, read in the calling thread where workers are threads.
     tiles : sequence of PlotTile
     folder : pathlib.Path
         Gets ``{tile.id}{suffix}``.
@@ -191,17 +222,14 @@ def cut_plots(
     list of CutTile
         In the order of the tiles, those that were not written included.
     """
-
-    def jobs() -> Iterator[_PlotJob]:
-        for tile in tiles:
-            yield _PlotJob(tile, *raster.read(tile.window))
-
-    def work(job: _PlotJob) -> list[CutTile]:
-        tile = job.tile
-        pixels, valid = rectify(job.pixels, job.valid, tile.window, tile.to_image, tile.size_px)
-        return [write_tile(tile, pixels, valid, tile.grid(crs), folder, encode, suffix, min_valid)]
-
-    return run_jobs(work, jobs(), raster, len(tiles), executor, progress)
+    with open_workers(executor) as workers:
+        writer = TileWriter(folder.absolute(), encode, suffix, min_valid, whole=not workers.in_process)
+        rectifier = _Rectifier(crs, writer)
+        if workers.in_process:
+            jobs = (_PlotJob(tile, *raster.read(tile.window)) for tile in tiles)
+            return run_jobs(rectifier, jobs, raster, len(tiles), workers, progress)
+        some = (tiles[first : first + UNIT_TILES] for first in range(0, len(tiles), UNIT_TILES))
+        return run_jobs(_ReadingRectifier(source_of(raster), rectifier), some, raster, len(tiles), workers, progress)
 
 
 def plots_table(found: SitePlots, site: str, crs: CRS) -> gpd.GeoDataFrame:

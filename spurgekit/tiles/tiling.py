@@ -13,7 +13,9 @@ import pandas as pd
 from rasterio.crs import CRS
 
 from spurgekit.errors import InputError, renamed
-from spurgekit.image_names import ImageName, image_name
+from spurgekit.executors import Workers, open_workers
+from spurgekit.executors.workers import DEFAULT
+from spurgekit.image_names import ImageName, image_name, local_file
 from spurgekit.imagery import PixelGrid, Raster, open_raster, slug
 from spurgekit.imagery.quicklook import QuickLook, quick_look
 from spurgekit.markers import Marker
@@ -22,6 +24,7 @@ from spurgekit.markers.families import FAMILIES
 from spurgekit.markers.gcp_placement import place_by_markers
 from spurgekit.outlines import read_area
 from spurgekit.outputs import output_folder
+from spurgekit.outputs.files import remove_partial_files
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
 from spurgekit.text import counted
@@ -132,6 +135,7 @@ def tile_images(
     options: TileOptions | None = None,
     *,
     overwrite: bool = False,
+    executor: str | Workers = DEFAULT,
     progress: Progress = silent,
 ) -> TilesReport:
     """Cut orthomosaics or nadir photos into georeferenced tiles, indexed and drawn.
@@ -151,6 +155,9 @@ def tile_images(
     options : TileOptions, optional
     overwrite : bool
         Replace a folder that spurgekit made before.
+    executor : str or Workers
+        Who cuts the tiles: ``threads`` or ``processes`` of this machine, ``dask://HOST:PORT``, or a ``FILE.toml`` of a cluster.
+        Markers are looked for here.
     progress : Progress
 
     Returns
@@ -185,8 +192,13 @@ def tile_images(
         raise InputError("two images would have the same site name; rename one, or tile them into folders of their own")
     files = [split_layer(p)[0] for p in (options.points, options.aoi, *options.plots.inputs) if p is not None]
     inputs = [*(path for _, path in named), *files]
-    with output_folder(out, "tiles", parameters=options.parameters(), inputs=inputs, overwrite=overwrite) as folder:
-        done = [_tile_site(_SiteJob(site, path, folder, options, len(named) > 1, progress)) for site, path in named]
+    with (
+        output_folder(out, "tiles", parameters=options.parameters(), inputs=inputs, overwrite=overwrite) as folder,
+        open_workers(executor) as workers,
+    ):
+        workers.check_sees(folder, *filter(None, (local_file(path) for _, path in named)))
+        done = [_tile_site(_SiteJob(site, path, folder, options, len(named) > 1, workers, progress)) for site, path in named]
+        remove_partial_files(folder)  # of workers that died
         reports = tuple(report for report, _ in done)
         if not sum(report.written for report in reports):
             raise InputError(_why_nothing(reports, options))
@@ -198,7 +210,8 @@ def tile_images(
             markers = [table.markers for table in tables if table.markers is not None]
             write_plots(_join(plots, pixel_m).rows, _join(markers, pixel_m).rows, folder)
         configs = {
-            name: tile_images(dict(named), folder / name, config, progress=progress) for name, config in options.configs.items()
+            name: tile_images(dict(named), folder / name, config, executor=workers, progress=progress)
+            for name, config in options.configs.items()
         }
     return TilesReport(Path(out), reports, configs, joined.notes)
 
@@ -220,6 +233,7 @@ class _SiteJob:
     folder: Path
     options: TileOptions
     several: bool
+    workers: Workers
     progress: Progress
     grid: PixelGrid | None = None
     markers: tuple[Marker, ...] | None = None
@@ -289,7 +303,8 @@ def _tile_windows(job: _SiteJob, why: str) -> tuple[TiledSite, _Tables]:
             encode=file_format.encoder(),
             suffix=f".{file_format.name}",
             min_valid=options.min_valid,
-            watch=look.watch if everywhere else None,
+            look=look if everywhere else None,
+            executor=job.workers,
             progress=job.progress,
         )
         report = _report(job.site, layout, why, file_format.name, cut, outside, gsd_m, (*job.notes, *raster.notes, *said))
@@ -354,6 +369,7 @@ def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _SiteJob) -> tu
             encode=file_format.encoder(),
             suffix=f".{file_format.name}",
             min_valid=options.min_valid,
+            executor=job.workers,
             progress=job.progress,
         )
     gsd_m = float(np.median([tile.gsd_m for tile in tiles]))

@@ -327,6 +327,29 @@ def test_devices():
     assert pick_devices("cpu") == ["cpu"]
 
 
+def test_workers_make_the_same_images(made, inputs, tmp_path, monkeypatch):
+    """With names of files that are seen from the working folder, which Dask's workers do not share."""
+    pytest.importorskip("distributed")
+    cluster = tmp_path / "cluster.toml"
+    arguments = 'n_workers = 1\nthreads_per_worker = 2\ndashboard_address = ":0"\n'
+    cluster.write_text(f'cluster = "distributed.LocalCluster"\n[arguments]\n{arguments}')
+    monkeypatch.chdir(inputs.dataset.parent)
+    near = inputs._replace(dataset=Path(inputs.dataset.name))
+    augment(near, options(), tmp_path / "dask", executor=str(cluster))
+    found, expected = contents(tmp_path / "dask"), contents(made[0])
+    sums = "SHA256SUMS"  # has that of the settings, which name the dataset as it was named
+    assert {**found, sums: None} == {**expected, sums: None}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"method": "copy-paste"}, "has none; leave it out"), ({"device": "cuda:0,cuda:1"}, "the one that each worker has")],
+)
+def test_what_workers_cannot_share(inputs, tmp_path, given, said):
+    with pytest.raises(InputError, match=said):
+        augment(inputs, given, tmp_path / "a", executor="processes")
+
+
 def test_several_devices_make_the_same_images(made, inputs, tmp_path):
     out, _, _ = made
     augment(inputs.having(device="cpu,cpu"), options(), tmp_path / "augmented")

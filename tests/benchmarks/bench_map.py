@@ -4,9 +4,8 @@
     python -m tests.benchmarks.bench_map --peers [--cpu-time]
 
 Each map is held against the bare model right before and right after it, since the machine's own rate drifts; the bare model
-counts in what the map does, from one batch that is ready. With ``--peers`` the same tiles go through the same model as it is
-usually written: a dataset that reads a window of the orthomosaic with rasterio for each tile, and PyTorch's ``DataLoader``, in
-float32.
+counts in what the map does, from one batch that is ready. With ``--peers`` the same tiles go through the same model as other
+libraries do it, as far as these are installed (:mod:`tests.benchmarks.map_peers`), in float32.
 """
 
 from __future__ import annotations
@@ -14,16 +13,12 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 import torch
-import torch.nn.functional as nnf
-from rasterio.windows import Window as RasterioWindow
-from torch.utils.data import DataLoader, Dataset
 
 from spurgekit.classify.classifier import TileClassifier, save_model
 from spurgekit.classify.model_info import HeldOut, ModelInfo
@@ -34,9 +29,9 @@ from spurgekit.parallel import cores
 from spurgekit.precision import autocast, put_on
 from tests.benchmarks.diffusion.clock import describe, seconds_of
 from tests.benchmarks.figures import Rows
+from tests.benchmarks.map_peers import IMAGE_PX, PeerTask, installed
 from tests.benchmarks.sites import make_orthomosaic
 
-IMAGE_PX = 224
 WARM_PX = 1000
 """Side of the site that is mapped first, for imports and a warm machine."""
 
@@ -74,45 +69,11 @@ def bare_rate(backbone: str, chosen: argparse.Namespace, device: torch.device, d
         return float(batch_size * count / (chosen.clock() - start))
 
 
-class WindowDataset(Dataset[torch.Tensor]):
-    """Tiles of an orthomosaic, each read on its own, as a dataset of windows is usually written."""
-
-    def __init__(self, site: Path, tile_px: int) -> None:
-        self.site, self.tile_px = site, tile_px
-        with rasterio.open(site) as file:
-            self.columns, self.rows = int(file.width) // tile_px, int(file.height) // tile_px
-        self.file: rasterio.DatasetReader | None = None
-
-    def __len__(self) -> int:
-        return self.columns * self.rows
-
-    def __getitem__(self, number: int) -> torch.Tensor:
-        if self.file is None:  # handles do not travel to workers
-            self.file = rasterio.open(self.site)
-        row, column = divmod(number, self.columns)
-        pixels = self.file.read(
-            [1, 2, 3], window=RasterioWindow(column * self.tile_px, row * self.tile_px, *(self.tile_px,) * 2)
-        )
-        return normalised(torch.from_numpy(pixels).float()[None])[0]
-
-
-def normalised(tiles: torch.Tensor) -> torch.Tensor:
-    """Return tiles [n, 3, h, w] of 0 to 255 resized, from -1 to 1."""
-    resized = nnf.interpolate(tiles / 255, size=(IMAGE_PX, IMAGE_PX), mode="bilinear", antialias=True)
-    return (resized - 0.5) / 0.5
-
-
-@torch.inference_mode()
-def loader_rate(site: Path, backbone: str, chosen: argparse.Namespace, device: torch.device) -> float:
-    """Return images/s of a loop over a ``DataLoader`` of windows."""
-    network = make_backbone(backbone, num_classes=2).to(device).eval()
-    windows = WindowDataset(site, chosen.tile)
+def peer_rate(by: Callable[[PeerTask], int], task: PeerTask, chosen: argparse.Namespace) -> float:
+    """Return images/s of a peer."""
     start = chosen.clock()
-    found = [
-        network(batch.to(device)).softmax(dim=1).cpu().numpy()
-        for batch in DataLoader(windows, batch_size=chosen.batch, num_workers=chosen.workers)
-    ]
-    return float(len(np.concatenate(found)) / (chosen.clock() - start))
+    looked = by(task)
+    return float(looked / (chosen.clock() - start))
 
 
 def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen: argparse.Namespace) -> dict[str, Any]:
@@ -121,12 +82,16 @@ def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen:
     map_site(make_orthomosaic(folder / "warm.tif", WARM_PX), model, folder / "warm", options)
     bare, mapped = [bare_rate(backbone, chosen, model.device, model.dtype)], []
     peers: dict[str, list[float]] = {}
+    assert model.folder is not None
+    network = make_backbone(backbone, num_classes=2).to(model.device).eval()
+    task = PeerTask(site, model.folder, network, model.device, chosen.tile, chosen.batch, chosen.workers, folder)
     for i in range(chosen.rounds):
         start = chosen.clock()
         map_site(site, model, folder / f"map{i}", options)
         mapped.append(tiles / (chosen.clock() - start))
         if chosen.peers:
-            peers.setdefault("rasterio and DataLoader", []).append(loader_rate(site, backbone, chosen, model.device))
+            for name, by in installed().items():
+                peers.setdefault(name, []).append(peer_rate(by, task, chosen))
         bare.append(bare_rate(backbone, chosen, model.device, model.dtype))
     ratios = [float(rate / np.mean(bare[i : i + 2])) for i, rate in enumerate(mapped)]
     looked = f"{backbone} at {IMAGE_PX} px in {model.precision}, batch {chosen.batch}"

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -216,11 +217,14 @@ class TestCells:
         other = {"batch_size": 8, "device": "cpu", "metric": "auroc", "confidence": 0.9, "resolve": 0.1}
         assert evaluate_arms(easy, out, replace(OPTIONS, **other)).resumed == 18
 
-    def test_an_executor_changes_nothing(self, evaluated, easy, tmp_path):
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(1) as one:
-            evaluate_arms(easy, tmp_path / "e", OPTIONS, executor=one)
+    @pytest.mark.parametrize("executor", ["processes", "dask"])
+    def test_an_executor_changes_nothing(self, evaluated, easy, tmp_path, executor):
+        if executor == "dask":
+            pytest.importorskip("distributed")
+            executor = str(tmp_path / "cluster.toml")
+            arguments = 'n_workers = 2\nthreads_per_worker = 1\ndashboard_address = ":0"\n'
+            Path(executor).write_text(f'cluster = "distributed.LocalCluster"\n[arguments]\n{arguments}')
+        evaluate_arms(easy, tmp_path / "e", OPTIONS, executor=executor)
         assert digests(tmp_path / "e") == digests(evaluated.folder)
 
 

@@ -54,7 +54,10 @@ def inner(bands, transform, around):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize(("options", "rim"), [({}, 0), ({"stride_px": 16}, 2), ({"stride_px": 8, "batch_size": 3}, 4)])
+@pytest.mark.parametrize(
+    ("options", "rim"),
+    [({}, 0), ({"stride_px": 16}, 2), ({"stride_px": 8, "batch_size": 3}, 4), ({"stride_px": 8, "blend": True}, 6)],
+)
 def test_the_map_of_a_crop_is_that_part_of_the_map(chain, tmp_path, site_and_crop, options, rim, precision):
     """At the rim of the crop, tiles that reach beyond their cells see less than they do on the site."""
     site, crop = site_and_crop
@@ -67,7 +70,7 @@ def test_the_map_of_a_crop_is_that_part_of_the_map(chain, tmp_path, site_and_cro
     assert part[0][:, *own].tobytes() == expected[:, *own].tobytes()
 
 
-@pytest.mark.parametrize("options", [{}, {"stride_px": 16}, {"min_valid": 0.0}])
+@pytest.mark.parametrize("options", [{}, {"stride_px": 16}, {"min_valid": 0.0}, {"stride_px": 8, "blend": True}])
 def test_the_map_of_an_area_of_interest_is_that_part_of_the_map(chain, tmp_path, site_and_crop, options):
     """Its tiles see beyond it."""
     site, _ = site_and_crop

@@ -14,6 +14,7 @@ from rasterio.crs import CRS
 from shapely import Polygon, box
 
 from spurgekit.errors import InputError
+from spurgekit.executors import open_workers
 from spurgekit.imagery import PixelGrid, Window, open_raster
 from spurgekit.tiles import TileOptions, grid_layout, read_tiles, tile_images
 from spurgekit.tiles.cut import cut_tiles
@@ -390,20 +391,18 @@ class TestSameEveryTime:
         noise = np.random.default_rng(3).integers(0, 255, (4, 90, 130), np.uint8)
         image = make_tif(tmp_path / "site.tif", noise, colours=RGBA, compress="deflate")
         for name, threads in (("one", 1), ("two", 5)):
-            monkeypatch.setattr("spurgekit.tiles.cut.cores", lambda threads=threads: threads)
+            monkeypatch.setattr("spurgekit.executors.workers.cores", lambda threads=threads: threads)
             monkeypatch.setattr("spurgekit.tiles.tiling.cores", lambda threads=threads: threads)
             tile_images([image], tmp_path / name, TileOptions(size_px=20, overlap_px=4, gsd_m=0.013))
         assert same_files(tmp_path / "one", tmp_path / "two", "*.png")
         assert same_files(tmp_path / "one", tmp_path / "two", "*.parquet")
 
-    def test_an_executor_of_ones_own(self, tmp_path, make_tif):
-        from concurrent.futures import ThreadPoolExecutor
-
+    def test_workers_that_are_open_are_left_open(self, tmp_path, make_tif):
         array = ramp(3, 40, 40)
-        with open_raster(make_tif(tmp_path / "site.tif", array)) as raster, ThreadPoolExecutor(3) as executor:
+        with open_raster(make_tif(tmp_path / "site.tif", array)) as raster, open_workers("threads") as workers:
             tiles = list(grid_layout(raster.grid, "site", size_px=10))
-            cut = cut_tiles(raster, tiles, tmp_path, encode=TILE_FORMATS["png"].encoder(), suffix=".png", executor=executor)
-            assert executor.submit(int).result() == 0  # it is left open
+            cut = cut_tiles(raster, tiles, tmp_path, encode=TILE_FORMATS["png"].encoder(), suffix=".png", executor=workers)
+            assert workers.executor.submit(int).result() == 0
         assert [c.tile for c in cut] == tiles
         assert all((read_tile(tmp_path / c.file_name) == cut_out(array, c.tile.window)).all() for c in cut)
 

@@ -105,7 +105,7 @@ class TestPixels:
 
     def test_are_the_same_on_one_core_and_on_three(self, tile, folder, monkeypatch):
         for threads, name in ((1, "one"), (3, "three")):
-            monkeypatch.setattr("spurgekit.tiles.cut.cores", lambda threads=threads: threads)
+            monkeypatch.setattr("spurgekit.executors.workers.cores", lambda threads=threads: threads)
             tile(ramp(3, SIDE, SIDE), [square(100, 100, degrees=9), square(220, 200, degrees=9)], quarters="full")
             shutil.move(folder / "tiles", folder / name)
         for path in {*(folder / "one").iterdir()} - {folder / "one" / name for name in RECORDS}:  # of files written anew

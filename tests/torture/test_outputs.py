@@ -40,7 +40,7 @@ COMMANDS = {
     "invert": ("invert", "dataset", "--steps", "30", "--out", "out", *DIFFUSION),
 }  # fmt: skip
 EVERY_DAY = ("tile",)
-GOES_ON = ("evaluate", "augment", "invert")
+GOES_ON = ("evaluate", "augment", "invert", "map")
 """Commands of which a run that was stopped is gone on with."""
 
 CHOSEN = list(COMMANDS) if TIMES > 1 else EVERY_DAY

@@ -1,0 +1,171 @@
+"""What a second worker is worth: ``python -m tests.benchmarks.bench_executors [--size 12000] [--cells 64] [--runs 3]``.
+
+Tiles of an orthomosaic and cells of an evaluation are made by threads of this process, by one single-threaded worker of a Dask
+cluster on this machine, by two, and by two of which one is killed once a quarter of the work is done. Workers have loaded what
+they need: each row is the least of some runs after one that does not count. A run that loses a worker takes at least
+``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is checked. It needs two cores that nothing else uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from spurgekit.executors import Workers, open_workers
+from spurgekit.parallel import cores
+from spurgekit.progress import Progress, silent
+
+Work = Callable[[str | Workers, Path, Progress], object]
+BACKBONE, SHOTS = "mobilenetv2_035", 64
+"""Features of random weights: what is timed is classifiers of 1,280 of them."""
+
+
+def main() -> None:
+    """Print seconds and ratios."""
+    # Not above: Dask's workers import this module before they answer.
+    from spurgekit.evaluate import EvaluateOptions, evaluate_arms
+    from spurgekit.tiles import TileOptions, tile_images
+    from tests.benchmarks.sites import make_orthomosaic
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=12_000, help="side of the orthomosaic in pixels")
+    parser.add_argument("--cells", type=int, default=64, help="support sets of the evaluation")
+    parser.add_argument("--tiles", type=int, default=200, help="tiles of each class of its dataset")
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        site = make_orthomosaic(folder / "site.tif", options.size)
+        dataset = make_dataset(folder, options.tiles, options.cells)
+        comparing = EvaluateOptions(
+            arms=("probe",), shots=(SHOTS,), trials=options.cells, backbone=BACKBONE, pretrained=False, image_size_px=32
+        )
+
+        def tile(executor: str | Workers, out: Path, progress: Progress) -> object:
+            return tile_images(site, out, TileOptions(layout="grid"), executor=executor, progress=progress)
+
+        def evaluate(executor: str | Workers, out: Path, progress: Progress) -> object:
+            return evaluate_arms(dataset, out, comparing, executor=executor, progress=progress)
+
+        print(f"{cores()} cores; least of {options.runs} runs, in seconds, and how many times as fast as one worker\n")
+        print("| | threads | 1 worker | 2 workers | 2, one killed |\n| --- | ---: | ---: | ---: | ---: |")
+        for title, work in (("tile", tile), ("evaluate", evaluate)):
+            print(f"| `{title}` | {' | '.join(row(work, folder, options.runs))} |", flush=True)
+
+
+def row(work: Work, folder: Path, runs: int) -> Iterator[str]:
+    """Yield the cells of a table's row."""
+    seen: set[str] = set()
+    threads = least(work, "threads", folder, runs, seen)
+    yield f"{threads:.1f}"
+    one = 0.0
+    for number in (1, 2):
+        with dask(folder, number) as executor, open_workers(executor) as workers:
+            taken = least(work, workers, folder, runs, seen)
+        one = one or taken
+        yield f"{taken:.1f}" + (f" ({one / taken:.2f})" if number > 1 else "")
+    killed = []
+    for _ in range(runs):
+        with dask(folder, 2) as executor, open_workers(executor) as workers:
+            timed(work, workers, folder, seen, silent)
+            pids = set(workers.stream(process_of, range(64)))
+            killed.append(timed(work, workers, folder, seen, Killing(max(pids))))
+    yield f"{min(killed):.1f} ({one / min(killed):.2f})"
+    if len(seen) > 1:
+        raise SystemExit(f"outputs differ: {seen}")
+
+
+def least(work: Work, executor: str | Workers, folder: Path, runs: int, seen: set[str]) -> float:
+    """Return the least time of some runs after one that does not count."""
+    timed(work, executor, folder, seen, silent)
+    taken = [timed(work, executor, folder, seen, silent) for _ in range(runs)]
+    return min(taken)
+
+
+def timed(work: Work, executor: str | Workers, folder: Path, seen: set[str], progress: Progress) -> float:
+    """Return how long a run takes, and note what it made."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        out = Path(name) / "out"
+        start = time.perf_counter()
+        work(executor, out, progress)
+        taken = time.perf_counter() - start
+        digest = hashlib.sha256()
+        for path in sorted(out.rglob("*")):
+            if path.suffix in (".png", ".parquet"):
+                digest.update(path.name.encode() + path.read_bytes())
+        seen.add(digest.hexdigest())
+    return taken
+
+
+@contextmanager
+def dask(folder: Path, workers: int) -> Iterator[str]:
+    """Yield the address of a scheduler with so many single-threaded workers; one that dies is started anew, as Dask's are."""
+    from distributed import LocalCluster
+
+    with ExitStack() as stack:
+        cluster = stack.enter_context(
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=":0",
+                local_directory=str(folder),
+                silence_logs=50,
+            )
+        )
+        yield cluster.scheduler_address.replace("tcp://", "dask://")
+
+
+def process_of(_: int) -> int:
+    """Return the process that works this off."""
+    time.sleep(0.02)
+    return os.getpid()
+
+
+class Killing:
+    """Progress that kills a process once a quarter is done."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    @contextmanager
+    def __call__(self, description: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Yield what is told of work that is done."""
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            before, done = done, done + count
+            if before < total / 4 <= done and description.startswith(("cutting", "evaluating")):
+                os.kill(self.pid, signal.SIGKILL)
+
+        yield advance
+
+
+def make_dataset(folder: Path, tiles: int, trials: int) -> Path:
+    """Make a dataset of noise at eight places, of which it says nothing but how long a classifier takes."""
+    import numpy as np
+    from PIL import Image
+
+    from spurgekit.dataset import DatasetOptions, build_dataset
+
+    rng = np.random.default_rng(0)
+    for label in ("sand", "weed"):
+        for number in range(tiles):
+            file = folder / "images" / label / f"p{number % 8}-{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(file)
+    options = DatasetOptions(classes=("sand", "weed"), group_pattern=r"p\d", test_share=0.25, shots=(SHOTS,), trials=trials)
+    build_dataset(folder / "images", folder / "dataset", options)
+    return folder / "dataset"
+
+
+if __name__ == "__main__":
+    main()
