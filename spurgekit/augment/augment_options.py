@@ -64,6 +64,10 @@ class AugmentOptions(FoldOptions, MaskOptions, CheckpointOptions):
         See :data:`spurgekit.diffusion.schedulers.SCHEDULERS`.
     size_px : int, optional
         Side at which the model works. Default: the model's; published: 512.
+    keep_detail : bool
+        Add to each edit what its tile loses on its way through the model's encoder and back.
+
+        A weak edit is then the tile but for what was edited, not a copy out of focus.
     prompts : tuple of str
         '{concept}' stands for the class. May be repeated. Default: 'a drone photo of {concept}'.
 
@@ -122,6 +126,7 @@ class AugmentOptions(FoldOptions, MaskOptions, CheckpointOptions):
     steps: int = 25
     scheduler: Annotated[str, SCHEDULERS] = "dpm++"
     size_px: int | None = None
+    keep_detail: bool = False
     prompts: tuple[str, ...] = ("a drone photo of {concept}",)
     negative: str = ""
     embeddings: Path = Path("embeddings")
@@ -158,6 +163,8 @@ class AugmentOptions(FoldOptions, MaskOptions, CheckpointOptions):
                 raise InputError(f"`{name}` is about what is pasted, and {self.method} pastes nothing; leave it out")
         if self.mask is not None and self.mode == "text":
             raise InputError(f"{self.method} edits no tile; leave `mask` out")
+        if self.keep_detail and self.mode != "edit":
+            raise InputError(f"`keep_detail` is of tiles that are edited, which {self.method} does not; leave it out")
         if self.negative and (not self.reads_prompts or self.guidance <= 1):
             why = f"a guidance of {self.guidance:g} has none" if self.reads_prompts else f"{self.method} reads no prompts"
             raise InputError(f"`negative` steers away from a prompt, and {why}; leave it out, or pass a `guidance` above 1")
@@ -227,7 +234,12 @@ class AugmentOptions(FoldOptions, MaskOptions, CheckpointOptions):
     def render(self) -> RenderOptions:
         """What the renderer is told."""
         return RenderOptions(
-            steps=self.steps, guidance=self.guidance, scheduler=self.scheduler, size_px=self.size_px, compile=self.compile
+            steps=self.steps,
+            guidance=self.guidance,
+            scheduler=self.scheduler,
+            size_px=self.size_px,
+            keep_detail=self.keep_detail,
+            compile=self.compile,
         )
 
     def prompts_of(self, name: str, classes: Sequence[str]) -> list[str]:

@@ -90,6 +90,9 @@ class RenderOptions:
         See :data:`spurgekit.diffusion.schedulers.SCHEDULERS`.
     size_px : int, optional
         Side at which the model works; by default the one that it was trained at.
+    keep_detail : bool
+        Add to each edit what its tile loses on its way through the encoder and back, so that it is the tile but for what was
+        edited.
     decode_batch : int
         Images that are decoded at a time, which takes more memory than to take noise out of them.
     compile : bool
@@ -100,6 +103,7 @@ class RenderOptions:
     guidance: float = 7.5
     scheduler: str = "dpm++"
     size_px: int | None = None
+    keep_detail: bool = False
     decode_batch: int = 4
     compile: bool = False
 

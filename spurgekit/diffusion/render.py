@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from spurgekit.byte_cache import ByteCache
@@ -80,6 +82,7 @@ class Renderer:
         self._decodes = Chunks(self.options.decode_batch, "decoded images", warn)
         self._sources: ByteCache[_EncodedTile] = ByteCache(TILES_BYTES, lambda source: _bytes_of(source.posterior))
         self._around: ByteCache[Posterior] = ByteCache(TILES_BYTES, _bytes_of)
+        self._details: ByteCache[NDArray[np.int16]] = ByteCache(MASKS_BYTES, lambda detail: detail.nbytes)
         self._masks: ByteCache[Mask] = ByteCache(MASKS_BYTES, lambda mask: mask.nbytes)
         self._in_float32: Renderer | None = None
 
@@ -100,6 +103,8 @@ class Renderer:
         if lost:
             for row, image in zip(lost, self._again(replace(unit, edits=tuple(unit.edits[row] for row in lost))), strict=True):
                 images[row] = image
+        if self.options.keep_detail and unit.mode == "edit":
+            images = [self._detailed(edit, image) for edit, image in zip(unit.edits, images, strict=True)]
         finished = [self._finished(edit, image) for edit, image in zip(unit.edits, images, strict=True) if image is not None]
         return Rendered(self._checked(finished), len(lost), min(len(unit.edits), self._batches.size))
 
@@ -205,6 +210,19 @@ class Renderer:
                 "`scheduler`, or learn its concept again"
             )
         return finite
+
+    def _detailed(self, edit: Edit, image: Picture | None) -> Picture | None:
+        """Return an image with what encoder and decoder lose of its tile."""
+        if image is None:
+            return None
+        lost = self._details.get(edit.source, lambda: self._detail(edit))
+        return np.asarray(np.clip(image + lost, 0, 255), np.uint8)
+
+    def _detail(self, edit: Edit) -> NDArray[np.int16]:
+        """Return a tile less what comes back of it, shape (height, width, 3)."""
+        (back,) = self._pictures(EditUnit((edit,), "roundtrip", 0.0))
+        tile = read_picture(edit.source)
+        return np.zeros(tile.shape, np.int16) if back is None else tile.astype(np.int16) - back
 
     def _finished(self, edit: Edit, image: Picture) -> Picture:
         """Return an image with its tile put back where it may not change."""

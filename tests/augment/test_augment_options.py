@@ -101,6 +101,7 @@ class TestNegative:
         ({"guidance": -1}, "cannot be below 0"),
         ({"concept_noise": float("nan")}, "is not a number"),
         ({"cross": 1.5}, "`cross=1.5` is not a share"),
+        ({"keep_detail": True, "method": "roundtrip"}, "`keep_detail` is of tiles that are edited, which roundtrip does not"),
         ({"cross": 0.5, "method": "text-to-image"}, "`cross` edits real tiles, which text-to-image does not"),
         ({"size_px": 500}, "the model cannot work at 500 px; pass a multiple of 64"),
         ({"prompts": ()}, "pass at least one prompt"),

@@ -1,18 +1,20 @@
 """What might mend generated tiles, on those that ``bench_study`` made: each remedy and none, on the same support sets.
 
     SPURGEKIT_DATA=../shared/data python -m tests.benchmarks.bench_remedies OUT [--sets simulated] [--backbones mobilenet,lite0]
-        [--tiles da-fusion,real-guidance,insertion,roundtrip] [--mixings 0.1,0.3,0.5]
+        [--tiles roundtrip,real-guidance,da-fusion] [--mixings 0.1,0.3,0.5]
 
 ``OUT`` is that of ``bench_study``. All are the recipe ``probe``; differences are from it without generated tiles. *Confident*
 gives those no weight that the probe of the real tiles does not take for their class, *weighted* less weight to those that it
 doubts (as ``spurgekit weigh`` does). *Centred* takes what all images of a tile have in common for the generator's own mark, and
 moves their mean back to the tile, so that but their spread is left. *Directions* learns nothing from images: that in which they
-differ from their tile means nothing, as turns do, and is shrunk with turns.
+differ from their tile means nothing, as turns do, and is shrunk with turns. *Detail* adds to an image what encoder and decoder
+lose of its tile (the tile less its round trip), so that a weak edit is the tile but for what was edited.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from spurgekit.augment.manifest import labels
+from spurgekit.augment.manifest import MANIFEST, labels, read_manifest
 from spurgekit.classify.arms import parse_arm
 from spurgekit.classify.backbone_options import BackboneOptions
 from spurgekit.classify.calibration import calibrate
@@ -31,6 +33,7 @@ from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, probe_unit, 
 from spurgekit.classify.recipes import calibrated_probabilities, left_out_logits
 from spurgekit.classify.setup import set_up
 from spurgekit.classify.synthetic_weights import agreement
+from spurgekit.classify.tile_reader import read_tile
 from spurgekit.classify.training_tiles import ExtraTiles
 from spurgekit.classify.turns import TILES, ShrunkTurns
 from spurgekit.classify.weigh_options import WeighOptions
@@ -40,12 +43,15 @@ from spurgekit.dihedral import VIEWS
 from spurgekit.evaluate.bootstrap import resample
 from spurgekit.evaluate.intervals import paired_differences, summarise
 from spurgekit.evaluate.predictions import pair_predictions
+from spurgekit.study.made_tiles import describe_made_tiles
+from spurgekit.tiles.png import encode_png
 from tests.benchmarks.bench_arms import HALF, IMAGE_PX
 from tests.benchmarks.bench_shift import BACKBONES, DATA
 from tests.benchmarks.bench_study import show
 
 PROBE = parse_arm("probe")
 WEIGHED = {"confident": WeighOptions(keep="confident"), "weighted": WeighOptions(keep="weighted")}
+DETAIL = "-detail"
 REMEDIES = ("none", *WEIGHED, "centred")
 
 
@@ -82,6 +88,22 @@ def shrunk_directions(store: FeatureStore, support: SupportSet, alone: ProbeUnit
     return replace(alone, turns=ShrunkTurns.of(both))
 
 
+def with_detail(folder: Path, round_trip: Path, sources: pd.Series, classes: tuple[str, ...]) -> Path:
+    """Write a folder of images that have what their tile lost on its round trip; return it."""
+    out = folder.with_name(f"{folder.name}{DETAIL}")
+    if (out / MANIFEST).is_file():
+        return out
+    back = read_manifest(round_trip, classes).drop_duplicates("tile_id").set_index("tile_id")["path"]
+    for row in read_manifest(folder, classes).itertuples():
+        source, lost, edit = (read_tile(path).astype(np.int16) for path in (sources[row.tile_id], back[row.tile_id], row.path))
+        kept = np.clip(edit + source - lost, 0, 255).astype(np.uint8)
+        file = out / str(row.file_name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(encode_png(kept.transpose(1, 2, 0)))
+    shutil.copy(folder / MANIFEST, out / MANIFEST)
+    return out
+
+
 def predictions(name: str, backbone: str, out: Path, tiles: list[str], mixings: list[float]) -> Iterator[pd.DataFrame]:
     """Yield what each way says of the test tiles, for each support set."""
     data = open_dataset(out / name / "dataset")
@@ -90,12 +112,20 @@ def predictions(name: str, backbone: str, out: Path, tiles: list[str], mixings: 
         backbone=timm_name, backbone_options=arguments, weights=DATA / "weights" / timm_name, image_size_px=IMAGE_PX,
         mean=HALF, std=HALF,
     )  # fmt: skip
-    folders = {each: out / name / "study" / each for each in tiles}
+    study, classes = out / name / "study", data.info.classes
+    folders = {each: study / each for each in tiles}
+    sources = data.split("train").set_index("tile_id")["path"]
+    for each in [one for one in tiles if one not in ("roundtrip", "copy-paste", "insertion")]:
+        folders[f"{each}{DETAIL}"] = with_detail(study / each, study / "roundtrip", sources, classes)
     given = ExtraTiles.open(data, folders, None)
-    made = next(iter(given.synthetic.values()))[["trial", "n"]].drop_duplicates()
+    made = pd.concat(list(given.synthetic.values()))[["trial", "n"]].drop_duplicates().sort_values(["n", "trial"])
     sets = [(int(n), int(trial)) for n, trial in zip(made["n"], made["trial"], strict=True)]
+    own = {each: set(zip(rows["n"], rows["trial"], strict=True)) for each, rows in given.synthetic.items()}
     (fold,) = held_out_split(data, sorted({n for n, _ in sets}), 1 + max(trial for _, trial in sets))
-    store = set_up(options, fold.train).store()
+    setup = set_up(options, fold.train)
+    made_tiles = describe_made_tiles(setup, folders, [fold], classes)
+    print(made_tiles.to_string(index=False, float_format="%.3f"), flush=True)
+    store = setup.store()
     asked = tile_features(store, fold.test, PROBE.recipe)
 
     def told(way: str, n: int, trial: int, found: ProbeUnit) -> pd.DataFrame:
@@ -108,7 +138,7 @@ def predictions(name: str, backbone: str, out: Path, tiles: list[str], mixings: 
     for n, trial in sets:
         alone = probe_unit(store, given.gather(store, fold.support(n, trial), PROBE, fold=fold, n=n, trial=trial), PROBE)
         yield told("probe", n, trial, alone)
-        for each in tiles:
+        for each in [one for one in folders if (n, trial) in own[one]]:
             arm = parse_arm(f"probe+synthetic:{each}")
             support = given.gather(store, fold.support(n, trial), arm, fold=fold, n=n, trial=trial)
             yield told(f"{each}, directions", n, trial, shrunk_directions(store, support, alone, fold.train))
@@ -130,7 +160,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--sets", default="simulated")
     parser.add_argument("--backbones", default="mobilenet,lite0")
-    parser.add_argument("--tiles", default="roundtrip,real-guidance,da-fusion,insertion")
+    parser.add_argument("--tiles", default="roundtrip,real-guidance,da-fusion")
     parser.add_argument("--mixings", default="0.1,0.3,0.5")
     chosen = parser.parse_args()
     tiles, mixings = chosen.tiles.split(","), [float(one) for one in chosen.mixings.split(",")]
@@ -139,8 +169,12 @@ def main() -> None:
         for backbone in chosen.backbones.split(","):
             found = pd.concat(predictions(name, backbone, chosen.out, tiles, mixings), ignore_index=True)
             classes = open_dataset(chosen.out / name / "dataset").info.classes
-            bootstrap = resample(pair_predictions(found, classes))
-            show(f"{name}, {backbone}", "probe", summarise(bootstrap), paired_differences(bootstrap, "probe"))
+            shots = found.groupby("arm", sort=False)["n"].agg(lambda n: tuple(sorted(set(n))))
+            for numbers in dict.fromkeys(shots):  # tiles of some numbers of shots alone are compared on those
+                arms = ["probe", *(arm for arm, own in shots.items() if own == numbers and arm != "probe")]
+                bootstrap = resample(pair_predictions(found[found["arm"].isin(arms) & found["n"].isin(numbers)], classes))
+                title = f"{name}, {backbone}, n = {' '.join(map(str, numbers))}"
+                show(title, "probe", summarise(bootstrap), paired_differences(bootstrap, "probe"))
 
 
 if __name__ == "__main__":
