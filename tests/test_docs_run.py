@@ -14,7 +14,9 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 from PIL import Image
+from rasterio.windows import Window
 from shapely import Point, box
 
 from tests.command import succeed
@@ -175,6 +177,15 @@ def test_maps_and_models(here, survey):
     ranch = gpd.GeoSeries([box(west, south, (west + east) / 2, north)], crs=index.crs)
     ranch.to_file("ranch.gpkg")
     ranch.to_frame("geometry").assign(name="north").to_file("paddocks.gpkg")
+    with rasterio.open("site.tif") as file:
+        profile, middle = file.profile, file.width // 2
+        for name, window in (
+            ("part1.tif", Window(0, 0, middle, file.height)),
+            ("part2.tif", Window(middle, 0, file.width - middle, file.height)),
+        ):
+            profile.update(width=window.width, transform=file.window_transform(window))
+            with rasterio.open(name, "w", **profile) as part:
+                part.write(file.read(window=window))
     type_page("docs/how-to/train.md")
     type_page("docs/how-to/maps.md")
     type_page("docs/how-to/review.md")

@@ -140,8 +140,8 @@ def test_a_backbone_is_trained_where_the_command_and_its_arguments_are_there(mon
     part = gpu_check.pretraining("'my site.tif' --vae taesd")
     assert part.skip is None
     file = tmp_path / "figures"
-    words = ["spurgekit", "pretrain-backbone", "my site.tif", "--vae", "taesd", "--out", str(tmp_path / "backbone")]
-    assert list(map(str, part.command(file, 60)))[1:] == words
+    words = ["my site.tif", "--vae", "taesd", "--minutes", "3.33", "--out", str(tmp_path / "backbone")]
+    assert list(map(str, part.command(file, 300)))[1:] == ["spurgekit", "pretrain-backbone", *words]
     (tmp_path / "backbone").mkdir()
     (tmp_path / "backbone" / "backbone.json").write_text('{"kid": 90}')
     assert part.read(file) == {"kid": 90}
