@@ -29,7 +29,7 @@ from spurgekit.augment.support_sets import ALL_TILES, SupportSetKey
 from spurgekit.classify.arms import parse_arm
 from spurgekit.classify.backbone_options import BackboneOptions
 from spurgekit.classify.calibration import calibrate
-from spurgekit.classify.probe import Array
+from spurgekit.classify.probe import Array, Probe
 from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, probe_unit, tile_features
 from spurgekit.classify.recipes import left_out_logits
 from spurgekit.classify.setup import Setup, set_up
@@ -123,6 +123,30 @@ def agreement(targets: Array, probabilities: Array) -> Array:
     [0.7, 0.8]
     """
     return np.asarray(np.minimum(targets, probabilities).sum(axis=1))
+
+
+def confidence_of(probe: Probe, support: SupportSet, features: Array, targets: Array) -> tuple[Array, float | None]:
+    """Return how far the classifier of a support set agrees with the labels of images, and what its logits were divided by.
+
+    Parameters
+    ----------
+    probe : Probe
+        Of the real tiles alone.
+    support : SupportSet
+    features : ndarray, shape (n, d)
+        Of the images.
+    targets : ndarray, shape (n, classes)
+        Their labels; rows sum to 1.
+
+    Returns
+    -------
+    confidence : ndarray, shape (n,)
+    temperature : float or None
+        None where nothing could be left out to calibrate by.
+    """
+    held_out = left_out_logits(probe, support.targets, support.groups)
+    temperature = None if held_out is None else calibrate(held_out.logits, held_out.targets, groups=held_out.groups)[0]
+    return agreement(targets, softmax(probe.logits(features) / (temperature or 1.0), axis=1)), temperature
 
 
 def weigh_synthetic(
@@ -280,11 +304,8 @@ def _judge(
     ):
         probes = stream_map(threads, ProbeUnit.fit, units, in_flight=IN_FLIGHT)
         for (key, own), probe in zip(sets.items(), probes, strict=True):
-            held_out = left_out_logits(probe, support[key].targets, support[key].groups)
-            temperature = None if held_out is None else calibrate(held_out.logits, held_out.targets, groups=held_out.groups)[0]
-            temperatures[key] = temperature
-            logits = probe.logits(described[place.loc[rows["file_name"].iloc[own]]])
-            confidence[own] = agreement(targets[own], softmax(logits / (temperature or 1.0), axis=1))
+            seen = described[place.loc[rows["file_name"].iloc[own]]]
+            confidence[own], temperatures[key] = confidence_of(probe, support[key], seen, targets[own])
             advance(1)
     return temperatures
 

@@ -106,7 +106,7 @@ class ClusterFile:
                 if wanted := getattr(self, method):
                     try:
                         getattr(cluster, method)(**wanted)
-                    except Exception as error:
+                    except Exception as error:  # whatever that class raises
                         raise InputError(f"{self.path}: {method}: {first_line(error)}") from error
             yield cluster
 

@@ -21,18 +21,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.special import softmax
 
 from spurgekit.augment.manifest import MANIFEST, labels, read_manifest
 from spurgekit.classify.arms import parse_arm
 from spurgekit.classify.backbone_options import BackboneOptions
-from spurgekit.classify.calibration import calibrate
 from spurgekit.classify.features import FeatureStore, unit
 from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, probe_unit, tile_features
 from spurgekit.classify.recipes import calibrated_probabilities, left_out_logits
 from spurgekit.classify.setup import set_up
-from spurgekit.classify.synthetic_weights import agreement
+from spurgekit.classify.synthetic_weights import confidence_of
 from spurgekit.classify.tile_reader import read_tile
 from spurgekit.classify.training_tiles import ExtraTiles
 from spurgekit.classify.turns import TILES, ShrunkTurns
@@ -55,15 +52,6 @@ DETAIL = "-detail"
 REMEDIES = ("none", *WEIGHED, "centred")
 
 
-def confidence(store: FeatureStore, support: SupportSet, alone: ProbeUnit) -> NDArray[np.float64]:
-    """Return how far the probe of the real tiles agrees with the labels of the others, as ``weigh`` has it."""
-    probe = alone.fit()
-    held_out = left_out_logits(probe, support.targets, support.groups)
-    temperature = 1.0 if held_out is None else calibrate(held_out.logits, held_out.targets, groups=held_out.groups)[0]
-    logits = probe.logits(tile_features(store, support.extra, PROBE.recipe))
-    return agreement(labels(support.extra, support.classes), softmax(logits / (temperature or 1.0), axis=1))
-
-
 def centred(found: ProbeUnit, extra: pd.DataFrame, support: SupportSet) -> ProbeUnit:
     """Return the unit with the mean of the images of each tile where that tile is."""
     features = found.samples.features.copy()
@@ -74,8 +62,11 @@ def centred(found: ProbeUnit, extra: pd.DataFrame, support: SupportSet) -> Probe
     return replace(found, samples=replace(found.samples, features=features))
 
 
-def shrunk_directions(store: FeatureStore, support: SupportSet, alone: ProbeUnit, train: pd.DataFrame) -> ProbeUnit:
-    """Return the unit of the real tiles alone, with what sets images apart from their tile shrunk as turns are."""
+def shrunk_directions(store: FeatureStore, support: SupportSet, alone: ProbeUnit, train: pd.DataFrame) -> dict[str, ProbeUnit]:
+    """Return the unit of the real tiles alone, with what sets images apart from their tile shrunk as turns are.
+
+    Of turns as many are taken as a tile has images, and one; ``the same turns alone`` are the control for that.
+    """
     features = tile_features(store, support.extra, PROBE.recipe)
     count = int(support.extra["owner"].value_counts().min())
     edits = np.stack([
@@ -85,7 +76,8 @@ def shrunk_directions(store: FeatureStore, support: SupportSet, alone: ProbeUnit
     turns = unit(store.views(train.sort_values("tile_id").iloc[:: max(1, len(train) // TILES)][:TILES], range(VIEWS)))
     turned = turns[:, : count + 1] if count < VIEWS else turns
     both = np.concatenate([turned, np.repeat(edits, max(1, len(turned) // len(edits)), axis=0)])
-    return replace(alone, turns=ShrunkTurns.of(both))
+    shrunk = {"directions": both, "the same turns alone": turned}
+    return {way: replace(alone, turns=ShrunkTurns.of(views)) for way, views in shrunk.items()}
 
 
 def with_detail(folder: Path, round_trip: Path, sources: pd.Series, classes: tuple[str, ...]) -> Path:
@@ -138,11 +130,14 @@ def predictions(name: str, backbone: str, out: Path, tiles: list[str], mixings: 
     for n, trial in sets:
         alone = probe_unit(store, given.gather(store, fold.support(n, trial), PROBE, fold=fold, n=n, trial=trial), PROBE)
         yield told("probe", n, trial, alone)
+        judge = alone.fit()
         for each in [one for one in folders if (n, trial) in own[one]]:
             arm = parse_arm(f"probe+synthetic:{each}")
             support = given.gather(store, fold.support(n, trial), arm, fold=fold, n=n, trial=trial)
-            yield told(f"{each}, directions", n, trial, shrunk_directions(store, support, alone, fold.train))
-            agreed = confidence(store, support, alone)
+            for way, found in shrunk_directions(store, support, alone, fold.train).items():
+                yield told(f"{each}, {way}", n, trial, found)
+            seen = tile_features(store, support.extra, PROBE.recipe)
+            agreed, _ = confidence_of(judge, support, seen, labels(support.extra, support.classes))
             for mixing in mixings:
                 for remedy in REMEDIES:
                     extra = support.extra
