@@ -31,9 +31,9 @@ class Recipe:
     shrinks_turns : bool
         Whether directions in which the turns of a tile differ are shrunk (see :mod:`spurgekit.classify.turns`), of all samples
         alike; of a recipe that fits.
-    draws_to_unlabelled : bool
-        Whether support tiles are drawn towards their nearest unlabelled tiles (see :mod:`spurgekit.classify.neighbours`); of a
-        recipe that fits.
+    spreads_labels : bool
+        Whether labels of few tiles are spread to unlabelled ones (see :mod:`spurgekit.classify.label_spreading`); of a recipe
+        that fits.
     fit : callable, optional
         Of a recipe that leaves the backbone as it is: ``fit(unit)`` returns the linear classifier of samples, with its logits
         of those that were left out in turn (a :class:`~spurgekit.classify.probe.Probe` of a
@@ -54,7 +54,7 @@ class Recipe:
     views: Literal[1, 8] = 8
     unit_features: bool = False
     shrinks_turns: bool = False
-    draws_to_unlabelled: bool = False
+    spreads_labels: bool = False
     fit: Callable[[ProbeUnit], Probe] | None = None
     train: Callable[[TrainingTask], Trained] | None = None
     alone: bool = False
@@ -130,11 +130,11 @@ RECIPES = Registry(
         ),
         Recipe(
             name="probe",
-            description="logistic regression on features of length 1, averaged over the 8 views of a tile, turns shrunk; few "
-            "tiles are drawn towards unlabelled ones",
+            description="logistic regression on features of length 1, averaged over the 8 views of a tile, turns shrunk; "
+            "labels of few tiles are spread to unlabelled ones",
             unit_features=True,
             shrinks_turns=True,
-            draws_to_unlabelled=True,
+            spreads_labels=True,
             fit=_fit_probe,
             targets=("presence", "cover"),
         ),
@@ -168,13 +168,16 @@ RECIPES = Registry(
 )
 """Ways to make a classifier; yours is one more: ``RECIPES.register(Recipe(...))``."""
 
+EDITION = 2
+"""Counted up where a recipe learns otherwise than before: what an earlier edition predicted is not gone on with."""
+
 DEFAULT_ARM = "probe"
 
 SYNTHETIC = "synthetic"
 CONTROLS = Registry(
     "augmentation or control",
     [
-        Control("supervised", "from labelled tiles alone: they are not drawn towards unlabelled ones"),
+        Control("supervised", "from labelled tiles alone: no labels are spread to unlabelled ones"),
         Control("adapt", "the threshold moved by the tiles that are tested, as maps can be moved to their site; transductive"),
         Control("longer", "twice the steps: what is gained by training on"),
         Control("retrieval", "the nearest unlabelled tiles, with the class of the support tile that they are like"),
@@ -213,9 +216,9 @@ class Arm:
         return control in self.controls
 
     @property
-    def draws_to_unlabelled(self) -> bool:
-        """Whether its support tiles are drawn towards unlabelled ones."""
-        return self.recipe.draws_to_unlabelled and not self.has("supervised")
+    def spreads_labels(self) -> bool:
+        """Whether labels are spread to unlabelled tiles."""
+        return self.recipe.spreads_labels and not self.has("supervised")
 
 
 def parse_arm(text: str) -> Arm:
@@ -262,7 +265,7 @@ def parse_arm(text: str) -> Arm:
             f"the arm {text!r} is the same without {augmentation}, by construction: {recipe.name} describes a tile by its "
             f"{recipe.views} turns together; leave it out, or compare plain+{augmentation} with plain"
         )
-    if "supervised" in controls and not recipe.draws_to_unlabelled:
+    if "supervised" in controls and not recipe.spreads_labels:
         raise InputError(f"the arm {text!r} is the same without supervised: {recipe.name} learns from labelled tiles alone")
     if "longer" in controls and recipe.is_frozen:
         raise InputError(f"the arm {text!r}: a frozen backbone is not trained in steps; leave 'longer' out")

@@ -15,6 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneOut, StratifiedGroupKFold, StratifiedKFold
 from torch import nn
 
+from spurgekit.classify.label_spreading import LabelSpreading
+
 WEAKER = (300.0, 3000.0)
 """Values of C to go on to, one after the other, where left-out places speak for it."""
 
@@ -53,6 +55,8 @@ class ProbeSamples:
     shift : ndarray, shape (classes,), optional
         What is added to the logits of a regression, since classes are more or less common among the samples than they are to
         be taken for.
+    spreading : LabelSpreading, optional
+        Of the tiles' labels to unlabelled tiles, of which each class has a mean as one more sample: see :attr:`with_means`.
     """
 
     features: Array
@@ -60,6 +64,7 @@ class ProbeSamples:
     weights: Array
     owners: NDArray[np.bool_]
     shift: Array | None = None
+    spreading: LabelSpreading | None = None
 
     @classmethod
     def of_tiles(cls, features: NDArray[np.floating], targets: NDArray[np.integer], classes: int) -> ProbeSamples:
@@ -75,7 +80,32 @@ class ProbeSamples:
     def without(self, tiles: Rows) -> ProbeSamples:
         """Return the samples that no part of some tiles went into."""
         keep = ~self.owners[:, tiles].any(axis=1)
-        return ProbeSamples(self.features[keep], self.targets[keep], self.weights[keep], self.owners[keep], self.shift)
+        spreading = None if self.spreading is None else self.spreading.without(tiles)
+        return ProbeSamples(
+            self.features[keep], self.targets[keep], self.weights[keep], self.owners[keep], self.shift, spreading
+        )
+
+    @property
+    def with_means(self) -> ProbeSamples:
+        """These, and a sample of each class that is the mean of unlabelled tiles; as they are where nothing is spread."""
+        if self.spreading is None:
+            return self
+        means, weights = self.spreading.class_means()
+        classes = np.flatnonzero(weights)
+        return ProbeSamples(
+            np.concatenate([self.features, means[classes]]),
+            np.concatenate([self.targets, np.eye(len(means))[classes]]),
+            np.concatenate([self.weights, weights[classes]]),
+            np.concatenate([self.owners, np.ones((len(classes), self.owners.shape[1]), np.bool_)]),
+            self.shift,
+        )
+
+    def mapped(self, change: Callable[[Array], Array]) -> ProbeSamples:
+        """Return them with features that were changed by a linear map, those of unlabelled tiles alike."""
+        spreading = self.spreading
+        if spreading is not None:
+            spreading = replace(spreading, unlabelled=change(spreading.unlabelled))
+        return replace(self, features=change(self.features), spreading=spreading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +175,9 @@ def fit_probe(
     -------
     Probe
     """
+    if samples.spreading is not None:  # each fit has means of its own, and a span
+        probe = fit_linear(samples, tiles, targets, partial(_regress_in_span, c=c), groups=groups, seed=seed)
+        return replace(probe, c=c)
     basis = _basis(samples.features)
     turned = replace(samples, features=samples.features @ basis)
     probe = fit_linear(turned, tiles @ basis, targets, partial(_regress, c=c), groups=groups, seed=seed)
@@ -220,9 +253,9 @@ def fit_linear(
     for fold in folds:
         others = samples.without(fold)
         if others.has_all_classes:
-            weight, bias = fit(others)
+            weight, bias = fit(others.with_means)
             left_out[fold] = tiles[fold] @ weight.T + bias
-    return Probe(*fit(samples), None, left_out, by_group)
+    return Probe(*fit(samples.with_means), None, left_out, by_group)
 
 
 def left_out_folds(
@@ -268,6 +301,12 @@ def _basis(features: Array) -> Array:
         return np.eye(features.shape[1])
     _, lengths, basis = np.linalg.svd(features, full_matrices=False)
     return np.asarray(basis[lengths > 1e-10 * lengths[0]].T)
+
+
+def _regress_in_span(samples: ProbeSamples, c: float) -> tuple[Array, Array]:
+    basis = _basis(samples.features)
+    weight, bias = _regress(replace(samples, features=samples.features @ basis), c)
+    return weight @ basis.T, bias
 
 
 def _regress(samples: ProbeSamples, c: float) -> tuple[Array, Array]:

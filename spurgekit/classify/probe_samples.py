@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spurgekit.augment.manifest import labels
 from spurgekit.classify.arms import Arm, Recipe
 from spurgekit.classify.features import FeatureStore, unit
-from spurgekit.classify.neighbours import MOST_TILES, toward_neighbours, weight_of
+from spurgekit.classify.label_spreading import MOST_SHOTS, MOST_TILES, LabelSpreading
 from spurgekit.classify.probe import Array, Probe, ProbeSamples, fit_linear, fit_penalised, fit_probe
 from spurgekit.classify.turns import ShrunkTurns
 from spurgekit.errors import InputError
@@ -95,7 +95,7 @@ class ProbeUnit:
     turns : ShrunkTurns, optional
         What samples and tiles are shrunk by ahead of the fit.
     unlabelled : ndarray, shape (m, d), optional
-        What samples are drawn towards after that.
+        Tiles that labels are spread to after that.
     """
 
     recipe: Recipe
@@ -112,14 +112,15 @@ class ProbeUnit:
         if self.recipe.fit is None:
             raise ValueError(f"the recipe {self.recipe.name} fits nothing to features")
         if self.turns is not None:
-            samples = replace(self.samples, features=self.turns(self.samples.features))
+            samples = self.samples.mapped(self.turns)
             unlabelled = None if self.unlabelled is None else self.turns(self.unlabelled)
             tiles = self.turns(self.tiles)
             probe = replace(self, samples=samples, tiles=tiles, unlabelled=unlabelled, turns=None).fit()
             return replace(probe, weight=self.turns(probe.weight))
         if self.unlabelled is not None:
-            drawn = toward_neighbours(self.samples.features, self.unlabelled, weight_of(self.fewest))
-            return replace(self, samples=replace(self.samples, features=drawn), unlabelled=None).fit()
+            classes = np.eye(self.samples.targets.shape[1])[self.targets]
+            spreading = LabelSpreading.of(self.tiles, classes, self.unlabelled)
+            return replace(self, samples=replace(self.samples, spreading=spreading), unlabelled=None).fit()
         return self.recipe.fit(self)
 
     @property
@@ -149,16 +150,16 @@ def probe_unit(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeUnit:
         pool = support.tiles if support.pool is None else support.pool
         turns = store.shrunk_turns(pool, unit_features=arm.recipe.unit_features)
     unlabelled = None
-    if arm.draws_to_unlabelled and len(rows := _unlabelled(support)):
+    if arm.spreads_labels and len(rows := _unlabelled(support)):
         unlabelled = tile_features(store, rows, arm.recipe)
     samples = draw_samples(store, support, arm, tiles)
     return ProbeUnit(arm.recipe, samples, tiles, support.targets, groups, support.seed, turns, unlabelled)
 
 
 def _unlabelled(support: SupportSet) -> pd.DataFrame:
-    """Return the tiles that a support set is drawn towards: some of those that it may look at, which their ids choose."""
+    """Return the tiles that labels are spread to: some of those that may be looked at, which their ids choose."""
     rows = support.tiles.iloc[:0] if support.unlabelled is None else support.unlabelled
-    if not weight_of(int(np.bincount(support.targets).min())):
+    if np.bincount(support.targets).min() > MOST_SHOTS:
         return rows.iloc[:0]
     chosen = np.argsort([seed_of("unlabelled", tile) for tile in rows["tile_id"]], kind="stable")[:MOST_TILES]
     return rows.iloc[chosen]

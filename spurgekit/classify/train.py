@@ -16,10 +16,10 @@ from spurgekit.classify.calibration import calibrate
 from spurgekit.classify.classifier import TileClassifier, save_model
 from spurgekit.classify.cover import calibrate_cover, check_cover, cover_rows
 from spurgekit.classify.held_out import UNCLEAR, HeldOutTiles, probability_columns
+from spurgekit.classify.label_spreading import MOST_SHOTS
 from spurgekit.classify.model_card import write_card
 from spurgekit.classify.model_files import PREDICTIONS, RELIABILITY
 from spurgekit.classify.model_info import Calibration, HeldOut, ModelInfo
-from spurgekit.classify.neighbours import MOST_SHOTS
 from spurgekit.classify.recipes import Trained, TrainingTask, train_arm
 from spurgekit.classify.reliability import write_cover_reliability, write_reliability
 from spurgekit.classify.setup import Setup, set_up

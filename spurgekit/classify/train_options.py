@@ -26,7 +26,7 @@ class ArmOptions(BackboneOptions):
     mixing : float, optional
         Share of synthetic or retrieved tiles in each class. Default: by the shots.
     unlabelled : pathlib.Path, optional
-        Folder of tiles without labels, to be drawn towards and retrieved from. Default: the dataset's own.
+        Folder of tiles without labels, to spread labels to and to retrieve from. Default: the dataset's own.
     calibration : {"temperature", "vector", "none"}
         How probabilities are made to mean what they say, on training places that are held out in turn.
     finetuning : FinetuneOptions

@@ -13,7 +13,7 @@ import pandas as pd
 from spurgekit.augment.manifest import check_sources, mixing_probability, of_fold, read_manifest, select_synthetic, usable
 from spurgekit.classify.arms import RECIPES, Arm
 from spurgekit.classify.features import FeatureStore, unit
-from spurgekit.classify.neighbours import MOST_SHOTS
+from spurgekit.classify.label_spreading import MOST_SHOTS
 from spurgekit.classify.probe import Array
 from spurgekit.classify.probe_samples import SupportSet, tile_features
 from spurgekit.classify.tile_reader import TileKind, read_tile
@@ -101,7 +101,7 @@ class ExtraTiles:
         return self._retrievable[fold.name]
 
     def beside(self, fold: Fold) -> pd.DataFrame:
-        """Return the unlabelled tiles that support tiles may be drawn towards: none where the dataset's own do not serve.
+        """Return the unlabelled tiles that labels may be spread to: none where the dataset's own do not serve.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class ExtraTiles:
         arms : sequence of Arm
         folds : sequence of Fold
         few : bool
-            Whether there are so few shots that support tiles are drawn towards unlabelled ones.
+            Whether there are so few shots that labels are spread to unlabelled tiles.
 
         Raises
         ------
@@ -139,7 +139,7 @@ class ExtraTiles:
                 for fold in folds:
                     of_fold(manifest, fold.left_out)
         retrieves = any(arm.has("retrieval") for arm in arms)
-        if not retrieves and not (few and self.has_unlabelled and any(arm.draws_to_unlabelled for arm in arms)):
+        if not retrieves and not (few and self.has_unlabelled and any(arm.spreads_labels for arm in arms)):
             return ()
         try:
             return tuple(describe({fold.name: self.retrievable(fold) for fold in folds}))
@@ -181,7 +181,7 @@ class ExtraTiles:
         if fold is None:
             return SupportSet(tiles, classes, extra, mixing, seed_of(seed, n, trial))
         looked_at = [fold.train]
-        if arm.draws_to_unlabelled and shots <= MOST_SHOTS:
+        if arm.spreads_labels and shots <= MOST_SHOTS:
             looked_at.append(self.beside(fold))
         if transductive:
             looked_at.append(fold.test)

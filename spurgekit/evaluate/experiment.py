@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from spurgekit.classify.arms import Arm, parse_arm, parse_arms
+from spurgekit.classify.arms import EDITION, Arm, parse_arm, parse_arms
 from spurgekit.classify.calibration import Vector
 from spurgekit.classify.offline_weights import SOURCE
 from spurgekit.classify.probe import Probe
@@ -256,12 +256,12 @@ def _settings(data: Dataset, setup: Setup, options: EvaluateOptions) -> Mapping[
     if setup.weights == SOURCE:
         resolved["weights"] = SOURCE
     kept = {name: value for name, value in options.parameters().items() if name not in NOT_OF_CELLS}
-    return {**kept, **{name: fingerprint(path) for name, path in files.items()}, **resolved}
+    return {**kept, **{name: fingerprint(path) for name, path in files.items()}, **resolved, "recipes": EDITION}
 
 
 def _transductive(arms: Sequence[Arm], options: EvaluateOptions) -> list[str]:
     """Return a sentence on arms that look at the tiles that they are tested on, where there are some."""
-    looking = [str(arm) for arm in arms if arm.has("adapt") or arm.draws_to_unlabelled]
+    looking = [str(arm) for arm in arms if arm.has("adapt") or arm.spreads_labels]
     if not options.transductive or not looking:
         return []
     return [f"Transductive: {', '.join(looking)} looked at the tiles that were tested, without their labels."]

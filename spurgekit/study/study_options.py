@@ -46,7 +46,7 @@ class StudyOptions(FoldOptions, BackboneOptions):
     recipe : {"plain", "probe"}
         How classifiers learn from generated tiles.
     unlabelled : pathlib.Path, optional
-        Folder of tiles without labels, to be drawn towards and retrieved from. Default: the dataset's own.
+        Folder of tiles without labels, to spread labels to and to retrieve from. Default: the dataset's own.
     shots : tuple of int
         Tiles a class.
     trials : int

@@ -1,6 +1,7 @@
 """Constants of the recipe ``probe``, chosen on training sides alone, and what they then do on test sides.
 
-    SPURGEKIT_DATA=../shared/data python -m tests.benchmarks.bench_choices [--cache DIR] [--choices turns,unlabelled,by-set]
+    SPURGEKIT_DATA=../shared/data python -m tests.benchmarks.bench_choices [--cache DIR]
+        [--choices turns,fewer,unlabelled,by-set] [--image-px 112] [--choose-trials 8]
 
 Of each set in ``CHOSEN_ON`` the first side alone is looked at: its places are parted into halves several times, and each half
 is learned from and the other tested on. That choice is then shown on the second sides, and on the sets of ``FRESH``, of which
@@ -12,71 +13,135 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from spurgekit.classify.neighbours import NEIGHBOURS, toward_neighbours, weight_of
-from spurgekit.classify.probe import PROBE_C, ProbeSamples, fit_probe
-from spurgekit.classify.turns import STRENGTH
+from spurgekit.classify.label_spreading import ALPHA, NEIGHBOURS, SURE, LabelSpreading
+from spurgekit.classify.label_spreading import STRENGTH as SPREAD
+from spurgekit.classify.probe import PROBE_C, Probe, ProbeSamples, fit_probe
+from spurgekit.classify.turns import STRENGTH, TILES
+from spurgekit.dihedral import VIEWS
 from tests.benchmarks.bench_shift import (
     BACKBONES,
+    IMAGE_PX,
+    SHOTS,
+    Floats,
     Tiles,
     balanced,
     draws,
     fitted,
     log_odds,
+    pools,
     scores,
     shifts,
     shrunk,
     temperature,
+    toward_nearest,
 )
 from tests.benchmarks.bench_shift import show as show_ways
 
 CHOSEN_ON = ("carrots", "copr", "simA", "simB")
 FRESH = ("simC", "dominance")
 SPLITS, TRIALS = 4, 8
+FEW = (1, 2, 4)
+"""Shots at which unlabelled tiles are compared: of more tiles a class they hardly weigh."""
 LEAST = -0.005
-"""Of a set, averaged over backbones and halves: what a choice may lose at any number of shots."""
+"""Of a set (and a kind of unlabelled tiles), averaged over backbones and halves: what a choice may lose at any n."""
 
 STRENGTHS = (0.03, 0.1, STRENGTH, 1.0, 3.0)
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way to describe support tiles: lambda of their turns, and how they are drawn to unlabelled tiles."""
+    """A way to describe support tiles and to learn from them.
+
+    ``strength`` is lambda of turns, found from ``turns`` of so many ``tiles``. Of ``spread``, labels are spread to unlabelled
+    tiles, whose means weigh that by n to the power of ``decay``; of ``drawn`` tiles are drawn to that many of them, by 1 / 2n.
+    """
 
     strength: float = STRENGTH
-    weight: Callable[[int], float] | None = None
+    turns: tuple[int, ...] = tuple(range(VIEWS))
+    tiles: int = TILES
+    spread: float = 0.0
+    decay: int = 2
     neighbours: int = NEIGHBOURS
+    alpha: float = ALPHA
+    sure: float = SURE
+    drawn: int = 0
+
+    @property
+    def shrinks_by(self) -> tuple[object, ...]:
+        """What turns are shrunk by."""
+        return self.strength, self.turns, self.tiles
+
+    def shrunk(self, train: Tiles) -> Callable[[Floats], Floats]:
+        """Return what shrinks turns, found on a training side."""
+        if not np.isfinite(self.strength):
+            return lambda vectors: vectors
+        return shrunk(train, self.strength, turns=self.turns, tiles=self.tiles)
+
+    def probe(
+        self, x: Floats, targets: NDArray[np.int64], places: NDArray[np.object_], others: Floats, *, quick: bool
+    ) -> Probe:
+        """Fit to tiles, beside others without labels. ``quick``: with the standing penalty, not that of places."""
+        drawn, spreading = x, None
+        if self.drawn:
+            drawn = toward_nearest(x, others, 0.5 / np.bincount(targets).min(), self.drawn)
+        if self.spread:
+            found = LabelSpreading.of(x, np.eye(2)[targets], others, neighbours=self.neighbours, alpha=self.alpha)
+            fewest = np.bincount(targets).min()
+            spreading = replace(found, strength=self.spread * fewest ** (2 - self.decay), sure=self.sure)
+        if not quick or np.bincount(targets).min() == 1:
+            return fitted(drawn, targets, places, tiles=x, spreading=spreading)
+        samples = replace(ProbeSamples.of_tiles(drawn, targets, 2), spreading=spreading)
+        return fit_probe(samples, x, targets, c=PROBE_C, groups=places)
 
 
-WEIGHTS: dict[str, Callable[[int], float]] = {
-    "1 / 4n": lambda n: 0.25 / n,
-    "1 / 2n": weight_of,
-    "3 / 4n": lambda n: 0.75 / n,
-    "1 / (1 + n)": lambda n: 1 / (1 + n),
-    "1 / 2n^2": lambda n: 0.5 / n**2,
-}
 CHOICES: dict[str, dict[str, Way]] = {
     "turns": {
         f"lambda = {STRENGTH:g}": Way(),
         "turns as they are": Way(np.inf),
         **{f"lambda = {strength:g}": Way(strength) for strength in STRENGTHS if strength != STRENGTH},
     },
+    "fewer": {
+        f"all turns of {TILES} tiles": Way(),
+        **{
+            f"{name}{at}": Way(strength, turns=turns, tiles=tiles)
+            for name, turns, tiles in (
+                (f"a quarter turn of {TILES} tiles", (0, 1), TILES),
+                (f"a quarter turn of {8 * TILES} tiles", (0, 1), 8 * TILES),
+                (f"half a turn of {TILES} tiles", (0, 2), TILES),
+                (f"one mirrored of {TILES} tiles", (0, 4), TILES),
+                (f"quarter turns of {TILES} tiles", (0, 1, 2, 3), TILES),
+                (f"all turns of {TILES // 4} tiles", tuple(range(VIEWS)), TILES // 4),
+                (f"all turns of {4 * TILES} tiles", tuple(range(VIEWS)), 4 * TILES),
+            )
+            for strength, at in ((STRENGTH, ""), (0.1, ", lambda = 0.1"))
+        },
+    },
     "unlabelled": {
         "labelled tiles alone": Way(),
+        "drawn to the 10 nearest": Way(drawn=10),
         **{
-            f"{name}, {count} nearest": Way(STRENGTH, weight, count)
-            for name, weight in WEIGHTS.items()
-            for count in (5, 10, 20, 40)
+            f"spread, {weight:g} / n{'^2' * (decay - 1)}, {count} neighbours": Way(spread=weight, decay=decay, neighbours=count)
+            for weight in (2.0, 4.0)
+            for decay in (1, 2)
+            for count in (20, 40, 80)
+        },
+        **{
+            f"spread, {SPREAD:g} / n, {NEIGHBOURS} neighbours, sure at {sure:g}": Way(spread=SPREAD, decay=1, sure=sure)
+            for sure in (0.0, 0.8)
         },
     },
 }
 """What is compared: the first is what the others are held against."""
+
+STANDING = {"unlabelled": f"spread, {SPREAD:g} / n^2, {NEIGHBOURS} neighbours"}
 
 
 def halves(side: Tiles) -> Iterator[tuple[Tiles, Tiles]]:
@@ -89,46 +154,47 @@ def halves(side: Tiles) -> Iterator[tuple[Tiles, Tiles]]:
 
 
 def compare(
-    train: Tiles, test: Tiles, ways: dict[str, Way], trials: int, *, quick: bool
-) -> Iterator[tuple[str, int, int, float]]:
-    """Yield balanced accuracies: way, n, trial, value. ``quick``: with the standing penalty, not that of places."""
+    train: Tiles, test: Tiles, ways: dict[str, Way], trials: int, *, quick: bool, of_pools: bool = False
+) -> Iterator[tuple[str, str, int, int, float]]:
+    """Yield balanced accuracies: kind of unlabelled tiles, way, n, trial, value. ``quick``: see :meth:`Way.probe`."""
     labelled, asked = train.labelled, test.labelled
     of_label = np.flatnonzero(train.targets >= 0)
     described = {}
-    for strength in {way.strength for way in ways.values()}:
-        turns = shrunk(train, strength) if np.isfinite(strength) else lambda vectors: vectors
-        described[strength] = turns(train.views.mean(axis=1)), turns(asked.views.mean(axis=1))
-    for n, trial, chosen in draws(labelled, trials):
+    for way in {way.shrinks_by: way for way in ways.values()}.values():
+        turns = way.shrunk(train)
+        described[way.shrinks_by] = turns(train.views.mean(axis=1)), turns(asked.views.mean(axis=1))
+    for n, trial, chosen in draws(labelled, trials, FEW if of_pools else SHOTS):
         targets, places = labelled.targets[chosen], labelled.places[chosen]
-        for name, way in ways.items():
-            pool, seen = described[way.strength]
-            x, others = pool[of_label[chosen]], np.delete(pool, of_label[chosen], axis=0)
-            drawn = x if way.weight is None else toward_neighbours(x, others, way.weight(n), way.neighbours)
-            if quick and n > 1:
-                probe = fit_probe(ProbeSamples.of_tiles(drawn, targets, 2), x, targets, c=PROBE_C, groups=places)
-            else:
-                probe = fitted(drawn, targets, places, tiles=x)
-            yield name, n, trial, balanced(log_odds(probe, seen), asked.targets)
+        for kind, others in pools(train, of_label[chosen]):
+            for name, way in ways.items():
+                pool, seen = described[way.shrinks_by]
+                probe = way.probe(pool[of_label[chosen]], targets, places, pool[others], quick=quick)
+                yield kind, name, n, trial, balanced(log_odds(probe, seen), asked.targets)
+            if not of_pools:
+                break
 
 
 def table_of(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
-    """Return gains over the first way, paired by support set: columns set, backbone, split, way, n, trial, gain."""
-    columns = ["set", "backbone", "split", "way", "n", "trial", "value"]
+    """Return gains over the first way, paired by support set: columns set, backbone, split, kind, way, n, trial, gain."""
+    columns = ["set", "backbone", "split", "kind", "way", "n", "trial", "value"]
     table = pd.DataFrame(rows, columns=columns)
     first = table["way"].iloc[0]
-    keys = ["set", "backbone", "split", "n", "trial"]
+    keys = ["set", "backbone", "split", "kind", "n", "trial"]
     base = table[table["way"] == first].set_index(keys)["value"]
     return table.assign(gain=table["value"].to_numpy() - base.loc[pd.MultiIndex.from_frame(table[keys])].to_numpy())
 
 
-def choose(gains: pd.DataFrame) -> str:
-    """Return the way of the highest mean gain over sets and shots, of those that lose no more than ``LEAST``; print all."""
-    of_set = gains.pivot_table("gain", ["way", "set"], "n", sort=False)
-    means, worst = of_set.groupby("way", sort=False).mean(), of_set.min(axis=1).groupby("way", sort=False).min()
-    print("| way | gain, n = 1 2 4 8 16 | mean | worst of a set |\n| --- | --- | ---: | ---: |")
+def choose(gains: pd.DataFrame, least: float) -> str:
+    """Return the way of the highest mean gain over sets and shots, of those that lose no more than ``least``; print all."""
+    worst = gains.pivot_table("gain", ["way", "set", "kind"], "n", sort=False).min(axis=1).groupby("way", sort=False).min()
+    kinds = list(gains["kind"].unique())
+    print(f"| way | {' | '.join(kinds)} | mean | worst of a set |")
+    print("| --- " * (len(kinds) + 1) + "| ---: | ---: |")
+    means = gains.pivot_table("gain", "way", ["kind", "n"], sort=False)
     for way, row in means.iterrows():
-        print(f"| {way} | {' '.join(f'{value:+.3f}' for value in row)} | {row.mean():+.4f} | {worst[way]:+.3f} |")
-    return str(means.mean(axis=1)[worst >= LEAST].idxmax())
+        cells = [" ".join(f"{value:+.3f}" for value in row[kind]) for kind in kinds]
+        print(f"| {way} | {' | '.join(cells)} | {row.mean():+.4f} | {worst[way]:+.3f} |")
+    return str(means.mean(axis=1)[worst >= least].idxmax())
 
 
 def show(title: str, gains: pd.DataFrame, ways: tuple[str, ...]) -> None:
@@ -182,34 +248,37 @@ def main() -> None:
     """Print the choices, and what they are worth."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=Path("/tmp/shift"))
-    parser.add_argument("--choices", default="turns,unlabelled,by-set")
+    parser.add_argument("--choices", default="turns,fewer,unlabelled,by-set")
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--choose-trials", type=int, default=TRIALS)
+    parser.add_argument("--image-px", type=int, default=IMAGE_PX)
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
     for choice in options.choices.split(","):
         if choice == "by-set":
-            for title, train, test in shifts([*CHOSEN_ON], list(BACKBONES), options.cache):
+            for title, train, test in shifts([*CHOSEN_ON], list(BACKBONES), options.cache, options.image_px):
                 strength_by_set(title, train, test, options.trials)
             continue
-        ways, rows = CHOICES[choice], []
+        ways, rows, of_pools = CHOICES[choice], [], choice == "unlabelled"
         for name in CHOSEN_ON:
             for backbone in BACKBONES:
-                _, side, _ = next(shifts([name], [backbone], options.cache))
+                _, side, _ = next(shifts([name], [backbone], options.cache, options.image_px))
                 for split, (train, test) in enumerate(halves(side)):
-                    found = compare(train, test, ways, TRIALS, quick=True)
+                    found = compare(train, test, ways, options.choose_trials, quick=True, of_pools=of_pools)
                     rows += [(name, backbone, split, *row) for row in found]
         print(f"\n# {choice}: on the first sides alone")
-        chosen = choose(table_of(rows))
-        standing = "1 / 2n, 10 nearest" if choice == "unlabelled" else next(iter(ways))
+        chosen = choose(table_of(rows), LEAST)
+        standing = STANDING.get(choice, next(iter(ways)))
         print(f"\nchosen: {chosen}")
         names = tuple(dict.fromkeys((next(iter(ways)), chosen, standing)))
         print(f"\n| trained on, tested on | {' | '.join(names[1:])} |\n{'| --- ' * len(names)}|")
-        for title, train, test in shifts([*CHOSEN_ON, *FRESH], list(BACKBONES), options.cache):
+        for title, train, test in shifts([*CHOSEN_ON, *FRESH], list(BACKBONES), options.cache, options.image_px):
             if title.split()[0] in CHOSEN_ON and " 2 to 1" in title:
                 continue  # tested on what was chosen on
-            found = compare(train, test, {name: ways[name] for name in names}, options.trials, quick=False)
+            found = compare(train, test, {name: ways[name] for name in names}, options.trials, quick=False, of_pools=of_pools)
             gains = table_of([(title, "", 0, *row) for row in found])
-            show(title, gains, names[1:])
+            for kind, of_kind in gains.groupby("kind", sort=False):
+                show(f"{title}, {kind}" if of_pools else title, of_kind, names[1:])
 
 
 if __name__ == "__main__":

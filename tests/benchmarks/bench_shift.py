@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from sklearn.metrics import log_loss
 
 from spurgekit.classify.calibration import fit_temperature
 from spurgekit.classify.features import FeatureStore, unit
-from spurgekit.classify.neighbours import toward_neighbours, weight_of
+from spurgekit.classify.label_spreading import LabelSpreading
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.probe import PLAIN_C, PROBE_C, Probe, ProbeSamples, fit_linear, fit_penalised, fit_probe, nearest_mean
 from spurgekit.classify.scores import value_of
@@ -38,6 +38,7 @@ from spurgekit.classify.site_shift import shift_by_labels, shift_without_labels
 from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.classify.turns import STRENGTH, TILES, ShrunkTurns
 from spurgekit.dataset.few_shot import support_rows, support_sets
+from spurgekit.dihedral import VIEWS
 from spurgekit.simulate import LIGHTS, Camera, SurveyOptions, draw_site
 
 DATA = Path(os.environ.get("SPURGEKIT_DATA", "../shared/data"))
@@ -56,6 +57,7 @@ SITES = {  # seed, share of weed, light, exposure
     **{f"light-{name}": (405, 0.12, name, 0.0) for name in LIGHTS},
 }
 TILE_PX, SITE_M = 112, 30
+IMAGE_PX = 224
 SHOTS = (1, 2, 4, 8, 16)
 PER_CLASS = (1, 2, 4, 8)
 C_VALUES = (1.0, 10.0, 100.0, 1e3, 1e4)
@@ -145,17 +147,17 @@ def _written(rows: list[tuple[Any, Any, str]], folder: Path) -> pd.DataFrame:
     return pd.DataFrame(listed)
 
 
-def tiles_of(name: str, backbone: str, cache: Path) -> Tiles:
+def tiles_of(name: str, backbone: str, cache: Path, image_px: int = IMAGE_PX) -> Tiles:
     """Return the tiles of a data set, from the cache or computed."""
-    file = cache / f"{name}-{backbone}.npz"
+    file = cache / f"{name}-{backbone}-{image_px}.npz"
     if not file.is_file():
         table = {"carrots": carrots, "copr": copr, "dominance": dominance}.get(name, lambda folder: simulated(name, folder))(
             cache
         )
         timm_name, options = BACKBONES[backbone]
         network = make_backbone(timm_name, weights=DATA / "weights" / timm_name / "model.safetensors", options=options)
-        preprocess = Preprocess(224, (0.5,) * 3, (0.5,) * 3, torch.device("cpu"))
-        views = FeatureStore(network, preprocess, precision="float32").views(table, range(8))
+        preprocess = Preprocess(image_px, (0.5,) * 3, (0.5,) * 3, torch.device("cpu"))
+        views = FeatureStore(network, preprocess).views(table, range(8))
         places = table["place"].to_numpy(str)
         np.savez(file, x=views, y=table["target"].to_numpy(), g=places)
     with np.load(file, allow_pickle=True) as found:
@@ -163,14 +165,14 @@ def tiles_of(name: str, backbone: str, cache: Path) -> Tiles:
         return Tiles(unit(views), found["y"].astype(np.int64), found["g"].astype(object), views[:, 0].astype(np.float64))
 
 
-def shifts(names: list[str], backbones: list[str], cache: Path) -> Iterator[tuple[str, Tiles, Tiles]]:
+def shifts(names: list[str], backbones: list[str], cache: Path, image_px: int = IMAGE_PX) -> Iterator[tuple[str, Tiles, Tiles]]:
     """Yield what is compared: a name, the training side (unlabelled tiles included), the test side."""
     for name in names:
         for backbone in backbones:
             if name.startswith("sim"):
-                one, other = (tiles_of(f"{name}{number}", backbone, cache) for number in (1, 2))
+                one, other = (tiles_of(f"{name}{number}", backbone, cache, image_px) for number in (1, 2))
             else:
-                tiles = tiles_of(name, backbone, cache)
+                tiles = tiles_of(name, backbone, cache, image_px)
                 photos = np.random.default_rng(0).permutation(np.unique(tiles.places))
                 first = np.isin(tiles.places, ["0", "3", "6"] if name == "copr" else photos[: len(photos) // 2])
                 one, other = tiles.part(~first), tiles.part(first)
@@ -178,17 +180,17 @@ def shifts(names: list[str], backbones: list[str], cache: Path) -> Iterator[tupl
             yield f"{name} 2 to 1, {backbone}", other, one
 
 
-def shrunk(train: Tiles, strength: float = STRENGTH) -> ShrunkTurns:
-    """Return what shrinks turns, found from some tiles of the training side."""
-    chosen = np.random.default_rng(5).permutation(len(train.views))[:TILES]
-    return ShrunkTurns.of(train.views[chosen], strength)
+def shrunk(train: Tiles, strength: float = STRENGTH, *, turns: Sequence[int] = range(VIEWS), tiles: int = TILES) -> ShrunkTurns:
+    """Return what shrinks turns, found from some turns of some tiles of the training side."""
+    chosen = np.random.default_rng(5).permutation(len(train.views))[:tiles]
+    return ShrunkTurns.of(train.views[np.ix_(chosen, np.array(turns))], strength)
 
 
-def draws(train: Tiles, trials: int) -> Iterator[tuple[int, int, NDArray[np.intp]]]:
+def draws(train: Tiles, trials: int, shots: tuple[int, ...] = SHOTS) -> Iterator[tuple[int, int, NDArray[np.intp]]]:
     """Yield n, trial, and which labelled tiles are in the support set, as datasets draw them."""
     ids = [str(number) for number in range(len(train.targets))]
     names = [str(target) for target in train.targets]
-    sets = support_sets(ids, names, clusters=train.places.tolist(), classes=["0", "1"], shots=SHOTS, trials=trials)
+    sets = support_sets(ids, names, clusters=train.places.tolist(), classes=["0", "1"], shots=shots, trials=trials)
     rows = pd.DataFrame({"tile_id": ids})
     for n in sorted(set(sets["n"])):
         for trial in range(trials):
@@ -201,12 +203,26 @@ def log_odds(probe: Probe, features: Floats) -> Floats:
     return np.asarray(logits[:, 1] - logits[:, 0])
 
 
-def fitted(features: Floats, targets: NDArray[np.int64], places: NDArray[np.object_], *, tiles: Floats | None = None) -> Probe:
-    """Fit as the recipe ``probe`` does to features of tiles, which may be drawn to others from where ``tiles`` lie."""
-    samples, tiles = ProbeSamples.of_tiles(features, targets, 2), features if tiles is None else tiles
+def fitted(
+    features: Floats,
+    targets: NDArray[np.int64],
+    places: NDArray[np.object_],
+    *,
+    tiles: Floats | None = None,
+    spreading: LabelSpreading | None = None,
+) -> Probe:
+    """Fit as the recipe ``probe`` does to features of tiles, which may have been moved from where ``tiles`` lie."""
+    samples = replace(ProbeSamples.of_tiles(features, targets, 2), spreading=spreading)
+    tiles = features if tiles is None else tiles
     if np.bincount(targets).min() == 1:
         return fit_linear(samples, tiles, targets, nearest_mean)
     return fit_penalised(samples, tiles, targets, groups=places)
+
+
+def toward_nearest(features: Floats, unlabelled: Floats, weight: float, count: int = 10) -> Floats:
+    """Return features drawn towards the mean of their nearest unlabelled ones: what spreading labels is held against."""
+    order = np.argsort(-(unit(features) @ unit(unlabelled).T), axis=1, kind="stable")[:, :count]
+    return np.asarray((1 - weight) * features + weight * unlabelled[order].mean(axis=1))
 
 
 def temperature(probe: Probe, targets: NDArray[np.int64]) -> float:
@@ -261,40 +277,57 @@ def probe_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
 
 
 def plain_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
-    """Compare the recipe ``probe``, drawn to unlabelled tiles of the training side, with ``plain``."""
+    """Compare the recipe ``probe``, whose labels are spread to unlabelled tiles of the training side, with ``plain``."""
     labelled, asked, turns = train.labelled, test.labelled, shrunk(train)
     pool, seen, of_label = turns(train.views.mean(axis=1)), turns(asked.views.mean(axis=1)), np.flatnonzero(train.targets >= 0)
     ways: dict[str, dict[int, list[tuple[float, ...]]]] = {"plain": {}, "probe": {}}
     for n, _, chosen in draws(labelled, trials):
         targets, places, x = labelled.targets[chosen], labelled.places[chosen], labelled.plain[chosen]
         plain = fit_probe(ProbeSamples.of_tiles(x, targets, 2), x, targets, c=PLAIN_C, groups=places)
-        drawn = toward_neighbours(pool[of_label[chosen]], np.delete(pool, of_label[chosen], axis=0), weight_of(n))
-        probe = fitted(drawn, targets, places, tiles=pool[of_label[chosen]])
+        tiles, others = pool[of_label[chosen]], np.delete(pool, of_label[chosen], axis=0)
+        probe = fitted(tiles, targets, places, spreading=LabelSpreading.of(tiles, np.eye(2)[targets], others))
         for way, fit, features in (("plain", plain, asked.plain), ("probe", probe, seen)):
             ways[way].setdefault(n, []).append(scores(log_odds(fit, features) / temperature(fit, targets), asked.targets))
     show(title, ways, ("balanced accuracy", "AUROC", "ECE"))
 
 
+POOLS: dict[str, Callable[[NDArray[np.int64]], NDArray[np.bool_]]] = {
+    "as they are": lambda targets: np.ones(len(targets), np.bool_),
+    "1 in 20 has the weed": lambda targets: (targets == 0) | one_in(20, targets),
+    "none has the weed": lambda targets: targets == 0,
+    "all have the weed": lambda targets: targets == 1,
+}
+"""Which unlabelled tiles there are, by their classes in random order: a site may have hardly any weed, or little else."""
+
+
+def one_in(count: int, targets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return the first tiles of the second class, as many as make one tile in ``count`` with those of the first."""
+    weedy = targets == 1
+    return np.asarray(weedy & (np.cumsum(weedy) <= max(1, round((targets == 0).sum() / (count - 1)))))
+
+
+def pools(train: Tiles, taken: NDArray[np.intp]) -> Iterator[tuple[str, NDArray[np.intp]]]:
+    """Yield which tiles of a training side are unlabelled ones, in each of ``POOLS``."""
+    rest = np.random.default_rng(taken.tolist()).permutation(np.setdiff1d(np.arange(len(train.targets)), taken))
+    for name, chosen in POOLS.items():
+        yield name, rest[chosen(train.targets[rest])]
+
+
 def unlabelled_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
-    """Compare a probe with one whose support tiles are drawn towards unlabelled tiles of the training side, in several ways."""
+    """Compare a probe with one whose labels are spread, or whose tiles are drawn, to unlabelled tiles of several kinds."""
     labelled, asked, turns = train.labelled, test.labelled, shrunk(train)
-    known, seen = turns(labelled.views.mean(axis=1)), turns(asked.views.mean(axis=1))
-    pool, of_label = turns(train.views.mean(axis=1)), np.flatnonzero(train.targets >= 0)
-    weights: dict[str, Callable[[int], float]] = {
-        "1 / 2n": weight_of,
-        "1 / (1 + n)": lambda n: 1 / (1 + n),
-        "1 / 2n^2": lambda n: 0.5 / n**2,
-    }
-    ways: dict[str, dict[int, list[tuple[float, ...]]]] = {way: {} for way in ("labelled tiles alone", *weights, "20 nearest")}
+    pool, seen, of_label = turns(train.views.mean(axis=1)), turns(asked.views.mean(axis=1)), np.flatnonzero(train.targets >= 0)
+    ways: dict[str, dict[int, list[tuple[float, ...]]]] = {"labelled tiles alone": {}}
     for n, _, chosen in draws(labelled, trials):
-        targets, x = labelled.targets[chosen], known[chosen]
-        others = np.delete(pool, of_label[chosen], axis=0)
-        drawn = {way: toward_neighbours(x, others, weight(n)) for way, weight in weights.items()}
-        drawn["20 nearest"] = toward_neighbours(x, others, weight_of(n), 20)
-        for way, features in {"labelled tiles alone": x, **drawn}.items():
-            probe = fitted(features, targets, labelled.places[chosen], tiles=x)
+        targets, places, x = labelled.targets[chosen], labelled.places[chosen], pool[of_label[chosen]]
+        probes = {"labelled tiles alone": fitted(x, targets, places)}
+        for name, rows in pools(train, of_label[chosen]):
+            spreading = LabelSpreading.of(x, np.eye(2)[targets], pool[rows])
+            probes[f"spread, {name}"] = fitted(x, targets, places, spreading=spreading)
+            probes[f"drawn, {name}"] = fitted(toward_nearest(x, pool[rows], 0.5 / n), targets, places, tiles=x)
+        for way, probe in probes.items():
             odds = log_odds(probe, seen) / temperature(probe, targets)
-            ways[way].setdefault(n, []).append(scores(odds, asked.targets))
+            ways.setdefault(way, {}).setdefault(n, []).append(scores(odds, asked.targets))
     show(title, ways, ("balanced accuracy", "AUROC", "ECE"))
 
 
@@ -412,6 +445,7 @@ def main() -> None:
     parser.add_argument("--sets", default="carrots,copr,simA,simB")
     parser.add_argument("--backbones", default="lite0,mobilenet")
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--image-px", type=int, default=IMAGE_PX)
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
     names, backbones = options.sets.split(","), options.backbones.split(",")
@@ -421,7 +455,7 @@ def main() -> None:
             for backbone in backbones:
                 light_table(backbone, options.cache, options.trials)
             continue
-        for title, train, test in shifts(names, backbones, options.cache):
+        for title, train, test in shifts(names, backbones, options.cache, options.image_px):
             TABLES[table](title, train, test, options.trials)
 
 

@@ -1,4 +1,4 @@
-"""Unlabelled tiles that support tiles are drawn towards: the dataset's own, or those of a folder."""
+"""Unlabelled tiles that labels are spread to: the dataset's own, or those of a folder."""
 
 from dataclasses import replace
 

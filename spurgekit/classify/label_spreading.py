@@ -1,0 +1,129 @@
+"""What unlabelled tiles say of classes: labels are spread among tiles that look alike, and each class gets a mean of them.
+
+One tile of a class is as odd as it happens to be. Its label is spread over the graph of nearest neighbours that it makes with
+the unlabelled tiles (Zhou et al., Learning with Local and Global Consistency, NIPS 2003), edges by the distance to the
+neighbours of both ends (Zelnik-Manor and Perona, Self-Tuning Spectral Clustering, NIPS 2004). The mean of the unlabelled tiles,
+each as far as it has come to be of a class, is then learned from as one more tile of that class, as prototypes are refined in
+semi-supervised few-shot learning (Ren et al., ICLR 2018). With more tiles a class there is less to gain, and its weight falls.
+
+Where a class hardly grows among the unlabelled tiles, as the weed on most ground, they say nothing of it, and what is taken for
+it is another. It shows: hardly any tile is then surely of one class. So means weigh less as tiles are less sure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spurgekit.classify.features import unit
+
+NEIGHBOURS = 40
+"""Of each tile in the graph; see the choice "unlabelled" of ``tests/benchmarks/bench_choices.py``."""
+
+ALPHA = 0.9
+"""Share of what a tile becomes that its neighbours say."""
+
+STRENGTH = 2.0
+"""Weight of a class's mean of unlabelled tiles where there is one labelled tile of it, in tiles, where tiles are sure; beside n
+labelled tiles it is 1 / n^2 of that."""
+
+SURE = 0.4
+"""Mean margin between the two likeliest classes of unlabelled tiles, below which a mean weighs less, by its square."""
+
+MOST_SHOTS = 8
+"""Tiles a class up to which unlabelled ones are looked at: beyond them a mean would weigh 1/365 of its class."""
+
+MOST_TILES = 512
+"""Unlabelled tiles that are looked at: as many say what the ground is like as thousands do."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSpreading:
+    """Unlabelled tiles, and how far the label of each labelled tile reaches them.
+
+    Attributes
+    ----------
+    unlabelled : ndarray, shape (m, d)
+        Features.
+    labels : ndarray, shape (n, classes)
+        How much each labelled tile is of each class; 0 of one that is left out.
+    reach : ndarray, shape (m, n)
+    strength, sure : float
+        See ``STRENGTH`` and ``SURE``; 0 as ``sure`` weighs means alike however sure tiles are.
+    """
+
+    unlabelled: Array
+    labels: Array
+    reach: Array
+    strength: float = STRENGTH
+    sure: float = SURE
+
+    @classmethod
+    def of(
+        cls, labelled: Array, labels: Array, unlabelled: Array, *, neighbours: int = NEIGHBOURS, alpha: float = ALPHA
+    ) -> LabelSpreading:
+        """Spread the labels of tiles, each by itself.
+
+        Parameters
+        ----------
+        labelled : ndarray, shape (n, d)
+        labels : ndarray, shape (n, classes)
+        unlabelled : ndarray, shape (m, d)
+        neighbours : int
+            Of each tile, or all where there are fewer; nearest by the angle between features.
+        alpha : float
+            See ``ALPHA``.
+        """
+        affinity = _affinity(np.concatenate([labelled, unlabelled]), neighbours)
+        degree = affinity.sum(axis=1)
+        scale = np.divide(1, np.sqrt(degree), out=np.zeros(len(degree)), where=degree > 0)
+        n = len(labelled)
+        system = np.eye(len(affinity)) - alpha * affinity * scale[:, None] * scale
+        reach = np.linalg.solve(system, np.eye(len(affinity), n))[n:]
+        return cls(unlabelled, labels, np.maximum(reach, 0))
+
+    def without(self, tiles: NDArray[np.intp]) -> LabelSpreading:
+        """Return it without the labels of some tiles."""
+        labels = self.labels.copy()
+        labels[tiles] = 0
+        return replace(self, labels=labels)
+
+    def class_means(self) -> tuple[Array, Array]:
+        """Return the mean features of the unlabelled tiles, each as far as it is of a class, and what they weigh, in tiles.
+
+        Returns
+        -------
+        means : ndarray, shape (classes, d)
+        weights : ndarray, shape (classes,)
+            0 of all where a class has no labelled tile, or reaches no unlabelled one, or has more than ``MOST_SHOTS``.
+        """
+        total = self.labels.sum(axis=0)
+        share = self.reach @ np.divide(self.labels, total, out=np.zeros(self.labels.shape), where=total > 0)
+        known = share.sum(axis=1, keepdims=True)
+        share = np.divide(share, known, out=np.zeros(share.shape), where=known > 0)
+        second, first = np.sort(share, axis=1)[:, -2:].T
+        margin = float((first - second).mean())
+        evidence = 1.0 if margin >= self.sure else (margin / self.sure) ** 2
+        fewest, sums = total.min(), share.sum(axis=0)
+        if not (0 < fewest <= MOST_SHOTS and sums.min() > 0):
+            return np.zeros((len(total), self.unlabelled.shape[1])), np.zeros(len(total))
+        return share.T @ self.unlabelled / sums[:, None], self.strength * evidence * total / fewest**3
+
+
+def _affinity(features: Array, neighbours: int) -> Array:
+    """Return how alike tiles are, where one is among the nearest of the other; 0 elsewhere. Shape (tiles, tiles)."""
+    vectors = unit(features)
+    cosine = vectors @ vectors.T
+    np.fill_diagonal(cosine, -np.inf)
+    near = np.argsort(-cosine, axis=1, kind="stable")[:, : min(neighbours, len(features) - 1)]
+    squared = np.maximum(2 - 2 * np.take_along_axis(cosine, near, axis=1), 0)
+    scale = np.sqrt(squared[:, -1])
+    both = scale[:, None] * scale[near]
+    far = np.divide(squared, both, out=np.where(squared > 0, np.inf, 0.0), where=both > 0)  # 0 / 0 of tiles that are the same
+    found = np.zeros_like(cosine)
+    np.put_along_axis(found, near, np.exp(-far), axis=1)
+    return np.asarray(np.maximum(found, found.T))
