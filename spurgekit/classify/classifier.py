@@ -25,11 +25,12 @@ from spurgekit.classify.model_sources import ModelSource, find_model
 from spurgekit.classify.position_head import PositionHead
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.prevalence import parse_prevalence, shift_prevalence
+from spurgekit.classify.runtime import Runtime, RuntimeTrial
 from spurgekit.classify.site_shift import SiteShift
 from spurgekit.classify.tile_reader import Pixels
 from spurgekit.classify.timm_backbone import make_backbone, misfit, read_weights
 from spurgekit.classify.timm_config import timm_config
-from spurgekit.classify.training.network import PositionModel, PositionNetwork, network_of
+from spurgekit.classify.training.network import PositionModel, PositionNetwork, Runner, network_of
 from spurgekit.devices import choose_device
 from spurgekit.dihedral import VIEW_COUNTS
 from spurgekit.errors import InputError, ModelError
@@ -82,6 +83,10 @@ class TileClassifier:
         Where it was read from, by its name.
     is_folded : bool
         Whether it was made faster by :meth:`fold_norms`.
+    runtime : {"torch", "openvino"}
+        What runs its backbone; see :meth:`run_by`.
+    trial : RuntimeTrial or None
+        What chose that, where it was not asked for.
     dtype : torch.dtype or None
         What its backbone counts in, where that is not float32; what is made of features is float32 all the same.
     """
@@ -90,6 +95,9 @@ class TileClassifier:
     applicability: Applicability | None = None
     source: ModelSource | None = None
     is_folded: bool = False
+    runtime: Runtime = "torch"
+    trial: RuntimeTrial | None = None
+    _runner: Runner | None = None
 
     def __init__(
         self,
@@ -117,6 +125,33 @@ class TileClassifier:
         example = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.device)
         fold_norms(model.backbone if isinstance(model, PositionModel) else model, example)
         self.is_folded = True
+
+    def run_by(self, runtime: Runtime) -> TileClassifier:
+        """Return the same model with its backbone run by PyTorch or OpenVINO, which is faster on most CPUs.
+
+        Parameters
+        ----------
+        runtime : {"torch", "openvino"}
+
+        Raises
+        ------
+        InputError
+            If the model is on a GPU, OpenVINO is not installed, or it does not count on this CPU as the model does.
+        ModelError
+            If OpenVINO cannot convert the network.
+        """
+        if runtime == self.runtime:
+            return self
+        run = copy(self)
+        run.runtime, run._runner = runtime, None
+        if runtime == "openvino":
+            from spurgekit.classify.openvino_runner import OpenVinoRunner
+
+            if self.device.type != "cpu":
+                raise InputError(f"`runtime=openvino` is for CPUs, and the model is on {self.device}; pass `device=cpu`")
+            info = self.info
+            run._runner = OpenVinoRunner(self.network, (info.bands, info.image_size_px, info.image_size_px), self.dtype)
+        return run
 
     @cached_property
     def held_out(self) -> HeldOutCounts:
@@ -165,7 +200,7 @@ class TileClassifier:
         features : bool
         """
         with autocast(self.device, self.dtype):
-            return self.network.averaged(self._preprocess(tiles), self.info.views, features=features)
+            return self.network.averaged(self._preprocess(tiles), self.info.views, features=features, runner=self._runner)
 
     def said(self, logits: Tensor, features: Tensor | None = None) -> TilePredictions:
         """Return what logits [n, classes] say of tiles, and what their features [n, d] do, as :meth:`logits` gives them."""
@@ -219,7 +254,7 @@ class TileClassifier:
         """
         network, knows = self._positions_network(), self.applicability is not None
         with autocast(self.device, self.dtype):
-            return network.of_positions(self._preprocess(images), self.info.views, features=knows)
+            return network.of_positions(self._preprocess(images), self.info.views, features=knows, runner=self._runner)
 
     def said_of_positions(
         self, logits: Tensor, features: Tensor | None
@@ -272,7 +307,7 @@ class TileClassifier:
     def parameters(self) -> dict[str, object]:
         """Return how the model looks at tiles, for a record of what was done with it."""
         fetched = {"model": self.source.name} if self.source is not None and self.source.is_fetched else {}
-        looks = {"device": str(self.device), "precision": self.precision, "views": self.info.views}
+        looks = {"device": str(self.device), "precision": self.precision, "runtime": self.runtime, "views": self.info.views}
         return {**fetched, **looks, "prevalence": self.prevalence}
 
 

@@ -32,6 +32,27 @@ def position_features(backbone: nn.Module, images: Tensor) -> Tensor:
     ModelError
         If the backbone has no feature maps that divide the image evenly.
     """
+    return features_of_maps(*feature_maps(backbone, images))
+
+
+def feature_maps(backbone: nn.Module, images: Tensor) -> tuple[Tensor, ...]:
+    """Return what :func:`features_of_maps` makes positions' features of, as a backbone gives it.
+
+    Parameters
+    ----------
+    backbone, images
+        See :func:`position_features`.
+
+    Returns
+    -------
+    tuple of one or two Tensors, shape (n, d, rows, columns)
+        The last stage; of a convolutional backbone behind the one before it, which is twice as fine.
+
+    Raises
+    ------
+    ModelError
+        As of :func:`position_features`.
+    """
     forward = getattr(backbone, "forward_intermediates", None)
     if forward is None:
         raise _unsuitable(backbone, "gives no feature maps")
@@ -42,15 +63,24 @@ def position_features(backbone: nn.Module, images: Tensor) -> Tensor:
             raise
         raise _unsuitable(backbone, "gives no feature maps") from error
     finer, coarser = stages
-    coarse = nnf.normalize(_as_map(backbone, last, coarser.shape[-2:]).float(), dim=1)
+    coarse = _as_map(backbone, last, coarser.shape[-2:])
     if any(side % count for side, count in zip(images.shape[-2:], finer.shape[-2:], strict=True)):
         raise _unsuitable(backbone, f"has {' x '.join(str(n) for n in finer.shape[-2:])} positions, which do not divide images")
     if finer.shape[-2:] == coarse.shape[-2:]:
-        return coarse
+        return (coarse,)
     if any(a != 2 * b for a, b in zip(finer.shape[-2:], coarse.shape[-2:], strict=True)):
         raise _unsuitable(backbone, "has last stages of which one is not half as fine as the other")
+    return finer, coarse
+
+
+def features_of_maps(*maps: Tensor) -> Tensor:
+    """Return the features of positions, [n, d, rows, columns], of what :func:`feature_maps` returns."""
+    *finer, last = maps
+    coarse = nnf.normalize(last.float(), dim=1)
+    if not finer:
+        return coarse
     raised = nnf.interpolate(coarse, scale_factor=2, mode="bilinear")
-    return torch.cat([nnf.normalize(finer.float(), dim=1), raised], dim=1) / 2**0.5
+    return torch.cat([nnf.normalize(finer[0].float(), dim=1), raised], dim=1) / 2**0.5
 
 
 def _as_map(backbone: nn.Module, last: Tensor, shape: torch.Size) -> Tensor:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
 from spurgekit.classify.tile_reader import DType, Pixels, TileKind
 from spurgekit.errors import InputError
+
+
+class _OfThread(threading.local):
+    """What a thread keeps."""
+
+    rows: Tensor | None = None
 
 
 class Preprocess:
@@ -40,14 +48,15 @@ class Preprocess:
         # One value for each number of an image's row: broadcasting along rows is ten times as fast as along bands.
         self._scale = (1 / (white * torch.tensor(std))).repeat(size_px).to(device)
         self._shift = (torch.tensor(mean) / torch.tensor(std)).repeat(size_px).to(device)
-        self._buffer: Tensor | None = None
+        self._kept = _OfThread()
 
     def __call__(self, tiles: Pixels) -> Tensor:
         """Return float32 [n, bands, size, size] in channels-last order, from tiles [n, bands, h, w].
 
-        The tiles travel to the device as they are and become floats there; the result holds until the next call. Pixels without
-        data (see :mod:`spurgekit.classify.tile_reader`) take the mean colour of the rest of their tile: black would look like
-        shadow to the model, and NaN would be all that it sees. A tile without any data takes the model's mean colour.
+        The tiles travel to the device as they are and become floats there; the result holds until this thread's next call.
+        Pixels without data (see :mod:`spurgekit.classify.tile_reader`) take the mean colour of the rest of their tile: black
+        would look like shadow to the model, and NaN would be all that it sees. A tile without any data takes the model's mean
+        colour.
 
         Raises
         ------
@@ -91,9 +100,9 @@ class Preprocess:
         """Copy images, in channels-last order, into the rows of a buffer of floats."""
         rows = images.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).flatten(2).flatten(0, 1)
         # Large blocks of memory are slow to get anew (page faults), so one is kept.
-        if self._buffer is None or self._buffer.shape != rows.shape:
-            self._buffer = torch.empty(rows.shape, device=self.device)
-        return self._buffer.copy_(rows)
+        if self._kept.rows is None or self._kept.rows.shape != rows.shape:
+            self._kept.rows = torch.empty(rows.shape, device=self.device)
+        return self._kept.rows.copy_(rows)
 
 
 def mean_colours(images: Tensor, missing: Tensor, otherwise: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 import spurgekit
+from spurgekit.classify.runtime import RuntimeChoice
 from spurgekit.cli import common
 from spurgekit.cli.declared import given, options_of
 from spurgekit.cli.spelling import echo
@@ -47,6 +48,13 @@ MOST_ZONES = 20
     show_default=True,
     help="What the backbone counts in; auto: bfloat16 where the hardware multiplies it.",
 )
+@click.option(
+    "--runtime",
+    type=Choice(get_args(RuntimeChoice)),
+    default="torch",
+    show_default=True,
+    help="What runs the network on a CPU; auto: OpenVINO where a trial of two seconds finds it faster.",
+)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ... (auto: a GPU if there is one).")
 @common.executor
 @common.overwrite
@@ -63,7 +71,7 @@ def command(
     from spurgekit.maps import load_map_model, sites_to_map
     from spurgekit.outputs import check_output
 
-    loading = {name: chosen.pop(name) for name in ("device", "views", "prevalence", "precision")}
+    loading = {name: chosen.pop(name) for name in ("device", "views", "prevalence", "precision", "runtime")}
     sites: dict[str, tuple[Path, tuple[ImageName, ...]]]
     if images:
         if len(images) > 1 and out is None:

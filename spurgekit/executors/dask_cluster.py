@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from spurgekit.errors import InputError, SpurgekitError, first_line
 from spurgekit.executors.cluster_file import ClusterFile
-from spurgekit.executors.packages import difference, versions
+from spurgekit.executors.packages import REMEDY, difference, versions
 from spurgekit.executors.workers import AHEAD, DASK, UnitFunction, Workers
 from spurgekit.extras import check_extra
 from spurgekit.parallel import stream_map
@@ -46,9 +46,6 @@ PATIENCE_S, LOOK_S = 120.0, 5.0
 ASKED = "__import__('spurgekit.executors.packages', fromlist=['versions']).versions()"
 CALL = "__import__('pickle').loads(unit)()"
 """Expressions, since Dask waits forever for a worker that cannot unpack what it is sent, as one without spurgekit could not."""
-
-
-REMEDY = "results would depend on where they come from: install the same versions"
 
 
 @dataclass(frozen=True, eq=False)

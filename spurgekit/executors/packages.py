@@ -21,6 +21,8 @@ PACKAGES = (
     "diffusers",
 )
 
+REMEDY = "results would depend on where they come from: install the same versions"
+
 
 @cache
 def versions() -> Mapping[str, str | None]:
@@ -29,7 +31,7 @@ def versions() -> Mapping[str, str | None]:
     Builds of torch for a CPU and for a GPU, 2.9.0+cpu and 2.9.0+cu128, are of one version.
     """
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return {"spurgekit": spurgekit.__version__, "Python": python, **{name: _version(name) for name in PACKAGES}}
+    return {"spurgekit": spurgekit.__version__, "Python": python, **{name: version_of(name) for name in PACKAGES}}
 
 
 def difference(theirs: Mapping[str, str | None], ours: Mapping[str, str | None]) -> str | None:
@@ -46,7 +48,8 @@ def difference(theirs: Mapping[str, str | None], ours: Mapping[str, str | None])
     return None
 
 
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
+    """Return the version of a package, None where it is missing."""
     try:
         return importlib.metadata.version(name).partition("+")[0]
     except importlib.metadata.PackageNotFoundError:

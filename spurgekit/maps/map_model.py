@@ -9,8 +9,10 @@ from typing import Literal
 from spurgekit.classify.classifier import TileClassifier, load_model
 from spurgekit.classify.model_info import read_model_info
 from spurgekit.classify.model_sources import find_model
+from spurgekit.classify.runtime import Runtime, RuntimeChoice, try_runtimes
 from spurgekit.classify.site_shift import SiteShift
 from spurgekit.errors import InputError
+from spurgekit.executors.packages import REMEDY, difference, version_of
 from spurgekit.precision import Precision
 
 MAP_VIEWS: Literal[4] = 4
@@ -27,6 +29,7 @@ def load_map_model(
     views: Literal[1, 4, 8] | None = None,
     prevalence: str | None = None,
     precision: Precision = "auto",
+    runtime: RuntimeChoice = "torch",
 ) -> TileClassifier:
     """Load a model to map with.
 
@@ -39,6 +42,9 @@ def load_map_model(
         By default as many as in the model's test, of one that looks at whole tiles at most :data:`MAP_VIEWS`.
     prevalence : str, optional
     precision : {"auto", "float32", "bfloat16"}
+    runtime : {"torch", "openvino", "auto"}
+        What runs the network on a CPU; auto is what a trial of two seconds finds faster, which may choose otherwise the next
+        time.
 
     Returns
     -------
@@ -47,7 +53,7 @@ def load_map_model(
     Raises
     ------
     ModelError, InputError, HubError
-        As of all others.
+        As of all others, and of :meth:`spurgekit.TileClassifier.run_by`.
     """
     source = find_model(name)
     info = read_model_info(source.folder)
@@ -56,6 +62,11 @@ def load_map_model(
     model = load_model(source.folder, device, views=views, prevalence=prevalence, precision=precision)
     model.source = source
     model.fold_norms()
+    if runtime != "auto":
+        return model.run_by(runtime)
+    trial = try_runtimes(model)
+    model = model.run_by(trial.runtime)
+    model.trial = trial
     return model
 
 
@@ -71,6 +82,9 @@ class NamedModel:
     views : int
     precision : {"float32", "bfloat16"}
     is_folded : bool
+    runtime : {"torch", "openvino"}
+    runtime_version : str or None
+        Of OpenVINO, where that runs it.
     prevalence : tuple of float or None
     shift : SiteShift or None
     """
@@ -80,6 +94,8 @@ class NamedModel:
     views: int
     precision: Precision
     is_folded: bool
+    runtime: Runtime
+    runtime_version: str | None
     prevalence: tuple[float, ...] | None
     shift: SiteShift | None
 
@@ -101,15 +117,27 @@ class NamedModel:
             model.info.views,
             precision,
             model.is_folded,
+            model.runtime,
+            version_of("openvino") if model.runtime == "openvino" else None,
             model.prevalence,
             model.shift,
         )
 
     def load(self) -> TileClassifier:
-        """Return the model; what it says of its test is as it was trained."""
+        """Return the model; what it says of its test is as it was trained.
+
+        Raises
+        ------
+        InputError
+            If it is to be run by what this process has not, or has another version of.
+        """
+        if self.runtime == "openvino" and (
+            told := difference({"openvino": version_of("openvino")}, {"openvino": self.runtime_version})
+        ):
+            raise InputError(f"a worker {told}; {REMEDY}, or pass `runtime=torch`")
         model = load_model(self.folder, self.device, precision=self.precision)
         model.info = model.info.model_copy(update={"views": self.views})
         model.prevalence, model.shift = self.prevalence, self.shift
         if self.is_folded:
             model.fold_norms()
-        return model
+        return model.run_by(self.runtime)

@@ -13,6 +13,7 @@ from rasterio.io import DatasetWriter
 
 from spurgekit.classify.classifier import TileClassifier
 from spurgekit.classify.model_files import PREDICTIONS
+from spurgekit.classify.runtime import TITLES
 from spurgekit.errors import ElsewhereError, InputError
 from spurgekit.executors import Workers, open_workers
 from spurgekit.executors.workers import DEFAULT
@@ -149,6 +150,7 @@ def map_site(
     if not images:
         raise InputError("there is nothing to map; pass an image")
     classifier = model if isinstance(model, TileClassifier) else load_map_model(model)
+    classifier, chosen = _run_as_begun(classifier, {} if overwrite else PartStore.settings_begun(out))
     layout = layout_of(classifier, options)
     with open_workers(executor) as workers, open_site(images, classifier, options) as raster:
         lattice = lattice_of(raster, classifier, options)
@@ -193,8 +195,17 @@ def map_site(
             unlike_m2,
             extent.aoi_m2,
             made.zones,
-            (*_notes(raster, classifier, options), *notes, *extent.notes, *made.notes),
+            (*_notes(raster, classifier, options), *chosen, *notes, *extent.notes, *made.notes),
         )
+
+
+def _run_as_begun(model: TileClassifier, begun: Mapping[str, Any]) -> tuple[TileClassifier, tuple[str, ...]]:
+    """Return a model run by what a map was begun with, where a trial alone chose, and what is to be said of the choice."""
+    if model.trial is None:
+        return model, ()
+    if (runtime := begun.get("runtime", model.runtime)) in TITLES and runtime != model.runtime:
+        return model.run_by(runtime), (f"the network runs by {TITLES[runtime]}, as the map was begun",)
+    return model, (model.trial.note,)
 
 
 def _make(

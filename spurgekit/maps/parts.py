@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spurgekit.errors import InputError, SpurgekitError
-from spurgekit.outputs import MARK, check_begun, clear, hidden_beside, note_settings, output_file, resolved
+from spurgekit.outputs import MARK, check_begun, clear, hidden_beside, note_settings, output_file, resolved, settings_begun
 
 PART_BYTES = 32 << 20
 """Bytes of pixels below a part: little to do again where a map was stopped, and enough to fill batches."""
@@ -121,6 +121,12 @@ class PartStore:
                 clear(self.folder)
             raise
         clear(self.folder)
+
+    @staticmethod
+    def settings_begun(out: Path) -> Mapping[str, Any]:
+        """Return the settings of a run that was stopped and left parts; nothing where there was none."""
+        store = PartStore(out, {})
+        return settings_begun(store.folder / MARK) if store._are_some() else {}
 
     def _are_some(self) -> bool:
         return any(self.folder.glob("[!.]*.npz"))

@@ -218,6 +218,7 @@ def _write_summary(
         "polygons": made.polygons,
         "views": model.views,
         "precision": classifier.precision,
+        "runtime": classifier.runtime,
         "prevalence": classifier.prevalence,
         **({"moved_to_site": dataclasses.asdict(classifier.shift)} if classifier.shift else {}),
         "held_out_balanced_accuracy": model.held_out.balanced_accuracy,

@@ -12,6 +12,7 @@ from .folders import (
     partial_folder,
     resolved,
     resumable_folder,
+    settings_begun,
 )
 from .lock import output_lock
 from .provenance import PROVENANCE, Kind, add_provenance, fingerprint, input_files, read_provenance, versions
@@ -41,5 +42,6 @@ __all__ = [
     "resolved",
     "resumable_folder",
     "save_tensors",
+    "settings_begun",
     "versions",
 ]

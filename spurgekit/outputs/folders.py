@@ -246,6 +246,15 @@ def check_begun(file: Path, settings: Mapping[str, Any], out: Path) -> bool:
     return True
 
 
+def settings_begun(file: Path) -> Mapping[str, Any]:
+    """Return what :func:`note_settings` of an earlier run wrote; nothing where there was none, or it is damaged."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def note_settings(file: Path, settings: Mapping[str, Any]) -> None:
     """Write what the content of a folder depends on, for :func:`check_begun` of a later run."""
     with output_file(file) as partial:

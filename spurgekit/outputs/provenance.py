@@ -22,6 +22,7 @@ PROVENANCE = "provenance.json"
 FINGERPRINT_BYTES = 1 << 20
 PACKAGES = (
     "numpy", "opencv-python-headless", "rasterio", "geopandas", "scikit-learn", "timm", "torch", "diffusers", "transformers",
+    "openvino",
 )  # fmt: skip
 """Whose versions results depend on."""
 

@@ -2,10 +2,12 @@
 
     python -m tests.benchmarks.bench_map [--size 12000] [--backbones resnet50 vit_small_patch16_224] [--device cuda] [--out F]
     python -m tests.benchmarks.bench_map --peers [--cpu-time]
+    python -m tests.benchmarks.bench_map --openvino [--cpu-time]
 
 Each map is held against the bare model right before and right after it, since the machine's own rate drifts; the bare model
 counts in what the map does, from one batch that is ready. With ``--peers`` the same tiles go through the same model as other
-libraries do it, as far as these are installed (:mod:`tests.benchmarks.map_peers`), in float32.
+libraries do it, as far as these are installed (:mod:`tests.benchmarks.map_peers`), in float32. With ``--openvino`` each map is
+made once more with its network run by OpenVINO.
 """
 
 from __future__ import annotations
@@ -82,6 +84,8 @@ def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen:
     map_site(make_orthomosaic(folder / "warm.tif", WARM_PX), model, folder / "warm", options)
     bare, mapped = [bare_rate(backbone, chosen, model.device, model.dtype)], []
     peers: dict[str, list[float]] = {}
+    by_openvino: list[float] = []
+    other = model.run_by("openvino") if chosen.openvino else model
     assert model.folder is not None
     network = make_backbone(backbone, num_classes=2).to(model.device).eval()
     task = PeerTask(site, model.folder, network, model.device, chosen.tile, chosen.batch, chosen.workers, folder)
@@ -89,6 +93,10 @@ def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen:
         start = chosen.clock()
         map_site(site, model, folder / f"map{i}", options)
         mapped.append(tiles / (chosen.clock() - start))
+        if chosen.openvino:
+            start = chosen.clock()
+            map_site(site, other, folder / f"openvino{i}", options)
+            by_openvino.append(tiles / (chosen.clock() - start))
         if chosen.peers:
             for name, by in installed().items():
                 peers.setdefault(name, []).append(peer_rate(by, task, chosen))
@@ -101,9 +109,13 @@ def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen:
     print(f"map / bare model  {np.median(ratios):.2f}   (rounds: {_listed(ratios, 2)})", flush=True)
     for what, values in peers.items():
         print(f"map / {what}  {np.median(np.divide(mapped, values)):.2f}", flush=True)
+    if chosen.openvino:
+        ratios = np.divide(by_openvino, mapped).tolist()
+        print(f"map by OpenVINO / map  {np.median(ratios):.2f}   (rounds: {_listed(ratios, 2)})", flush=True)
     return {
         "backbone": backbone, "batch": chosen.batch, "tiles": tiles, "bare_images_s": bare, "map_images_s": mapped,
         "share_of_model": float(np.median(ratios)), "precision": model.precision, "peers_images_s": peers,
+        "openvino_images_s": by_openvino,
     }  # fmt: skip
 
 
@@ -120,6 +132,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="for each measurement of the bare model")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--peers", action="store_true", help="measure how it is usually written as well")
+    parser.add_argument("--openvino", action="store_true", help="measure maps by OpenVINO as well")
     parser.add_argument("--workers", type=int, default=0, help="of the peers' DataLoader")
     parser.add_argument(
         "--cpu-time", action="store_true", help="count the seconds of this process, on a machine that others use"

@@ -2,10 +2,14 @@
 
     python -m tests.benchmarks.bench_runtimes [--backbones mobilenetv2_035 tf_efficientnet_lite0 resnet18] [--batch 8]
         [--threads 1] [--rounds 3] [--seconds 4]
+    SPURGEKIT_DATA=../shared/data python -m tests.benchmarks.bench_runtimes --copr
 
 A batch of random tiles of 224 px that is ready goes through each in turn, in seconds of CPU time, so that other work counts
 less; what each one needs at the start is told by itself. ``map`` runs the first: batch norms folded, channels last, in bfloat16
 where the hardware multiplies it. What is not installed is left out.
+
+With ``--copr`` PyTorch and OpenVINO are compared by what they say instead: of COPR's held-out tiles, by probes that learned
+from 16 tiles a class.
 """
 
 from __future__ import annotations
@@ -21,10 +25,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from spurgekit.classify import TrainOptions, train_model
 from spurgekit.classify.folding import fold_norms
+from spurgekit.classify.scores import value_of
+from spurgekit.classify.tile_reader import read_tile
 from spurgekit.classify.timm_backbone import make_backbone
+from spurgekit.dataset import open_dataset
+from spurgekit.maps import load_map_model
 from spurgekit.precision import autocast, pick_precision, put_on
+from tests.benchmarks.bench_arms import HALF, copr
+from tests.benchmarks.bench_shift import BACKBONES, DATA
 from tests.benchmarks.diffusion.clock import describe
 from tests.benchmarks.map_peers import IMAGE_PX
 
@@ -80,6 +92,31 @@ def runs(backbone: str, batch: int, threads: int, folder: Path) -> Iterator[tupl
             yield f"OpenVINO, {'float32' if what == 'f32' else 'bfloat16'}", partial(compiled, array)
 
 
+def compare(folder: Path) -> None:
+    """Print what probes say of COPR's held-out tiles, by what runs their network and in what it counts."""
+    dataset = copr(folder)
+    tested = open_dataset(dataset).split("test")
+    shown = np.stack([read_tile(path) for path in tested["path"]])
+    print(
+        f"{len(tested)} held-out tiles of COPR, 4 views | AUROC | p: mean and largest difference from PyTorch's in float32 | "
+        "from PyTorch's in the same"
+    )
+    for backbone, of_it in BACKBONES.values():
+        weights = DATA / "weights" / backbone / "model.safetensors"
+        options = TrainOptions(backbone=backbone, weights=weights, backbone_options=of_it, shots=16, mean=HALF, std=HALF)
+        train_model(dataset, folder / backbone, options)
+        said: list[NDArray[np.float32]] = []
+        for precision in ("float32", "bfloat16"):
+            for runtime in ("torch", "openvino"):
+                model = load_map_model(folder / backbone, "cpu", precision=precision, runtime=runtime)
+                found = np.concatenate([model.predict(part) for part in np.array_split(shown, range(8, len(shown), 8))])
+                said.append(found[:, 1])
+                apart = [np.abs(said[-1] - other) for other in (said[0], said[-1 - (runtime == "openvino")])]
+                auroc = value_of("auroc", found, tested["target"].to_numpy())
+                far = " | ".join(f"{one.mean():.1e} {one.max():.1e}" for one in apart)
+                print(f"{backbone} | {precision} | {runtime} | {auroc:.4f} | {far}", flush=True)
+
+
 def rate(run: Run, batch: int, seconds: float) -> float:
     """Return images per second of CPU time."""
     start = time.process_time()
@@ -98,10 +135,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--copr", action="store_true", help="compare what they say of tiles")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     print(describe(CPU))
     with tempfile.TemporaryDirectory() as name:
+        if chosen.copr:
+            compare(Path(name))
+            return
         for backbone in chosen.backbones:
             ready = []
             for what, run in runs(backbone, chosen.batch, chosen.threads, Path(name)):

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -169,3 +171,12 @@ class TestAllTypes:
         with pytest.raises(InputError, match=f"^{says}") as caught:
             preprocess(np.zeros((2, bands, 4, 4), dtype))
         assert "\n" not in str(caught.value)
+
+
+def test_threads_that_share_it_do_not_meddle_with_each_others_tiles():
+    preprocess = Preprocess(2, (0.0,) * 3, (1.0,) * 3, CPU)
+    mine = preprocess(np.full((1, 3, 2, 2), 51, np.uint8))
+    with ThreadPoolExecutor(1) as thread:
+        theirs = thread.submit(preprocess, np.full((1, 3, 2, 2), 255, np.uint8)).result()
+    assert theirs.unique().tolist() == [1.0]
+    assert mine.unique().tolist() == pytest.approx([0.2])

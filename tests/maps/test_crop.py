@@ -53,15 +53,21 @@ def inner(bands, transform, around):
     return bands[:, top : top + rows, left : left + columns]
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def run_by(runtime, model):
+    if runtime == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO is not installed (the extra openvino)")
+    return model.run_by(runtime)
+
+
+@pytest.mark.parametrize(("precision", "runtime"), [("float32", "torch"), ("bfloat16", "torch"), ("float32", "openvino")])
 @pytest.mark.parametrize(
     ("options", "rim"),
     [({}, 0), ({"stride_px": 16}, 2), ({"stride_px": 8, "batch_size": 3}, 4), ({"stride_px": 8, "blend": True}, 6)],
 )
-def test_the_map_of_a_crop_is_that_part_of_the_map(chain, tmp_path, site_and_crop, options, rim, precision):
+def test_the_map_of_a_crop_is_that_part_of_the_map(chain, tmp_path, site_and_crop, options, rim, precision, runtime):
     """At the rim of the crop, tiles that reach beyond their cells see less than they do on the site."""
     site, crop = site_and_crop
-    model = load_model(chain.model, "cpu", views=1, precision=precision)
+    model = run_by(runtime, load_model(chain.model, "cpu", views=1, precision=precision))
     whole, transform = mapped(site, tmp_path / "whole", model, **options)
     part = mapped(crop, tmp_path / "part", model, **options)
     expected = inner(whole, transform, part)
@@ -84,8 +90,8 @@ def test_the_map_of_an_area_of_interest_is_that_part_of_the_map(chain, tmp_path,
     assert part[0].tobytes() == inner(whole, transform, part).tobytes()
 
 
-@pytest.mark.parametrize("guided", [False, True])
-def test_so_is_a_fine_map_where_windows_lie_alike(chain, tmp_path, make_tif, guided):
+@pytest.mark.parametrize(("guided", "runtime"), [(False, "torch"), (True, "torch"), (False, "openvino")])
+def test_so_is_a_fine_map_where_windows_lie_alike(chain, tmp_path, make_tif, guided, runtime):
     """Windows of 2 x 2 cells, side by side, and the crop begins where one does. A cell is pooled with those around it."""
     fields = np.random.default_rng(3).integers(1, 256, (3, 160, 160))
     ground = np.kron(fields, np.ones((4, 4))).astype(np.uint8)
@@ -95,7 +101,7 @@ def test_so_is_a_fine_map_where_windows_lie_alike(chain, tmp_path, make_tif, gui
     crop = make_tif(tmp_path / "crop.tif", ground[:, top : top + side, left : left + side], transform=moved)
     options = TrainOptions(arm="mil", backbone="resnet10t", pretrained=False, image_size_px=TILE_PX, shots=4)
     train_model(chain.dataset, tmp_path / "model", options)
-    model = load_model(tmp_path / "model", "cpu", views=1)
+    model = run_by(runtime, load_model(tmp_path / "model", "cpu", views=1))
     whole, transform = mapped(site, tmp_path / "whole", model, resolution="fine", guided_filter=guided)
     part = mapped(crop, tmp_path / "part", model, resolution="fine", guided_filter=guided)
     expected, rim = inner(whole, transform, part), 6 if guided else 1

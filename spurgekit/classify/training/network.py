@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import torch
@@ -9,11 +10,14 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from spurgekit.classify.calibration import Vector, apply_vector
-from spurgekit.classify.position_features import position_features
+from spurgekit.classify.position_features import feature_maps, features_of_maps
 from spurgekit.classify.position_head import PositionHead
 from spurgekit.dihedral import turned_back, views_of
 from spurgekit.errors import ModelError
 from spurgekit.precision import autocast
+
+Runner = Callable[[Iterable[Tensor]], list[tuple[Tensor, ...]]]
+"""What runs a backbone elsewhere than torch: batches of images to what :meth:`Network.seen` returns of each, in their order."""
 
 
 class Network(nn.Module):
@@ -33,10 +37,17 @@ class Network(nn.Module):
         self.model = model
         self.unit_features = unit_features
 
+    def seen(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return what the backbone makes of images [n, bands, h, w], of which :meth:`described` makes their features."""
+        return (self.model.forward_head(self.model.forward_features(images), pre_logits=True),)  # type: ignore[operator]
+
+    def described(self, *seen: Tensor) -> Tensor:
+        """Return features of what :meth:`seen` returns."""
+        return nnf.normalize(seen[0].float(), dim=1) if self.unit_features else seen[0]
+
     def features(self, images: Tensor) -> Tensor:
         """Return what the classifier is shown: [n, features] of images [n, bands, h, w]."""
-        features: Tensor = self.model.forward_head(self.model.forward_features(images), pre_logits=True)  # type: ignore[operator]
-        return nnf.normalize(features.float(), dim=1) if self.unit_features else features
+        return self.described(*self.seen(images))
 
     @property
     def classifier(self) -> nn.Linear:
@@ -52,30 +63,27 @@ class Network(nn.Module):
             return cast(Tensor, self.model(images))
         return cast(Tensor, self.classifier(self.features(images)))
 
-    def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits [n, classes] of images, and the features that they come from, [n, features]."""
-        features = self.features(images).float()
-        with autocast(images.device, None):  # of one layer nothing is saved, and bfloat16 knows logits to 0.4 % only
-            return self.classifier(features), features
-
     def rescale(self, vector: Vector) -> None:
         """Scale and shift the logits of each class."""
         apply_vector(self.classifier, *vector)
 
-    def averaged(self, images: Tensor, views: int, *, features: bool = False) -> tuple[Tensor, Tensor | None]:
+    def averaged(
+        self, images: Tensor, views: int, *, features: bool = False, runner: Runner | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return logits averaged over the first ``views`` views of images, [n, classes].
 
         And, where they are asked for, the features of images, averaged likewise: [n, features].
         """
-        logits, seen = [], []
-        for view in views_of(images, range(views)):
-            if features or self.unit_features:
-                found, shown = self.logits_and_features(view)
-                seen.append(shown)
-            else:
-                found = self(view)
-            logits.append(found.float())
-        return torch.stack(logits).mean(dim=0), torch.stack(seen).mean(dim=0) if features else None
+        turned = views_of(images, range(views))
+        if runner is None and not (features or self.unit_features):
+            return torch.stack([self(view).float() for view in turned]).mean(dim=0), None
+        logits, shown = [], []
+        for seen in map(self.seen, turned) if runner is None else runner(turned):
+            found = self.described(*seen).float()
+            with autocast(images.device, None):  # of one layer nothing is saved, and bfloat16 knows logits to 0.4 % only
+                logits.append(self.classifier(found))
+            shown.append(found)
+        return torch.stack(logits).mean(dim=0), torch.stack(shown).mean(dim=0) if features else None
 
 
 class PositionModel(nn.Module):
@@ -107,25 +115,37 @@ class PositionNetwork(Network):
     def __init__(self, model: PositionModel) -> None:
         super().__init__(model, unit_features=True)
 
+    def seen(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the feature maps of images [n, bands, h, w]."""
+        return feature_maps(self.model.backbone, images)
+
+    def described(self, *seen: Tensor) -> Tensor:
+        """Return features of positions, [n, d, rows, columns], of what :meth:`seen` returns."""
+        return features_of_maps(*seen)
+
     def position_logits(self, images: Tensor) -> Tensor:
         """Return logits [n, classes, rows, columns] of the positions of images, ahead of scaling and pooling."""
-        logits: Tensor = self.model.head(position_features(self.model.backbone, images))
+        logits: Tensor = self.model.head(self.features(images))
         return logits
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits [n, classes] of images [n, bands, h, w]."""
         return self.model.head.pool(self.position_logits(images)[None])
 
-    def averaged(self, images: Tensor, views: int, *, features: bool = False) -> tuple[Tensor, Tensor | None]:
+    def averaged(
+        self, images: Tensor, views: int, *, features: bool = False, runner: Runner | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return logits of images as their first ``views`` views together have them, [n, classes]; features as any network."""
-        logits, seen = self.of_positions(images, views, features=features)
-        return self.model.head.pool(logits), seen
+        logits, shown = self.of_positions(images, views, features=features, runner=runner)
+        return self.model.head.pool(logits), shown
 
     def rescale(self, vector: Vector) -> None:
         """Scale and shift the logits of each class."""
         self.model.head.rescale(vector)
 
-    def of_positions(self, images: Tensor, views: int, *, features: bool = False) -> tuple[Tensor, Tensor | None]:
+    def of_positions(
+        self, images: Tensor, views: int, *, features: bool = False, runner: Runner | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return logits of the positions of images, as each of the first ``views`` views has them, and the features of images.
 
         Returns
@@ -135,14 +155,15 @@ class PositionNetwork(Network):
         features : Tensor, shape (n, features), or None
             The mean over positions and views; None where they were not asked for.
         """
-        logits, seen = [], []
-        for view, shown in zip(range(views), views_of(images, range(views)), strict=True):
-            found = position_features(self.model.backbone, shown)
+        logits, shown = [], []
+        turned = views_of(images, range(views))
+        for view, seen in enumerate(map(self.seen, turned) if runner is None else runner(turned)):
+            found = self.described(*seen)
             with autocast(images.device, None):
                 logits.append(turned_back(self.model.head(found), view))
             if features:
-                seen.append(found.mean(dim=(2, 3)))
-        return torch.stack(logits), torch.stack(seen).mean(dim=0) if seen else None
+                shown.append(found.mean(dim=(2, 3)))
+        return torch.stack(logits), torch.stack(shown).mean(dim=0) if shown else None
 
 
 def network_of(model: nn.Module, *, unit_features: bool) -> Network:
