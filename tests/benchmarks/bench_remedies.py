@@ -1,14 +1,15 @@
 """What might mend generated tiles, on those that ``bench_study`` made: each remedy and none, on the same support sets.
 
     SPURGEKIT_DATA=../shared/data python -m tests.benchmarks.bench_remedies OUT [--sets simulated] [--backbones mobilenet,lite0]
-        [--tiles roundtrip,real-guidance,da-fusion] [--mixings 0.1,0.3,0.5]
+        [--tiles roundtrip,real-guidance,da-fusion] [--mixings 0.1,0.3,0.5] [--round-trips 128,256,384]
 
 ``OUT`` is that of ``bench_study``. All are the recipe ``probe``; differences are from it without generated tiles. *Confident*
 gives those no weight that the probe of the real tiles does not take for their class, *weighted* less weight to those that it
 doubts (as ``spurgekit weigh`` does). *Centred* takes what all images of a tile have in common for the generator's own mark, and
 moves their mean back to the tile, so that but their spread is left. *Directions* learns nothing from images: that in which they
 differ from their tile means nothing, as turns do, and is shrunk with turns. *Detail* adds to an image what encoder and decoder
-lose of its tile (the tile less its round trip), so that a weak edit is the tile but for what was edited.
+lose of its tile (the tile less its round trip), so that a weak edit is the tile but for what was edited. With ``--round-trips``
+it is only described what TAESD leaves of tiles that it sees in so many pixels a side.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
+import torch
+from diffusers import AutoencoderTiny
 
 from spurgekit.augment.manifest import MANIFEST, labels, read_manifest
 from spurgekit.classify.arms import parse_arm
@@ -96,14 +100,55 @@ def with_detail(folder: Path, round_trip: Path, sources: pd.Series, classes: tup
     return out
 
 
-def predictions(name: str, backbone: str, out: Path, tiles: list[str], mixings: list[float]) -> Iterator[pd.DataFrame]:
-    """Yield what each way says of the test tiles, for each support set."""
-    data = open_dataset(out / name / "dataset")
+def round_trip_at(size_px: int, folder: Path, sources: pd.Series, classes: tuple[str, ...]) -> Path:
+    """Write what TAESD leaves of tiles that are resized to so many pixels, and back; return the folder."""
+    out = folder.with_name(f"{folder.name}-{size_px}")
+    if (out / MANIFEST).is_file():
+        return out
+    vae = AutoencoderTiny.from_pretrained(DATA / "weights" / "taesd").eval()
+    for tile_id, rows in read_manifest(folder, classes).groupby("tile_id"):
+        tile = read_tile(sources[tile_id]).transpose(1, 2, 0)
+        larger = cv2.INTER_CUBIC if size_px >= len(tile) else cv2.INTER_AREA
+        shown = torch.from_numpy(
+            cv2.resize(tile, (size_px, size_px), interpolation=larger).transpose(2, 0, 1).astype(np.float32)
+        )
+        with torch.inference_mode():
+            back = vae.decode(vae.encode(shown[None] / 127.5 - 1).latents).sample[0]
+        pixels = ((back.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+        encoded = encode_png(cv2.resize(pixels, tile.shape[1::-1], interpolation=cv2.INTER_AREA))
+        for file_name in rows["file_name"]:
+            file = out / str(file_name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(encoded)
+    shutil.copy(folder / MANIFEST, out / MANIFEST)
+    return out
+
+
+def options_of(backbone: str) -> BackboneOptions:
+    """Return how tiles are looked at."""
     timm_name, arguments = BACKBONES[backbone]
-    options = BackboneOptions(
+    return BackboneOptions(
         backbone=timm_name, backbone_options=arguments, weights=DATA / "weights" / timm_name, image_size_px=IMAGE_PX,
         mean=HALF, std=HALF,
     )  # fmt: skip
+
+
+def describe_round_trips(name: str, backbone: str, out: Path, sizes: list[int]) -> None:
+    """Print what tiles are like after round trips in several sizes."""
+    data = open_dataset(out / name / "dataset")
+    sources = data.split("train").set_index("tile_id")["path"]
+    folder = out / name / "study" / "roundtrip"
+    folders = {f"{size} px": round_trip_at(size, folder, sources, data.info.classes) for size in sizes}
+    (fold,) = held_out_split(data, [1], 1)
+    print(f"\n{name}, {backbone}")
+    print(
+        describe_made_tiles(set_up(options_of(backbone), fold.train), folders, [fold], data.info.classes).to_string(index=False)
+    )
+
+
+def predictions(name: str, backbone: str, out: Path, tiles: list[str], mixings: list[float]) -> Iterator[pd.DataFrame]:
+    """Yield what each way says of the test tiles, for each support set."""
+    data = open_dataset(out / name / "dataset")
     study, classes = out / name / "study", data.info.classes
     folders = {each: study / each for each in tiles}
     sources = data.split("train").set_index("tile_id")["path"]
@@ -114,7 +159,7 @@ def predictions(name: str, backbone: str, out: Path, tiles: list[str], mixings: 
     sets = [(int(n), int(trial)) for n, trial in zip(made["n"], made["trial"], strict=True)]
     own = {each: set(zip(rows["n"], rows["trial"], strict=True)) for each, rows in given.synthetic.items()}
     (fold,) = held_out_split(data, sorted({n for n, _ in sets}), 1 + max(trial for _, trial in sets))
-    setup = set_up(options, fold.train)
+    setup = set_up(options_of(backbone), fold.train)
     made_tiles = describe_made_tiles(setup, folders, [fold], classes)
     print(made_tiles.to_string(index=False, float_format="%.3f"), flush=True)
     store = setup.store()
@@ -157,7 +202,13 @@ def main() -> None:
     parser.add_argument("--backbones", default="mobilenet,lite0")
     parser.add_argument("--tiles", default="roundtrip,real-guidance,da-fusion")
     parser.add_argument("--mixings", default="0.1,0.3,0.5")
+    parser.add_argument("--round-trips", help="sizes in pixels; nothing else is done")
     chosen = parser.parse_args()
+    if chosen.round_trips:
+        for name in chosen.sets.split(","):
+            for backbone in chosen.backbones.split(","):
+                describe_round_trips(name, backbone, chosen.out, [int(size) for size in chosen.round_trips.split(",")])
+        return
     tiles, mixings = chosen.tiles.split(","), [float(one) for one in chosen.mixings.split(",")]
     print("| data | way | balanced accuracy | less the probe without |\n| --- | --- | --- | --- |")
     for name in chosen.sets.split(","):
