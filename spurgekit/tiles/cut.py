@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from spurgekit.executors import Workers, open_workers
 from spurgekit.executors.workers import DEFAULT
-from spurgekit.imagery import PixelGrid, Raster, Window
+from spurgekit.imagery import PixelGrid, PixelSource, Raster, Window
 from spurgekit.imagery.collar import Colour
 from spurgekit.imagery.image_source import ImageSource
 from spurgekit.imagery.quicklook import QuickLook, Sample, Sampler
@@ -178,7 +178,7 @@ def collar_seen(raster: Raster) -> tuple[int, dict[Colour, int]] | None:
 
 
 def cut_tiles(
-    raster: Raster,
+    raster: PixelSource,
     tiles: Iterable[Tile],
     folder: Path,
     *,
@@ -193,8 +193,8 @@ def cut_tiles(
 
     Parameters
     ----------
-    raster : Raster
-        The image, read in the calling thread where workers are threads.
+    raster : PixelSource
+        The image, read in the calling thread where workers are threads; where they are not, one image and not several as one.
     tiles : iterable of Tile
         Row by row for speed; any order is right.
     folder : pathlib.Path
@@ -225,7 +225,7 @@ def cut_tiles(
 def run_jobs(
     work: Callable[[Job], Done],
     jobs: Iterable[Job],
-    raster: Raster,
+    raster: PixelSource,
     total: int,
     workers: Workers,
     progress: Progress,
@@ -237,7 +237,7 @@ def run_jobs(
     ----------
     work : callable
     jobs : iterable
-    raster : Raster
+    raster : PixelSource
         What they are jobs on.
     total : int
         Tiles of all jobs.
@@ -258,7 +258,7 @@ def run_jobs(
     return cut
 
 
-def source_of(raster: Raster) -> ImageSource:
+def source_of(raster: PixelSource) -> ImageSource:
     """Return how workers open an image that is open here.
 
     Raises
@@ -266,12 +266,12 @@ def source_of(raster: Raster) -> ImageSource:
     InputError
         If they could not find it by its name.
     """
-    assert raster.source is not None  # it is no image of a tile
+    assert raster.source is not None  # it is one image, and not that of a tile
     raster.source.check()
     return raster.source
 
 
-def _jobs(raster: Raster, tiles: Sequence[Tile], look: QuickLook | None) -> Iterator[_CutJob]:
+def _jobs(raster: PixelSource, tiles: Sequence[Tile], look: QuickLook | None) -> Iterator[_CutJob]:
     for strip, window in _strips(tiles):
         pixels, valid = raster.read(window)
         if look is not None:

@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from spurgekit.errors import InputError
-from spurgekit.imagery import Raster
+from spurgekit.imagery import PixelSource
 from spurgekit.reading import MOST_PX, Columns, Numbers, Texts, read_parquet, take_columns
 from spurgekit.tiles.cut import CutTile
 from spurgekit.vectors import write_geopackage
@@ -44,7 +44,7 @@ ROUNDING = 1e-6
 """Share of its area by which a footprint may differ from its hull."""
 
 
-def index_tiles(raster: Raster, site: str, cut: Sequence[CutTile], layout: str) -> gpd.GeoDataFrame:
+def index_tiles(raster: PixelSource, site: str, cut: Sequence[CutTile], layout: str) -> gpd.GeoDataFrame:
     """Return the index of the tiles that were written.
 
     Returns
