@@ -219,7 +219,9 @@ def cut_tiles(
         if workers.in_process:
             return run_jobs(_Cutter(raster.grid, writer), _jobs(raster, tiles, look), raster, len(tiles), workers, progress)
         cutter = _BandCutter(source_of(raster), writer, None if look is None else look.sampler)
-        return run_jobs(cutter, _bands(tiles), raster, len(tiles), workers, progress, look)
+        bands = list(_bands(tiles))
+        order = side_by_side(len(bands), workers.count())
+        return run_jobs(cutter, [bands[i] for i in order], raster, len(tiles), workers, progress, look, order)
 
 
 def run_jobs(
@@ -230,6 +232,7 @@ def run_jobs(
     workers: Workers,
     progress: Progress,
     look: QuickLook | None = None,
+    order: Sequence[int] | None = None,
 ) -> list[CutTile]:
     """Have workers do jobs, while the calling thread makes the next ones; what they read themselves is added up.
 
@@ -245,17 +248,37 @@ def run_jobs(
     progress : Progress
     look : QuickLook, optional
         Gets what workers took for it.
+    order : sequence of int, optional
+        Place of each job in the image, where they are done in another order; what comes of them is in that of the image.
     """
-    cut: list[CutTile] = []
+    made: list[Done] = []
     with progress(f"cutting {raster.path.name}", total) as advance:
         for done in workers.stream(work, jobs, ahead=4 if workers.in_process else 2):
-            cut += done.cut
-            if look is not None:
-                look.add(done.samples)
-            if done.collar is not None and raster.collar is not None:
-                raster.collar.add(*done.collar)
+            made.append(done)
             advance(len(done.cut))
-    return cut
+    if order is not None:
+        made = [made[at] for at in np.argsort(order)]
+    for done in made:
+        if look is not None:
+            look.add(done.samples)
+        if done.collar is not None and raster.collar is not None:
+            raster.collar.add(*done.collar)
+    return [one for done in made for one in done.cut]
+
+
+def side_by_side(bands: int, workers: int) -> list[int]:
+    """Return the order in which workers take the bands of an image so that each goes on below where it was.
+
+    Bands share a row of blocks with the next one, which a worker that has just decoded it has in memory still. Where one gets
+    ahead of the others, that is lost once and nothing else.
+
+    Examples
+    --------
+    >>> side_by_side(7, 2), side_by_side(3, 8)
+    ([0, 4, 1, 5, 2, 6, 3], [0, 1, 2])
+    """
+    length = -(-bands // max(1, min(workers, bands)))
+    return [at for first in range(length) for at in range(first, bands, length)]
 
 
 def source_of(raster: PixelSource) -> ImageSource:

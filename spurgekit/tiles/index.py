@@ -73,9 +73,10 @@ def index_tiles(raster: PixelSource, site: str, cut: Sequence[CutTile], layout: 
         }
         for c in kept
     ]
+    corners = np.stack([c.tile.ground(raster.grid) for c in kept])
     frame = pd.DataFrame(rows)
     frame = frame[[*OWN_COLUMNS, *(c for c in frame.columns if c not in OWN_COLUMNS)]]
-    return gpd.GeoDataFrame(frame, geometry=[c.tile.footprint(raster.grid) for c in kept], crs=crs.to_wkt() if crs else None)
+    return gpd.GeoDataFrame(frame, geometry=shapely.polygons(corners), crs=crs.to_wkt() if crs else None)
 
 
 def footprint_corners(footprints: gpd.GeoSeries) -> NDArray[np.float64]:
