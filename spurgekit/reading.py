@@ -113,12 +113,12 @@ class Described(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
-def known_version(version: int) -> Any:
-    """Return the type of ``schema_version``, of which one is known."""
+def known_version(*versions: int) -> Any:
+    """Return the type of ``schema_version``, of which one is known, or some."""
 
     def check(found: int) -> int:
-        if found != version:
-            raise ValueError(f"it is of another spurgekit, and this one knows {version}")
+        if found not in versions:
+            raise ValueError(f"it is of another spurgekit, and this one knows {' and '.join(map(str, versions))}")
         return found
 
     return Annotated[int, AfterValidator(check)]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spurgekit.accuracy.allocation import Counts, allocate, sample_size
 from spurgekit.accuracy.cell_lists import write_lists
-from spurgekit.accuracy.cell_pictures import cut_pictures, find_mapped_image
+from spurgekit.accuracy.cell_pictures import cut_pictures, find_mapped_images
 from spurgekit.accuracy.check_options import USUAL_HALF_WIDTH, CheckOptions
 from spurgekit.accuracy.sample import SAMPLE, Sample, SampledCell, Stratum
 from spurgekit.accuracy.strata import MapStrata, read_strata
@@ -109,10 +109,10 @@ def draw_check(
     numbers = np.flatnonzero(strata.cells)
     population, spread = strata.cells[numbers], strata.spread(of)[numbers]
     sampled = _sizes(population, spread, options, strata.grid.pixel_area_m2)
-    mapped = find_mapped_image(map_folder, None if image is None else image_name(image))
+    mapped, gone = find_mapped_images(map_folder, None if image is None else image_name(image))
     site = slug(map_folder.resolve().name)
     parameters = {**options.parameters(), **(mapped.parameters if mapped else {})}
-    inputs = [map_folder, *([mapped.path] if mapped else [])]
+    inputs = [map_folder, *(mapped.paths if mapped else ())]
     with output_folder(out, "check", parameters=parameters, inputs=inputs, overwrite=overwrite) as folder:
         cells, drawn = draw_cells(strata, numbers, sampled, site, options.seed)
         sample = _describe(strata, numbers, cells, drawn, map_folder.resolve().name)
@@ -121,7 +121,7 @@ def draw_check(
         if mapped is not None:
             pictures, said = cut_pictures(mapped, cells, strata.grid, site, folder, progress)
         else:
-            pictures, said = 0, ("the image that was mapped is not where it was, so no cell has a picture; pass `image`",)
+            pictures, said = 0, (f"{gone}, so no cell has a picture; pass `image`",)
     half_width = NormalDist().inv_cdf(0.975) * _standard_error(population, spread, sampled)
     area_of = None if of is None else strata.classes[of]
     return CheckReport(Path(out), sample, half_width, area_of, files, pictures, (*notes, *said))

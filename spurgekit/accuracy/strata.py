@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
-from spurgekit.errors import InputError, first_line
+from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid
-from spurgekit.maps.bands import BANDS, PROBABILITY
+from spurgekit.maps.map_folder import RASTER, REMEDY, check_map
+from spurgekit.maps.mapped_cells import open_map
 
-MAP = "presence.tif"
 NO_STRATUM = 255
 LEAST_ERROR = 0.05
 """Share of a stratum that is expected not to be what the map says, however sure the map is: elsewhere it is less so."""
@@ -70,46 +67,31 @@ def read_strata(folder: Path, uncertain_from: float, least: int) -> MapStrata:
     InputError
         If the folder holds no map.
     """
-    path = folder / MAP
-    if not path.is_file():
-        what = f"holds no {MAP}" if folder.is_dir() else "is no folder"
-        raise InputError(f"{folder} {what}; name a folder that 'spurgekit map' made")
-    try:
-        with rasterio.open(path, driver="GTiff") as file:
-            classes, channels, uncertainty = _channels(file.descriptions, path)
-            numbers = np.full(file.shape, NO_STRATUM, np.uint8)
-            cells, sums = np.zeros(2 * len(classes), np.int64), np.zeros((2 * len(classes), len(classes)))
-            for _, window in file.block_windows(1):
-                values = file.read([*channels, uncertainty], window=window)
-                seen = np.isfinite(values).all(axis=0)
-                probabilities = values[:-1, seen].astype(np.float64)
-                number = 2 * probabilities.argmax(axis=0) + (values[-1, seen] >= uncertain_from) * (uncertain_from < 1)
-                block = np.full(seen.shape, NO_STRATUM, np.uint8)
-                block[seen] = number
-                numbers[window.toslices()] = block
-                cells += np.bincount(number, minlength=len(cells))
-                for k, of_class in enumerate(probabilities):
-                    sums[:, k] += np.bincount(number, of_class, minlength=len(cells))
-            grid = PixelGrid(file.width, file.height, file.transform, file.crs)
-    except RasterioError as error:
-        raise InputError(f"{path} cannot be read ({first_line(error)}); make the map again") from error
+    check_map(folder)
+    path = folder / RASTER
+    with open_map(path) as map_file:
+        file, classes = map_file.dataset, map_file.classes
+        if len(classes) < 2 or map_file.uncertainty is None:
+            raise InputError(f"{path} has no bands of probability and uncertainty; name a folder that 'spurgekit map' made")
+        numbers = np.full(file.shape, NO_STRATUM, np.uint8)
+        cells, sums = np.zeros(2 * len(classes), np.int64), np.zeros((2 * len(classes), len(classes)))
+        for _, window in file.block_windows(1):
+            values = file.read([*map_file.cells, map_file.uncertainty], window=window)
+            seen = np.isfinite(values).all(axis=0)
+            probabilities = values[:-1, seen].astype(np.float64)
+            number = 2 * probabilities.argmax(axis=0) + (values[-1, seen] >= uncertain_from) * (uncertain_from < 1)
+            block = np.full(seen.shape, NO_STRATUM, np.uint8)
+            block[seen] = number
+            numbers[window.toslices()] = block
+            cells += np.bincount(number, minlength=len(cells))
+            for k, of_class in enumerate(probabilities):
+                sums[:, k] += np.bincount(number, of_class, minlength=len(cells))
     if not cells.any():
-        raise InputError(f"{path} has no cell with data; make the map again")
+        raise InputError(f"{path} has no cell with data; {REMEDY}")
     for sure in range(0, len(cells), 2):  # a part that is too small joins the other
         if cells[sure : sure + 2].min() < least:
             numbers[numbers == sure + 1] = sure
             for of_strata in (cells, sums):
                 of_strata[sure] += of_strata[sure + 1]
                 of_strata[sure + 1] = 0
-    return MapStrata(classes, grid, numbers, cells, sums / np.maximum(cells, 1)[:, None])
-
-
-def _channels(descriptions: Sequence[str | None], path: Path) -> tuple[tuple[str, ...], list[int], int]:
-    """Return the classes of a map, the numbers of their bands, and that of the uncertainty."""
-    start, (title,) = PROBABILITY.titles([""])[0], BANDS["uncertainty"].titles(())
-    bands = {number: text for number, text in enumerate(descriptions, 1) if text}
-    classes = {number: text.removeprefix(start) for number, text in bands.items() if text.startswith(start)}
-    uncertain = [number for number, text in bands.items() if text == title]
-    if len(classes) < 2 or not uncertain:
-        raise InputError(f"{path} has no bands of probability and uncertainty; name a folder that 'spurgekit map' made")
-    return tuple(classes.values()), list(classes), uncertain[0]
+    return MapStrata(classes, map_file.grid, numbers, cells, sums / np.maximum(cells, 1)[:, None])

@@ -36,23 +36,25 @@ class CostEstimate:
     seconds: float
     bytes: float
 
+    def shared(self, workers: int) -> CostEstimate:
+        """Return the same of so many who share the work."""
+        return replace(self, seconds=self.seconds / max(1, workers))
+
 
 NOTHING = CostEstimate(0, 0.0, 0.0)
 """Where all images are there already."""
 
 
-def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptions, *, devices: int = 1) -> CostEstimate:
-    """Return what units will cost.
+def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptions) -> CostEstimate:
+    """Return what units will cost on one device.
 
     Parameters
     ----------
     renderer : Renderer
-        On one of the devices.
+        On that device, or on one like it.
     units : sequence of EditUnit
         At least one.
     options : AugmentOptions
-    devices : int
-        That share the work.
     """
     count = sum(len(unit.edits) for unit in units)
     unit = replace(max(units, key=lambda unit: len(unit.edits)), strength=1.0)
@@ -76,7 +78,7 @@ def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptio
     step = max(0.0, (long - short) / (LONG - SHORT))
     fixed = max(0.0, short - SHORT * step)
     seconds = sum(len(unit.edits) * (fixed + step * _steps(unit, options.steps)) for unit in units)
-    return CostEstimate(count, seconds / devices, size_bytes * count)
+    return CostEstimate(count, seconds, size_bytes * count)
 
 
 def measure_made(make: Callable[[EditUnit], Rendered], units: Sequence[EditUnit]) -> CostEstimate:

@@ -37,7 +37,7 @@ from spurgekit.diffusion.image_tensors import read_picture
 from spurgekit.diffusion.render import EditUnit, Rendered, Renderer
 from spurgekit.diffusion.textual_inversion.inversion_options import InversionOptions
 from spurgekit.errors import InputError, SpurgekitError
-from spurgekit.executors import Workers, open_workers
+from spurgekit.executors import Workers, check_serves, open_workers
 from spurgekit.executors.workers import DEFAULT
 from spurgekit.options import within
 from spurgekit.outputs import (
@@ -93,7 +93,8 @@ def augment_dataset(
         Replace a folder that spurgekit made before.
     executor : str or Workers
         Who makes the images. Default: this process, or one for each of several devices. With ``processes``,
-        ``dask://HOST:PORT`` or a ``FILE.toml`` of a cluster, each process loads the model; words are learned here.
+        ``dask://HOST:PORT`` or a ``FILE.toml`` of a cluster, each process loads the model; words are learned here, and a
+        cluster is begun when that is done.
     announce : callable
         Told once, before the first image, how many there will be, and how long they will take.
     warn : callable
@@ -126,7 +127,8 @@ def augment_dataset(
     devices = pick_devices(options.device)
     if executor != DEFAULT:
         _check_shared(options)
-    with output_lock(resolved(out)), open_workers(executor) as workers:
+        check_serves(executor)
+    with output_lock(resolved(out)):
         # What is wrong with masks, options and settings is said before a model is loaded, let alone learns.
         masks = _masks(opened, sets, options)
         grounds = find_grounds(opened, options, options.unlabelled) if options.pastes else Grounds()
@@ -153,15 +155,17 @@ def augment_dataset(
             units, resumed = plan.left(log.done), len(log.done)
             if renderer is not None:
                 write_pasted(folder / PASTED, plan, units, options, progress)
-            workers.check_sees(folder, *files)
-            estimate = _estimate(plan, units, renderer, options, len(devices) if workers.in_process else workers.count())
-            announce(Announcement(estimate, resumed, len(sets), out, info, options.safety_checker, tuple(devices)))
+            estimate = _estimate(plan, units, renderer, options)
             _check_room(folder, estimate)
-            start = time.monotonic()
-            if units:
-                _render(folder, plan, units, renderer, options, devices, workers, log, progress)
+            with open_workers(executor if units else DEFAULT) as workers:  # a cluster is begun when there is work for it
+                workers.check_sees(folder, *files)
+                estimate = estimate.shared(len(devices) if workers.in_process else workers.count())
+                announce(Announcement(estimate, resumed, len(sets), out, info, options.safety_checker, tuple(devices)))
+                start = time.monotonic()
+                if units:
+                    _render(folder, plan, units, renderer, options, devices, workers, log, progress)
+                seconds = time.monotonic() - start
             shutil.rmtree(folder / PASTED, ignore_errors=True)
-            seconds = time.monotonic() - start
             rows = _finished(folder, plan, options, log, info)
             with output_file(folder / MANIFEST) as partial_file:
                 rows.to_parquet(partial_file, index=False)
@@ -203,15 +207,13 @@ def _masks(dataset: Dataset, sets: SupportSets, options: AugmentOptions) -> Mapp
     return encode_masks(source, pd.concat(sets.values()), options)
 
 
-def _estimate(
-    plan: Plan, units: Sequence[EditUnit], renderer: Renderer | None, options: AugmentOptions, devices: int
-) -> CostEstimate:
-    """Return what units will cost."""
+def _estimate(plan: Plan, units: Sequence[EditUnit], renderer: Renderer | None, options: AugmentOptions) -> CostEstimate:
+    """Return what units will cost on one device."""
     if not units:
         return NOTHING
     if renderer is None:
         return measure_made(partial(pasted_images, plan, feather_px=options.feather_px), units)
-    return measure(renderer, units, options, devices=devices)
+    return measure(renderer, units, options)
 
 
 def _check_shared(options: AugmentOptions) -> None:

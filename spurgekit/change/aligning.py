@@ -137,7 +137,7 @@ def register(old: MappedDate, new: MappedDate, max_shift_m: float) -> Registrati
     """
     if not max_shift_m:
         return Registration(None, None, False, "how far the images lie apart was not measured: maps are compared as they lie")
-    gone = " and ".join(dict.fromkeys(one.no_image for one in (old, new) if one.image is None))
+    gone = " and ".join(dict.fromkeys(one.no_image for one in (old, new) if not one.images))
     cell_m = old.grid.gsd_m
     measured: Literal["images", "maps"] = "maps" if gone else "images"
     shift, why = None, ""

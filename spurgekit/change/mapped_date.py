@@ -1,8 +1,9 @@
-"""A map as one of two dates: what it says, and which image and which model it is of."""
+"""A map as one of two dates: what it says, and which images and which model it is of."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,8 +12,8 @@ from spurgekit.classify.held_out import HeldOutCounts, counts_of, held_out_as
 from spurgekit.classify.model_info import ModelInfo, read_model_info
 from spurgekit.dihedral import VIEW_COUNTS
 from spurgekit.errors import InputError
-from spurgekit.imagery import Raster, open_raster
-from spurgekit.maps.map_folder import RASTER, REMEDY, SUMMARY, MapSummary, check_map, find_image, opened_as
+from spurgekit.imagery import Mosaic, Raster, open_images, open_raster
+from spurgekit.maps.map_folder import RASTER, REMEDY, SUMMARY, MapSummary, check_map, find_images, opened_as
 from spurgekit.maps.mapped_cells import MappedCells, find_model, read_cells
 from spurgekit.outputs import read_provenance
 from spurgekit.reading import read_described
@@ -35,12 +36,12 @@ class MappedDate(MappedCells):
     model_folder : pathlib.Path
     held_out : HeldOutCounts
         Its test, with as many views of a tile and for the prevalence that the map was made with.
-    image : pathlib.Path or None
-        That was mapped; None where it is not there any more.
+    images : tuple of pathlib.Path
+        That were mapped, as one; empty where one is not there any more.
     no_image : str
         Why it is not.
     opened : dict
-        How it was opened, as arguments of :func:`spurgekit.open_raster`.
+        How they were opened, as arguments of :func:`spurgekit.open_raster`.
     date : datetime.date or None
         Day of the flight, where a survey says it.
     """
@@ -50,7 +51,7 @@ class MappedDate(MappedCells):
     model: ModelInfo
     model_folder: Path
     held_out: HeldOutCounts
-    image: Path | None
+    images: tuple[Path, ...]
     no_image: str
     opened: dict[str, Any]
     date: dt.date | None
@@ -60,8 +61,8 @@ class MappedDate(MappedCells):
         """CRS of its cells as WKT."""
         return None if self.grid.crs is None else self.grid.crs.to_wkt()
 
-    def open(self, what: Literal["images", "maps"], crs: str | None, gsd_m: float | None = None) -> Raster:
-        """Open its image, or the map itself: the probability of its second class.
+    def open(self, what: Literal["images", "maps"], crs: str | None, gsd_m: float | None = None) -> Raster | Mosaic:
+        """Open its images as one, or the map itself: the probability of its second class.
 
         Parameters
         ----------
@@ -71,10 +72,9 @@ class MappedDate(MappedCells):
         gsd_m : float, optional
             Metres a pixel to resample to.
         """
-        path, how = (
-            (self.folder / RASTER, {"bands": [2]}) if what == "maps" or self.image is None else (self.image, self.opened)
-        )
-        return open_raster(path, crs=crs, gsd_m=gsd_m, **how)
+        if what == "maps" or not self.images:
+            return open_raster(self.folder / RASTER, crs=crs, gsd_m=gsd_m, bands=[2])
+        return open_images(self.images, crs=crs, gsd_m=gsd_m, **self.opened)
 
     @property
     def is_fine(self) -> bool:
@@ -116,15 +116,20 @@ def read_date(folder: Path, model: Path | None, option: str) -> MappedDate:
     prevalence, views = parameters.get("prevalence"), parameters.get("views")
     shares = tuple(map(float, prevalence)) if isinstance(prevalence, list) and len(prevalence) == len(cells.classes) else None
     tested = held_out_as(found, info, shares, views if views in VIEW_COUNTS else info.views)
-    image, why = find_image(folder, summary.image)
+    images, why = find_images(folder, summary.images)
     return MappedDate(
         cells.grid, cells.classes, cells.said, cells.around, folder, summary, info, found, counts_of(tested, info),
-        image, why, opened_as(parameters), None if image is None else _flown(image),
+        images, why, opened_as(parameters), _flown(images),
     )  # fmt: skip
 
 
-def _flown(image: Path) -> dt.date | None:
-    """Return the day of the flight that an image is of, as the survey says that it lies in."""
+def _flown(images: Sequence[Path]) -> dt.date | None:
+    """Return the day of the flight that images are of, as the survey says that they lie in; None of those of several days."""
+    days = {_day_of(image) for image in images}
+    return days.pop() if len(days) == 1 else None
+
+
+def _day_of(image: Path) -> dt.date | None:
     survey = find_survey(image.parent)
     sites = {} if survey is None else survey.images
     name = next((site for site, path in sites.items() if isinstance(path, Path) and path.resolve() == image.resolve()), None)

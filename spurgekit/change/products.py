@@ -164,7 +164,7 @@ def _write_summary(
 ) -> None:
     shift = registration.shift
     summary = {
-        "schema_version": 1,
+        "schema_version": 2,
         "old": _of_date(old),
         "new": _of_date(new),
         "crs": name_crs(ground.grid.crs),
@@ -190,7 +190,7 @@ def _round(value: float) -> float:
 def _of_date(date: MappedDate) -> dict[str, Any]:
     return {
         "map": date.folder.resolve().name,
-        "image": date.summary.image,
+        "images": date.summary.images,
         "flown": None if date.date is None else date.date.isoformat(),
         "held_out_places": len(date.held_out.counts),
     }
@@ -229,7 +229,7 @@ def _draw(
     picture = SitePicture(
         look, f"{' and '.join(found)}: change from {dates[0]} to {dates[1]} on a grid of {ground.grid.gsd_m:.2f} m"
     )
-    if new.image is None:
+    if not new.images:
         plain = np.zeros_like(shade)
         plain[look.seen] = (*PLAIN, 255)
         picture.paint(plain)
@@ -246,8 +246,8 @@ def _draw(
 
 
 def _look(new: MappedDate, registration: Registration, progress: Progress) -> QuickLook:
-    """Return the quick look of the new image where it lies in truth; where it is gone, of the new map, for what is mapped."""
-    with new.open("maps" if new.image is None else "images", new.crs) as raster:
+    """Return the quick look of the new images where they lie in truth; where one is gone, of what the new map has cells of."""
+    with new.open("images" if new.images else "maps", new.crs) as raster:
         look = quick_look(raster, progress=progress)
     look.grid = registration.moved(look.grid)
     return look

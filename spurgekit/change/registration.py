@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from spurgekit.imagery import Raster, Window
+from spurgekit.imagery import PixelSource, Window
 
 SIDES_PX = (512, 256, 128, 64, 32)
 """Sides of windows that are tried, the largest first."""
@@ -89,7 +89,7 @@ def window_of(shared_m: tuple[float, float], native_m: float, max_shift_m: float
     return None
 
 
-def measure_shift(old: Raster, new: Raster, side_px: int, max_shift_m: float) -> Shift | None:
+def measure_shift(old: PixelSource, new: PixelSource, side_px: int, max_shift_m: float) -> Shift | None:
     """Measure where a second image has things, as seen from where the first has them.
 
     The cross-power spectrum of two windows of the same ground, whitened, is that of a shift (Kuglin and Hines 1975): light and
@@ -98,7 +98,7 @@ def measure_shift(old: Raster, new: Raster, side_px: int, max_shift_m: float) ->
 
     Parameters
     ----------
-    old, new : Raster
+    old, new : PixelSource
         In one CRS, at one ground sample distance, their rows running the same way.
     side_px : int
         Of a window, an even number.
@@ -126,7 +126,7 @@ def measure_shift(old: Raster, new: Raster, side_px: int, max_shift_m: float) ->
     return Shift(east, north, spread_m, len(found), len(kept))
 
 
-def _apart(old: Raster, new: Raster, side_px: int, moved: Floats) -> Floats:
+def _apart(old: PixelSource, new: PixelSource, side_px: int, moved: Floats) -> Floats:
     """Return how far each window lies from where the old image has it, (columns, rows), read so many pixels away."""
     found, hann = [], cv2.createHanningWindow((side_px, side_px), cv2.CV_64F)
     for window in _windows(old, new, side_px):
@@ -138,7 +138,7 @@ def _apart(old: Raster, new: Raster, side_px: int, moved: Floats) -> Floats:
     return np.array(found).reshape(-1, 2)
 
 
-def _windows(old: Raster, new: Raster, side_px: int) -> list[Window]:
+def _windows(old: PixelSource, new: PixelSource, side_px: int) -> list[Window]:
     """Return windows of the old image on the ground that the new one shows as well, overlapping by half at most."""
     col, row = old.grid.to_pixel(*new.grid.corners()[[0, 2]].T)
     low = np.ceil(np.maximum([col.min(), row.min()], 0)).astype(int)
@@ -150,7 +150,7 @@ def _windows(old: Raster, new: Raster, side_px: int) -> list[Window]:
     return [Window(left, top, side_px, side_px) for top in rows for left in cols]
 
 
-def _grey(raster: Raster, window: Window) -> Floats | None:
+def _grey(raster: PixelSource, window: Window) -> Floats | None:
     """Return a window in grey around 0; None where too little of it is shown."""
     pixels, valid = raster.read(window)
     if valid.mean() < VALID:

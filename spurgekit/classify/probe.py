@@ -100,13 +100,6 @@ class ProbeSamples:
             self.shift,
         )
 
-    def mapped(self, change: Callable[[Array], Array]) -> ProbeSamples:
-        """Return them with features that were changed by a linear map, those of unlabelled tiles alike."""
-        spreading = self.spreading
-        if spreading is not None:
-            spreading = replace(spreading, unlabelled=change(spreading.unlabelled))
-        return replace(self, features=change(self.features), spreading=spreading)
-
 
 @dataclass(frozen=True, slots=True)
 class Probe:

@@ -112,16 +112,26 @@ class ProbeUnit:
         if self.recipe.fit is None:
             raise ValueError(f"the recipe {self.recipe.name} fits nothing to features")
         if self.turns is not None:
-            samples = self.samples.mapped(self.turns)
-            unlabelled = None if self.unlabelled is None else self.turns(self.unlabelled)
-            tiles = self.turns(self.tiles)
-            probe = replace(self, samples=samples, tiles=tiles, unlabelled=unlabelled, turns=None).fit()
-            return replace(probe, weight=self.turns(probe.weight))
+            return self.of_features(self.shrunk().fit())
         if self.unlabelled is not None:
             classes = np.eye(self.samples.targets.shape[1])[self.targets]
             spreading = LabelSpreading.of(self.tiles, classes, self.unlabelled)
             return replace(self, samples=replace(self.samples, spreading=spreading), unlabelled=None).fit()
         return self.recipe.fit(self)
+
+    def shrunk(self) -> ProbeUnit:
+        """Return the same with turns shrunk already, and without the directions, which may be larger than all the rest."""
+        if self.turns is None:
+            return self
+        tiles = self.turns(self.tiles)
+        features = tiles if self.samples.features is self.tiles else self.turns(self.samples.features)
+        unlabelled = None if self.unlabelled is None else self.turns(self.unlabelled)
+        samples = replace(self.samples, features=features)
+        return replace(self, samples=samples, tiles=tiles, unlabelled=unlabelled, turns=None)
+
+    def of_features(self, probe: Probe) -> Probe:
+        """Return what was fitted to :meth:`shrunk` as it takes features as they are."""
+        return probe if self.turns is None else replace(probe, weight=self.turns(probe.weight))
 
     @property
     def fewest(self) -> int:
@@ -190,7 +200,7 @@ def _own_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
     """Return samples of the real tiles; what is altered or mixed is described as tiles are, by as many views."""
     n, augmentation, recipe = len(support.tiles), arm.augmentation, arm.recipe
     if augmentation.views == (0,):
-        return ProbeSamples(tiles.astype(np.float64), support.labels, np.ones(n), np.eye(n, dtype=np.bool_))
+        return ProbeSamples(tiles.astype(np.float64, copy=False), support.labels, np.ones(n), np.eye(n, dtype=np.bool_))
     if augmentation.mixes:
         features, shares = store.mixed(
             support.tiles, augmentation, COPIES, seed_of(support.seed, str(arm)),

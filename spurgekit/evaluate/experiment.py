@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -311,12 +312,20 @@ class _Runner:
             tile_features(self.store, tiles.drop_duplicates("tile_id"), recipe)
 
     def _run_frozen(self, keys: Sequence[Key]) -> Iterator[tuple[Key, NDArray[np.float32]]]:
-        units = (probe_unit(self.store, self._support(key), parse_arm(key.arm)) for key in keys)
+        sent: deque[ProbeUnit] = deque()
+
+        def units() -> Iterator[ProbeUnit]:
+            for key in keys:
+                unit = probe_unit(self.store, self._support(key), parse_arm(key.arm))
+                sent.append(unit)
+                yield unit.shrunk()
+
         fitting = FitCells(self.options.calibration, alone=not self.workers.in_process)
         # Many small problems: threads within one would wait for each other. The limit holds for the whole process.
         with threadpool_limits(1, user_api="blas"):
-            for key, (probe, calibration) in zip(keys, self.workers.stream(fitting, units), strict=True):
+            for key, (probe, calibration) in zip(keys, self.workers.stream(fitting, units()), strict=True):
                 arm = parse_arm(key.arm)
+                probe = sent.popleft().of_features(probe)
                 logits = probe.logits(tile_features(self.store, self.folds[key.fold].test, arm.recipe))
                 found = probabilities_of(logits, calibration)
                 yield key, _adapted(found) if arm.has("adapt") else found

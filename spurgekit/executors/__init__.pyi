@@ -1,3 +1,3 @@
-from .workers import Workers, open_workers
+from .workers import Workers, check_serves, open_workers
 
-__all__ = ["Workers", "open_workers"]
+__all__ = ["Workers", "check_serves", "open_workers"]

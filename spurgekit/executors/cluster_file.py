@@ -96,7 +96,7 @@ class ClusterFile:
         InputError
             If the class is not there, or does not take what the file says.
         """
-        kind = self._class()
+        kind = self.find_class()
         try:
             cluster = kind(**self.arguments)
         except Exception as error:  # whatever that class raises
@@ -110,7 +110,14 @@ class ClusterFile:
                         raise InputError(f"{self.path}: {method}: {first_line(error)}") from error
             yield cluster
 
-    def _class(self) -> type[Cluster]:
+    def find_class(self) -> type[Cluster]:
+        """Return the class that it names.
+
+        Raises
+        ------
+        InputError
+            If it is not there.
+        """
         from distributed.deploy.cluster import Cluster
 
         module, _, name = self.cluster.rpartition(".")

@@ -118,6 +118,18 @@ def connected(executor: str) -> Iterator[DaskWorkers]:
         yield workers
 
 
+def check_described(file: Path) -> None:
+    """Refuse a file that describes no cluster which could be begun here.
+
+    Raises
+    ------
+    InputError
+        If it does not serve.
+    """
+    check_extra("dask", f"`executor={file}`")
+    ClusterFile.read(file).find_class()
+
+
 @contextmanager
 def begun(file: Path) -> Iterator[DaskWorkers]:
     """Yield the workers of a cluster that a file describes, begun for the block, as soon as there is one.

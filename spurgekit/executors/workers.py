@@ -92,6 +92,32 @@ def check_executor(executor: str) -> None:
         raise InputError(f"`executor={shown(executor, quotes=False)}` is not known; pass {CHOICES}")
 
 
+def check_serves(executor: str | Workers) -> None:
+    """Refuse workers that do not serve, well before they are needed.
+
+    A cluster that runs already is asked, and let go again; one that a file describes is not begun, as it may cost.
+
+    Parameters
+    ----------
+    executor : str or Workers
+
+    Raises
+    ------
+    InputError
+        If there are no such workers, they lack what units need, or the file describes no cluster.
+    """
+    if isinstance(executor, Workers):
+        return
+    check_executor(executor)
+    if executor.endswith(SUFFIX):
+        from spurgekit.executors.dask_cluster import check_described
+
+        check_described(Path(executor))
+    elif executor.startswith(DASK):
+        with open_workers(executor):
+            pass
+
+
 @contextmanager
 def open_workers(executor: str | Workers = DEFAULT) -> Iterator[Workers]:
     """Yield the workers of a name, all of which were asked whether they serve; they are let go in the end.

@@ -8,16 +8,14 @@ from pathlib import Path
 
 import geopandas as gpd
 import pyogrio
-import rasterio
-from rasterio.errors import RasterioError
 
-from spurgekit.errors import InputError, first_line, known_names
+from spurgekit.errors import InputError, known_names
 from spurgekit.export.patches import mean_of
 from spurgekit.export.recipients import NothingToExportError
 from spurgekit.imagery import PixelGrid
 from spurgekit.imagery.crs import EARTH, has_place, name_crs, to_pyproj
-from spurgekit.maps.bands import PROBABILITY
 from spurgekit.maps.map_folder import POLYGONS, RASTER, REMEDY, SUMMARY, MapSummary, check_map
+from spurgekit.maps.mapped_cells import open_map
 from spurgekit.maps.polygons import COLUMNS, LAYER
 from spurgekit.reading import Columns, Numbers, Texts, read_described, take_columns
 from spurgekit.vectors import brought, read_vector
@@ -109,14 +107,8 @@ def read_map(folder: Path, classes: Sequence[str] = (), *, may_be_bare: bool = F
 
 def _grid(path: Path, known: Sequence[str]) -> tuple[PixelGrid, str | None]:
     """Return the grid of a map, which has a place on Earth, and its class that is none of those known."""
-    start = PROBABILITY.titles([""])[0]
-    try:
-        with rasterio.open(path, driver="GTiff") as file:
-            grid = PixelGrid(file.width, file.height, file.transform, file.crs)
-            classes = [text.removeprefix(start) for text in file.descriptions if text and text.startswith(start)]
-    except RasterioError as error:
-        raise InputError(f"{path} cannot be read ({first_line(error)}); {REMEDY}") from error
-    crs = grid.crs
+    with open_map(path) as map_file:
+        grid, crs = map_file.grid, map_file.grid.crs
     if crs is None or not has_place(crs):
         raise InputError(
             f"{path} is in {name_crs(crs)}, which has no place on Earth, so nothing can lead there; "
@@ -124,7 +116,7 @@ def _grid(path: Path, known: Sequence[str]) -> tuple[PixelGrid, str | None]:
         )
     if to_pyproj(crs).is_geocentric:
         raise InputError(f"{path} is in {name_crs(crs)}, which counts from the earth's centre; map the image in UTM")
-    return grid, next((name for name in classes if name not in known), None)
+    return grid, next((name for name in map_file.classes if name not in known), None)
 
 
 def _is_empty(path: Path) -> bool:

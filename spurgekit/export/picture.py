@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from spurgekit.errors import ImageryError, InputError
 from spurgekit.export.map_folder import MapPolygons
-from spurgekit.imagery import PixelGrid, Window, name_crs
+from spurgekit.imagery import PixelGrid, PixelSource, Window, name_crs, open_images, open_raster
 from spurgekit.imagery.crs import points_in
 from spurgekit.imagery.quicklook import STRIP_ROWS
-from spurgekit.imagery.raster import Raster, open_raster
 from spurgekit.imagery.stretch import Stretch, rgb_bands
 from spurgekit.maps.colours import PLAIN
-from spurgekit.maps.map_folder import RASTER, find_image, opened_as
+from spurgekit.maps.map_folder import RASTER, find_images, opened_as
 from spurgekit.outputs import read_provenance
 
 Pixels = NDArray[np.uint8]
@@ -46,7 +45,7 @@ class Picture:
     grid : PixelGrid
         Where its pixels lie, in a CRS that measures the ground: the map's own, where that does.
     image : str or None
-        File name of the image; None on plain ground.
+        File name of the image, or what several are called as one; None on plain ground.
     native_gsd_m : float
         Of the image, which may be finer than the picture.
     notes : tuple of str
@@ -87,36 +86,39 @@ def picture_of(found: MapPolygons, imagery: Path | None, most_px: float) -> Pict
     """
     opened = opened_as(read_provenance(found.folder).get("parameters"))
     if imagery is not None:
-        path = imagery / Path(found.summary.image or "").name if imagery.is_dir() else imagery  # a name alone, whatever it says
-        if not path.is_file():
-            raise InputError(f"{imagery} holds no {found.summary.image or 'image of the map'}; name the image itself")
-        return _shown(path, found, most_px, opened if path.name == found.summary.image else {})
-    image, why = find_image(found.folder, found.summary.image)
-    if image is not None:
+        names = [Path(name).name for name in found.summary.images]  # names alone, whatever is said
+        paths = [imagery / name for name in names or [""]] if imagery.is_dir() else [imagery]
+        if not all(path.is_file() for path in paths):
+            missing = next((name for name in names if not (imagery / name).is_file()), "image of the map")
+            raise InputError(f"{imagery} holds no {missing}; name the image itself")
+        return _shown(paths, found, most_px, opened if all(path.name in names for path in paths) else {})
+    images, why = find_images(found.folder, found.summary.images)
+    if images:
         try:
-            return _shown(image, found, most_px, opened)
+            return _shown(images, found, most_px, opened)
         except (ImageryError, InputError) as error:
             why = str(error)
     return _plain(found, most_px, f"the patches lie on plain ground: {why}; pass `imagery`")
 
 
-def _shown(path: Path, found: MapPolygons, most_px: float, opened: Mapping[str, Any]) -> Picture:
+def _shown(paths: Sequence[Path], found: MapPolygons, most_px: float, opened: Mapping[str, Any]) -> Picture:
     crs = _ground_crs(found.grid)
-    with open_raster(path, crs=crs, **opened) as raster:
+    with open_images(paths, crs=crs, **opened) as raster:
         native = raster.gsd_m
         window = _mapped_window(raster, found)
         gsd_m = native * math.sqrt(window.width * window.height / most_px)
         picture = _read(raster, window) if gsd_m <= native else None
     if picture is None:
-        with open_raster(path, crs=crs, gsd_m=gsd_m, **opened) as raster:
+        with open_images(paths, crs=crs, gsd_m=gsd_m, **opened) as raster:
             window = _mapped_window(raster, found)
             picture = _read(raster, window)
     grid = raster.grid.crop(window)
     share = _covered(picture, grid, found)
     if share == 0:
-        raise InputError(f"{path} shows nothing of the ground that was mapped")
-    notes = (f"{path.name} shows {share:.0%} of the ground that was mapped",) if share < COVERED else ()
-    return Picture(picture, grid, path.name, native, notes)
+        raise InputError(f"{raster.path} shows nothing of the ground that was mapped")
+    name = raster.path.name
+    notes = (f"{name} shows {share:.0%} of the ground that was mapped",) if share < COVERED else ()
+    return Picture(picture, grid, name, native, notes)
 
 
 def _plain(found: MapPolygons, most_px: float, note: str) -> Picture:
@@ -142,7 +144,7 @@ def _ground_crs(grid: PixelGrid) -> str:
     return str(grid.crs.to_wkt())
 
 
-def _mapped_window(raster: Raster, found: MapPolygons) -> Window:
+def _mapped_window(raster: PixelSource, found: MapPolygons) -> Window:
     """Return the pixels of an image that the map is of."""
     corners = points_in(found.grid.outline(), found.grid.crs, raster.grid.crs)
     cols, rows = raster.grid.to_pixel(*corners.T)
@@ -154,7 +156,7 @@ def _mapped_window(raster: Raster, found: MapPolygons) -> Window:
     return window
 
 
-def _read(raster: Raster, window: Window) -> Pixels:
+def _read(raster: PixelSource, window: Window) -> Pixels:
     """Return a window of an image as bytes; types other than uint8 are stretched to 2-98 %."""
     pixels = np.zeros((3, window.height, window.width), raster.dtype)
     seen = np.zeros((window.height, window.width), np.bool_)

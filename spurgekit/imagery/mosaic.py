@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from itertools import combinations
 from pathlib import Path
 from types import TracebackType
@@ -17,9 +17,10 @@ from spurgekit.errors import ImageryError
 from spurgekit.image_names import ImageName
 from spurgekit.imagery.collar import CollarWatch
 from spurgekit.imagery.crs import name_crs
+from spurgekit.imagery.image_source import ImageSource
 from spurgekit.imagery.limits import check_window
 from spurgekit.imagery.pixel_grid import PixelGrid, Window
-from spurgekit.imagery.raster import Raster
+from spurgekit.imagery.raster import Raster, open_raster
 from spurgekit.text import counted
 
 MOST_COARSER = 1.5
@@ -45,6 +46,11 @@ class PixelSource(Protocol):
         ...
 
     @property
+    def rgb(self) -> tuple[int, ...] | None:
+        """The bands that are red, green and blue, where that is known."""
+        ...
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the pixels: uint8, uint16 or float32."""
         ...
@@ -62,6 +68,16 @@ class PixelSource(Protocol):
     @property
     def gsd_m(self) -> float:
         """Ground sample distance in metres."""
+        ...
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """Rows and columns of the blocks that are decoded together."""
+        ...
+
+    @property
+    def source(self) -> ImageSource | None:
+        """How one image is opened again in another process; None of several."""
         ...
 
     def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
@@ -102,8 +118,9 @@ class Mosaic:
         """Where each lies in the grid of all."""
         width, height = (max(getattr(window, stop) for window in self.windows) for stop in ("stop_col", "stop_row"))
         self.grid = PixelGrid(width, height, Affine(pixel, 0, float(left), 0, -pixel, float(top)), first.grid.crs)
-        self.path: ImageName = Path(f"{first.path.name} and {len(rasters) - 1} more")
-        self.bands, self.dtype = first.bands, first.dtype
+        self.path: ImageName = Path(name_of([raster.path.name for raster in rasters]))
+        self.bands, self.rgb, self.dtype = first.bands, first.rgb, first.dtype
+        self.source: ImageSource | None = None
         self.collar = CollarWatch.joined([raster.collar for raster in rasters if raster.collar is not None])
         for raster in rasters:
             raster.collar = None
@@ -131,6 +148,19 @@ class Mosaic:
         """Ground sample distance in metres."""
         return self.rasters[0].gsd_m
 
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """Rows and columns of the largest blocks; those of different images begin in different rows."""
+        rows, columns = zip(*(raster.block_shape for raster in self.rasters), strict=True)
+        return max(rows), max(columns)
+
+    def image_at(self, window: Window) -> Raster:
+        """Return the image that is read in the middle of a window: the first that reaches there, else the first of all."""
+        col, row = window.col + window.width // 2, window.row + window.height // 2
+        middle = Window(col, row, 1, 1)
+        reaching = (raster for raster, own in zip(self.rasters, self.windows, strict=True) if middle & own is not None)
+        return next(reaching, self.rasters[0])
+
     def read(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         """Read a window, which may reach outside; see :meth:`spurgekit.imagery.raster.Raster.read`."""
         check_window(self.path, window.width, window.height, len(self.bands) * self.dtype.itemsize)
@@ -157,6 +187,57 @@ class Mosaic:
                 window = Window(shared.col, row, shared.width, min(rows, shared.stop_row - row))
                 seen = [raster.read(window.shifted(-own.col, -own.row))[1] for raster, own in ((one, here), (other, there))]
                 yield window, seen[0] & seen[1]
+
+
+def name_of(images: Sequence[str]) -> str:
+    """Return what an image, or several read as one, are called in titles and messages.
+
+    >>> name_of(["west.tif"]), name_of(["west.tif", "east.tif"])
+    ('west.tif', 'west.tif and 1 more')
+    """
+    return images[0] if len(images) == 1 else f"{images[0]} and {len(images) - 1} more"
+
+
+def as_one(rasters: Sequence[Raster]) -> Raster | Mosaic:
+    """Return what reads one image, or several as one."""
+    return rasters[0] if len(rasters) == 1 else Mosaic(rasters)
+
+
+def open_images(images: Sequence[ImageName], *, gsd_m: float | None = None, **asked: Any) -> Raster | Mosaic:
+    """Open an image, or several as one.
+
+    Parameters
+    ----------
+    images : sequence of pathlib.Path or GdalName
+        Several are laid along the axes of their CRS.
+    gsd_m : float, optional
+        Metres a pixel to resample to. Default: as an image is stored, several as the coarsest of them is.
+    **asked
+        Further arguments of :func:`spurgekit.imagery.raster.open_raster`.
+
+    Returns
+    -------
+    Raster or Mosaic
+        To be closed, or used in a ``with`` block.
+
+    Raises
+    ------
+    ImageryError
+        If one cannot be opened, or they do not go together.
+    """
+    if len(images) > 1:
+        if gsd_m is None:
+            gsd_m = max(_own_gsd_m(image, asked) for image in images)
+        asked = {"align_m": gsd_m, **asked}
+    with ExitStack() as stack:
+        opened = as_one([stack.enter_context(open_raster(image, gsd_m=gsd_m, **asked)) for image in images])
+        stack.pop_all()
+        return opened
+
+
+def _own_gsd_m(image: ImageName, asked: Mapping[str, Any]) -> float:
+    with open_raster(image, **asked) as raster:
+        return raster.gsd_m
 
 
 def _check_alike(rasters: Sequence[Raster]) -> None:

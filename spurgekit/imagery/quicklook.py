@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from spurgekit.imagery.mosaic import PixelSource
 from spurgekit.imagery.pixel_grid import PixelGrid, Window
-from spurgekit.imagery.raster import Raster
 from spurgekit.imagery.stretch import BYTES, Stretch
 from spurgekit.progress import Progress, silent
 
@@ -150,7 +149,9 @@ class QuickLook:
         return picture
 
 
-def quick_look(raster: Raster, max_px: int = MAX_PX, window: Window | None = None, progress: Progress = silent) -> QuickLook:
+def quick_look(
+    raster: PixelSource, max_px: int = MAX_PX, window: Window | None = None, progress: Progress = silent
+) -> QuickLook:
     """Read an image, or a window of it, strip by strip, and return its quick look."""
     look, area = QuickLook(raster, max_px, window), window or raster.grid.window
     rows = max(raster.block_shape[0], STRIP_ROWS) if raster.block_shape[0] <= 2 * STRIP_ROWS else STRIP_ROWS

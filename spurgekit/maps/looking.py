@@ -17,7 +17,7 @@ from spurgekit.classify.classifier import TileClassifier
 from spurgekit.classify.tile_reader import DType, TileKind
 from spurgekit.errors import InputError
 from spurgekit.image_names import ImageName
-from spurgekit.imagery import Mosaic, PixelSource, Raster, Window, open_raster
+from spurgekit.imagery import Mosaic, PixelSource, Raster, Window, as_one, open_raster
 from spurgekit.imagery.collar import CollarWatch
 from spurgekit.imagery.quicklook import QuickLook, Sampler
 from spurgekit.maps.bands import DISSIMILARITY, BandLayout
@@ -91,11 +91,6 @@ def open_site(images: Sequence[ImageName], model: TileClassifier, options: MapOp
         opened = as_one(rasters)
         stack.pop_all()
         return opened
-
-
-def as_one(rasters: Sequence[Raster]) -> Raster | Mosaic:
-    """Return what reads one image, or several as one."""
-    return rasters[0] if len(rasters) == 1 else Mosaic(rasters)
 
 
 def cells_seen_twice(raster: Mosaic, lattice: Sliding | FineWindows, mask: CellMask) -> int:

@@ -1,12 +1,12 @@
-"""A map's folder as other rooms find it: its files, its summary, and the image that it is of."""
+"""A map's folder as other rooms find it: its files, its summary, and the images that it is of."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from spurgekit.errors import InputError
 from spurgekit.outputs import fingerprint, input_files, read_provenance
@@ -17,13 +17,20 @@ RASTER, POLYGONS, SUMMARY = "presence.tif", "presence.gpkg", "summary.json"
 REMEDY = "make the map again"
 
 
+def _named(said: Any) -> Any:
+    """Return the images of a map, of which version 2 names one alone, or none."""
+    if said is None or isinstance(said, str):
+        return () if said is None else (said,)
+    return tuple(said) if isinstance(said, list) else said
+
+
 class MapSummary(BaseModel):
     """What of a map's ``summary.json`` other rooms need."""
 
     model_config = ConfigDict(frozen=True)
 
-    schema_version: known_version(2)  # type: ignore[valid-type]
-    image: Line | None = None
+    schema_version: known_version(2, 3)  # type: ignore[valid-type]
+    images: Annotated[tuple[Line, ...], BeforeValidator(_named)] = Field((), validation_alias=AliasChoices("images", "image"))
     cell_m: Positive
     support_m: Positive | None = None
     mapped_m2: Positive | None = None
@@ -56,31 +63,36 @@ def opened_as(parameters: object) -> dict[str, Any]:
     return {name: value for name, value in opened.items() if value is not None}
 
 
-def find_image(folder: Path, name: str | None) -> tuple[Path | None, str]:
-    """Return the image that was mapped, or why there is none.
+def find_images(folder: Path, names: Sequence[str]) -> tuple[tuple[Path, ...], str]:
+    """Return the images that were mapped, in the order of their names, or none of them and why.
 
-    It is looked for where the provenance says, among the images of the survey and beside the map's folder, and known by its
-    fingerprint. One within the folder is not taken: it may be anybody's, and what is called ``.tif`` may read any file or
-    address.
+    They are looked for where the provenance says, among the images of the survey and beside the map's folder, and known by
+    their fingerprints. One within the folder is not taken: it may be anybody's, and what is called ``.tif`` may read any file
+    or address.
 
     Parameters
     ----------
     folder : pathlib.Path
         Of the map.
-    name : str or None
-        File name of the image, as the map's summary has it.
+    names : sequence of str
+        File names of the images, as the map's summary has them; those of two folders may have one name.
     """
-    if name is None:
-        return None, "the map does not say which image it is of"
+    if not names:
+        return (), "the map does not say which image it is of"
     record, inside = read_provenance(folder), folder.resolve()
     inputs = record.get("inputs")
     known = list(inputs.values()) if isinstance(inputs, dict) else []
     folders = (Path(), inside.parent, inside.parent.parent)
     surveys = (find_survey(place) for place in folders)
     named = [path for survey in surveys if survey is not None for path in survey.images.values() if isinstance(path, Path)]
-    paths = [*input_files(record, folder), *named, *(place / name for place in folders)]
-    there = [path for path in paths if path.name == name and path.is_file() and not path.resolve().is_relative_to(inside)]
-    for path in there:
-        if fingerprint(path) in known:
-            return path, ""
-    return None, f"{there[0]} is not as it was when mapped" if there else f"{name} is not where it was when mapped"
+    paths, found = [*input_files(record, folder), *named], list[Path]()
+    taken = set[Path]()
+    for name in names:
+        places = (path for path in (*paths, *(place / name for place in folders)) if path.name == name and path.is_file())
+        there = [path for path in places if not {path.resolve(), *path.resolve().parents} & {inside, *taken}]
+        path = next((path for path in there if fingerprint(path) in known), None)
+        if path is None:
+            return (), f"{there[0]} is not as it was when mapped" if there else f"{name} is not where it was when mapped"
+        found.append(path)
+        taken.add(path.resolve())
+    return tuple(found), ""

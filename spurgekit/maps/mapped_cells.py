@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,13 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
 
 from spurgekit.classify.model_files import DESCRIPTION
 from spurgekit.errors import InputError, first_line
 from spurgekit.imagery import PixelGrid
 from spurgekit.imagery.crs import points_in
-from spurgekit.maps.bands import PROBABILITY, TILE_PROBABILITY
+from spurgekit.maps.bands import BANDS, PROBABILITY, TILE_PROBABILITY
 from spurgekit.maps.map_folder import REMEDY
 from spurgekit.outputs import fingerprint
 
@@ -48,6 +51,59 @@ class MappedCells:
         return np.asarray(np.isfinite(self.said[0]))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MapFile:
+    """``presence.tif``, opened, and which of its bands say what.
+
+    Attributes
+    ----------
+    dataset : rasterio.DatasetReader
+    grid : PixelGrid
+        Of its cells.
+    classes : tuple of str
+        The first is the background; none of a map of cover.
+    cells : tuple of int
+        Numbers of the bands of their probabilities, counted from 1.
+    tiles : tuple of int
+        Those of the tile around each cell, where the map is finer than a tile; else none.
+    uncertainty : int or None
+        Of the cells.
+    """
+
+    dataset: DatasetReader
+    grid: PixelGrid
+    classes: tuple[str, ...]
+    cells: tuple[int, ...]
+    tiles: tuple[int, ...]
+    uncertainty: int | None
+
+
+@contextmanager
+def open_map(path: Path) -> Iterator[MapFile]:
+    """Open ``presence.tif`` for a ``with`` block, in which it may be read.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    start, (plain, end) = PROBABILITY.titles([""])[0], TILE_PROBABILITY.titles(["|"])[0].split("|")
+    assert plain == start  # by which both are told from other bands
+    (uncertain,) = BANDS["uncertainty"].titles(())
+    try:
+        with rasterio.open(path, driver="GTiff") as file:
+            named = {number: text or "" for number, text in enumerate(file.descriptions, 1)}
+            said = [number for number, text in named.items() if text.startswith(start)]
+            tiles = tuple(number for number in said if named[number].endswith(end))
+            cells = tuple(number for number in said if number not in tiles)
+            grid = PixelGrid(file.width, file.height, file.transform, file.crs)
+            classes = tuple(named[number].removeprefix(start) for number in cells)
+            uncertainty = next((number for number, text in named.items() if text == uncertain), None)
+            yield MapFile(file, grid, classes, cells, tiles, uncertainty)
+    except RasterioError as error:
+        raise InputError(f"{path} cannot be read ({first_line(error)}); {REMEDY}") from error
+
+
 def read_cells(path: Path) -> MappedCells:
     """Read the probabilities of ``presence.tif``.
 
@@ -56,21 +112,13 @@ def read_cells(path: Path) -> MappedCells:
     InputError
         If it cannot be read, or has none.
     """
-    start, (plain, end) = PROBABILITY.titles([""])[0], TILE_PROBABILITY.titles(["|"])[0].split("|")
-    assert plain == start  # by which both are told from other bands
-    try:
-        with rasterio.open(path, driver="GTiff") as file:
-            grid = PixelGrid(file.width, file.height, file.transform, file.crs)
-            named = {number: text for number, text in enumerate(file.descriptions, 1) if text and text.startswith(start)}
-            cells = [number for number, text in named.items() if not text.endswith(end)]
-            tiles = [number for number in named if number not in cells]
-            if len(cells) < 2:
-                raise InputError(f"{path} has no bands of probability; {REMEDY}")
-            said = file.read(cells).astype(np.float32)
-            around = file.read(tiles).astype(np.float32) if len(tiles) == len(cells) else said
-    except RasterioError as error:
-        raise InputError(f"{path} cannot be read ({first_line(error)}); {REMEDY}") from error
-    return MappedCells(grid, tuple(named[number].removeprefix(start) for number in cells), said, around)
+    with open_map(path) as map_file:
+        if len(map_file.classes) < 2:
+            raise InputError(f"{path} has no bands of probability; {REMEDY}")
+        said = map_file.dataset.read(map_file.cells).astype(np.float32)
+        fine = len(map_file.tiles) == len(map_file.cells)
+        around = map_file.dataset.read(map_file.tiles).astype(np.float32) if fine else said
+    return MappedCells(map_file.grid, map_file.classes, said, around)
 
 
 def find_model(folder: Path, record: dict[str, Any]) -> Path | None:

@@ -237,7 +237,8 @@ def _join(
         Mapped ground that is unlike the training tiles, where that is known.
     """
     raster, model = look.raster, look.model
-    cells, picture = Cells.empty(raster.path.name, extent.cells, model.info), QuickLook(raster, window=look.picture)
+    images = tuple(one.path.name for one in (raster.rasters if isinstance(raster, Mosaic) else (raster,)))
+    cells, picture = Cells.empty(images, extent.cells, model.info), QuickLook(raster, window=look.picture)
     cell_px, unlike_m2 = lattice_of(raster, model, look.options).cell_px, None if model.applicability is None else 0.0
     if raster.collar is not None:
         raster.collar.taken()  # parts have it, those that were made elsewhere as well

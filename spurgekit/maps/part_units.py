@@ -10,10 +10,10 @@ from pathlib import Path
 from spurgekit.executors import Workers
 from spurgekit.executors.kept import made_by_process, opened_by_thread
 from spurgekit.image_names import local_file
-from spurgekit.imagery import Mosaic, Raster, Window, open_raster
+from spurgekit.imagery import Mosaic, Raster, Window, as_one, open_raster
 from spurgekit.imagery.image_source import ImageSource
 from spurgekit.maps.cell_mask import CellMask
-from spurgekit.maps.looking import PartLook, as_one
+from spurgekit.maps.looking import PartLook
 from spurgekit.maps.map_model import NamedModel
 from spurgekit.maps.map_options import MapOptions
 from spurgekit.maps.parts import PartStore, write_part

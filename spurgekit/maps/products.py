@@ -24,6 +24,7 @@ from shapely.geometry.base import BaseGeometry
 
 from spurgekit.classify.classifier import TileClassifier
 from spurgekit.imagery import PixelGrid, name_crs
+from spurgekit.imagery.mosaic import name_of
 from spurgekit.imagery.quicklook import QuickLook
 from spurgekit.imagery.site_picture import INK, Colour, SitePicture
 from spurgekit.maps.areas import AreaEstimate, covered_area, occupied_areas
@@ -204,8 +205,8 @@ def _write_summary(
 ) -> None:
     model, areas, aoi_m2 = classifier.info, made.areas, extent.aoi_m2
     summary = {
-        "schema_version": 2,
-        "image": cells.image,
+        "schema_version": 3,
+        "images": cells.images,
         "crs": name_crs(cells.grid.crs),
         "cell_m": round(cells.grid.gsd_m, 6),
         "support_m": round(cells.support_m, 6),
@@ -249,7 +250,7 @@ def _draw(path: Path, cells: Cells, extent: Extent, look: QuickLook, polygons: g
     occupied = areas.occupied
     rows, cols = _nearest(look.grid, cells.grid)
     look.hide(~extent.mask.inside[np.ix_(rows, cols)])
-    picture = SitePicture(look, f"{cells.image}: {' and '.join(occupied)} on a grid of {cells.grid.gsd_m:.2f} m")
+    picture = SitePicture(look, f"{name_of(cells.images)}: {' and '.join(occupied)} on a grid of {cells.grid.gsd_m:.2f} m")
     classes, certain = cells.predicted[np.ix_(rows, cols)], cells.said[np.ix_(rows, cols)]
     shade = np.zeros((*classes.shape, 4), np.uint8)
     for number, (name, of_class) in enumerate(occupied.items(), start=1):

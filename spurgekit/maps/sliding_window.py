@@ -52,8 +52,8 @@ class Cells:
 
     Attributes
     ----------
-    image : str
-        Name of the image.
+    images : tuple of str
+        File names of the images.
     grid : PixelGrid
         Of the cells.
     model : ModelInfo
@@ -68,7 +68,7 @@ class Cells:
         Share of its pixels that have data.
     """
 
-    image: str
+    images: tuple[str, ...]
     grid: PixelGrid
     model: ModelInfo
     predicted: NDArray[np.uint8]
@@ -77,11 +77,11 @@ class Cells:
     valid: NDArray[np.float32]
 
     @classmethod
-    def empty(cls, image: str, grid: PixelGrid, model: ModelInfo) -> Cells:
+    def empty(cls, images: tuple[str, ...], grid: PixelGrid, model: ModelInfo) -> Cells:
         """Return a map without data."""
         shape = grid.height, grid.width
         none, zeros = np.full(shape, NO_CLASS, np.uint8), np.zeros(shape, np.float32)
-        return cls(image, grid, model, none, zeros, none.copy(), zeros.copy())
+        return cls(images, grid, model, none, zeros, none.copy(), zeros.copy())
 
     def put(self, window: Window, found: NDArray[np.float32], valid: NDArray[np.float32], layout: BandLayout) -> None:
         """Fill in a window.

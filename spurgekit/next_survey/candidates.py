@@ -14,7 +14,7 @@ from spurgekit.classify.classifier import TileClassifier
 from spurgekit.classify.tile_reader import Pixels, mark_missing
 from spurgekit.classify.tile_stream import stream_tiles
 from spurgekit.errors import InputError
-from spurgekit.imagery import Raster, Window
+from spurgekit.imagery import PixelSource, Window
 from spurgekit.maps.bands import entropy
 from spurgekit.maps.mapped_cells import MappedCells
 from spurgekit.progress import Progress, silent
@@ -94,7 +94,7 @@ def drawn(rows: Numbers, cols: Numbers, most: int, site: str) -> tuple[Numbers, 
 
 
 def look_at(
-    raster: Raster,
+    raster: PixelSource,
     model: TileClassifier,
     cells: MappedCells,
     rows: Numbers,
@@ -107,7 +107,7 @@ def look_at(
 
     Parameters
     ----------
-    raster : Raster
+    raster : PixelSource
         That was mapped, at the model's ground sample distance.
     model : TileClassifier
         That knows its training tiles.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ from spurgekit.classify.model_info import read_model_info
 from spurgekit.dihedral import VIEW_COUNTS
 from spurgekit.errors import InputError
 from spurgekit.image_names import GdalName, ImageName, image_name
-from spurgekit.imagery import PixelGrid, Raster, open_raster, parse_crs
+from spurgekit.imagery import Mosaic, PixelGrid, Raster, open_images, parse_crs
 from spurgekit.imagery.crs import has_place, points_in
 from spurgekit.imagery.raster import slug
 from spurgekit.maps.looking import check_bands
-from spurgekit.maps.map_folder import RASTER, REMEDY, SUMMARY, MapSummary, check_map, find_image, opened_as
+from spurgekit.maps.map_folder import RASTER, REMEDY, SUMMARY, MapSummary, check_map, find_images, opened_as
 from spurgekit.maps.mapped_cells import MappedCells, find_model, read_cells
 from spurgekit.next_survey.candidates import Candidates, drawn, look_at, tiles_apart
 from spurgekit.next_survey.choosing import choose_tiles
@@ -144,14 +145,14 @@ def plan_survey(
     if len(some[0]) < len(rows):
         notes += (f"{len(some[0]):,} of the {len(rows):,} tiles of the map are looked at, drawn at random",)
     assert model.folder is not None  # it was loaded from there
-    inputs = [map_folder, shown, model.folder]
+    inputs = [map_folder, *shown, model.folder]
     with output_folder(out, "next survey", parameters=options.parameters(), inputs=inputs, overwrite=overwrite) as folder:
         with _opened(shown, cells.grid, parameters, model.info.gsd_m) as raster:
             check_bands(raster, model)
             notes += raster.notes
             seen = look_at(raster, model, cells, *some, batch_size=options.batch_size, progress=progress)
         if dark := len(some[0]) - len(seen):
-            notes += (f"{shown.name} has too little of {counted(dark, 'tile')}, left out",)
+            notes += (f"{raster.path.name} has too little of {counted(dark, 'tile')}, left out",)
         walk = _walk(seen, model, cells, site, support_m, start, options)
         with _opened(shown, cells.grid, parameters) as raster:
             files = write_walk(folder, walk, cells, raster, progress)
@@ -241,31 +242,33 @@ def _model(
 
 def _image(
     map_folder: Path, summary: MapSummary, record: dict[str, Any], given: ImageName | None
-) -> tuple[ImageName, tuple[str, ...]]:
-    """Return the image of a map, and what is to be said of it.
+) -> tuple[tuple[ImageName, ...], tuple[str, ...]]:
+    """Return the images of a map, and what is to be said of them.
 
     Raises
     ------
     InputError
-        If it is gone.
+        If one is gone.
     """
     if given is not None:
         inputs = record.get("inputs")
         there = isinstance(given, GdalName) or given.is_file()
         if there and isinstance(inputs, dict) and fingerprint(given) not in inputs.values():
-            return given, (f"{given.name} is not the file that was mapped, or was changed since: does it show the same?",)
-        return given, ()
-    image, why = find_image(map_folder, summary.image)
-    if image is None:
+            return (given,), (f"{given.name} is not the file that was mapped, or was changed since: does it show the same?",)
+        return (given,), ()
+    images, why = find_images(map_folder, summary.images)
+    if not images:
         raise InputError(f"{why}, and tiles are looked at on it; pass `image`")
-    return image, ()
+    return images, ()
 
 
-def _opened(image: ImageName, grid: PixelGrid, parameters: dict[str, Any], gsd_m: float | None = None) -> Raster:
-    """Open an image as it was when mapped."""
+def _opened(
+    images: Sequence[ImageName], grid: PixelGrid, parameters: dict[str, Any], gsd_m: float | None = None
+) -> Raster | Mosaic:
+    """Open images as they were when mapped."""
     bands = parameters.get("bands")
     assert grid.crs is not None
-    return open_raster(
-        image, crs=grid.crs.to_wkt(), gsd_m=gsd_m, bands=bands if isinstance(bands, list) else None, threads=cores(),
+    return open_images(
+        images, crs=grid.crs.to_wkt(), gsd_m=gsd_m, bands=bands if isinstance(bands, list) else None, threads=cores(),
         **opened_as(parameters),
     )  # fmt: skip

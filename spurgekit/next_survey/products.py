@@ -13,7 +13,7 @@ import pyogrio
 from numpy.typing import NDArray
 from shapely import LineString
 
-from spurgekit.imagery import PixelGrid, Raster, name_crs
+from spurgekit.imagery import PixelGrid, PixelSource, name_crs
 from spurgekit.imagery.crs import EARTH
 from spurgekit.imagery.quicklook import quick_look
 from spurgekit.imagery.site_picture import INK, Colour, SitePicture
@@ -89,7 +89,9 @@ class Walk:
         return stops if self.start is None else np.vstack([self.start, stops, self.start])
 
 
-def write_walk(folder: Path, walk: Walk, cells: MappedCells, raster: Raster, progress: Progress = silent) -> tuple[str, ...]:
+def write_walk(
+    folder: Path, walk: Walk, cells: MappedCells, raster: PixelSource, progress: Progress = silent
+) -> tuple[str, ...]:
     """Write ``points.gpkg``, ``.csv`` and ``.gpx``, ``route.gpx``, ``summary.json`` and ``next-survey.png``.
 
     Parameters
@@ -97,7 +99,7 @@ def write_walk(folder: Path, walk: Walk, cells: MappedCells, raster: Raster, pro
     folder : pathlib.Path
     walk : Walk
     cells : MappedCells
-    raster : Raster
+    raster : PixelSource
         The image below them.
     progress : Progress
 
@@ -162,7 +164,7 @@ def _write_summary(path: Path, walk: Walk, cells: MappedCells) -> None:
     path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
-def _draw(path: Path, walk: Walk, cells: MappedCells, raster: Raster, progress: Progress) -> None:
+def _draw(path: Path, walk: Walk, cells: MappedCells, raster: PixelSource, progress: Progress) -> None:
     look, grid = quick_look(raster, progress=progress), cells.grid
     picture = SitePicture(look, f"{walk.site}: the next survey, {counted(len(walk), 'tile')} of {walk.support_m:.2f} m")
     at, inside = cells_below(look.grid, grid)

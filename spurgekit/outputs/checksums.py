@@ -106,8 +106,9 @@ def walk(folder: Path) -> Iterator[str]:
     for place, folders, files in os.walk(folder):
         links = [name for name in folders if Path(place, name).is_symlink()]
         folders[:] = sorted(name for name in folders if name not in links)
-        for name in sorted({*files, *links} - LITTER):
-            yield Path(place, name).relative_to(folder).as_posix()
+        within = Path(place).relative_to(folder).as_posix()  # a path of each file would take longer than to list them
+        start = "" if within == "." else f"{within}/"
+        yield from (start + name for name in sorted({*files, *links} - LITTER))
 
 
 def remove_listed(folder: Path, names: Iterable[str]) -> None:

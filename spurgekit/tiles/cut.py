@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from spurgekit.executors import Workers, open_workers
 from spurgekit.executors.workers import DEFAULT
-from spurgekit.imagery import PixelGrid, Raster, Window
+from spurgekit.imagery import PixelGrid, PixelSource, Raster, Window
 from spurgekit.imagery.collar import Colour
 from spurgekit.imagery.image_source import ImageSource
 from spurgekit.imagery.quicklook import QuickLook, Sample, Sampler
@@ -178,7 +178,7 @@ def collar_seen(raster: Raster) -> tuple[int, dict[Colour, int]] | None:
 
 
 def cut_tiles(
-    raster: Raster,
+    raster: PixelSource,
     tiles: Iterable[Tile],
     folder: Path,
     *,
@@ -193,8 +193,8 @@ def cut_tiles(
 
     Parameters
     ----------
-    raster : Raster
-        The image, read in the calling thread where workers are threads.
+    raster : PixelSource
+        The image, read in the calling thread where workers are threads; where they are not, one image and not several as one.
     tiles : iterable of Tile
         Row by row for speed; any order is right.
     folder : pathlib.Path
@@ -219,17 +219,20 @@ def cut_tiles(
         if workers.in_process:
             return run_jobs(_Cutter(raster.grid, writer), _jobs(raster, tiles, look), raster, len(tiles), workers, progress)
         cutter = _BandCutter(source_of(raster), writer, None if look is None else look.sampler)
-        return run_jobs(cutter, _bands(tiles), raster, len(tiles), workers, progress, look)
+        bands = list(_bands(tiles))
+        order = side_by_side(len(bands), workers.count())
+        return run_jobs(cutter, [bands[i] for i in order], raster, len(tiles), workers, progress, look, order)
 
 
 def run_jobs(
     work: Callable[[Job], Done],
     jobs: Iterable[Job],
-    raster: Raster,
+    raster: PixelSource,
     total: int,
     workers: Workers,
     progress: Progress,
     look: QuickLook | None = None,
+    order: Sequence[int] | None = None,
 ) -> list[CutTile]:
     """Have workers do jobs, while the calling thread makes the next ones; what they read themselves is added up.
 
@@ -237,7 +240,7 @@ def run_jobs(
     ----------
     work : callable
     jobs : iterable
-    raster : Raster
+    raster : PixelSource
         What they are jobs on.
     total : int
         Tiles of all jobs.
@@ -245,20 +248,40 @@ def run_jobs(
     progress : Progress
     look : QuickLook, optional
         Gets what workers took for it.
+    order : sequence of int, optional
+        Place of each job in the image, where they are done in another order; what comes of them is in that of the image.
     """
-    cut: list[CutTile] = []
+    made: list[Done] = []
     with progress(f"cutting {raster.path.name}", total) as advance:
         for done in workers.stream(work, jobs, ahead=4 if workers.in_process else 2):
-            cut += done.cut
-            if look is not None:
-                look.add(done.samples)
-            if done.collar is not None and raster.collar is not None:
-                raster.collar.add(*done.collar)
+            made.append(done)
             advance(len(done.cut))
-    return cut
+    if order is not None:
+        made = [made[at] for at in np.argsort(order)]
+    for done in made:
+        if look is not None:
+            look.add(done.samples)
+        if done.collar is not None and raster.collar is not None:
+            raster.collar.add(*done.collar)
+    return [one for done in made for one in done.cut]
 
 
-def source_of(raster: Raster) -> ImageSource:
+def side_by_side(bands: int, workers: int) -> list[int]:
+    """Return the order in which workers take the bands of an image so that each goes on below where it was.
+
+    Bands share a row of blocks with the next one, which a worker that has just decoded it has in memory still. Where one gets
+    ahead of the others, that is lost once and nothing else.
+
+    Examples
+    --------
+    >>> side_by_side(7, 2), side_by_side(3, 8)
+    ([0, 4, 1, 5, 2, 6, 3], [0, 1, 2])
+    """
+    length = -(-bands // max(1, min(workers, bands)))
+    return [at for first in range(length) for at in range(first, bands, length)]
+
+
+def source_of(raster: PixelSource) -> ImageSource:
     """Return how workers open an image that is open here.
 
     Raises
@@ -266,12 +289,12 @@ def source_of(raster: Raster) -> ImageSource:
     InputError
         If they could not find it by its name.
     """
-    assert raster.source is not None  # it is no image of a tile
+    assert raster.source is not None  # it is one image, and not that of a tile
     raster.source.check()
     return raster.source
 
 
-def _jobs(raster: Raster, tiles: Sequence[Tile], look: QuickLook | None) -> Iterator[_CutJob]:
+def _jobs(raster: PixelSource, tiles: Sequence[Tile], look: QuickLook | None) -> Iterator[_CutJob]:
     for strip, window in _strips(tiles):
         pixels, valid = raster.read(window)
         if look is not None:

@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from spurgekit.errors import InputError
-from spurgekit.imagery import Raster
+from spurgekit.imagery import PixelSource
 from spurgekit.reading import MOST_PX, Columns, Numbers, Texts, read_parquet, take_columns
 from spurgekit.tiles.cut import CutTile
 from spurgekit.vectors import write_geopackage
@@ -44,7 +44,7 @@ ROUNDING = 1e-6
 """Share of its area by which a footprint may differ from its hull."""
 
 
-def index_tiles(raster: Raster, site: str, cut: Sequence[CutTile], layout: str) -> gpd.GeoDataFrame:
+def index_tiles(raster: PixelSource, site: str, cut: Sequence[CutTile], layout: str) -> gpd.GeoDataFrame:
     """Return the index of the tiles that were written.
 
     Returns
@@ -73,9 +73,10 @@ def index_tiles(raster: Raster, site: str, cut: Sequence[CutTile], layout: str) 
         }
         for c in kept
     ]
+    corners = np.stack([c.tile.ground(raster.grid) for c in kept])
     frame = pd.DataFrame(rows)
     frame = frame[[*OWN_COLUMNS, *(c for c in frame.columns if c not in OWN_COLUMNS)]]
-    return gpd.GeoDataFrame(frame, geometry=[c.tile.footprint(raster.grid) for c in kept], crs=crs.to_wkt() if crs else None)
+    return gpd.GeoDataFrame(frame, geometry=shapely.polygons(corners), crs=crs.to_wkt() if crs else None)
 
 
 def footprint_corners(footprints: gpd.GeoSeries) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-from shapely import Polygon
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from spurgekit.errors import InputError
@@ -48,9 +48,9 @@ class Tile:
         """Its own ground sample distance; None, since it is the image's."""
         return None
 
-    def footprint(self, grid: PixelGrid) -> Polygon:
-        """Return the ground that it covers in an image with this grid."""
-        return grid.footprint(self.window)
+    def ground(self, grid: PixelGrid) -> NDArray[np.float64]:
+        """Return the corners of the ground that it covers in an image with this grid, shape (4, 2)."""
+        return grid.corners(self.window)
 
 
 def grid_layout(

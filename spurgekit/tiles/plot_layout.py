@@ -11,7 +11,6 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from shapely import Polygon
 
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid, Window, slug
@@ -56,9 +55,9 @@ class PlotTile:
     gsd_m: float
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
-    def footprint(self, grid: PixelGrid) -> Polygon:  # noqa: ARG002
-        """Return the ground that it covers."""
-        return Polygon(self.corners)
+    def ground(self, grid: PixelGrid) -> NDArray[np.float64]:  # noqa: ARG002
+        """Return the corners of the ground that it covers, shape (4, 2)."""
+        return self.corners
 
     def grid(self, crs: CRS | None) -> PixelGrid:
         """Return the grid of its pixels: the affine transform that comes closest to its corners.

@@ -13,9 +13,11 @@ from spurgekit.accuracy import CheckOptions, draw_check, read_sample
 from spurgekit.accuracy.drawing import draw_cells
 from spurgekit.accuracy.strata import read_strata
 from spurgekit.errors import InputError, OutputExistsError
+from spurgekit.maps import map_site
 from spurgekit.review import open_folder
 from spurgekit.review.site_images import find_site_images
 from tests.accuracy.conftest import CELL_PX, COLUMNS, ROWS
+from tests.maps.brightness import brightness_model
 from tests.outputs.listing import RECORDS, names
 
 STRATA = {("dark", False): 17 * ROWS, ("dark", True): ROWS, ("bright", False): 9 * ROWS, ("bright", True): ROWS}
@@ -133,7 +135,7 @@ def test_a_map_without_a_place_on_earth_has_no_waypoints(nowhere):
 def test_without_the_image_there_are_lists_alone(drawn):
     drawn.site.rename("elsewhere.tif")
     report = draw_check(drawn.map, "lists", CheckOptions(cells=60))
-    assert report.notes == ("the image that was mapped is not where it was, so no cell has a picture; pass `image`",)
+    assert report.notes == ("site.tif is not where it was when mapped, so no cell has a picture; pass `image`",)
     assert report.pictures == 0
     assert not (Path("lists") / "tiles.parquet").exists()
     again = draw_check(drawn.map, "pictures", CheckOptions(cells=60), image="elsewhere.tif")
@@ -147,7 +149,25 @@ def test_polygons_of_the_map_are_not_taken_for_its_image(drawn):
     record["inputs"]["aoi.gpkg"] = {}
     (drawn.map / "provenance.json").write_text(json.dumps(record))
     report = draw_check(drawn.map, "lists", CheckOptions(cells=60))
-    assert report.notes == ("the image that was mapped is not where it was, so no cell has a picture; pass `image`",)
+    assert report.notes == ("site.tif is not where it was when mapped, so no cell has a picture; pass `image`",)
+
+
+def test_of_a_map_of_several_images_each_cell_has_its_picture_whole(drawn, make_tif):
+    """The cut runs through cells, as cells lie on multiples of their side and images need not."""
+    cut, halves = 10 * CELL_PX + 2, []
+    with rasterio.open(drawn.site) as file:
+        pixels, at = file.read(), file.transform
+    for name, part, left in (("west", pixels[:, :, :cut], 0), ("east", pixels[:, :, cut:], cut)):
+        where = at @ rasterio.Affine.translation(left, 0)
+        halves.append(make_tif(f"{name}.tif", part, transform=where, colours=("red", "green", "blue", "alpha")))
+    map_site(halves, brightness_model(CELL_PX, bands=3), "maps/halves")
+    report = draw_check("maps/halves", "one", CheckOptions(cells=600, least=2))
+    assert (report.pictures, report.notes) == (600, ())
+    index = gpd.read_parquet("one/tiles.parquet")
+    assert (index["valid_fraction"] == 1).all()
+    cols = index["tile_id"].str.extract(r"_c(\d+)$")[0].astype(int)
+    assert (index["source"] == np.where(cols < 10, "west.tif", "east.tif")).all()
+    assert set(find_site_images(open_folder(Path("one")))) == {"west.tif", "east.tif"}
 
 
 def test_another_image_of_the_same_ground_is_said_to_be_one(drawn, make_tif):

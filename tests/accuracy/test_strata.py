@@ -3,6 +3,8 @@ import pytest
 import rasterio
 
 from spurgekit.accuracy.strata import LEAST_ERROR, NO_STRATUM, read_strata
+from spurgekit.maps.bands import TILE_PROBABILITY
+from spurgekit.maps.map_folder import POLYGONS, SUMMARY
 
 
 @pytest.fixture
@@ -20,6 +22,8 @@ def three(tmp_path, make_tif):
     path = make_tif(tmp_path / "presence.tif", bands, nodata=np.nan)
     with rasterio.open(path, "r+") as file:
         file.descriptions = [*(f"probability of {name}" for name in "abc"), "uncertainty (entropy, 0 to 1)"]
+    for name in (POLYGONS, SUMMARY):
+        (tmp_path / name).touch()
     return tmp_path
 
 
@@ -43,3 +47,14 @@ def test_classes_alone(three):
     joined = read_strata(three, 0.5, 2)
     assert joined.cells.tolist() == [4, 0, 3, 0, 4, 0]
     assert joined.probabilities[0] == pytest.approx([(3 * 0.98 + 0.4) / 4, (3 * 0.01 + 0.3) / 4, (3 * 0.01 + 0.3) / 4])
+
+
+def test_of_a_map_finer_than_tiles_cells_count_and_not_the_tiles_around_them(three, make_tif):
+    with rasterio.open(three / "presence.tif") as file:
+        bands, titles = file.read(), file.descriptions
+    fine = make_tif(three / "presence.tif", np.concatenate([bands, bands[2::-1]]), nodata=np.nan)
+    with rasterio.open(fine, "r+") as file:
+        file.descriptions = [*titles, *TILE_PROBABILITY.titles("abc")]
+    strata = read_strata(three, 0.5, 1)
+    assert strata.classes == ("a", "b", "c")
+    assert strata.cells.tolist() == [3, 1, 2, 1, 3, 1]

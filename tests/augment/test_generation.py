@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from spurgekit.augment import read_manifest
+from spurgekit.augment import generation, read_manifest
 from spurgekit.augment.augment_options import AugmentOptions
 from spurgekit.augment.generation import augment_dataset
 from spurgekit.augment.methods import METHODS, AugmentMethod
@@ -339,6 +339,48 @@ def test_workers_make_the_same_images(made, inputs, tmp_path, monkeypatch):
     found, expected = contents(tmp_path / "dask"), contents(made[0])
     sums = "SHA256SUMS"  # has that of the settings, which name the dataset as it was named
     assert {**found, sums: None} == {**expected, sums: None}
+
+
+class TestWhenAClusterIsBegun:
+    @pytest.fixture
+    def steps(self, monkeypatch):
+        """What a run does in turn: it learns words, and opens workers."""
+        noted = []
+
+        def noting(name):
+            module, done = "spurgekit.augment.generation", getattr(generation, name)
+
+            def do(*args, **how):
+                noted.append(name)
+                return done(*args, **how)
+
+            monkeypatch.setattr(f"{module}.{name}", do)
+
+        for name in ("learn_embeddings", "open_workers"):
+            noting(name)
+        return noted
+
+    def test_words_are_learned_first(self, inputs, tmp_path, steps):
+        fresh = inputs.having(embeddings=tmp_path / "embeddings")
+        augment(fresh, options("da-fusion", images=1), tmp_path / "a", executor="processes")
+        assert steps == ["learn_embeddings", "open_workers"]
+
+    @pytest.mark.parametrize(
+        ("executor", "said"),
+        [
+            ("dask://localhost:1", "no Dask scheduler answers at tcp://localhost:1"),
+            ("cluster.toml", "distributed.Nothing is no class of a Dask cluster"),
+            ("missing.toml", "missing.toml"),
+        ],
+    )
+    def test_one_that_will_not_serve_is_refused_before(self, inputs, tmp_path, monkeypatch, steps, executor, said):
+        pytest.importorskip("distributed")
+        monkeypatch.setattr("spurgekit.executors.dask_cluster.CONNECT_S", 1.0)
+        monkeypatch.chdir(tmp_path)
+        Path("cluster.toml").write_text('cluster = "distributed.Nothing"\n')
+        with pytest.raises(InputError, match=said):
+            augment(inputs.having(embeddings=tmp_path / "embeddings"), options("da-fusion"), tmp_path / "a", executor=executor)
+        assert (steps, (tmp_path / "a").exists()) == ([], False)
 
 
 @pytest.mark.parametrize(

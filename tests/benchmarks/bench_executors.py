@@ -1,9 +1,11 @@
-"""What a second worker is worth: ``python -m tests.benchmarks.bench_executors [--size 12000] [--cells 64] [--runs 3]``.
+"""What a second worker is worth: ``python -m tests.benchmarks.bench_executors [--size 16000] [--cells 300] [--runs 3]``.
 
-Tiles of an orthomosaic and cells of an evaluation are made by threads of this process, by one single-threaded worker of a Dask
-cluster on this machine, by two, and by two of which one is killed once a quarter of the work is done. Workers have loaded what
-they need: each row is the least of some runs after one that does not count. A run that loses a worker takes at least
-``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is checked. It needs two cores that nothing else uses.
+Tiles and a map of an orthomosaic, and cells of an evaluation, are made by threads of this process, by one single-threaded
+worker of a Dask cluster on this machine, by two, and by two of which one is killed once a quarter of the work is done. Workers
+have loaded what they need: each row is the least of some runs after one that does not count. A run that loses a worker takes at
+least ``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is checked. It needs two cores that nothing else
+uses; with ``--cpu-time`` it counts the seconds that this process and its workers take of a core instead, of one worker and of
+two, which are the same on any machine: what two take more than one is work that is done twice.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import torch
+
 from spurgekit.executors import Workers, open_workers
+from spurgekit.executors.dask_cluster import DaskWorkers
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
 
@@ -26,24 +31,34 @@ Work = Callable[[str | Workers, Path, Progress], object]
 BACKBONE, SHOTS = "mobilenetv2_035", 64
 """Features of random weights: what is timed is classifiers of 1,280 of them."""
 
+MAP_BACKBONE, MAP_PX, MAP_TILE_PX = "resnet10t", 32, 100
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+"""Of workers and of this process, lest one worker have more than a core."""
+
 
 def main() -> None:
     """Print seconds and ratios."""
     # Not above: Dask's workers import this module before they answer.
     from spurgekit.evaluate import EvaluateOptions, evaluate_arms
+    from spurgekit.maps import load_map_model, map_site
     from spurgekit.tiles import TileOptions, tile_images
     from tests.benchmarks.sites import make_orthomosaic
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=12_000, help="side of the orthomosaic in pixels")
-    parser.add_argument("--cells", type=int, default=64, help="support sets of the evaluation")
+    parser.add_argument("--size", type=int, default=16_000, help="side of the orthomosaic in pixels")
+    parser.add_argument("--cells", type=int, default=300, help="support sets of the evaluation")
     parser.add_argument("--tiles", type=int, default=200, help="tiles of each class of its dataset")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=("tile", "map", "evaluate"), default=("tile", "map", "evaluate"))
+    parser.add_argument("--cpu-time", action="store_true", help="count seconds of a core, on a machine that others use")
     options = parser.parse_args()
+    os.environ.update(ONE_THREAD)  # Dask's workers inherit it
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         site = make_orthomosaic(folder / "site.tif", options.size)
         dataset = make_dataset(folder, options.tiles, options.cells)
+        model = make_model(folder)
         comparing = EvaluateOptions(
             arms=("probe",), shots=(SHOTS,), trials=options.cells, backbone=BACKBONE, pretrained=False, image_size_px=32
         )
@@ -54,10 +69,20 @@ def main() -> None:
         def evaluate(executor: str | Workers, out: Path, progress: Progress) -> object:
             return evaluate_arms(dataset, out, comparing, executor=executor, progress=progress)
 
+        def map_it(executor: str | Workers, out: Path, progress: Progress) -> object:
+            return map_site(site, load_map_model(model, "cpu", views=1), out, executor=executor, progress=progress)
+
+        works = {"tile": tile, "map": map_it, "evaluate": evaluate}
+        if options.cpu_time:
+            print("| seconds of a core | here, 1 worker | its worker | here, 2 workers | its workers |")
+            print("| --- | ---: | ---: | ---: | ---: |")
+            for title in options.only:
+                print(f"| `{title}` | {' | '.join(core_seconds(works[title], folder, options.runs))} |", flush=True)
+            return
         print(f"{cores()} cores; least of {options.runs} runs, in seconds, and how many times as fast as one worker\n")
         print("| | threads | 1 worker | 2 workers | 2, one killed |\n| --- | ---: | ---: | ---: | ---: |")
-        for title, work in (("tile", tile), ("evaluate", evaluate)):
-            print(f"| `{title}` | {' | '.join(row(work, folder, options.runs))} |", flush=True)
+        for title in options.only:
+            print(f"| `{title}` | {' | '.join(row(works[title], folder, options.runs))} |", flush=True)
 
 
 def row(work: Work, folder: Path, runs: int) -> Iterator[str]:
@@ -78,6 +103,33 @@ def row(work: Work, folder: Path, runs: int) -> Iterator[str]:
             pids = set(workers.stream(process_of, range(64)))
             killed.append(timed(work, workers, folder, seen, Killing(max(pids))))
     yield f"{min(killed):.1f} ({one / min(killed):.2f})"
+    check_alike(seen)
+
+
+def core_seconds(work: Work, folder: Path, runs: int) -> Iterator[str]:
+    """Yield the cells of a row of seconds of a core: of this process and of the workers, of one and of two."""
+    seen: set[str] = set()
+    for number in (1, 2):
+        with dask(folder, number) as executor, open_workers(executor) as workers:
+            assert isinstance(workers, DaskWorkers)
+            timed(work, workers, folder, seen, silent)
+            here, theirs = [], []
+            for _ in range(runs):
+                start, before = time.process_time(), workers_seconds(workers)
+                timed(work, workers, folder, seen, silent)
+                here.append(time.process_time() - start)
+                theirs.append(workers_seconds(workers) - before)
+        yield from (f"{min(here):.1f}", f"{min(theirs):.1f}")
+    check_alike(seen)
+
+
+def workers_seconds(workers: DaskWorkers) -> float:
+    """Return how long workers have had a core."""
+    return float(sum(workers.client.run(time.process_time).values()))
+
+
+def check_alike(seen: set[str]) -> None:
+    """End the script where outputs are not of the same bytes."""
     if len(seen) > 1:
         raise SystemExit(f"outputs differ: {seen}")
 
@@ -98,7 +150,7 @@ def timed(work: Work, executor: str | Workers, folder: Path, seen: set[str], pro
         taken = time.perf_counter() - start
         digest = hashlib.sha256()
         for path in sorted(out.rglob("*")):
-            if path.suffix in (".png", ".parquet"):
+            if path.suffix in (".png", ".parquet", ".tif", ".gpkg"):
                 digest.update(path.name.encode() + path.read_bytes())
         seen.add(digest.hexdigest())
     return taken
@@ -143,7 +195,7 @@ class Killing:
         def advance(count: int) -> None:
             nonlocal done
             before, done = done, done + count
-            if before < total / 4 <= done and description.startswith(("cutting", "evaluating")):
+            if before < total / 4 <= done and description.startswith(("cutting", "mapping", "evaluating")):
                 os.kill(self.pid, signal.SIGKILL)
 
         yield advance
@@ -165,6 +217,36 @@ def make_dataset(folder: Path, tiles: int, trials: int) -> Path:
     options = DatasetOptions(classes=("sand", "weed"), group_pattern=r"p\d", test_share=0.25, shots=(SHOTS,), trials=trials)
     build_dataset(folder / "images", folder / "dataset", options)
     return folder / "dataset"
+
+
+def make_model(folder: Path) -> Path:
+    """Train a model to tell dark tiles of such ground from light ones."""
+    import geopandas as gpd
+    import numpy as np
+    import rasterio
+
+    from spurgekit.classify import TrainOptions, train_model
+    from spurgekit.dataset import DatasetOptions, build_dataset
+    from spurgekit.imagery import PixelGrid, Window
+    from spurgekit.tiles import TileOptions, tile_images
+    from tests.benchmarks.sites import make_orthomosaic
+
+    ground = make_orthomosaic(folder / "ground.tif", 20 * MAP_TILE_PX, seed=1)
+    with rasterio.open(ground) as file:
+        grid, green = PixelGrid(file.width, file.height, file.transform, file.crs), file.read(2)
+    means = green.reshape(20, MAP_TILE_PX, 20, MAP_TILE_PX).mean(axis=(1, 3))
+    windows = [
+        Window(int(col) * MAP_TILE_PX + 10, int(row) * MAP_TILE_PX + 10, MAP_TILE_PX - 20, MAP_TILE_PX - 20)
+        for row, col in np.argwhere(means < np.median(means))
+    ]
+    weed = gpd.GeoDataFrame(geometry=[grid.footprint(window) for window in windows], crs="EPSG:32612")
+    weed.to_file(folder / "weed.gpkg")
+    tile_images(ground, folder / "ground-tiles", TileOptions(layout="grid", size_px=MAP_TILE_PX))
+    labelled = DatasetOptions(labels=folder / "weed.gpkg", classes=("light", "dark"))
+    build_dataset(folder / "ground-tiles", folder / "ground-dataset", labelled)
+    how = TrainOptions(backbone=MAP_BACKBONE, pretrained=False, image_size_px=MAP_PX)
+    train_model(folder / "ground-dataset", folder / "model", how)
+    return folder / "model"
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Mapping a site against the bare model: images per second on the same batch size.
 
-    python -m tests.benchmarks.bench_map [--size 12000] [--backbones resnet50 vit_small_patch16_224] [--device cuda] [--out F]
+    python -m tests.benchmarks.bench_map [--size 12000] [--backbones resnet50 NAME@252] [--device cuda] [--out F]
     python -m tests.benchmarks.bench_map --peers [--cpu-time]
     python -m tests.benchmarks.bench_map --openvino [--cpu-time]
 
 Each map is held against the bare model right before and right after it, since the machine's own rate drifts; the bare model
 counts in what the map does, from one batch that is ready. With ``--peers`` the same tiles go through the same model as other
 libraries do it, as far as these are installed (:mod:`tests.benchmarks.map_peers`), in float32. With ``--openvino`` each map is
-made once more with its network run by OpenVINO.
+made once more with its network run by OpenVINO. Backbones are shown tiles of 224 px, or as the name says behind an ``@``.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ WARM_PX = 1000
 """Side of the site that is mapped first, for imports and a warm machine."""
 
 
-def make_model(folder: Path, backbone: str, tile_px: int) -> Path:
+def make_model(folder: Path, backbone: str, tile_px: int, image_px: int = IMAGE_PX) -> Path:
     """Write a model folder with random weights, which take as long as trained ones."""
     folder.mkdir()
     info = ModelInfo(
         backbone=backbone,
         classes=("absent", "present"),
-        image_size_px=IMAGE_PX,
+        image_size_px=image_px,
         tile_size_px=tile_px,
         gsd_m=0.01,
         mean=(0.5, 0.5, 0.5),
@@ -52,18 +52,18 @@ def make_model(folder: Path, backbone: str, tile_px: int) -> Path:
         training_counts={"absent": 1, "present": 1},
         held_out=HeldOut(balanced_accuracy=0.5, confusion_matrix=((1, 1), (1, 1)), split=SplitInfo(by="blocks", block_m=10)),
     )
-    save_model(folder, info, make_backbone(backbone, num_classes=2))
+    save_model(folder, info, make_backbone(backbone, num_classes=2, image_size_px=image_px))
     return folder
 
 
 @torch.inference_mode()
-def bare_rate(backbone: str, chosen: argparse.Namespace, device: torch.device, dtype: torch.dtype | None) -> float:
+def bare_rate(model: TileClassifier, chosen: argparse.Namespace) -> float:
     """Return images/s of the network alone, on one batch that is ready in its memory."""
-    batch_size = chosen.batch
-    network = put_on(make_backbone(backbone, num_classes=2), device).eval()
-    shape = (batch_size, 3, IMAGE_PX, IMAGE_PX)
+    batch_size, image_px, device = chosen.batch, model.info.image_size_px, model.device
+    network = put_on(make_backbone(model.info.backbone, num_classes=2, image_size_px=image_px), device).eval()
+    shape = (batch_size, 3, image_px, image_px)
     batch = torch.rand(shape, device=device).contiguous(memory_format=torch.channels_last)
-    with autocast(device, dtype):
+    with autocast(device, model.dtype):
         network(batch)
         count = max(1, round(chosen.seconds / seconds_of(lambda: network(batch), device)))
         start = chosen.clock()
@@ -82,12 +82,12 @@ def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen:
     """Print and return the rates of a backbone, and their ratio."""
     backbone, options = model.info.backbone, MapOptions(batch_size=chosen.batch, stride_px=chosen.stride)
     map_site(make_orthomosaic(folder / "warm.tif", WARM_PX), model, folder / "warm", options)
-    bare, mapped = [bare_rate(backbone, chosen, model.device, model.dtype)], []
+    bare, mapped = [bare_rate(model, chosen)], []
     peers: dict[str, list[float]] = {}
     by_openvino: list[float] = []
     other = model.run_by("openvino") if chosen.openvino else model
     assert model.folder is not None
-    network = make_backbone(backbone, num_classes=2).to(model.device).eval()
+    network = make_backbone(backbone, num_classes=2, image_size_px=model.info.image_size_px).to(model.device).eval()
     task = PeerTask(site, model.folder, network, model.device, chosen.tile, chosen.batch, chosen.workers, folder)
     for i in range(chosen.rounds):
         start = chosen.clock()
@@ -100,9 +100,9 @@ def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen:
         if chosen.peers:
             for name, by in installed().items():
                 peers.setdefault(name, []).append(peer_rate(by, task, chosen))
-        bare.append(bare_rate(backbone, chosen, model.device, model.dtype))
+        bare.append(bare_rate(model, chosen))
     ratios = [float(rate / np.mean(bare[i : i + 2])) for i, rate in enumerate(mapped)]
-    looked = f"{backbone} at {IMAGE_PX} px in {model.precision}, batch {chosen.batch}"
+    looked = f"{backbone} at {model.info.image_size_px} px in {model.precision}, batch {chosen.batch}"
     print(f"{looked}, {tiles:,} tiles of {chosen.tile} px, {cores()} cores")
     for what, values in (("bare model", bare), ("spurgekit map", mapped), *peers.items()):
         print(f"{what:23s} {np.median(values):7.1f} images/s   (rounds: {_listed(values, 1)})")
@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=12_000, help="pixels a side")
     parser.add_argument("--tile", type=int, default=100, help="pixels a side of a tile")
     parser.add_argument("--stride", type=int, help="pixels a side of a cell (default: a tile's)")
-    parser.add_argument("--backbones", nargs="+", default=["mobilenetv2_035"], help="of timm")
+    parser.add_argument("--backbones", nargs="+", default=["mobilenetv2_035"], help="of timm, each as NAME or NAME@PX")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, default=MapOptions().batch_size)
     parser.add_argument("--rounds", type=int, default=3)
@@ -139,6 +139,9 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, help="JSON file to write")
     chosen = parser.parse_args()
+    backbones = [(name, int(px or IMAGE_PX)) for name, _, px in (text.partition("@") for text in chosen.backbones)]
+    if chosen.peers and any(px != IMAGE_PX for _, px in backbones):
+        parser.error(f"peers show tiles of {IMAGE_PX} px")
     chosen.clock = time.process_time if chosen.cpu_time else time.perf_counter
     device = torch.device(chosen.device)
     print(describe(device), flush=True)
@@ -147,10 +150,11 @@ def main() -> None:
         folder = Path(name)
         site = make_orthomosaic(folder / "site.tif", chosen.size)
         tiles = (-(-chosen.size // (chosen.stride or chosen.tile))) ** 2
-        for backbone in chosen.backbones:
+        for backbone, image_px in backbones:
             own = folder / backbone
             own.mkdir()
-            model = load_map_model(make_model(own / "model", backbone, chosen.tile), chosen.device, precision=chosen.precision)
+            made = make_model(own / "model", backbone, chosen.tile, image_px)
+            model = load_map_model(made, chosen.device, precision=chosen.precision)
             rows.add(**measure(own, site, tiles, model, chosen))
 
 

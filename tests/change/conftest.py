@@ -56,8 +56,22 @@ def make_image(path, *, at=CORNER, shift_px=(0, 0), gain=1.0, seed=0):
     return path
 
 
+def in_halves(path):
+    """Cut an image in two, west and east, and return their paths; the image is no more."""
+    halves = []
+    with rasterio.open(path) as file:
+        pixels, profile, middle = file.read(), file.profile, file.width // 2
+    for name, part, left in (("west", pixels[:, :, :middle], 0), ("east", pixels[:, :, middle:], middle)):
+        at = profile["transform"] @ Affine.translation(left, 0)
+        halves.append(path.with_name(f"{path.stem}-{name}.tif"))
+        with rasterio.open(halves[-1], "w", **profile | {"width": part.shape[2], "transform": at}) as file:
+            file.write(part)
+    path.unlink()
+    return halves
+
+
 def make_date(
-    name, p, *, model=Path("model"), image=None, at=CORNER, cell=CELL_M, crs="EPSG:32612", classes=CLASSES, support=None, **more
+    name, p, *, model=Path("model"), images=(), at=CORNER, cell=CELL_M, crs="EPSG:32612", classes=CLASSES, support=None, **more
 ):
     """Write the files of a map that a comparison reads, of the probability of its second class."""
     folder, p = Path("maps") / name, np.asarray(p, np.float32)
@@ -71,11 +85,11 @@ def make_date(
         file.descriptions = [f"probability of {one}" for one in classes]
     (folder / "presence.gpkg").touch()
     summary = {
-        "schema_version": 2, "cell_m": cell, "support_m": support or cell, "image": image and Path(image).name,
+        "schema_version": 3, "cell_m": cell, "support_m": support or cell, "images": [path.name for path in images],
         "occupied": {one: {} for one in classes[1:]}, **more,
     }  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(summary))
-    write_provenance(folder, "map", {"views": 1, "prevalence": None}, [model, *([image] if image else [])])
+    write_provenance(folder, "map", {"views": 1, "prevalence": None}, [*images, model])
     return folder
 
 
@@ -90,6 +104,6 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def two(here):
     """Maps ``maps/old`` and ``maps/new`` of images that lie as they should."""
-    make_date("old", AT_FIRST, image=make_image(Path("old.tif")))
-    make_date("new", LATER, image=make_image(Path("new.tif"), gain=0.8))
+    make_date("old", AT_FIRST, images=[make_image(Path("old.tif"))])
+    make_date("new", LATER, images=[make_image(Path("new.tif"), gain=0.8)])
     return here

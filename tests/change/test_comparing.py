@@ -10,7 +10,7 @@ import rasterio
 
 from spurgekit import ChangeOptions, map_change
 from spurgekit.imagery.site_picture import is_site_picture
-from tests.change.conftest import AT_FIRST, CORNER, LATER, make_date, make_image, make_model
+from tests.change.conftest import AT_FIRST, CORNER, LATER, in_halves, make_date, make_image, make_model
 from tests.command import refuse, succeed
 
 NEAR = {"max_shift_m": 0.8}
@@ -92,9 +92,9 @@ class TestRegistration:
     @pytest.mark.usefixtures("here")
     def test_a_shift_is_measured_and_undone(self):
         # Cells of the new map lie 0.5 m east of the truth, as its image does: one cell.
-        make_date("old", AT_FIRST, image=make_image(Path("old.tif")))
+        make_date("old", AT_FIRST, images=[make_image(Path("old.tif"))])
         at = (CORNER[0] + 0.5, CORNER[1])
-        make_date("new", LATER, image=make_image(Path("new.tif"), at=at), at=at)
+        make_date("new", LATER, images=[make_image(Path("new.tif"), at=at)], at=at)
         report = change()
         assert report.registration.corrected
         assert report.registration.shift.east_m == pytest.approx(0.5, abs=0.002)
@@ -115,12 +115,24 @@ class TestRegistration:
 
     @pytest.mark.usefixtures("here")
     def test_more_than_is_corrected_is_refused(self):
-        make_date("old", AT_FIRST, image=make_image(Path("old.tif")))
+        make_date("old", AT_FIRST, images=[make_image(Path("old.tif"))])
         at = (CORNER[0] + 0.8, CORNER[1] - 0.4)
-        make_date("new", LATER, image=make_image(Path("new.tif"), at=at), at=at)
+        make_date("new", LATER, images=[make_image(Path("new.tif"), at=at)], at=at)
         said = refuse("change", "maps/old", "maps/new", "--max-shift", "0.4")
         assert "lies off maps/old by 0.89 m (+0.80 east, -0.40 north; " in said
         assert "more than the 0.4 m that are corrected; georeference one of the images" in said
+
+    @pytest.mark.usefixtures("here")
+    def test_of_maps_of_several_images_it_is_measured_on_all_of_them_as_one(self):
+        make_date("old", AT_FIRST, images=in_halves(make_image(Path("old.tif"))))
+        make_date("new", LATER, images=in_halves(make_image(Path("new.tif"), shift_px=(8, 4))))
+        report = change()
+        assert report.registration.measured_on == "images"
+        assert (report.registration.shift.east_m, report.registration.shift.north_m) == pytest.approx((0.4, -0.2), abs=0.02)
+        assert json.loads(Path("change/summary.json").read_text())["new"]["images"] == ["new-west.tif", "new-east.tif"]
+        Path("new-west.tif").unlink()
+        again = map_change("maps/old", "maps/new", "again", ChangeOptions(**NEAR))
+        assert "(new-west.tif is not where it was when mapped)" in again.registration.note
 
     @pytest.mark.usefixtures("here")
     def test_cells_between_cells_are_interpolated(self):

@@ -165,3 +165,15 @@ class TestSupportSets:
         support = SupportSet(tiles, CLASSES)
         one, other = (probe_unit(store, support, parse_arm("probe+cutmix")).fit() for _ in range(2))
         assert (one.weight == other.weight).all()
+
+
+def test_a_unit_that_travels_has_its_features_once_and_no_directions(store, tiles):
+    """What is fitted to it is, for features as they are, what is fitted where it was made."""
+    unit = probe_unit(store, SupportSet(tiles, CLASSES), parse_arm("probe"))
+    sent = unit.shrunk()
+    assert unit.turns is not None
+    assert sent.turns is None
+    assert sent.samples.features is sent.tiles
+    there, here = unit.of_features(sent.fit()), unit.fit()
+    assert there.weight.tobytes() == here.weight.tobytes()
+    assert there.left_out.tobytes() == here.left_out.tobytes()

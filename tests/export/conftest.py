@@ -55,7 +55,7 @@ def make_map(
         predicted, np.full(predicted.shape, 0.75, np.float32), np.ones(predicted.shape, np.float32), grid, classes
     )
     write_polygons(polygons, folder / "presence.gpkg")
-    summary = {"schema_version": 2, "cell_m": cell, "crs": crs, "occupied": dict.fromkeys(classes[1:], AREA)}
+    summary = {"schema_version": 3, "cell_m": cell, "crs": crs, "occupied": dict.fromkeys(classes[1:], AREA)}
     (folder / "summary.json").write_text(json.dumps(summary))
     return folder
 
@@ -80,15 +80,15 @@ def make_image(path, drawn=DRAWN, *, side=40, transform=None, crs="EPSG:32612", 
     return path
 
 
-def note_image(folder, path, **parameters):
-    """Say in the files of a map that it is of an image."""
+def note_images(folder, *paths, **parameters):
+    """Say in the files of a map which images it is of."""
     summary = json.loads((folder / "summary.json").read_text())
-    (folder / "summary.json").write_text(json.dumps({**summary, "image": path.name}))
-    write_provenance(folder, "map", parameters, [path])
+    (folder / "summary.json").write_text(json.dumps({**summary, "images": [path.name for path in paths]}))
+    write_provenance(folder, "map", parameters, paths)
 
 
 @pytest.fixture
 def seen(drawn):
     """The working folder, with the map ``maps/dune`` of ``dune.tif``, of 5 cm a pixel."""
-    note_image(drawn, make_image(Path("dune.tif")))
+    note_images(drawn, make_image(Path("dune.tif")))
     return drawn

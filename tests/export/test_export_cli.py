@@ -243,7 +243,7 @@ class TestBadInput:
 
     def test_a_summary_of_another_version(self, drawn):
         (drawn / "summary.json").write_text('{"schema_version": 1}')
-        assert "it is of another spurgekit, and this one knows 2; make the map again" in refuse("export", drawn)
+        assert "it is of another spurgekit, and this one knows 2 and 3; make the map again" in refuse("export", drawn)
 
     @pytest.mark.parametrize(
         ("change", "says"),

@@ -12,7 +12,7 @@ from affine import Affine
 from PIL import Image
 
 from tests.command import succeed
-from tests.export.conftest import CORNER, SPURGE, make_image, make_map, note_image
+from tests.export.conftest import CORNER, SPURGE, make_image, make_map, note_images
 from tests.review.served import find_chromium, launch_chromium
 
 pytest.importorskip("playwright", reason="the page is tested with Playwright, which is not installed")
@@ -200,7 +200,7 @@ def test_where_am_i(opened, page_of):
 def test_class_names_are_text(opened, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = make_map(Path("maps/<b>"), classes=("bare", MARKUP, "&amp;"))
-    note_image(folder, make_image(Path("dune.tif")))
+    note_images(folder, make_image(Path("dune.tif")))
     succeed("export", folder, "--for", "phone", "--out", "out")
     page = opened("out/map.html")
     assert page.title() == "<b>"
@@ -214,7 +214,7 @@ def test_north_is_shown_where_it_is_not_up(opened, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     turned = Affine.translation(*CORNER) @ Affine.rotation(30) @ Affine.scale(2, -2)
     folder = make_map(Path("maps/dune"), transform=turned)
-    note_image(folder, make_image(Path("turned.tif"), transform=turned))
+    note_images(folder, make_image(Path("turned.tif"), transform=turned))
     succeed("export", folder, "--for", "phone", "--out", "out", "--join", "0")
     page = opened("out/map.html")
     # Rows run 30 degrees anticlockwise of east, so that north is 30 degrees clockwise of up.

@@ -16,7 +16,7 @@ from spurgekit.export.patches import join_patches
 from spurgekit.export.picture import picture_of
 from spurgekit.outputs.provenance import read_provenance
 from tests.command import refuse, succeed
-from tests.export.conftest import make_image, make_map, note_image
+from tests.export.conftest import make_image, make_map, note_images
 
 FILES = "dune.mbtiles, dune.qgs, image.tif, map.html, patches.gpkg, presence.tif"
 
@@ -61,7 +61,7 @@ def test_without_an_image_nothing_pretends_to_be_one(drawn):
 
 @pytest.mark.parametrize("megabytes", [1.0, 0.5])
 def test_a_page_is_no_larger_than_asked_for(drawn, megabytes):
-    note_image(drawn, noise(Path("noise.tif")))
+    note_images(drawn, noise(Path("noise.tif")))
     lines = succeed("export", drawn, "--for", "phone", "--page-mb", megabytes, "--out", "out").splitlines()
     size = Path("out/map.html").stat().st_size
     assert 0.6 * megabytes * 1e6 < size <= megabytes * 1e6
@@ -72,7 +72,7 @@ def test_a_page_is_no_larger_than_asked_for(drawn, megabytes):
 
 
 def test_a_page_with_room_keeps_the_pixels(drawn):
-    note_image(drawn, noise(Path("noise.tif"), 500))
+    note_images(drawn, noise(Path("noise.tif"), 500))
     report = export_map(drawn, "out", ExportOptions(recipient="phone"))
     assert (report.notes, report.details["picture"]["width"]) == ((), 500)
 

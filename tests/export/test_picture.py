@@ -11,7 +11,7 @@ from spurgekit.errors import ImageryError, InputError
 from spurgekit.export.map_folder import read_map
 from spurgekit.export.picture import PLAIN, halved, picture_of
 from spurgekit.imagery.crs import parse_crs, points_in
-from tests.export.conftest import CORNER, GROUND, SPURGE, SUMAC, make_image, make_map, note_image
+from tests.export.conftest import CORNER, GROUND, SPURGE, SUMAC, make_image, make_map, note_images
 
 MANY = 1e9
 
@@ -47,10 +47,41 @@ def test_of_too_many_pixels_there_are_fewer_larger_ones(seen):
 
 def test_a_map_of_a_part_of_an_image_has_the_picture_of_that_part(drawn):
     wide = make_image(Path("dune.tif"), "........ ........ ........ ........ ........ ........ ........ 11111111", side=20)
-    note_image(drawn, wide)
+    note_images(drawn, wide)
     picture = picture_of(read_map(drawn), None, MANY)
     assert picture.rgba.shape == (120, 160, 4)  # 6 x 8 cells of 20 px; the rows below them are not of the map
     assert (picture.rgba[..., :3] == GROUND).all()
+
+
+class TestOfSeveralImages:
+    """The upper three rows of cells are on one, the lower three on another."""
+
+    @pytest.fixture
+    def two(self, drawn):
+        upper = make_image(Path("upper.tif"), "11...1.. 11...... ......22")
+        lower = make_image(Path("lower.tif"), "1.1...22 ........ ....1...", corner=(CORNER[0], CORNER[1] - 6))
+        note_images(drawn, upper, lower)
+        return drawn
+
+    def test_all_are_shown(self, two):
+        picture = picture_of(read_map(two), None, MANY)
+        assert picture.rgba.shape == (240, 320, 4)
+        assert (picture.image, picture.notes) == ("upper.tif and 1 more", ())
+        assert colour_at(picture, *middle(0, 0)) == (*SPURGE, 255)
+        assert colour_at(picture, *middle(3, 6)) == (*SUMAC, 255)
+
+    def test_in_a_folder(self, two):
+        Path("disk").mkdir()
+        Path("upper.tif").rename("disk/upper.tif")
+        with pytest.raises(InputError, match=r"disk holds no lower\.tif; name the image itself"):
+            picture_of(read_map(two), Path("disk"), MANY)
+        Path("lower.tif").rename("disk/lower.tif")
+        assert picture_of(read_map(two), Path("disk"), MANY).image == "upper.tif and 1 more"
+
+    def test_one_alone_says_how_much_it_shows(self, two):
+        assert picture_of(read_map(two), Path("upper.tif"), MANY).notes == (
+            "upper.tif shows 50% of the ground that was mapped",
+        )
 
 
 class TestWhereTheImageIs:
@@ -73,7 +104,7 @@ class TestWhereTheImageIs:
             assert picture_of(read_map(seen), imagery, MANY).image == "dune.tif"
 
     def test_within_the_map_it_may_be_anybodys(self, drawn):
-        note_image(drawn, make_image(drawn / "dune.tif"))
+        note_images(drawn, make_image(drawn / "dune.tif"))
         assert "dune.tif is not where it was" in picture_of(read_map(drawn), None, MANY).notes[0]
 
     def test_a_map_that_does_not_say(self, drawn):
@@ -81,7 +112,7 @@ class TestWhereTheImageIs:
 
     def test_damaged(self, seen):
         Path("dune.tif").write_bytes(b"nothing")
-        note_image(seen, Path("dune.tif"))
+        note_images(seen, Path("dune.tif"))
         assert "dune.tif" in picture_of(read_map(seen), None, MANY).notes[0]
 
     def test_named_amiss(self, seen):
@@ -134,7 +165,7 @@ def test_a_turned_map_keeps_the_pixels_of_its_image(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     turned = Affine.translation(*CORNER) @ Affine.rotation(30) @ Affine.scale(2, -2)
     folder = make_map(Path("maps/turned"), transform=turned)
-    note_image(folder, make_image(Path("turned.tif"), transform=turned))
+    note_images(folder, make_image(Path("turned.tif"), transform=turned))
     picture = picture_of(read_map(folder), None, MANY)
     with rasterio.open("turned.tif") as file:
         assert np.array_equal(np.moveaxis(picture.rgba[..., :3], -1, 0), file.read())
@@ -167,7 +198,7 @@ def test_the_image_is_opened_as_it_was_to_be_mapped(drawn):
     path = make_image(Path("dune.tif"))
     with rasterio.open(path, "r+") as file:
         file.nodata = None
-    note_image(drawn, path, nodata=SPURGE[0], image_crs=7)  # a record may say anything
+    note_images(drawn, path, nodata=SPURGE[0], image_crs=7)  # a record may say anything
     assert json.loads((drawn / "provenance.json").read_text())["parameters"]["nodata"] == SPURGE[0]
     picture = picture_of(read_map(drawn), None, MANY)
     assert colour_at(picture, *middle(0, 0))[3] == 255  # 250 in one band alone is data

@@ -17,7 +17,7 @@ from PIL import Image
 from spurgekit.imagery.crs import parse_crs
 from spurgekit.maps.styles import write_raster_style
 from tests.command import succeed
-from tests.export.conftest import GROUND, SPURGE, make_image, make_map, note_image
+from tests.export.conftest import GROUND, SPURGE, make_image, make_map, note_images
 
 PYTHON = os.environ.get("SPURGEKIT_QGIS_PYTHON", "/usr/bin/python3")
 """Of a system that has QGIS, which no environment can install."""
@@ -161,7 +161,7 @@ def test_qgis_opens_a_turned_one_with_markup_and_no_code(tmp_path, monkeypatch, 
     own = parse_crs("+proj=tmerc +lat_0=45 +lon_0=-110 +x_0=152400 +datum=WGS84 +units=us-ft").to_wkt()
     classes = ("bare", "<b>&\"spurge'", "sumac")
     map_folder = make_map(Path("maps/a <b>"), classes=classes, crs=own, transform=turned, cell=1.8288)
-    note_image(map_folder, make_image(Path("turned.tif"), crs=own, transform=turned))
+    note_images(map_folder, make_image(Path("turned.tif"), crs=own, transform=turned))
     succeed("export", map_folder, "--for", "phone", "--out", "out")
     (project,) = Path("out").glob("*.qgs")
     said, _ = qgis(project)

@@ -7,7 +7,7 @@ import pytest
 from affine import Affine
 
 from spurgekit.errors import ImageryError
-from spurgekit.imagery import Mosaic, Window, open_raster
+from spurgekit.imagery import Mosaic, Raster, Window, open_images, open_raster
 
 X, Y, GSD = 500_000.0, 5_000_000.0, 0.01
 
@@ -83,6 +83,22 @@ def test_a_collar_is_looked_for_in_what_is_seen(tmp_path, make_tif):
         mosaic.collar.watch(pixels, valid)
         (note,) = mosaic.notes
     assert note.startswith("50 % of the pixels are exactly 0, 0, 0, as corners of the image are")
+
+
+def test_opened_without_a_size_of_pixels_several_have_that_of_the_coarsest(image):
+    a, b = image("a.tif", 10, shape=(1, 6, 6)), image("b.tif", 20, 6, gsd=0.012, shape=(1, 5, 5))
+    with open_images([a]) as alone, open_images([a, b]) as mosaic:
+        assert isinstance(alone, Raster)
+        assert (alone.gsd_m, mosaic.gsd_m) == pytest.approx((0.01, 0.012))
+        assert mosaic.grid.transform.c / 0.012 == pytest.approx(round(mosaic.grid.transform.c / 0.012), abs=1e-3)
+        values, valid = mosaic.read(mosaic.grid.window)
+        assert set(values[0][valid].tolist()) == {10, 20}
+
+
+def test_the_image_at_a_place_is_the_first_that_reaches_there(image):
+    with opened(image("a.tif", 10), image("b.tif", 20, 2, 2)) as mosaic:
+        found = [mosaic.image_at(Window(col, row, 1, 1)).path.name for col, row in ((0, 0), (3, 3), (4, 3), (90, 0))]
+    assert found == ["a.tif", "a.tif", "b.tif", "a.tif"]
 
 
 class TestWhatDoesNotGoTogether:

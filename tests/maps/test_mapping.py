@@ -87,7 +87,7 @@ class TestFolder:
 
     def test_summary(self, made):
         summary = json.loads((made.folder / "summary.json").read_text())
-        assert (summary["image"], summary["crs"]) == ("site.tif", "EPSG:32612")
+        assert (summary["images"], summary["crs"]) == (["site.tif"], "EPSG:32612")
         assert (summary["cell_m"], summary["support_m"], made.support_m) == (0.04, 0.04, 0.04)
         assert made.mapped_m2 == pytest.approx(5 * 0.0016)
         assert made.occupied["bright"].counted_m2 == pytest.approx(0.0032)

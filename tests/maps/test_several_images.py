@@ -47,7 +47,7 @@ def test_lies_on_one_grid_and_the_first_has_its_way(tmp_path, fields):
     assert made.mapped_m2 == pytest.approx(8 * 0.0016)
     record = json.loads((made.folder / "provenance.json").read_text())
     assert list(record["inputs"]) == [str(west), str(east)]
-    assert json.loads((made.folder / "summary.json").read_text())["image"] == "west.tif and 1 more"
+    assert json.loads((made.folder / "summary.json").read_text())["images"] == ["west.tif", "east.tif"]
 
 
 def test_between_images_that_lie_apart_nothing_is_mapped(tmp_path, fields):

@@ -11,6 +11,7 @@ import pandas as pd
 import pyproj
 import pytest
 import rasterio
+from affine import Affine
 
 from spurgekit import MapOptions, NextSurveyOptions, load_model, map_site, plan_survey
 from spurgekit.imagery.site_picture import is_site_picture
@@ -56,6 +57,24 @@ def change_map(**changes):
     with rasterio.open("maps/dune/presence.tif", "w", **profile | {"driver": "GTiff"} | changes) as file:
         file.write(values)
         file.descriptions = names or said
+
+
+def test_a_map_of_several_images_leads_to_the_same_tiles(chain, mapped, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    halves, model = [], load_model(chain.model, "cpu", views=1)
+    with rasterio.open(chain.site) as file:
+        pixels, profile, cut = file.read(), file.profile, 5 * TILE_PX
+    for name, part, left in (("west", pixels[:, :, :cut], 0), ("east", pixels[:, :, cut:], cut)):
+        at = profile["transform"] @ Affine.translation(left, 0)
+        halves.append(Path(f"{name}.tif"))
+        with rasterio.open(halves[-1], "w", **profile | {"width": part.shape[2], "transform": at}) as file:
+            file.write(part)
+    map_site(halves, model, "halves/dune", MapOptions(cell_m=SIDE_M))
+    map_site(chain.site, model, "whole/dune", MapOptions(cell_m=SIDE_M))
+    for name in ("halves", "whole"):
+        plan_survey(f"{name}/dune", f"walk-{name}", NextSurveyOptions(tiles=5))
+    assert Path("walk-halves/points.csv").read_text() == Path("walk-whole/points.csv").read_text()
+    assert is_site_picture(Path("walk-halves/next-survey.png"))
 
 
 @pytest.mark.usefixtures("here")

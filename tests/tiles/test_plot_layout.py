@@ -45,7 +45,7 @@ class TestCrops:
     def test_they_meet_at_the_centre_and_are_named_by_where_they_lie(self):
         tiles = lay_out()
         assert [tile.id for tile in tiles] == ["site_7_NW", "site_7_NE", "site_7_SE", "site_7_SW"]
-        nw, ne, se, sw = (tile.footprint(GRID) for tile in tiles)
+        nw, ne, se, sw = (Polygon(tile.ground(GRID)) for tile in tiles)
         x, y = X + 9, Y - 9  # 250 px of 1.4 cm are 3.5 m
         assert is_same(nw, box(x - 3.5, y, x, y + 3.5))
         assert is_same(ne, box(x, y, x + 3.5, y + 3.5))
@@ -76,9 +76,9 @@ class TestCrops:
         tiles = lay_out(plot_at(corners), plot_size_m=10)
         whole = Polygon(corners)
         for tile in tiles:
-            assert whole.contains(tile.footprint(GRID))
-            assert tile.footprint(GRID).area == pytest.approx(3.5 * 3.5 * stretch)
-        assert sum(tile.footprint(GRID).area for tile in tiles) == pytest.approx(
+            assert whole.contains(Polygon(tile.ground(GRID)))
+            assert Polygon(tile.ground(GRID)).area == pytest.approx(3.5 * 3.5 * stretch)
+        assert sum(Polygon(tile.ground(GRID)).area for tile in tiles) == pytest.approx(
             Polygon(np.concatenate([tiles[i].corners[i : i + 1] for i in range(4)])).area
         )
 
@@ -95,7 +95,7 @@ class TestCrops:
 class TestFull:
     def test_from_the_centre_to_the_inset(self):
         tiles = lay_out(quarters="full", inset_m=0.5)
-        assert is_same(tiles[0].footprint(GRID), box(X + 4.5, Y - 9, X + 9, Y - 4.5))
+        assert is_same(Polygon(tiles[0].ground(GRID)), box(X + 4.5, Y - 9, X + 9, Y - 4.5))
         assert tiles[0].gsd_m == pytest.approx(4.5 / 250)
 
     def test_each_plot_by_its_own_measure(self):
@@ -108,8 +108,8 @@ class TestGrid:
         tiles = lay_out(quarters="grid", size_px=100, gsd_m=0.02, inset_m=0.4)  # 9.2 m hold four of 2 m
         assert len(tiles) == 16
         assert [tile.id for tile in tiles[:5:4]] == ["site_7_r00_c00", "site_7_r01_c00"]
-        assert is_same(tiles[0].footprint(GRID), box(X + 5, Y - 7, X + 7, Y - 5))
-        assert is_same(tiles[15].footprint(GRID), box(X + 11, Y - 13, X + 13, Y - 11))
+        assert is_same(Polygon(tiles[0].ground(GRID)), box(X + 5, Y - 7, X + 7, Y - 5))
+        assert is_same(Polygon(tiles[15].ground(GRID)), box(X + 11, Y - 13, X + 13, Y - 11))
 
     def test_not_even_one(self):
         with pytest.raises(InputError, match=r"^a tile does not fit into plot 7 of 10 m .* pass `size_px=714`"):
