@@ -111,7 +111,7 @@ class LabelSpreading:
         fewest, sums = total.min(), share.sum(axis=0)
         if not (0 < fewest <= MOST_SHOTS and sums.min() > 0):
             return np.zeros((len(total), self.unlabelled.shape[1])), np.zeros(len(total))
-        return share.T @ self.unlabelled / sums[:, None], self.strength * evidence * total / fewest**3
+        return share.T @ self.unlabelled / sums[:, None], self.strength * evidence * total / max(1.0, fewest) ** 3
 
 
 def _affinity(features: Array, neighbours: int) -> Array:

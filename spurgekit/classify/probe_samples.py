@@ -96,6 +96,8 @@ class ProbeUnit:
         What samples and tiles are shrunk by ahead of the fit.
     unlabelled : ndarray, shape (m, d), optional
         Tiles that labels are spread to after that.
+    labels : ndarray, shape (n, classes), optional
+        How much each tile is of each class, where that is not its class alone.
     """
 
     recipe: Recipe
@@ -106,6 +108,7 @@ class ProbeUnit:
     seed: int
     turns: ShrunkTurns | None = None
     unlabelled: Array | None = None
+    labels: Array | None = None
 
     def fit(self) -> Probe:
         """Fit the classifier as the recipe does; it takes features as they are, whatever they were shrunk by."""
@@ -114,8 +117,8 @@ class ProbeUnit:
         if self.turns is not None:
             return self.of_features(self.shrunk().fit())
         if self.unlabelled is not None:
-            classes = np.eye(self.samples.targets.shape[1])[self.targets]
-            spreading = LabelSpreading.of(self.tiles, classes, self.unlabelled)
+            labels = np.eye(self.samples.targets.shape[1])[self.targets] if self.labels is None else self.labels
+            spreading = LabelSpreading.of(self.tiles, labels, self.unlabelled)
             return replace(self, samples=replace(self.samples, spreading=spreading), unlabelled=None).fit()
         return self.recipe.fit(self)
 
@@ -163,7 +166,8 @@ def probe_unit(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeUnit:
     if arm.spreads_labels and len(rows := _unlabelled(support)):
         unlabelled = tile_features(store, rows, arm.recipe)
     samples = draw_samples(store, support, arm, tiles)
-    return ProbeUnit(arm.recipe, samples, tiles, support.targets, groups, support.seed, turns, unlabelled)
+    labels = None if unlabelled is None else support.labels
+    return ProbeUnit(arm.recipe, samples, tiles, support.targets, groups, support.seed, turns, unlabelled, labels)
 
 
 def _unlabelled(support: SupportSet) -> pd.DataFrame:

@@ -49,6 +49,12 @@ class TestLabelSpreading:
             spreading = spread(labelled=at(*range(n), *range(90, 90 + n)), labels=np.repeat(LABELS, n, axis=0))
             assert spreading.class_means()[1] == pytest.approx(np.full(2, STRENGTH / n**2))
 
+    def test_a_class_that_tiles_hardly_are_of_weighs_as_little(self):
+        """Tiles of 10 % cover: where they are all that there is of a class, its mean counts as a tenth of the other's, too."""
+        weights = spread(labels=np.array([[1.0, 0.0], [0.9, 0.1]])).class_means()[1]
+        assert weights[1] / weights[0] == pytest.approx(0.1 / 1.9)
+        assert weights.max() <= STRENGTH * 1.9
+
     def test_a_class_of_more_tiles_weighs_as_much_more(self):
         spreading = spread(labelled=at(0, 90, 89, 91), labels=LABELS[[0, 1, 1, 1]])
         weights = spreading.class_means()[1]
@@ -143,6 +149,11 @@ class TestUnit:
         alone = replace(unit, turns=None, unlabelled=None, samples=replace(unit.samples, spreading=spreading))
         given = replace(alone, samples=alone.samples.with_means)
         assert alone.solve(c=30.0).weight == pytest.approx(given.solve(c=30.0).weight, abs=1e-4)
+
+    def test_soft_labels_are_spread_as_they_are(self, store, tiles):
+        cover = tiles.iloc[:2].assign(source_target=0, share=[1.0, 0.4])
+        unit = probe_unit(store, SupportSet(cover, 2, unlabelled=tiles.iloc[2:]), parse_arm("probe"))
+        assert unit.labels.tolist() == SupportSet(cover, 2).labels.tolist()
 
     @pytest.mark.parametrize("arm", ["probe+supervised", "plain"])
     def test_arms_that_learn_from_labels_alone(self, store, tiles, arm):

@@ -102,12 +102,13 @@ class TestWhatIsStopped:
         assert contents(tmp_path / "map") == contents(tmp_path / "whole")
 
     def test_goes_on_after_it_was_killed(self, chain, tmp_path):
-        """In a process of its own, which is killed as soon as it has kept a part."""
+        """One in a process of its own, which is killed as soon as it has kept a part."""
         script = (
             "import sys\n"
-            "from spurgekit.maps import looking, map_site, load_map_model\n"
+            "from spurgekit.classify import load_model\n"
+            "from spurgekit.maps import looking, map_site\n"
             f"looking.PART_BYTES = {ROW_BYTES}\n"
-            "map_site(sys.argv[1], load_map_model(sys.argv[2], 'cpu', views=1, precision='float32'), sys.argv[3])\n"
+            "map_site(sys.argv[1], load_model(sys.argv[2], 'cpu', views=1), sys.argv[3])\n"
         )
         arguments = [sys.executable, "-c", script, str(chain.site), str(chain.model), str(tmp_path / "map")]
         run = subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -117,8 +118,8 @@ class TestWhatIsStopped:
         run.wait()
         if not (tmp_path / "map").exists():  # else it was faster
             assert parts_in(tmp_path)
-            subprocess.run(arguments, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
-        subprocess.run([*arguments[:-1], str(tmp_path / "whole")], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+            map_site(chain.site, load(chain), tmp_path / "map")
+        map_site(chain.site, load(chain), tmp_path / "whole")
         assert contents(tmp_path / "map") == contents(tmp_path / "whole")
 
     def test_other_settings_are_refused(self, chain, tmp_path):
