@@ -16,9 +16,9 @@ from spurgekit.executors.packages import REMEDY, difference, version_of
 from spurgekit.precision import Precision
 
 MAP_VIEWS: Literal[4] = 4
-"""Views of a tile of models that were tested with more: the quarter turns, with which probes rank tiles as they do with all 8.
+"""Views of a tile of models that were tested with more: the quarter turns, with which they rank tiles as they do with all 8.
 
-``tests.benchmarks.bench_views`` has what fewer cost.
+``tests.benchmarks.bench_views`` has what fewer cost probes, ``tests.benchmarks.bench_looks`` what they cost models of cells.
 """
 
 
@@ -39,7 +39,7 @@ def load_map_model(
         See :func:`spurgekit.classify.classifier.load_model`, as of all others.
     device : str
     views : {1, 4, 8}, optional
-        By default as many as in the model's test, of one that looks at whole tiles at most :data:`MAP_VIEWS`.
+        By default as many as in the model's test, and at most :data:`MAP_VIEWS`.
     prevalence : str, optional
     precision : {"auto", "float32", "bfloat16"}
     runtime : {"torch", "openvino", "auto"}
@@ -57,7 +57,7 @@ def load_map_model(
     """
     source = find_model(name)
     info = read_model_info(source.folder)
-    if views is None and info.head == "linear" and info.views > MAP_VIEWS:
+    if views is None and info.views > MAP_VIEWS:
         views = MAP_VIEWS
     model = load_model(source.folder, device, views=views, prevalence=prevalence, precision=precision)
     model.source = source

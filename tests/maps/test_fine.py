@@ -16,7 +16,7 @@ from spurgekit.classify.training.network import PositionModel
 from spurgekit.dataset.split_info import SplitInfo
 from spurgekit.errors import InputError
 from spurgekit.imagery import PixelGrid
-from spurgekit.maps import MapOptions, map_site
+from spurgekit.maps import MapOptions, load_map_model, map_site
 from spurgekit.maps.fine import FineWindows, pool
 from tests.chain import COLUMNS, ROWS, is_weed
 from tests.maps.brightness import brightness_model
@@ -207,6 +207,7 @@ def test_the_drawn_site_mapped_finer_than_its_tiles(chain, tmp_path, backbone):
     """Two columns of sand and two of weed, by a model that was trained on the labels of tiles."""
     options = TrainOptions(arm="mil", backbone=backbone, pretrained=False, image_size_px=64, shots=8)
     train_model(chain.dataset, tmp_path / "model", options)
+    assert load_map_model(tmp_path / "model", "cpu").info.views == 4
     model = load_model(tmp_path / "model", "cpu", views=1)
     made = map_site(chain.site, model, tmp_path / "map", fine())
     profile, bands, _ = read(made.folder)
