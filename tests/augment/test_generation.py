@@ -362,7 +362,7 @@ class TestWhenAClusterIsBegun:
 
     def test_words_are_learned_first(self, inputs, tmp_path, steps):
         fresh = inputs.having(embeddings=tmp_path / "embeddings")
-        augment(fresh, options("da-fusion", images=1), tmp_path / "a", executor="processes")
+        augment(fresh, options("da-fusion", images=1), tmp_path / "a")
         assert steps == ["learn_embeddings", "open_workers"]
 
     @pytest.mark.parametrize(
