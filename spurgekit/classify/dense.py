@@ -238,11 +238,12 @@ def some_positions(features: NDArray[np.float32], most: int) -> NDArray[np.float
 @torch.inference_mode()
 def _features(store: FeatureStore, tiles: pd.DataFrame, views: int) -> Iterator[NDArray[np.float32]]:
     """Yield positions' features of batches of tiles, shape (tiles, views, d, positions)."""
-    device = store.preprocess.device
+    extractor = store.extractor
+    device = extractor.preprocess.device
     with store.progress("extracting features of positions", len(tiles)) as advance:
         for batch in batches(tiles["path"].tolist(), max(1, store.batch_size // views), ahead=device.type != "cpu"):
-            images = store.preprocess(batch)
-            with autocast(device, store.dtype):
-                found = [position_features(store.backbone, view).flatten(2) for view in views_of(images, range(views))]
+            images = extractor.preprocess(batch)
+            with autocast(device, extractor.dtype):
+                found = [position_features(extractor.backbone, view).flatten(2) for view in views_of(images, range(views))]
             yield torch.stack(found, dim=1).cpu().numpy()
             advance(len(batch))

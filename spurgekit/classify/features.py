@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from torch import nn
 
 from spurgekit.augment import Augmentation
 from spurgekit.classify.preprocess import Preprocess
-from spurgekit.classify.tile_reader import batches, read_tile
+from spurgekit.classify.tile_reader import Pixels, batch_size_of, batches, read_tile
 from spurgekit.classify.turns import TILES, ShrunkTurns
 from spurgekit.dihedral import VIEWS, views_of
 from spurgekit.errors import ModelError
@@ -23,6 +24,147 @@ from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
 
 Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extractor:
+    """Shows images to a frozen backbone.
+
+    Attributes
+    ----------
+    backbone : torch.nn.Module
+        Without a classifier: images to features.
+    preprocess : Preprocess
+    dtype : torch.dtype or None
+        See :func:`spurgekit.precision.pick_precision`.
+    """
+
+    backbone: nn.Module
+    preprocess: Preprocess
+    dtype: torch.dtype | None
+
+    @torch.inference_mode()
+    def turned(self, images: torch.Tensor, views: Sequence[int]) -> list[Features]:
+        """Return the features of images in each of some views, shape (n, d) each.
+
+        Parameters
+        ----------
+        images : torch.Tensor, shape (n, bands, size, size)
+            As :class:`~spurgekit.classify.preprocess.Preprocess` makes them.
+        views : sequence of int
+            See :func:`spurgekit.dihedral.view_of`.
+
+        Raises
+        ------
+        ModelError
+            If they are not finite.
+        """
+        if self.dtype is not None:  # what autocast would do in each view, done once, and half as many bytes to turn
+            images = images.to(self.dtype)
+        return [self._forward(view) for view in views_of(images, views)]
+
+    def described(self, images: torch.Tensor, views: int, unit_features: bool) -> Features:
+        """Return the mean of the features of the first views of images, shape (n, d)."""
+        features = np.stack(self.turned(images, range(views)), axis=1)
+        return np.asarray((unit(features) if unit_features else features.astype(np.float64)).mean(axis=1), np.float32)
+
+    def _forward(self, images: torch.Tensor) -> Features:
+        with autocast(images.device, self.dtype):
+            found: Features = self.backbone(images).float().cpu().numpy()
+        if not np.isfinite(found).all():
+            raise ModelError(
+                "the backbone's features are not finite; its weights are damaged, or `image_size_px` does not suit it"
+            )
+        return found
+
+
+class Look(Protocol):
+    """How tiles are looked at, several times; it can travel to another process."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What each time is called. Two looks of one name find the same."""
+
+    def __call__(self, extractor: Extractor, tiles: Pixels, ids: Sequence[str]) -> Sequence[Features]:
+        """Return what is found each time, shape (n, d) each, of tiles [n, bands, height, width]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """Tiles as they are seen turned and mirrored; see :func:`spurgekit.dihedral.view_of`."""
+
+    views: tuple[int, ...]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Return a name for each view."""
+        return [f"view {view}" for view in self.views]
+
+    @torch.inference_mode()
+    def __call__(self, extractor: Extractor, tiles: Pixels, ids: Sequence[str]) -> Sequence[Features]:  # noqa: ARG002
+        """Return the features of each view."""
+        return extractor.turned(extractor.preprocess(tiles), self.views)
+
+
+@dataclass(frozen=True, slots=True)
+class Altered:
+    """Copies of tiles, each altered by itself, and described by the mean of the features of its first views.
+
+    Attributes
+    ----------
+    augmentation : Augmentation
+    copies, views : int
+    unit_features : bool
+        Whether the features of each view are scaled to length 1 first.
+    """
+
+    augmentation: Augmentation
+    copies: int
+    views: int = VIEWS
+    unit_features: bool = True
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Return a name for each copy."""
+        described = f"{self.views} views{' of length 1' if self.unit_features else ''}"
+        return [f"{self._seeded(copy)}, {described}" for copy in range(self.copies)]
+
+    @torch.inference_mode()
+    def __call__(self, extractor: Extractor, tiles: Pixels, ids: Sequence[str]) -> Sequence[Features]:
+        """Return what is known of each copy; what is done to it depends on the tile's id alone."""
+        found = []
+        for copy in range(self.copies):
+            seeds = [seed_of(tile, self._seeded(copy)) for tile in ids]
+            altered = extractor.preprocess(self.augmentation.alter(torch.from_numpy(tiles), seeds).numpy())
+            found.append(extractor.described(altered, self.views, self.unit_features))
+        return found
+
+    def _seeded(self, copy: int) -> str:
+        return f"{self.augmentation} {copy}"
+
+
+@dataclass(frozen=True, slots=True)
+class TileBatch:
+    """Tiles that are looked at together.
+
+    Attributes
+    ----------
+    paths : tuple of pathlib.Path
+    ids : tuple of str
+    first : pathlib.Path
+        A tile that they have to be like.
+    """
+
+    paths: tuple[Path, ...]
+    ids: tuple[str, ...]
+    first: Path
+
+
+class FeatureWorkers(Protocol):
+    """Workers that look at tiles in other processes; see :class:`spurgekit.classify.feature_units.RemoteExtractor`."""
+
+    def look_at(self, look: Look, batches: Iterable[TileBatch]) -> Iterator[Sequence[Features]]:
+        """Yield what a look finds of each batch, in their order."""
 
 
 class FeatureStore:
@@ -36,6 +178,8 @@ class FeatureStore:
     batch_size : int
     precision : {"auto", "float32", "bfloat16"}
         See :func:`spurgekit.precision.pick_precision`.
+    workers : FeatureWorkers, optional
+        Who looks at tiles, and at copies that were altered; by default this process does. Mixing is done here.
     progress : Progress
     """
 
@@ -46,13 +190,13 @@ class FeatureStore:
         *,
         batch_size: int = 32,
         precision: Precision = "auto",
+        workers: FeatureWorkers | None = None,
         progress: Progress = silent,
     ) -> None:
         device = preprocess.device
-        self.backbone = put_on(backbone, device).eval()
-        self.preprocess = preprocess
+        self.extractor = Extractor(put_on(backbone, device).eval(), preprocess, pick_precision(device, precision))
         self.batch_size = batch_size
-        self.dtype = pick_precision(device, precision)
+        self.workers = workers
         self.progress = progress
         self._known: dict[tuple[str, str], Features] = {}
         self._means: dict[tuple[int, bool, Path], NDArray[np.float64]] = {}
@@ -72,8 +216,7 @@ class FeatureStore:
         -------
         ndarray of float32, shape (tiles, views, d)
         """
-        names = [f"view {view}" for view in views]
-        return self._all(tiles.assign(name=tiles["path"].map(str)), names, lambda batch, _: self._views(batch, views))
+        return self._all(tiles.assign(name=tiles["path"].map(str)), Turned(tuple(views)))
 
     def mean_of_views(self, tiles: pd.DataFrame, *, views: int = VIEWS, unit_features: bool = True) -> NDArray[np.float64]:
         """Return the mean of the features of the first views of tiles, shape (tiles, d).
@@ -137,17 +280,8 @@ class FeatureStore:
         -------
         ndarray of float32, shape (tiles, copies, d)
         """
-        names = [f"{augmentation} {copy}" for copy in range(copies)]
-        known_as = [f"{name}, {views} views{' of length 1' if unit_features else ''}" for name in names]
-
-        @torch.inference_mode()
-        def make(batch: NDArray[Any], rows: pd.DataFrame) -> Iterable[Features]:
-            for name in names:
-                seeds = [seed_of(tile, name) for tile in rows["tile_id"]]
-                copies_of = self.preprocess(augmentation.alter(torch.from_numpy(batch), seeds).numpy())
-                yield self._described(copies_of, views, unit_features)
-
-        return self._all(tiles.assign(name=tiles["tile_id"]), known_as, make)
+        look = Altered(augmentation, copies, views, unit_features)
+        return self._all(tiles.assign(name=tiles["tile_id"]), look)
 
     @torch.inference_mode()
     def mixed(
@@ -180,53 +314,41 @@ class FeatureStore:
             # Mixing goes by the place in the batch, so each copy has its own order.
             order = sorted(range(len(tiles)), key=lambda i: seed_of(seed, copy, tiles["tile_id"].iloc[i]))
             seeds = [seed_of(seed, copy, "alter", tiles["tile_id"].iloc[i]) for i in order]
-            images = self.preprocess(augmentation.alter(pixels[order], seeds).numpy())
+            images = self.extractor.preprocess(augmentation.alter(pixels[order], seeds).numpy())
             own = torch.eye(len(tiles), dtype=torch.float64)[order]
             batch, share = augmentation.mix(images, own, seed_of(seed, copy, "mix"))
-            found += [self._described(part, views, unit_features) for part in torch.split(batch, self.batch_size)]
+            found += [self.extractor.described(part, views, unit_features) for part in torch.split(batch, self.batch_size)]
             shares.append(share.cpu().numpy())
         return np.concatenate(found), np.concatenate(shares)
 
-    def _described(self, images: torch.Tensor, views: int, unit_features: bool) -> Features:
-        """Return the mean of the features of the first views of images, shape (n, d)."""
-        features = np.stack(list(self._turned(images, range(views))), axis=1)
-        return np.asarray((unit(features) if unit_features else features.astype(np.float64)).mean(axis=1), np.float32)
-
-    @torch.inference_mode()
-    def _views(self, batch: NDArray[Any], views: Sequence[int]) -> Iterable[Features]:
-        yield from self._turned(self.preprocess(batch), views)
-
-    def _turned(self, images: torch.Tensor, views: Sequence[int]) -> Iterable[Features]:
-        if self.dtype is not None:  # what autocast would do in each view, done once, and half as many bytes to turn
-            images = images.to(self.dtype)
-        for view in views_of(images, views):
-            yield self._forward(view)
-
-    def _forward(self, images: torch.Tensor) -> Features:
-        with autocast(images.device, self.dtype):
-            found: Features = self.backbone(images).float().cpu().numpy()
-        if not np.isfinite(found).all():
-            raise ModelError(
-                "the backbone's features are not finite; its weights are damaged, or `image_size_px` does not suit it"
-            )
-        return found
-
-    def _all(
-        self, tiles: pd.DataFrame, views: Sequence[str], make: Callable[[NDArray[Any], pd.DataFrame], Iterable[Features]]
-    ) -> Features:
-        """Return what is known of tiles, by name, in some views, having computed what was not; shape (tiles, views, d)."""
-        ids = tiles["name"].tolist()
-        new = tiles[[any((tile, view) not in self._known for view in views) for tile in ids]].drop_duplicates("name")
-        paths: list[Path] = new["path"].tolist()
+    def _all(self, tiles: pd.DataFrame, look: Look) -> Features:
+        """Return what is known of tiles, by name, by some looks, having looked where it was not; shape (tiles, looks, d)."""
+        ids, names = tiles["name"].tolist(), look.names
+        new = tiles[[any((tile, name) not in self._known for name in names) for tile in ids]].drop_duplicates("name")
         with self.progress("extracting features", len(new)) as advance:
             start = 0
-            for batch in batches(paths, self.batch_size, ahead=self.preprocess.device.type != "cpu"):
-                rows = new.iloc[start : start + len(batch)]
-                for view, found in zip(views, make(batch, rows), strict=True):
-                    self._known.update({(tile, view): row for tile, row in zip(rows["name"], found, strict=True)})
+            for found in self._look_at(look, new):
+                batch = new["name"].iloc[start : start + len(found[0])]
+                for name, features in zip(names, found, strict=True):
+                    self._known.update({(tile, name): row for tile, row in zip(batch, features, strict=True)})
                 start += len(batch)
                 advance(len(batch))
-        return np.stack([np.stack([self._known[tile, view] for view in views]) for tile in ids])
+        return np.stack([np.stack([self._known[tile, name] for name in names]) for tile in ids])
+
+    def _look_at(self, look: Look, tiles: pd.DataFrame) -> Iterator[Sequence[Features]]:
+        """Yield what a look finds of tiles, batch by batch."""
+        paths: list[Path] = tiles["path"].tolist()
+        ids: list[str] = tiles["tile_id"].tolist()
+        if self.workers is not None and paths:
+            size = batch_size_of(read_tile(paths[0]), self.batch_size)
+            starts = range(0, len(paths), size)
+            parts = (TileBatch(tuple(paths[at : at + size]), tuple(ids[at : at + size]), paths[0]) for at in starts)
+            yield from self.workers.look_at(look, parts)
+            return
+        start = 0
+        for batch in batches(paths, self.batch_size, ahead=self.extractor.preprocess.device.type != "cpu"):
+            yield look(self.extractor, batch, ids[start : start + len(batch)])
+            start += len(batch)
 
 
 def unit(features: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -213,18 +213,27 @@ def _own_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
         return ProbeSamples(
             features.astype(np.float64), shares @ support.labels, np.full(len(features), 1 / COPIES), shares > 0
         )
-    if augmentation.views is not None:  # of a recipe that describes a tile by one view: parse_arm sees to it
-        found: NDArray[np.floating] = store.views(support.tiles, augmentation.views)
-        found = unit(found) if recipe.unit_features else found
-    else:
-        found = store.altered(
-            support.tiles, augmentation, COPIES, views=recipe.views, unit_features=recipe.unit_features
-        )  # fmt: skip
+    found = _copies(store, support.tiles, arm)
     copies = found.shape[1]
     shares = np.repeat(np.eye(n), copies, axis=0)
     return ProbeSamples(
         found.reshape(n * copies, -1).astype(np.float64), shares @ support.labels, np.full(n * copies, 1 / copies), shares > 0
     )
+
+
+def extract_copies(store: FeatureStore, tiles: pd.DataFrame, arm: Arm) -> None:
+    """Have a store extract the features of an arm's copies of tiles, where a copy is of one tile and depends on it alone."""
+    if not arm.augmentation.mixes:
+        _copies(store, tiles, arm)
+
+
+def _copies(store: FeatureStore, tiles: pd.DataFrame, arm: Arm) -> NDArray[np.floating]:
+    """Return the features of copies of tiles, shape (n, copies, d)."""
+    augmentation, recipe = arm.augmentation, arm.recipe
+    if augmentation.views is None:
+        return store.altered(tiles, augmentation, COPIES, views=recipe.views, unit_features=recipe.unit_features)
+    found = store.views(tiles, augmentation.views)  # of a recipe that describes a tile by one view: parse_arm sees to it
+    return unit(found) if recipe.unit_features else found
 
 
 def _extra_samples(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeSamples:

@@ -13,7 +13,7 @@ import pandas as pd
 from torch import nn
 
 from spurgekit.classify.backbone_options import BackboneOptions
-from spurgekit.classify.features import FeatureStore
+from spurgekit.classify.features import FeatureStore, FeatureWorkers
 from spurgekit.classify.normalisation import band_statistics, normalisation
 from spurgekit.classify.offline_weights import OFFLINE_BACKBONE, SOURCE, has_offline_weights
 from spurgekit.classify.preprocess import Preprocess
@@ -99,12 +99,13 @@ class Setup:
         config: Mapping[str, Any] = self.backbone.pretrained_cfg  # type: ignore[assignment]
         return config.get("hf_hub_id")
 
-    def store(self, progress: Progress = silent) -> FeatureStore:
-        """Return a store of the backbone's features."""
+    def store(self, progress: Progress = silent, workers: FeatureWorkers | None = None) -> FeatureStore:
+        """Return a store of the backbone's features, which workers of other processes may extract."""
         options = self.options
         return FeatureStore(
-            self.backbone, self.preprocess, batch_size=options.batch_size, precision=options.precision, progress=progress
-        )
+            self.backbone, self.preprocess, batch_size=options.batch_size, precision=options.precision, workers=workers,
+            progress=progress,
+        )  # fmt: skip
 
     def network(self, classes: int, *, unit_features: bool = False, seed: int = 0) -> Network:
         """Return a network of its own, with the backbone's weights and a new classifier for some classes."""

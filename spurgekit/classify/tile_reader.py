@@ -174,7 +174,7 @@ def batches(paths: Sequence[Path], size: int, *, ahead: bool = True) -> Iterator
     if not paths:
         return
     first = read_tile(paths[0])
-    size = max(1, min(size, BATCH_BYTES // first.nbytes))
+    size = batch_size_of(first, size)
     read = partial(_read_like, first_path=paths[0], first=first)
     with ThreadPoolExecutor(cores()) as threads:
         batch: list[Pixels] = []
@@ -190,6 +190,33 @@ def batches(paths: Sequence[Path], size: int, *, ahead: bool = True) -> Iterator
                 batch = []
         if batch:
             yield np.stack(batch)
+
+
+def batch_size_of(tile: Pixels, size: int) -> int:
+    """Return how many tiles like one make a batch: as many as asked for, fewer of tiles so large that these fill the memory."""
+    return max(1, min(size, BATCH_BYTES // tile.nbytes))
+
+
+def read_batch(paths: Sequence[Path], first: Path) -> Pixels:
+    """Read tiles one after the other in this thread.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+    first : pathlib.Path
+        A tile that they have to be like.
+
+    Returns
+    -------
+    ndarray of uint8, uint16 or float32, shape (n, bands, height, width)
+
+    Raises
+    ------
+    InputError
+        As :func:`batches` does.
+    """
+    like = read_tile(first)
+    return np.stack([_read_like(path, first, like) for path in paths])
 
 
 def _read_like(path: Path, first_path: Path, first: Pixels) -> Pixels:

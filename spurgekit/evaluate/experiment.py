@@ -16,9 +16,10 @@ from threadpoolctl import threadpool_limits
 
 from spurgekit.classify.arms import EDITION, Arm, parse_arm, parse_arms
 from spurgekit.classify.calibration import Vector
+from spurgekit.classify.feature_units import NamedExtractor, RemoteExtractor
 from spurgekit.classify.offline_weights import SOURCE
 from spurgekit.classify.probe import Probe
-from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, probe_unit, tile_features
+from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, extract_copies, probe_unit, tile_features
 from spurgekit.classify.recipes import (
     TrainingTask,
     calibrated_probabilities,
@@ -53,6 +54,9 @@ from spurgekit.outputs import (
     resolved,
 )
 from spurgekit.progress import Progress, silent
+
+BACKBONE = "backbone.safetensors"
+"""Beside the cells, for workers of other processes: the backbone's weights."""
 
 NOT_OF_CELLS = frozenset(
     ("arms", "baseline", "shots", "trials", "synthetic", "metric", "resolve", "confidence", "batch_size", "device")
@@ -139,8 +143,8 @@ def evaluate_arms(
     overwrite : bool
         Begin anew, and replace the evaluation that is in the folder. Files of others in it stay.
     executor : str or Workers
-        Who fits the classifiers of frozen backbones: ``threads`` or ``processes`` of this machine, ``dask://HOST:PORT``, or a
-        ``FILE.toml`` of a cluster. Features are extracted and backbones trained here.
+        Who extracts features of frozen backbones and fits classifiers to them: ``threads`` or ``processes`` of this machine,
+        ``dask://HOST:PORT``, or a ``FILE.toml`` of a cluster. Copies are mixed and backbones trained here.
     progress : Progress
         Told how far it is; :func:`spurgekit.progress.bar` shows a bar on a terminal.
 
@@ -189,6 +193,7 @@ def evaluate_arms(
         resumed = len(plan) - len(left)
         left_folds = {key.fold for key in left}
         with open_workers(executor if left else DEFAULT) as workers:
+            workers.check_sees(*inputs)
             for own, alike in _normalised(setup, [fold for fold in folds if fold.name in left_folds], progress):
                 runner = _Runner(own, extra_tiles, {fold.name: fold for fold in alike}, options, cells, workers, progress)
                 done.update(runner.run([key for key in left if key.fold in runner.folds]))
@@ -289,7 +294,7 @@ class _Runner:
     ) -> None:
         self.setup, self.extra_tiles, self.folds, self.options = setup, extra_tiles, folds, options
         self.cells, self.workers, self.progress = cells, workers, progress
-        self.store = setup.store(progress)
+        self.store = setup.store(progress, self._remote())
 
     def run(self, keys: Sequence[Key]) -> Iterator[tuple[Key, pd.DataFrame]]:
         """Yield each cell's predictions as it is done."""
@@ -304,12 +309,25 @@ class _Runner:
                     yield key, self.cells.put(key, self._table(key, self._run_finetuned(key)))
                     advance(1)
 
+    def _remote(self) -> RemoteExtractor | None:
+        """Return what extracts features elsewhere; None where this process does."""
+        if self.workers.in_process:
+            return None
+        named = NamedExtractor.of(self.setup, self.cells.folder / BACKBONE)
+        self.workers.check_sees(named.weights)
+        return RemoteExtractor(self.workers, named)
+
     def _prepare(self, keys: Sequence[Key]) -> None:
-        """Extract the features that all cells share, in one go."""
+        """Extract the features that cells share, in one go."""
         folds = [self.folds[name] for name in {key.fold for key in keys}]
         for recipe in {parse_arm(key.arm).recipe for key in keys}:
             tiles = pd.concat([part for fold in folds for part in (fold.test, fold.train)])
             tile_features(self.store, tiles.drop_duplicates("tile_id"), recipe)
+        if self.workers.in_process:
+            return  # copies of a support set's tiles are extracted when it is its turn
+        for name in dict.fromkeys(key.arm for key in keys):
+            support = [self.folds[key.fold].support(key.n, key.trial) for key in keys if key.arm == name]
+            extract_copies(self.store, pd.concat(support).drop_duplicates("tile_id"), parse_arm(name))
 
     def _run_frozen(self, keys: Sequence[Key]) -> Iterator[tuple[Key, NDArray[np.float32]]]:
         sent: deque[ProbeUnit] = deque()

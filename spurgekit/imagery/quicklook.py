@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spurgekit.imagery.mosaic import PixelSource
 from spurgekit.imagery.pixel_grid import PixelGrid, Window
-from spurgekit.imagery.stretch import BYTES, Stretch
+from spurgekit.imagery.stretch import Stretch
 from spurgekit.progress import Progress, silent
 
 Watcher = Callable[[Window, NDArray[np.generic], NDArray[np.bool_]], None]
@@ -142,9 +142,9 @@ class QuickLook:
         """
         seen = self.seen
         mean = self._sums / np.maximum(self._counts, 1)
-        stretch = BYTES if self._is_byte else Stretch.of(mean[:, seen], each_band=True)
+        shown = mean if self._is_byte else Stretch.of(mean[:, seen], each_band=True)(mean)
         picture = np.zeros((*seen.shape, 4), np.uint8)
-        picture[..., :3] = np.moveaxis(stretch(mean), 0, -1)
+        picture[..., :3] = np.moveaxis(shown, 0, -1)
         picture[..., 3] = 255 * seen
         return picture
 

@@ -1,4 +1,4 @@
-from .checksums import CHECKSUMS, add_checksums
+from .checksums import CHECKSUMS, add_checksums, note_checksums
 from .files import check_files, hidden_beside, output_file, save_tensors
 from .folders import (
     MARK,
@@ -33,6 +33,7 @@ __all__ = [
     "fingerprint",
     "hidden_beside",
     "input_files",
+    "note_checksums",
     "note_settings",
     "output_file",
     "output_folder",

@@ -41,7 +41,7 @@ class Listing:
     foreign: tuple[str, ...]
 
 
-def write_checksums(folder: Path, *, without: Iterable[str] = ()) -> None:
+def write_checksums(folder: Path, *, without: Iterable[str] = (), known: Mapping[str, str] | None = None) -> None:
     """List all files of a folder.
 
     Parameters
@@ -49,10 +49,26 @@ def write_checksums(folder: Path, *, without: Iterable[str] = ()) -> None:
     folder : pathlib.Path
     without : iterable of str
         Names of files that will not stay in it.
+    known : mapping of str to str, optional
+        SHA-256 of files that need not be read for it: whoever wrote them had their bytes in hand.
     """
-    left_out = {CHECKSUMS, *without}
+    known = known or {}
+    left_out = {CHECKSUMS, *without, *known}
     names = [name for name in walk(folder) if name not in left_out]
-    _write(folder, dict(zip(names, _hashes(folder, names), strict=True)))
+    _write(folder, {**known, **dict(zip(names, _hashes(folder, names), strict=True))})
+
+
+def note_checksums(folder: Path, sums: Mapping[str, str]) -> None:
+    """Say what files are that were written into an :func:`~spurgekit.outputs.output_folder`, so that its list takes it over.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        As it is being made.
+    sums : mapping of str to str
+        SHA-256 of each by its name. None of them may be written again.
+    """
+    _write(folder, sums)
 
 
 def add_checksums(folder: Path, names: Iterable[str]) -> None:

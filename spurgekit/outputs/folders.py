@@ -87,7 +87,7 @@ def output_folder(
         try:
             yield partial
             write_provenance(partial, kind, parameters, inputs)
-            write_checksums(partial, without=[MARK])
+            write_checksums(partial, without=[MARK], known=read_checksums(partial))
         except BaseException:
             _remove_in_time(partial)
             raise

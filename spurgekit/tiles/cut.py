@@ -8,6 +8,7 @@ Workers of other processes read for themselves, bands of several rows of tiles: 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -37,7 +38,7 @@ STRIP_PX = 8_192
 CHUNK = 16
 """Tiles that are encoded as one unit: enough that handing them over costs nothing, few enough to share out evenly."""
 
-BAND_PX, BAND_TILES = 1_024, 1_024
+BAND_PX, BAND_TILES = 512, 1_024
 """Rows of the image, and tiles, from which on a band is a unit of a worker that reads for itself."""
 
 Job = TypeVar("Job")
@@ -55,11 +56,14 @@ class CutTile:
         From 0 to 1; what lies outside the image is not valid.
     file_name : str or None
         None if too little of it was valid.
+    sha256 : str or None
+        Of its file.
     """
 
     tile: Tile | PlotTile
     valid_fraction: float
     file_name: str | None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ class TileWriter:
                 partial.write_bytes(data)
         else:
             (self.folder / name).write_bytes(data)
-        return CutTile(tile, fraction, name)
+        return CutTile(tile, fraction, name, hashlib.sha256(data).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)

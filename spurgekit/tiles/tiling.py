@@ -23,7 +23,7 @@ from spurgekit.markers.detection import size_hint
 from spurgekit.markers.families import FAMILIES
 from spurgekit.markers.gcp_placement import place_by_markers
 from spurgekit.outlines import read_area
-from spurgekit.outputs import output_folder
+from spurgekit.outputs import note_checksums, output_folder
 from spurgekit.outputs.files import remove_partial_files
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
@@ -122,9 +122,10 @@ class TilesReport:
 
 @dataclass(frozen=True, slots=True)
 class _Tables:
-    """The rows that a site adds to the outputs."""
+    """The rows that a site adds to the outputs, and the SHA-256 of its tiles' files by their names."""
 
     tiles: gpd.GeoDataFrame
+    checksums: Mapping[str, str] = field(default_factory=dict)
     plots: gpd.GeoDataFrame | None = None
     markers: gpd.GeoDataFrame | None = None
 
@@ -213,6 +214,7 @@ def tile_images(
             name: tile_images(dict(named), folder / name, config, executor=workers, progress=progress)
             for name, config in options.configs.items()
         }
+        note_checksums(folder, {name: digest for table in tables for name, digest in table.checksums.items()})
     return TilesReport(Path(out), reports, configs, joined.notes)
 
 
@@ -314,7 +316,7 @@ def _tile_windows(job: _SiteJob, why: str) -> tuple[TiledSite, _Tables]:
         if not everywhere:
             look = quick_look(raster, progress=job.progress)
         draw_overview(job.overview, look, index, title=_title(report, job))
-        return report, _Tables(index)
+        return report, _Tables(index, _checksums(cut))
 
 
 def _find_plots(raster: Raster, job: _SiteJob) -> tuple[SitePlots | None, str]:
@@ -381,7 +383,8 @@ def _tile_plots(raster: Raster, found: SitePlots, why: str, job: _SiteJob) -> tu
         return report, _Tables(gpd.GeoDataFrame())
     index = index_tiles(raster, job.site, cut, "plots")
     draw_plots(job.overview, raster, index, found, title=_title(report, job), progress=job.progress)
-    return report, _Tables(index, plots_table(found, job.site, crs), markers_table(found, job.site, raster.grid))
+    plots, markers = plots_table(found, job.site, crs), markers_table(found, job.site, raster.grid)
+    return report, _Tables(index, _checksums(cut), plots, markers)
 
 
 def _lay_out(raster: Raster, site: str, options: TileOptions) -> tuple[list[Tile], int, tuple[str, ...]]:
@@ -416,6 +419,10 @@ def _report(
     written = sum(c.file_name is not None for c in cut)
     empty = sum(c.valid_fraction == 0 for c in cut)
     return TiledSite(site, layout, why, file_format, written, empty, len(cut) - written - empty, outside, gsd_m, plots, notes)
+
+
+def _checksums(cut: Sequence[CutTile]) -> dict[str, str]:
+    return {c.file_name: c.sha256 for c in cut if c.file_name is not None and c.sha256 is not None}
 
 
 def _why_nothing(reports: Sequence[TiledSite], options: TileOptions) -> str:

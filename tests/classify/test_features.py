@@ -27,15 +27,15 @@ class TestTurns:
 
     def test_are_computed_once(self, store, tiles):
         first = store.views(tiles.iloc[:3], (0, 1))
-        assert store.backbone.seen == 6
+        assert store.extractor.backbone.seen == 6
         again = store.views(tiles, (0, 1))
-        assert store.backbone.seen == 10
+        assert store.extractor.backbone.seen == 10
         assert (again[:3] == first).all()
 
     def test_a_file_of_several_ids_is_looked_at_once(self, store, tiles):
         again = tiles.assign(tile_id=[f"t00-n01/{tile}" for tile in tiles["tile_id"]])
         found = store.mean_of_views(pd.concat([tiles, again]))
-        assert store.backbone.seen == 5 * VIEWS
+        assert store.extractor.backbone.seen == 5 * VIEWS
         assert (found[:5] == found[5:]).all()
 
     def test_in_the_order_that_is_asked_for(self, store, tiles):
@@ -47,7 +47,7 @@ class TestTurns:
 class TestAltered:
     def test_a_copy_depends_on_its_tile_alone(self, store, tiles):
         together = store.altered(tiles, parse_augmentation("randaugment"), 3)
-        alone = FeatureStore(Corner(), store.preprocess, batch_size=1, precision="float32")
+        alone = FeatureStore(Corner(), store.extractor.preprocess, batch_size=1, precision="float32")
         found = np.concatenate([alone.altered(tiles.iloc[[i]], parse_augmentation("randaugment"), 3) for i in (4, 2)])
         assert found == pytest.approx(together[[4, 2]], abs=1e-6)
         assert len(np.unique(together[0].round(6), axis=0)) > 1

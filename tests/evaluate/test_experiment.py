@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from spurgekit.classify import TrainOptions, train_model
+from spurgekit.classify.features import Extractor
 from spurgekit.classify.training.finetune_options import FinetuneOptions
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset
 from spurgekit.errors import InputError, LeakageError, OutputExistsError
@@ -226,6 +227,20 @@ class TestCells:
             Path(executor).write_text(f'cluster = "distributed.LocalCluster"\n[arguments]\n{arguments}')
         evaluate_arms(easy, tmp_path / "e", OPTIONS, executor=executor)
         assert digests(tmp_path / "e") == digests(evaluated.folder)
+
+    def test_workers_extract_features_too(self, easy, tmp_path, monkeypatch):
+        monkeypatch.setattr(Extractor, "turned", None)  # of this process
+        arms = ("plain", "plain+dihedral", "probe+randaugment")
+        options = replace(OPTIONS, arms=arms, shots=(1,), trials=1)
+        assert evaluate_arms(easy, tmp_path / "e", options, executor="processes").cells == 3
+
+    def test_tiles_of_two_sizes_are_refused_by_workers_too(self, easy, tmp_path):
+        broken = shutil.copytree(easy, tmp_path / "dataset")
+        with Image.open(last := max((broken / "train").rglob("*.png"))) as image:
+            image.resize((40, 40)).save(last)
+        with pytest.raises(InputError, match=rf"{last.name} is 40 x 40 px, others"):
+            evaluate_arms(broken, tmp_path / "e", replace(OPTIONS, batch_size=8), executor="processes")
+        assert not (tmp_path / "e").exists()
 
 
 class TestFolds:

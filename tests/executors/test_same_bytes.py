@@ -10,6 +10,7 @@ import pytest
 
 from spurgekit.errors import InputError
 from spurgekit.executors import open_workers
+from spurgekit.outputs.checksums import look_through, read_checksums
 from spurgekit.tiles import TileOptions, tile_images
 from tests.executors.test_executors import blind_to, wait_for
 
@@ -51,6 +52,7 @@ class TestTiles:
         )
         assert files(one.folder) == files(other.folder)
         assert one.sites == other.sites
+        assert look_through(other.folder, read_checksums(other.folder)).changed == ()
         assert any("exactly 255" in note for note in one.sites[0].notes)  # which workers count
 
     def test_one_dask_worker_or_two_one_of_which_dies(self, site, tmp_path, scheduler, start_worker, monkeypatch):

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import shutil
 import subprocess
@@ -13,13 +14,14 @@ from spurgekit.outputs import (
     check_begun,
     check_output,
     folders,
+    note_checksums,
     note_settings,
     output_folder,
     output_lock,
     resumable_folder,
 )
 from spurgekit.outputs import exchange as exchanging
-from spurgekit.outputs.checksums import write_checksums
+from spurgekit.outputs.checksums import read_checksums, write_checksums
 from spurgekit.outputs.folders import MARK
 from tests.outputs.listing import RECORDS, names
 
@@ -78,8 +80,8 @@ class TestWholeOrNotAtAll:
         assert lists(tmp_path) == ["out", "out/a.txt"]
 
     def test_what_is_not_as_listed_does_not_appear(self, tmp_path, monkeypatch):
-        def write_and_lose(folder, *, without):
-            write_checksums(folder, without=without)
+        def write_and_lose(folder, **options):
+            write_checksums(folder, **options)
             (folder / "a.txt").unlink()  # as a program that clears away old files may
 
         monkeypatch.setattr(folders, "write_checksums", write_and_lose)
@@ -91,6 +93,21 @@ class TestWholeOrNotAtAll:
         assert not (tmp_path / "out").exists()
         make(tmp_path / "out")
         assert lists(tmp_path) == ["out", "out/a.txt"]
+
+    def test_what_was_noted_as_written_is_listed_and_has_to_be_there(self, tmp_path):
+        def write(*written):
+            with output_folder(tmp_path / "out", "tiles", parameters={}) as folder:
+                for name in written:
+                    (folder / name).write_bytes(b"abc")
+                note_checksums(folder, dict.fromkeys(("a.txt", "b.txt"), hashlib.sha256(b"abc").hexdigest()))
+
+        with pytest.raises(SpurgekitError, match=r"another program changed .*\.out\.partial"):
+            write("a.txt")
+        write("a.txt", "b.txt", "c.txt")
+        sums = read_checksums(tmp_path / "out")
+        assert {name: sums[name] == sums["c.txt"] for name in sums} == {
+            "a.txt": True, "b.txt": True, "c.txt": True, PROVENANCE: False,
+        }  # fmt: skip
 
     def test_two_outputs_side_by_side(self, tmp_path):
         with (

@@ -1,0 +1,123 @@
+"""Features of tiles as units of work: workers make the backbone from a file of its weights, and read tiles by their names."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spurgekit.classify.features import Extractor, Features, Look, TileBatch
+from spurgekit.classify.preprocess import Preprocess
+from spurgekit.classify.setup import Setup
+from spurgekit.classify.tile_reader import DType, read_batch
+from spurgekit.classify.timm_backbone import make_backbone
+from spurgekit.executors import Workers
+from spurgekit.executors.kept import made_by_process
+from spurgekit.outputs import save_tensors
+from spurgekit.precision import Precision, pick_precision, put_on
+
+
+@dataclass(frozen=True, slots=True)
+class NamedExtractor:
+    """A backbone, and how tiles get into it, as another process can make them.
+
+    Attributes
+    ----------
+    run : str
+        Tells this run's from others.
+    name : str
+        timm's.
+    arguments : mapping
+        Further ones of timm.
+    weights : pathlib.Path
+        Its weights, by an absolute name.
+    asked_px : int or None
+        Side of images, for backbones that must know it.
+    size_px : int
+        Side that tiles are shown at.
+    mean, std : tuple of float
+    dtype : {"uint8", "uint16", "float32"}
+        Of the tiles.
+    device : str
+    precision : {"float32", "bfloat16"}
+    """
+
+    run: str
+    name: str
+    arguments: Mapping[str, Any]
+    weights: Path
+    asked_px: int | None
+    size_px: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    dtype: DType
+    device: str
+    precision: Precision
+
+    @classmethod
+    def of(cls, setup: Setup, weights: Path) -> NamedExtractor:
+        """Return the name of what a setup shows tiles to, having written its weights into a file."""
+        save_tensors(weights, setup.backbone.state_dict(), {})
+        options, device = setup.options, setup.preprocess.device
+        precision: Precision = "float32" if pick_precision(device, options.precision) is None else "bfloat16"
+        asked_px = options.image_size_px and setup.size_px
+        return cls(
+            secrets.token_hex(8), setup.name, options.backbone_options, weights.absolute(), asked_px,
+            setup.size_px, setup.mean, setup.std, setup.dtype, str(device), precision,
+        )  # fmt: skip
+
+    def load(self) -> Extractor:
+        """Make it in this process."""
+        device = torch.device(self.device)
+        backbone = make_backbone(
+            self.name, weights=self.weights, options=self.arguments, image_size_px=self.asked_px, bands=len(self.mean)
+        )
+        preprocess = Preprocess(self.size_px, self.mean, self.std, device, self.dtype)
+        return Extractor(put_on(backbone, device).eval(), preprocess, pick_precision(device, self.precision))
+
+
+@dataclass(frozen=True, slots=True)
+class LookUnit:
+    """Looks at batches of tiles in whatever process.
+
+    Attributes
+    ----------
+    extractor : NamedExtractor
+    look : Look
+    """
+
+    extractor: NamedExtractor
+    look: Look
+
+    def __call__(self, batch: TileBatch) -> Sequence[Features]:
+        """Return what is found of a batch."""
+        tiles = read_batch(batch.paths, batch.first)
+        extractor = made_by_process("features of a backbone", self.extractor.run, self.extractor.load)
+        return self.look(extractor, tiles, batch.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteExtractor:
+    """Has workers of other processes look at tiles.
+
+    Attributes
+    ----------
+    workers : Workers
+    extractor : NamedExtractor
+    """
+
+    workers: Workers
+    extractor: NamedExtractor
+
+    def look_at(self, look: Look, batches: Iterable[TileBatch]) -> Iterator[Sequence[Features]]:
+        """Yield what a look finds of each batch, in their order."""
+        return self.workers.stream(LookUnit(self.extractor, look), map(_from_anywhere, batches))
+
+
+def _from_anywhere(batch: TileBatch) -> TileBatch:
+    """Return a batch with the whole names of its files: workers have other working folders."""
+    return replace(batch, paths=tuple(path.absolute() for path in batch.paths), first=batch.first.absolute())
