@@ -213,7 +213,7 @@ def _own_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
         return ProbeSamples(
             features.astype(np.float64), shares @ support.labels, np.full(len(features), 1 / COPIES), shares > 0
         )
-    found = _copies(store, support.tiles, arm)
+    found = copy_features(store, support.tiles, arm)
     copies = found.shape[1]
     shares = np.repeat(np.eye(n), copies, axis=0)
     return ProbeSamples(
@@ -221,14 +221,13 @@ def _own_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
     )
 
 
-def extract_copies(store: FeatureStore, tiles: pd.DataFrame, arm: Arm) -> None:
-    """Have a store extract the features of an arm's copies of tiles, where a copy is of one tile and depends on it alone."""
-    if not arm.augmentation.mixes:
-        _copies(store, tiles, arm)
+def copies_are_shared(arm: Arm) -> bool:
+    """Return whether an arm makes copies of tiles that are the same in all support sets: each is of one tile alone."""
+    return not arm.augmentation.mixes and arm.augmentation.views != (0,)
 
 
-def _copies(store: FeatureStore, tiles: pd.DataFrame, arm: Arm) -> NDArray[np.floating]:
-    """Return the features of copies of tiles, shape (n, copies, d)."""
+def copy_features(store: FeatureStore, tiles: pd.DataFrame, arm: Arm) -> NDArray[np.floating]:
+    """Return the features of such copies of tiles, shape (n, copies, d)."""
     augmentation, recipe = arm.augmentation, arm.recipe
     if augmentation.views is None:
         return store.altered(tiles, augmentation, COPIES, views=recipe.views, unit_features=recipe.unit_features)

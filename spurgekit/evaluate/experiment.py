@@ -19,7 +19,14 @@ from spurgekit.classify.calibration import Vector
 from spurgekit.classify.feature_units import NamedExtractor, RemoteExtractor
 from spurgekit.classify.offline_weights import SOURCE
 from spurgekit.classify.probe import Probe
-from spurgekit.classify.probe_samples import ProbeUnit, SupportSet, extract_copies, probe_unit, tile_features
+from spurgekit.classify.probe_samples import (
+    ProbeUnit,
+    SupportSet,
+    copies_are_shared,
+    copy_features,
+    probe_unit,
+    tile_features,
+)
 from spurgekit.classify.recipes import (
     TrainingTask,
     calibrated_probabilities,
@@ -325,9 +332,10 @@ class _Runner:
             tile_features(self.store, tiles.drop_duplicates("tile_id"), recipe)
         if self.workers.in_process:
             return  # copies of a support set's tiles are extracted when it is its turn
-        for name in dict.fromkeys(key.arm for key in keys):
-            support = [self.folds[key.fold].support(key.n, key.trial) for key in keys if key.arm == name]
-            extract_copies(self.store, pd.concat(support).drop_duplicates("tile_id"), parse_arm(name))
+        for arm in map(parse_arm, dict.fromkeys(key.arm for key in keys)):
+            if copies_are_shared(arm):
+                support = [self.folds[key.fold].support(key.n, key.trial) for key in keys if key.arm == str(arm)]
+                copy_features(self.store, pd.concat(support).drop_duplicates("tile_id"), arm)
 
     def _run_frozen(self, keys: Sequence[Key]) -> Iterator[tuple[Key, NDArray[np.float32]]]:
         sent: deque[ProbeUnit] = deque()

@@ -1,11 +1,12 @@
-"""What a second worker is worth: ``python -m tests.benchmarks.bench_executors [--size 16000] [--cells 300] [--runs 3]``.
+"""What a second worker is worth: ``python -m tests.benchmarks.bench_executors [--size 16000] [--tiles 100] [--runs 3]``.
 
-Tiles and a map of an orthomosaic, and cells of an evaluation, are made by threads of this process, by one single-threaded
-worker of a Dask cluster on this machine, by two, and by two of which one is killed once a quarter of the work is done. Workers
-have loaded what they need: each row is the least of some runs after one that does not count. A run that loses a worker takes at
-least ``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is checked. It needs two cores that nothing else
-uses; with ``--cpu-time`` it counts the seconds that this process and its workers take of a core instead, of one worker and of
-two, which are the same on any machine: what two take more than one is work that is done twice.
+Tiles and a map of an orthomosaic, and an evaluation of two arms at four numbers of shots, are made by threads of this
+process, by one single-threaded worker of a Dask cluster on this machine, by two, and by two of which one is killed once a
+quarter of the work is done. Workers have loaded what they need: each row is the least of some runs after one that does not
+count. A run that loses a worker takes at least ``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is
+checked. It needs two cores that nothing else uses; with ``--cpu-time`` it counts the seconds that this process and its
+workers take of a core instead, of one worker and of two, which are the same on any machine: what two take more than one is
+work that is done twice.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
 
 Work = Callable[[str | Workers, Path, Progress], object]
-BACKBONE, SHOTS = "mobilenetv2_035", 64
-"""Features of random weights: what is timed is classifiers of 1,280 of them."""
+ARMS, SHOTS, TRIALS = ("probe", "probe+randaugment"), (1, 4, 16, 64), 10
+BACKBONE, TILE_PX = "mobilenetv2_035", 112
+"""Of random weights, which take as long as others."""
 
 MAP_BACKBONE, MAP_PX, MAP_TILE_PX = "resnet10t", 32, 100
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -46,8 +48,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=16_000, help="side of the orthomosaic in pixels")
-    parser.add_argument("--cells", type=int, default=300, help="support sets of the evaluation")
-    parser.add_argument("--tiles", type=int, default=200, help="tiles of each class of its dataset")
+    parser.add_argument("--tiles", type=int, default=100, help="tiles of each class of the evaluation's dataset")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=("tile", "map", "evaluate"), default=("tile", "map", "evaluate"))
     parser.add_argument("--cpu-time", action="store_true", help="count seconds of a core, on a machine that others use")
@@ -57,10 +58,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         site = make_orthomosaic(folder / "site.tif", options.size)
-        dataset = make_dataset(folder, options.tiles, options.cells)
+        dataset = make_dataset(folder, options.tiles)
         model = make_model(folder)
         comparing = EvaluateOptions(
-            arms=("probe",), shots=(SHOTS,), trials=options.cells, backbone=BACKBONE, pretrained=False, image_size_px=32
+            arms=ARMS, shots=SHOTS, trials=TRIALS, backbone=BACKBONE, pretrained=False, image_size_px=TILE_PX
         )
 
         def tile(executor: str | Workers, out: Path, progress: Progress) -> object:
@@ -201,8 +202,8 @@ class Killing:
         yield advance
 
 
-def make_dataset(folder: Path, tiles: int, trials: int) -> Path:
-    """Make a dataset of noise at eight places, of which it says nothing but how long a classifier takes."""
+def make_dataset(folder: Path, tiles: int) -> Path:
+    """Make a dataset of noise at eight places, of which it says nothing but how long it takes."""
     import numpy as np
     from PIL import Image
 
@@ -213,8 +214,8 @@ def make_dataset(folder: Path, tiles: int, trials: int) -> Path:
         for number in range(tiles):
             file = folder / "images" / label / f"p{number % 8}-{number}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(file)
-    options = DatasetOptions(classes=("sand", "weed"), group_pattern=r"p\d", test_share=0.25, shots=(SHOTS,), trials=trials)
+            Image.fromarray(rng.integers(0, 256, (TILE_PX, TILE_PX, 3), np.uint8)).save(file)
+    options = DatasetOptions(classes=("sand", "weed"), group_pattern=r"p\d", test_share=0.25, shots=SHOTS, trials=TRIALS)
     build_dataset(folder / "images", folder / "dataset", options)
     return folder / "dataset"
 
