@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os.path
 import time
 import warnings
@@ -43,6 +44,9 @@ CONNECT_S, WORKERS_S = 10.0, 30.0
 PATIENCE_S, LOOK_S = 120.0, 5.0
 """How long there may be no workers in the middle of a run, and how often that is looked at."""
 
+COUNT_S = 1.0
+"""How often workers are counted while units are handed out."""
+
 ASKED = "__import__('spurgekit.executors.packages', fromlist=['versions']).versions()"
 CALL = "__import__('pickle').loads(unit)()"
 """Expressions, since Dask waits forever for a worker that cannot unpack what it is sent, as one without spurgekit could not."""
@@ -70,8 +74,8 @@ class DaskWorkers(Workers):
         import cloudpickle
 
         packed = ({"unit": cloudpickle.dumps(_Unit(function, unit, versions()))} for unit in units)
-        run, in_flight = partial(eval, CALL), lambda: ahead * max(1, self.count())
-        return stream_map(self.executor, run, packed, in_flight=in_flight, wait=self._wait)
+        run, count = partial(eval, CALL), _asked_at_times(self.count)
+        return stream_map(self.executor, run, packed, in_flight=lambda: ahead * max(1, count()), wait=self._wait)
 
     def _wait(self, future: Future[Result]) -> Result:
         """Return a result, unless there have been no workers for too long: Dask would wait for others to come."""
@@ -94,6 +98,19 @@ class DaskWorkers(Workers):
                         f"the worker {worker} does not see {path.absolute()}; all machines need the same files under the same "
                         "names, such as of a file system that they share"
                     )
+
+
+def _asked_at_times(count: Callable[[], int]) -> Callable[[], int]:
+    """Return what counts workers anew every ``COUNT_S``: a scheduler takes milliseconds to answer, and units may be short."""
+    known, asked = 0, -math.inf
+
+    def counted_lately() -> int:
+        nonlocal known, asked
+        if time.monotonic() - asked >= COUNT_S:
+            known, asked = count(), time.monotonic()
+        return known
+
+    return counted_lately
 
 
 @contextmanager

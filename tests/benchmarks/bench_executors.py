@@ -1,4 +1,4 @@
-"""What a second worker is worth: ``python -m tests.benchmarks.bench_executors [--size 16000] [--tiles 100] [--runs 3]``.
+"""What a second worker is worth: ``python -m tests.benchmarks.bench_executors [--size 16000] [--runs 3]``.
 
 Tiles and a map of an orthomosaic, and an evaluation of two arms at four numbers of shots, are made by threads of this
 process, by one single-threaded worker of a Dask cluster on this machine, by two, and by two of which one is killed once a
@@ -30,10 +30,10 @@ from spurgekit.progress import Progress, silent
 
 Work = Callable[[str | Workers, Path, Progress], object]
 ARMS, SHOTS, TRIALS = ("probe", "probe+randaugment"), (1, 4, 16, 64), 10
-BACKBONE, TILE_PX = "mobilenetv2_035", 112
-"""Of random weights, which take as long as others."""
+BACKBONE, IMAGE_PX = "mobilenetv2_035", 224
+"""A small one, of random weights, which take as long as others, and the size that tiles are shown at."""
 
-MAP_BACKBONE, MAP_PX, MAP_TILE_PX = "resnet10t", 32, 100
+MAP_TILE_PX = 100
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 """Of workers and of this process, lest one worker have more than a core."""
 
@@ -48,6 +48,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=16_000, help="side of the orthomosaic in pixels")
+    parser.add_argument("--map-size", type=int, default=8_000, help="of the one that is mapped")
     parser.add_argument("--tiles", type=int, default=100, help="tiles of each class of the evaluation's dataset")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=("tile", "map", "evaluate"), default=("tile", "map", "evaluate"))
@@ -58,10 +59,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         site = make_orthomosaic(folder / "site.tif", options.size)
+        ground = make_orthomosaic(folder / "ground-to-map.tif", options.map_size)
         dataset = make_dataset(folder, options.tiles)
         model = make_model(folder)
         comparing = EvaluateOptions(
-            arms=ARMS, shots=SHOTS, trials=TRIALS, backbone=BACKBONE, pretrained=False, image_size_px=TILE_PX
+            arms=ARMS, shots=SHOTS, trials=TRIALS, backbone=BACKBONE, pretrained=False, image_size_px=IMAGE_PX
         )
 
         def tile(executor: str | Workers, out: Path, progress: Progress) -> object:
@@ -71,7 +73,7 @@ def main() -> None:
             return evaluate_arms(dataset, out, comparing, executor=executor, progress=progress)
 
         def map_it(executor: str | Workers, out: Path, progress: Progress) -> object:
-            return map_site(site, load_map_model(model, "cpu", views=1), out, executor=executor, progress=progress)
+            return map_site(ground, load_map_model(model, "cpu", views=1), out, executor=executor, progress=progress)
 
         works = {"tile": tile, "map": map_it, "evaluate": evaluate}
         if options.cpu_time:
@@ -214,7 +216,7 @@ def make_dataset(folder: Path, tiles: int) -> Path:
         for number in range(tiles):
             file = folder / "images" / label / f"p{number % 8}-{number}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(rng.integers(0, 256, (TILE_PX, TILE_PX, 3), np.uint8)).save(file)
+            Image.fromarray(rng.integers(0, 256, (IMAGE_PX, IMAGE_PX, 3), np.uint8)).save(file)
     options = DatasetOptions(classes=("sand", "weed"), group_pattern=r"p\d", test_share=0.25, shots=SHOTS, trials=TRIALS)
     build_dataset(folder / "images", folder / "dataset", options)
     return folder / "dataset"
@@ -245,7 +247,7 @@ def make_model(folder: Path) -> Path:
     tile_images(ground, folder / "ground-tiles", TileOptions(layout="grid", size_px=MAP_TILE_PX))
     labelled = DatasetOptions(labels=folder / "weed.gpkg", classes=("light", "dark"))
     build_dataset(folder / "ground-tiles", folder / "ground-dataset", labelled)
-    how = TrainOptions(backbone=MAP_BACKBONE, pretrained=False, image_size_px=MAP_PX)
+    how = TrainOptions(backbone=BACKBONE, pretrained=False, image_size_px=IMAGE_PX)
     train_model(folder / "ground-dataset", folder / "model", how)
     return folder / "model"
 

@@ -59,7 +59,9 @@ def run_by(runtime, model):
     return model.run_by(runtime)
 
 
-@pytest.mark.parametrize(("precision", "runtime"), [("float32", "torch"), ("bfloat16", "torch"), ("float32", "openvino")])
+@pytest.mark.parametrize(
+    ("precision", "runtime"), [("float32", "torch"), ("bfloat16", "torch"), ("float32", "openvino"), ("bfloat16", "openvino")]
+)
 @pytest.mark.parametrize(
     ("options", "rim"),
     [({}, 0), ({"stride_px": 16}, 2), ({"stride_px": 8, "batch_size": 3}, 4), ({"stride_px": 8, "blend": True}, 6)],
