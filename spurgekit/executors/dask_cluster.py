@@ -13,12 +13,12 @@ import os.path
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from spurgekit.errors import InputError, SpurgekitError, first_line
 from spurgekit.executors.cluster_file import ClusterFile
@@ -44,8 +44,8 @@ CONNECT_S, WORKERS_S = 10.0, 30.0
 PATIENCE_S, LOOK_S = 120.0, 5.0
 """How long there may be no workers in the middle of a run, and how often that is looked at."""
 
-COUNT_S = 1.0
-"""How often workers are counted while units are handed out."""
+ASK_S = 1.0
+"""How often workers are asked for while units are handed out."""
 
 ASKED = "__import__('spurgekit.executors.packages', fromlist=['versions']).versions()"
 CALL = "__import__('pickle').loads(unit)()"
@@ -69,13 +69,17 @@ class DaskWorkers(Workers):
     name: str
     patience_s: float
 
-    def stream(self, function: UnitFunction[Unit, Result], units: Iterable[Unit], *, ahead: int = AHEAD) -> Iterator[Result]:
+    def stream(
+        self, function: UnitFunction[Unit, Result], units: Iterable[Unit], *, ahead: int = AHEAD, in_turn: bool = False
+    ) -> Iterator[Result]:
         """Yield ``function(unit)`` in the order of the units; see :meth:`Workers.stream`."""
         import cloudpickle
 
         packed = ({"unit": cloudpickle.dumps(_Unit(function, unit, versions()))} for unit in units)
-        run, count = partial(eval, CALL), _asked_at_times(self.count)
-        return stream_map(self.executor, run, packed, in_flight=lambda: ahead * max(1, count()), wait=self._wait)
+        places = _asked_at_times(partial(_places, self.client))
+        executor = _InTurn(self.executor, places) if in_turn else self.executor
+        run, in_flight = partial(eval, CALL), lambda: ahead * max(1, len(places()))
+        return stream_map(executor, run, packed, in_flight=in_flight, wait=self._wait)
 
     def _wait(self, future: Future[Result]) -> Result:
         """Return a result, unless there have been no workers for too long: Dask would wait for others to come."""
@@ -100,17 +104,46 @@ class DaskWorkers(Workers):
                     )
 
 
-def _asked_at_times(count: Callable[[], int]) -> Callable[[], int]:
-    """Return what counts workers anew every ``COUNT_S``: a scheduler takes milliseconds to answer, and units may be short."""
-    known, asked = 0, -math.inf
+def _places(client: Client) -> list[str]:
+    """Return the address of each thread of each worker."""
+    return [address for address, threads in sorted(client.nthreads().items()) for _ in range(threads)]
 
-    def counted_lately() -> int:
+
+def _asked_at_times(ask: Callable[[], list[str]]) -> Callable[[], list[str]]:
+    """Return what asks anew every ``ASK_S``: a scheduler takes milliseconds to answer, and units may be short."""
+    known: list[str] = []
+    asked = -math.inf
+
+    def told_lately() -> list[str]:
         nonlocal known, asked
-        if time.monotonic() - asked >= COUNT_S:
-            known, asked = count(), time.monotonic()
+        if time.monotonic() - asked >= ASK_S:
+            known, asked = ask(), time.monotonic()
         return known
 
-    return counted_lately
+    return told_lately
+
+
+class _InTurn(Executor):
+    """Has workers take units in turn, of which Dask may move some to those that are idle.
+
+    Parameters
+    ----------
+    executor : concurrent.futures.Executor
+        Dask's.
+    places : callable
+        Returns the addresses of workers.
+    """
+
+    def __init__(self, executor: Executor, places: Callable[[], list[str]]) -> None:
+        self.executor, self.places = executor, places
+        self.submitted = 0
+
+    def submit(self, function: Callable[..., Result], /, *arguments: Any, **options: Any) -> Future[Result]:
+        """Submit a unit for the next worker."""
+        if places := self.places():
+            options.update(workers=[places[self.submitted % len(places)]], allow_other_workers=True)
+        self.submitted += 1
+        return self.executor.submit(function, *arguments, **options)
 
 
 @contextmanager
@@ -185,7 +218,7 @@ def _workers(client: Client, name: str, wait_s: float, remedy: str) -> Iterator[
     try:
         yield DaskWorkers(
             executor,
-            lambda: sum(client.nthreads().values()),
+            lambda: len(_places(client)),
             in_process=False,
             client=client,
             name=name,

@@ -56,7 +56,14 @@ class Workers:
     count: Callable[[], int]
     in_process: bool
 
-    def stream(self, function: UnitFunction[Unit, Result], units: Iterable[Unit], *, ahead: int = AHEAD) -> Iterator[Result]:
+    def stream(
+        self,
+        function: UnitFunction[Unit, Result],
+        units: Iterable[Unit],
+        *,
+        ahead: int = AHEAD,
+        in_turn: bool = False,  # noqa: ARG002 - threads and processes take what is next
+    ) -> Iterator[Result]:
         """Yield ``function(unit)`` in the order of the units, which are drawn only as fast as they are worked off.
 
         Parameters
@@ -65,6 +72,9 @@ class Workers:
         units : iterable
         ahead : int
             The most units that are submitted and not yet yielded, for each one that is worked on.
+        in_turn : bool
+            Where workers can be told apart, unit i is meant for number i modulo :attr:`count`, which may have in memory what it
+            needs; one that is idle takes it from another.
         """
         return stream_map(self.executor, function, units, in_flight=lambda: ahead * max(1, self.count()))
 

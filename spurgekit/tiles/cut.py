@@ -24,6 +24,7 @@ from spurgekit.imagery import PixelGrid, PixelSource, Raster, Window
 from spurgekit.imagery.collar import Colour
 from spurgekit.imagery.image_source import ImageSource
 from spurgekit.imagery.quicklook import QuickLook, Sample, Sampler
+from spurgekit.memory import keep_freed_memory
 from spurgekit.outputs import output_file
 from spurgekit.progress import Progress, silent
 from spurgekit.tiles.layouts import Tile
@@ -158,6 +159,7 @@ class _BandCutter:
     sampler: Sampler | None
 
     def __call__(self, band: list[list[Tile]]) -> Done:
+        keep_freed_memory()  # Dask has its workers give back each strip, to ask for the next one page by page
         raster = reopened(self.source)
         cutter, samples, cut = _Cutter(raster.grid, self.writer), [], []
         for strip in band:
@@ -257,7 +259,7 @@ def run_jobs(
     """
     made: list[Done] = []
     with progress(f"cutting {raster.path.name}", total) as advance:
-        for done in workers.stream(work, jobs, ahead=4 if workers.in_process else 2):
+        for done in workers.stream(work, jobs, ahead=4 if workers.in_process else 2, in_turn=order is not None):
             made.append(done)
             advance(len(done.cut))
     if order is not None:
