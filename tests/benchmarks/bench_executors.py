@@ -170,7 +170,7 @@ def dask(folder: Path, workers: int) -> Iterator[str]:
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
-                dashboard_address=":0",
+                dashboard_address=None,
                 local_directory=str(folder),
                 silence_logs=50,
             )

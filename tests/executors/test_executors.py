@@ -57,6 +57,12 @@ def die_once(marker: str) -> int:
     os._exit(1)
 
 
+def process_that_takes(_: int) -> int:
+    """Return the process that works this off, after a while."""
+    time.sleep(0.1)
+    return os.getpid()
+
+
 class TestThisMachine:
     @pytest.mark.parametrize("executor", ["threads", "processes"])
     def test_results_come_in_the_order_of_the_units(self, executor):
@@ -228,6 +234,16 @@ class TestScheduler:
             first, last = workers.stream(die_once, [str(tmp_path / "died")] * 2)
             assert workers.count() == 1
             assert first == last
+
+    def test_units_that_are_to_be_done_in_turn_go_to_one_worker_and_the_other(self, scheduler, start_worker):
+        start_worker()
+        start_worker()
+        with open_workers(scheduler) as workers:
+            wait_for(lambda: workers.count() == 2)
+            pids = list(workers.stream(process_that_takes, range(12), in_turn=True))
+        assert len(set(pids)) == 2
+        kept = sum(pid == own for pid, own in zip(pids, pids[:2] * 6, strict=True))
+        assert kept >= 10, "but for what one that was idle took"
 
     def test_a_piece_that_ends_all_workers_is_given_up(self, cluster, scheduler, start_worker):
         start_worker()
