@@ -200,7 +200,7 @@ def evaluate_arms(
         resumed = len(plan) - len(left)
         left_folds = {key.fold for key in left}
         with open_workers(executor if left else DEFAULT) as workers:
-            workers.check_sees(*inputs)
+            workers.check_sees(*(path for path in inputs if path != options.weights))  # those come with the cells
             for own, alike in _normalised(setup, [fold for fold in folds if fold.name in left_folds], progress):
                 runner = _Runner(own, extra_tiles, {fold.name: fold for fold in alike}, options, cells, workers, progress)
                 done.update(runner.run([key for key in left if key.fold in runner.folds]))
@@ -330,8 +330,6 @@ class _Runner:
         for recipe in {parse_arm(key.arm).recipe for key in keys}:
             tiles = pd.concat([part for fold in folds for part in (fold.test, fold.train)])
             tile_features(self.store, tiles.drop_duplicates("tile_id"), recipe)
-        if self.workers.in_process:
-            return  # copies of a support set's tiles are extracted when it is its turn
         for arm in map(parse_arm, dict.fromkeys(key.arm for key in keys)):
             if copies_are_shared(arm):
                 support = [self.folds[key.fold].support(key.n, key.trial) for key in keys if key.arm == str(arm)]
