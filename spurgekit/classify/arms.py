@@ -32,7 +32,7 @@ class Recipe:
         Whether directions in which the turns of a tile differ are shrunk (see :mod:`spurgekit.classify.turns`), of all samples
         alike; of a recipe that fits.
     spreads_labels : bool
-        Whether labels of few tiles are spread to unlabelled ones (see :mod:`spurgekit.classify.label_spreading`); of a recipe
+        Whether labels of single tiles are spread to unlabelled ones (see :mod:`spurgekit.classify.label_spreading`); of a recipe
         that fits.
     fit : callable, optional
         Of a recipe that leaves the backbone as it is: ``fit(unit)`` returns the linear classifier of samples, with its logits
@@ -131,7 +131,7 @@ RECIPES = Registry(
         Recipe(
             name="probe",
             description="logistic regression on features of length 1, averaged over the 8 views of a tile, turns shrunk; "
-            "labels of few tiles are spread to unlabelled ones",
+            "the label of a class's only tile is spread to unlabelled ones",
             unit_features=True,
             shrinks_turns=True,
             spreads_labels=True,
@@ -168,7 +168,7 @@ RECIPES = Registry(
 )
 """Ways to make a classifier; yours is one more: ``RECIPES.register(Recipe(...))``."""
 
-EDITION = 2
+EDITION = 3
 """Counted up where a recipe learns otherwise than before: what an earlier edition predicted is not gone on with."""
 
 DEFAULT_ARM = "probe"

@@ -4,7 +4,7 @@ One tile of a class is as odd as it happens to be. Its label is spread over the 
 the unlabelled tiles (Zhou et al., Learning with Local and Global Consistency, NIPS 2003), edges by the distance to the
 neighbours of both ends (Zelnik-Manor and Perona, Self-Tuning Spectral Clustering, NIPS 2004). The mean of the unlabelled tiles,
 each as far as it has come to be of a class, is then learned from as one more tile of that class, as prototypes are refined in
-semi-supervised few-shot learning (Ren et al., ICLR 2018). With more tiles a class there is less to gain, and its weight falls.
+semi-supervised few-shot learning (Ren et al., ICLR 2018). With more tiles a class there is less to gain, and more to lose.
 
 Where a class hardly grows among the unlabelled tiles, as the weed on most ground, they say nothing of it, and what is taken for
 it is another. It shows: hardly any tile is then surely of one class. So means weigh less as tiles are less sure.
@@ -32,8 +32,10 @@ labelled tiles it is 1 / n^2 of that."""
 SURE = 0.4
 """Mean margin between the two likeliest classes of unlabelled tiles, below which a mean weighs less, by its square."""
 
-MOST_SHOTS = 8
-"""Tiles a class up to which unlabelled ones are looked at: beyond them a mean would weigh 1/365 of its class."""
+MOST_SHOTS = 1
+"""Tiles a class up to which labels are spread. A regression on two tiles a class and more takes its threshold from what lies
+between the classes, as such means do, however little they weigh: it loses where unlabelled tiles have hardly any weed, see the
+table "unlabelled" of ``tests/benchmarks/bench_shift.py``."""
 
 MOST_TILES = 512
 """Unlabelled tiles that are looked at: as many say what the ground is like as thousands do."""
@@ -99,7 +101,7 @@ class LabelSpreading:
         -------
         means : ndarray, shape (classes, d)
         weights : ndarray, shape (classes,)
-            0 of all where a class has no labelled tile, or reaches no unlabelled one, or has more than ``MOST_SHOTS``.
+            0 of all where a class has no labelled tile, or reaches no unlabelled one.
         """
         total = self.labels.sum(axis=0)
         share = self.reach @ np.divide(self.labels, total, out=np.zeros(self.labels.shape), where=total > 0)
@@ -109,7 +111,7 @@ class LabelSpreading:
         margin = float((first - second).mean())
         evidence = 1.0 if margin >= self.sure else (margin / self.sure) ** 2
         fewest, sums = total.min(), share.sum(axis=0)
-        if not (0 < fewest <= MOST_SHOTS and sums.min() > 0):
+        if not (fewest > 0 and sums.min() > 0):
             return np.zeros((len(total), self.unlabelled.shape[1])), np.zeros(len(total))
         return share.T @ self.unlabelled / sums[:, None], self.strength * evidence * total / max(1.0, fewest) ** 3
 

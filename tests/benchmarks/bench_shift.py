@@ -30,7 +30,7 @@ from sklearn.metrics import log_loss
 
 from spurgekit.classify.calibration import fit_temperature
 from spurgekit.classify.features import FeatureStore, unit
-from spurgekit.classify.label_spreading import LabelSpreading
+from spurgekit.classify.label_spreading import MOST_SHOTS, LabelSpreading
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.probe import PLAIN_C, PROBE_C, Probe, ProbeSamples, fit_linear, fit_penalised, fit_probe, nearest_mean
 from spurgekit.classify.scores import value_of
@@ -277,7 +277,7 @@ def probe_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
 
 
 def plain_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
-    """Compare the recipe ``probe``, whose labels are spread to unlabelled tiles of the training side, with ``plain``."""
+    """Compare the recipe ``probe``, which spreads labels of single tiles to unlabelled ones of the training side, with ``plain``."""
     labelled, asked, turns = train.labelled, test.labelled, shrunk(train)
     pool, seen, of_label = turns(train.views.mean(axis=1)), turns(asked.views.mean(axis=1)), np.flatnonzero(train.targets >= 0)
     ways: dict[str, dict[int, list[tuple[float, ...]]]] = {"plain": {}, "probe": {}}
@@ -285,7 +285,8 @@ def plain_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
         targets, places, x = labelled.targets[chosen], labelled.places[chosen], labelled.plain[chosen]
         plain = fit_probe(ProbeSamples.of_tiles(x, targets, 2), x, targets, c=PLAIN_C, groups=places)
         tiles, others = pool[of_label[chosen]], np.delete(pool, of_label[chosen], axis=0)
-        probe = fitted(tiles, targets, places, spreading=LabelSpreading.of(tiles, np.eye(2)[targets], others))
+        spreading = LabelSpreading.of(tiles, np.eye(2)[targets], others) if n <= MOST_SHOTS else None
+        probe = fitted(tiles, targets, places, spreading=spreading)
         for way, fit, features in (("plain", plain, asked.plain), ("probe", probe, seen)):
             ways[way].setdefault(n, []).append(scores(log_odds(fit, features) / temperature(fit, targets), asked.targets))
     show(title, ways, ("balanced accuracy", "AUROC", "ECE"))
