@@ -32,8 +32,8 @@ class Recipe:
         Whether directions in which the turns of a tile differ are shrunk (see :mod:`spurgekit.classify.turns`), of all samples
         alike; of a recipe that fits.
     spreads_labels : bool
-        Whether labels of single tiles are spread to unlabelled ones (see :mod:`spurgekit.classify.label_spreading`); of a recipe
-        that fits.
+        Whether labels of single tiles are spread to unlabelled ones (see :mod:`spurgekit.classify.label_spreading`); of a
+        recipe that fits.
     fit : callable, optional
         Of a recipe that leaves the backbone as it is: ``fit(unit)`` returns the linear classifier of samples, with its logits
         of those that were left out in turn (a :class:`~spurgekit.classify.probe.Probe` of a

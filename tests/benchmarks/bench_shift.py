@@ -277,7 +277,7 @@ def probe_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
 
 
 def plain_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
-    """Compare the recipe ``probe``, which spreads labels of single tiles to unlabelled ones of the training side, with ``plain``."""
+    """Compare the recipe ``probe``, which spreads labels of single tiles on the training side, with ``plain``."""
     labelled, asked, turns = train.labelled, test.labelled, shrunk(train)
     pool, seen, of_label = turns(train.views.mean(axis=1)), turns(asked.views.mean(axis=1)), np.flatnonzero(train.targets >= 0)
     ways: dict[str, dict[int, list[tuple[float, ...]]]] = {"plain": {}, "probe": {}}
