@@ -5,7 +5,7 @@ import rasterio
 from affine import Affine
 from PIL import Image
 
-from spurgekit.classify.tile_reader import TileKind, batches, mark_missing, read_tile
+from spurgekit.classify.tile_reader import TileKind, batches, mark_missing, read_batch, read_tile
 from spurgekit.errors import InputError
 from spurgekit.tiles import TileOptions, tile_images
 
@@ -231,3 +231,11 @@ class TestBatches:
         with pytest.raises(InputError, match=says) as caught:
             list(batches(tiles, 3))
         assert "\n" not in str(caught.value)
+
+
+def test_a_batch_is_of_tiles_like_the_first_one_of_all(tmp_path):
+    for name, side in (("first", 8), ("second", 8), ("other", 9)):
+        Image.new("RGB", (side, side)).save(tmp_path / f"{name}.png")
+    assert read_batch([tmp_path / "second.png"] * 2, tmp_path / "first.png").shape == (2, 3, 8, 8)
+    with pytest.raises(InputError, match=r"other\.png is 9 x 9 px, others 8 x 8 \(such as first\.png\)"):
+        read_batch([tmp_path / "other.png"], tmp_path / "first.png")

@@ -218,13 +218,11 @@ class TestCells:
         other = {"batch_size": 8, "device": "cpu", "metric": "auroc", "confidence": 0.9, "resolve": 0.1}
         assert evaluate_arms(easy, out, replace(OPTIONS, **other)).resumed == 18
 
-    @pytest.mark.parametrize("executor", ["processes", "dask"])
-    def test_an_executor_changes_nothing(self, evaluated, easy, tmp_path, executor):
-        if executor == "dask":
-            pytest.importorskip("distributed")
-            executor = str(tmp_path / "cluster.toml")
-            arguments = 'n_workers = 2\nthreads_per_worker = 1\ndashboard_address = ":0"\n'
-            Path(executor).write_text(f'cluster = "distributed.LocalCluster"\n[arguments]\n{arguments}')
+    def test_an_executor_changes_nothing(self, evaluated, easy, tmp_path):
+        pytest.importorskip("distributed")
+        executor = str(tmp_path / "cluster.toml")
+        arguments = 'n_workers = 2\nthreads_per_worker = 1\ndashboard_address = ":0"\n'
+        Path(executor).write_text(f'cluster = "distributed.LocalCluster"\n[arguments]\n{arguments}')
         evaluate_arms(easy, tmp_path / "e", OPTIONS, executor=executor)
         assert digests(tmp_path / "e") == digests(evaluated.folder)
 
@@ -233,14 +231,6 @@ class TestCells:
         arms = ("plain", "plain+dihedral", "probe+randaugment")
         options = replace(OPTIONS, arms=arms, shots=(1,), trials=1)
         assert evaluate_arms(easy, tmp_path / "e", options, executor="processes").cells == 3
-
-    def test_tiles_of_two_sizes_are_refused_by_workers_too(self, easy, tmp_path):
-        broken = shutil.copytree(easy, tmp_path / "dataset")
-        with Image.open(last := max((broken / "train").rglob("*.png"))) as image:
-            image.resize((40, 40)).save(last)
-        with pytest.raises(InputError, match=rf"{last.name} is 40 x 40 px, others"):
-            evaluate_arms(broken, tmp_path / "e", replace(OPTIONS, batch_size=8), executor="processes")
-        assert not (tmp_path / "e").exists()
 
 
 class TestFolds:
