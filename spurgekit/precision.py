@@ -13,6 +13,9 @@ if TYPE_CHECKING:  # options name a precision, and import without torch
 Precision = Literal["auto", "float32", "bfloat16"]
 """What matrices are multiplied in; auto is bfloat16 where the hardware does that, float32 elsewhere."""
 
+PrecisionName = Literal["float32", "bfloat16"]
+"""What was picked."""
+
 Module = TypeVar("Module", bound="nn.Module")
 
 
@@ -36,6 +39,11 @@ def pick_precision(device: torch.device, precision: Precision = "auto") -> torch
     if precision == "auto":
         return torch.bfloat16 if _multiplies_bfloat16(device) else None
     return torch.bfloat16 if precision == "bfloat16" else None
+
+
+def precision_name(dtype: torch.dtype | None) -> PrecisionName:
+    """Return what :func:`pick_precision` picked, as options say it."""
+    return "float32" if dtype is None else "bfloat16"
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> torch.autocast:

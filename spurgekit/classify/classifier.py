@@ -35,7 +35,7 @@ from spurgekit.devices import choose_device
 from spurgekit.dihedral import VIEW_COUNTS
 from spurgekit.errors import InputError, ModelError
 from spurgekit.outputs import save_tensors
-from spurgekit.precision import Precision, autocast, pick_precision, put_on
+from spurgekit.precision import Precision, PrecisionName, autocast, pick_precision, precision_name, put_on
 from spurgekit.text import listed
 
 
@@ -159,9 +159,9 @@ class TileClassifier:
         return counts_of(self.held_out_tiles, self.info)
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> PrecisionName:
         """What its backbone counts in."""
-        return "float32" if self.dtype is None else "bfloat16"
+        return precision_name(self.dtype)
 
     def predict(self, tiles: Pixels) -> NDArray[np.float32]:
         """Return class probabilities.

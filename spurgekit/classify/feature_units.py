@@ -18,7 +18,7 @@ from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.executors import Workers
 from spurgekit.executors.kept import made_by_process
 from spurgekit.outputs import save_tensors
-from spurgekit.precision import Precision, pick_precision, put_on
+from spurgekit.precision import PrecisionName, pick_precision, precision_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +56,25 @@ class NamedExtractor:
     std: tuple[float, ...]
     dtype: DType
     device: str
-    precision: Precision
+    precision: PrecisionName
 
     @classmethod
     def of(cls, setup: Setup, weights: Path) -> NamedExtractor:
         """Return the name of what a setup shows tiles to, having written its weights into a file."""
         save_tensors(weights, setup.backbone.state_dict(), {})
         options, device = setup.options, setup.preprocess.device
-        precision: Precision = "float32" if pick_precision(device, options.precision) is None else "bfloat16"
-        asked_px = options.image_size_px and setup.size_px
         return cls(
-            secrets.token_hex(8), setup.name, options.backbone_options, weights.absolute(), asked_px,
-            setup.size_px, setup.mean, setup.std, setup.dtype, str(device), precision,
+            secrets.token_hex(8), setup.name, options.backbone_options, weights.absolute(), setup.asked_px, setup.size_px,
+            setup.mean, setup.std, setup.dtype, str(device), precision_name(pick_precision(device, options.precision)),
         )  # fmt: skip
 
     def load(self) -> Extractor:
         """Make it in this process."""
-        device = torch.device(self.device)
         backbone = make_backbone(
             self.name, weights=self.weights, options=self.arguments, image_size_px=self.asked_px, bands=len(self.mean)
         )
-        preprocess = Preprocess(self.size_px, self.mean, self.std, device, self.dtype)
-        return Extractor(put_on(backbone, device).eval(), preprocess, pick_precision(device, self.precision))
+        preprocess = Preprocess(self.size_px, self.mean, self.std, torch.device(self.device), self.dtype)
+        return Extractor.of(backbone, preprocess, self.precision)
 
 
 @dataclass(frozen=True, slots=True)

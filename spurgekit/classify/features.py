@@ -43,6 +43,12 @@ class Extractor:
     preprocess: Preprocess
     dtype: torch.dtype | None
 
+    @classmethod
+    def of(cls, backbone: nn.Module, preprocess: Preprocess, precision: Precision) -> Extractor:
+        """Return it with the backbone on the device that tiles come to."""
+        device = preprocess.device
+        return cls(put_on(backbone, device).eval(), preprocess, pick_precision(device, precision))
+
     @torch.inference_mode()
     def turned(self, images: torch.Tensor, views: Sequence[int]) -> list[Features]:
         """Return the features of images in each of some views, shape (n, d) each.
@@ -66,7 +72,7 @@ class Extractor:
     def described(self, images: torch.Tensor, views: int, unit_features: bool) -> Features:
         """Return the mean of the features of the first views of images, shape (n, d)."""
         features = np.stack(self.turned(images, range(views)), axis=1)
-        return np.asarray((unit(features) if unit_features else features.astype(np.float64)).mean(axis=1), np.float32)
+        return np.asarray(scaled(features, unit_features).mean(axis=1), np.float32)
 
     def _forward(self, images: torch.Tensor) -> Features:
         with autocast(images.device, self.dtype):
@@ -193,8 +199,7 @@ class FeatureStore:
         workers: FeatureWorkers | None = None,
         progress: Progress = silent,
     ) -> None:
-        device = preprocess.device
-        self.extractor = Extractor(put_on(backbone, device).eval(), preprocess, pick_precision(device, precision))
+        self.extractor = Extractor.of(backbone, preprocess, precision)
         self.batch_size = batch_size
         self.workers = workers
         self.progress = progress
@@ -233,7 +238,7 @@ class FeatureStore:
         new = tiles[[key not in self._means for key in keys]]
         if len(new):
             features = self.views(new, range(views))
-            means = (unit(features) if unit_features else features.astype(np.float64)).mean(axis=1)
+            means = scaled(features, unit_features).mean(axis=1)
             self._means.update(zip([(views, unit_features, path) for path in new["path"]], means, strict=True))
         return np.stack([self._means[key] for key in keys])
 
@@ -251,7 +256,7 @@ class FeatureStore:
         key = (unit_features, *chosen["path"])
         if key not in self._shrunk:
             features = self.views(chosen, range(VIEWS))
-            self._shrunk[key] = ShrunkTurns.of(unit(features) if unit_features else features.astype(np.float64))
+            self._shrunk[key] = ShrunkTurns.of(scaled(features, unit_features))
         return self._shrunk[key]
 
     def altered(
@@ -349,6 +354,11 @@ class FeatureStore:
         for batch in batches(paths, self.batch_size, ahead=self.extractor.preprocess.device.type != "cpu"):
             yield look(self.extractor, batch, ids[start : start + len(batch)])
             start += len(batch)
+
+
+def scaled(features: NDArray[np.floating], unit_features: bool) -> NDArray[np.float64]:
+    """Return features as a recipe takes them: each of length 1, or as they are."""
+    return unit(features) if unit_features else features.astype(np.float64)
 
 
 def unit(features: NDArray[np.floating]) -> NDArray[np.float64]:

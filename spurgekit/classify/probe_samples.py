@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spurgekit.augment.manifest import labels
 from spurgekit.classify.arms import Arm, Recipe
-from spurgekit.classify.features import FeatureStore, unit
+from spurgekit.classify.features import FeatureStore, scaled
 from spurgekit.classify.label_spreading import MOST_SHOTS, MOST_TILES, LabelSpreading
 from spurgekit.classify.probe import Array, Probe, ProbeSamples, fit_linear, fit_penalised, fit_probe
 from spurgekit.classify.turns import ShrunkTurns
@@ -231,8 +231,8 @@ def copy_features(store: FeatureStore, tiles: pd.DataFrame, arm: Arm) -> NDArray
     augmentation, recipe = arm.augmentation, arm.recipe
     if augmentation.views is None:
         return store.altered(tiles, augmentation, COPIES, views=recipe.views, unit_features=recipe.unit_features)
-    found = store.views(tiles, augmentation.views)  # of a recipe that describes a tile by one view: parse_arm sees to it
-    return unit(found) if recipe.unit_features else found
+    # Of a recipe that describes a tile by one view: parse_arm sees to it.
+    return scaled(store.views(tiles, augmentation.views), recipe.unit_features)
 
 
 def _extra_samples(store: FeatureStore, support: SupportSet, arm: Arm) -> ProbeSamples:

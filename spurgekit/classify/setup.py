@@ -99,6 +99,11 @@ class Setup:
         config: Mapping[str, Any] = self.backbone.pretrained_cfg  # type: ignore[assignment]
         return config.get("hf_hub_id")
 
+    @property
+    def asked_px(self) -> int | None:
+        """The side of images that the backbone is told of; None where it was not asked for."""
+        return self.options.image_size_px and self.size_px
+
     def store(self, progress: Progress = silent, workers: FeatureWorkers | None = None) -> FeatureStore:
         """Return a store of the backbone's features, which workers of other processes may extract."""
         options = self.options
@@ -116,7 +121,7 @@ class Setup:
         model = make_backbone(
             self.name,
             options=self.options.backbone_options,
-            image_size_px=self.options.image_size_px and self.size_px,
+            image_size_px=self.asked_px,
             num_classes=classes,
             bands=len(self.mean),
             seed=seed,

@@ -95,8 +95,10 @@ class SitePicture:
             Join the last point to the first.
         """
         shapes = list(shapes)
-        points = self._for_opencv(np.concatenate(shapes)) if shapes else np.zeros((0, 2), np.int32)
-        lines = np.split(points, np.cumsum([len(shape) for shape in shapes])[:-1])
+        if not shapes:
+            return
+        ends = np.cumsum([len(shape) for shape in shapes])
+        lines = np.split(self._for_opencv(np.concatenate(shapes)), ends[:-1])
         cv2.polylines(self._canvas, lines, closed, colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
 
     def points(self, places: NDArray[np.float64], colour: Colour, radius: float = 6, filled: bool = True) -> None:

@@ -110,12 +110,11 @@ class NamedModel:
         """
         if model.folder is None:
             raise InputError("a model that is in no folder cannot be sent to workers; save it, or pass `executor=threads`")
-        precision: Precision = "float32" if model.dtype is None else "bfloat16"
         return cls(
             model.folder.absolute(),
             str(model.device),
             model.info.views,
-            precision,
+            model.precision,
             model.is_folded,
             model.runtime,
             version_of("openvino") if model.runtime == "openvino" else None,

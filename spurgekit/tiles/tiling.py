@@ -24,6 +24,7 @@ from spurgekit.markers.families import FAMILIES
 from spurgekit.markers.gcp_placement import place_by_markers
 from spurgekit.outlines import read_area
 from spurgekit.outputs import note_checksums, output_folder
+from spurgekit.outputs.checksums import read_checksums
 from spurgekit.outputs.files import remove_partial_files
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
@@ -214,7 +215,11 @@ def tile_images(
             name: tile_images(dict(named), folder / name, config, executor=workers, progress=progress)
             for name, config in options.configs.items()
         }
-        note_checksums(folder, {name: digest for table in tables for name, digest in table.checksums.items()})
+        sums = {name: digest for table in tables for name, digest in table.checksums.items()}
+        for config in configs:
+            inner = read_checksums(folder / config) or {}
+            sums.update({f"{config}/{name}": digest for name, digest in inner.items()})
+        note_checksums(folder, sums)
     return TilesReport(Path(out), reports, configs, joined.notes)
 
 

@@ -227,10 +227,13 @@ class TestCells:
         assert digests(tmp_path / "e") == digests(evaluated.folder)
 
     def test_workers_extract_features_too(self, easy, tmp_path, monkeypatch):
+        arms = ("plain", "plain+dihedral", "probe", "probe+randaugment")
+        options = replace(OPTIONS, arms=arms, shots=(1, 4), trials=1)
+        here = evaluate_arms(easy, tmp_path / "here", options)
         monkeypatch.setattr(Extractor, "turned", None)  # of this process
-        arms = ("plain", "plain+dihedral", "probe+randaugment")
-        options = replace(OPTIONS, arms=arms, shots=(1,), trials=1)
-        assert evaluate_arms(easy, tmp_path / "e", options, executor="processes").cells == 3
+        there = evaluate_arms(easy, tmp_path / "there", options, executor="processes")
+        assert here.cells == there.cells == 8
+        assert digests(there.folder) == digests(here.folder)
 
 
 class TestFolds:

@@ -26,7 +26,7 @@ from spurgekit.classify.training.training_checkpoint import (
 )
 from spurgekit.classify.training.training_loop import TrainingLoop
 from spurgekit.errors import InputError, LeakageError
-from spurgekit.precision import pick_precision, put_on
+from spurgekit.precision import pick_precision, precision_name, put_on
 from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
 
@@ -127,7 +127,7 @@ def finetune(
         losses=tuple(state.losses),
         validation=tuple(state.checks),
         prior=tuple(loop.draws.prior.tolist()),
-        precision="float32" if dtype is None else "bfloat16",
+        precision=precision_name(dtype),
         learned=learned,
         notes=notes,
     )
@@ -179,7 +179,7 @@ def _made_from(
     dtype: torch.dtype | None,
 ) -> Fingerprints:
     """Return what a training is made from."""
-    told = replace(options, precision="float32" if dtype is None else "bfloat16", early_stopping=validation is not None)
+    told = replace(options, precision=precision_name(dtype), early_stopping=validation is not None)
     tile = tiles.pixels[np.array([0])]
     ramp = (np.arange(tile.size) % 255 + 1).reshape(tile.shape).astype(tile.dtype)
     with torch.inference_mode():

@@ -21,7 +21,7 @@ from spurgekit.classify.training.network import Network
 from spurgekit.classify.training.training_checkpoint import TrainingState
 from spurgekit.errors import ModelError
 from spurgekit.parallel import stream_map
-from spurgekit.precision import autocast
+from spurgekit.precision import autocast, precision_name
 from spurgekit.seeds import seed_of, seeded
 
 GRADIENT_NORM = 1.0
@@ -154,7 +154,7 @@ class TrainingLoop:
 
     def _diverged(self, step: int | None = None, *, validation: bool = False) -> ModelError:
         where = "on the validation tiles" if validation else f"at step {(step or 0) + 1}"
-        precision = "float32" if self.dtype is None else "bfloat16"
+        precision = precision_name(self.dtype)
         rescue = "pass a lower learning rate" + ("" if self.dtype is None else ", or the precision float32")
         return ModelError(
             f"the loss {where} is no number, in {precision} with the learning rate {self.options.full_rate:g}; {rescue}"
