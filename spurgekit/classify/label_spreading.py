@@ -12,8 +12,6 @@ it is another. It shows: hardly any tile is then surely of one class. So means w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,8 +24,7 @@ ALPHA = 0.9
 """Share of what a tile becomes that its neighbours say."""
 
 STRENGTH = 2.0
-"""Weight of a class's mean of unlabelled tiles where there is one labelled tile of it, in tiles, where tiles are sure; beside n
-labelled tiles it is 1 / n^2 of that."""
+"""Weight of a class's mean of unlabelled tiles beside each of its labelled ones, in tiles, where tiles are sure."""
 
 SURE = 0.4
 """Mean margin between the two likeliest classes of unlabelled tiles, below which a mean weighs less, by its square."""
@@ -43,77 +40,68 @@ MOST_TILES = 512
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class LabelSpreading:
-    """Unlabelled tiles, and how far the label of each labelled tile reaches them.
+def class_means(
+    labelled: Array,
+    labels: Array,
+    unlabelled: Array,
+    *,
+    neighbours: int = NEIGHBOURS,
+    alpha: float = ALPHA,
+    sure: float = SURE,
+) -> tuple[Array, Array]:
+    """Return the mean features of unlabelled tiles, each as far as it is of a class, and what they weigh, in tiles.
 
-    Attributes
+    Parameters
     ----------
-    unlabelled : ndarray, shape (m, d)
+    labelled, labels, unlabelled, neighbours, alpha
+        See :func:`spread_labels`.
+    sure : float
+        See ``SURE``; 0 weighs means alike however sure tiles are.
+
+    Returns
+    -------
+    means : ndarray, shape (classes, d)
+    weights : ndarray, shape (classes,)
+        0 of all where a class has no labelled tile, or reaches no unlabelled one.
+    """
+    total = labels.sum(axis=0)
+    of_one = np.divide(labels, total, out=np.zeros(labels.shape), where=total > 0)
+    share = spread_labels(labelled, of_one, unlabelled, neighbours=neighbours, alpha=alpha)
+    sums = share.sum(axis=0)
+    if not (total.min() > 0 and sums.min() > 0):
+        return np.zeros((len(total), unlabelled.shape[1])), np.zeros(len(total))
+    second, first = np.sort(share, axis=1)[:, -2:].T
+    margin = float((first - second).mean())
+    evidence = 1.0 if margin >= sure else (margin / sure) ** 2
+    return share.T @ unlabelled / sums[:, None], STRENGTH * evidence * total
+
+
+def spread_labels(
+    labelled: Array, labels: Array, unlabelled: Array, *, neighbours: int = NEIGHBOURS, alpha: float = ALPHA
+) -> Array:
+    """Return how far unlabelled tiles are of each class, shape (m, classes): rows have the sum 1, or 0 where no label comes.
+
+    Parameters
+    ----------
+    labelled : ndarray, shape (n, d)
         Features.
     labels : ndarray, shape (n, classes)
-        How much each labelled tile is of each class; 0 of one that is left out.
-    reach : ndarray, shape (m, n)
-    strength, sure : float
-        See ``STRENGTH`` and ``SURE``; 0 as ``sure`` weighs means alike however sure tiles are.
+        How much each tile is of each class.
+    unlabelled : ndarray, shape (m, d)
+    neighbours : int
+        Of each tile, or all where there are fewer; nearest by the angle between features.
+    alpha : float
+        See ``ALPHA``.
     """
-
-    unlabelled: Array
-    labels: Array
-    reach: Array
-    strength: float = STRENGTH
-    sure: float = SURE
-
-    @classmethod
-    def of(
-        cls, labelled: Array, labels: Array, unlabelled: Array, *, neighbours: int = NEIGHBOURS, alpha: float = ALPHA
-    ) -> LabelSpreading:
-        """Spread the labels of tiles, each by itself.
-
-        Parameters
-        ----------
-        labelled : ndarray, shape (n, d)
-        labels : ndarray, shape (n, classes)
-        unlabelled : ndarray, shape (m, d)
-        neighbours : int
-            Of each tile, or all where there are fewer; nearest by the angle between features.
-        alpha : float
-            See ``ALPHA``.
-        """
-        affinity = _affinity(np.concatenate([labelled, unlabelled]), neighbours)
-        degree = affinity.sum(axis=1)
-        scale = np.divide(1, np.sqrt(degree), out=np.zeros(len(degree)), where=degree > 0)
-        n = len(labelled)
-        system = np.eye(len(affinity)) - alpha * affinity * scale[:, None] * scale
-        reach = np.linalg.solve(system, np.eye(len(affinity), n))[n:]
-        return cls(unlabelled, labels, np.maximum(reach, 0))
-
-    def without(self, tiles: NDArray[np.intp]) -> LabelSpreading:
-        """Return it without the labels of some tiles."""
-        labels = self.labels.copy()
-        labels[tiles] = 0
-        return replace(self, labels=labels)
-
-    def class_means(self) -> tuple[Array, Array]:
-        """Return the mean features of the unlabelled tiles, each as far as it is of a class, and what they weigh, in tiles.
-
-        Returns
-        -------
-        means : ndarray, shape (classes, d)
-        weights : ndarray, shape (classes,)
-            0 of all where a class has no labelled tile, or reaches no unlabelled one.
-        """
-        total = self.labels.sum(axis=0)
-        share = self.reach @ np.divide(self.labels, total, out=np.zeros(self.labels.shape), where=total > 0)
-        known = share.sum(axis=1, keepdims=True)
-        share = np.divide(share, known, out=np.zeros(share.shape), where=known > 0)
-        second, first = np.sort(share, axis=1)[:, -2:].T
-        margin = float((first - second).mean())
-        evidence = 1.0 if margin >= self.sure else (margin / self.sure) ** 2
-        fewest, sums = total.min(), share.sum(axis=0)
-        if not (fewest > 0 and sums.min() > 0):
-            return np.zeros((len(total), self.unlabelled.shape[1])), np.zeros(len(total))
-        return share.T @ self.unlabelled / sums[:, None], self.strength * evidence * total / max(1.0, fewest) ** 3
+    affinity = _affinity(np.concatenate([labelled, unlabelled]), neighbours)
+    degree = affinity.sum(axis=1)
+    scale = np.divide(1, np.sqrt(degree), out=np.zeros(len(degree)), where=degree > 0)
+    system = np.eye(len(affinity)) - alpha * affinity * scale[:, None] * scale
+    known = np.zeros((len(affinity), labels.shape[1]))
+    known[: len(labels)] = labels
+    reached = np.maximum(np.linalg.solve(system, known)[len(labels) :], 0)
+    total = reached.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(reached, total, out=np.zeros(reached.shape), where=total > 0))
 
 
 def _affinity(features: Array, neighbours: int) -> Array:

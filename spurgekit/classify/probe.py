@@ -15,8 +15,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneOut, StratifiedGroupKFold, StratifiedKFold
 from torch import nn
 
-from spurgekit.classify.label_spreading import LabelSpreading
-
 WEAKER = (300.0, 3000.0)
 """Values of C to go on to, one after the other, where left-out places speak for it."""
 
@@ -55,8 +53,6 @@ class ProbeSamples:
     shift : ndarray, shape (classes,), optional
         What is added to the logits of a regression, since classes are more or less common among the samples than they are to
         be taken for.
-    spreading : LabelSpreading, optional
-        Of the tiles' labels to unlabelled tiles, of which each class has a mean as one more sample: see :attr:`with_means`.
     """
 
     features: Array
@@ -64,7 +60,6 @@ class ProbeSamples:
     weights: Array
     owners: NDArray[np.bool_]
     shift: Array | None = None
-    spreading: LabelSpreading | None = None
 
     @classmethod
     def of_tiles(cls, features: NDArray[np.floating], targets: NDArray[np.integer], classes: int) -> ProbeSamples:
@@ -80,17 +75,10 @@ class ProbeSamples:
     def without(self, tiles: Rows) -> ProbeSamples:
         """Return the samples that no part of some tiles went into."""
         keep = ~self.owners[:, tiles].any(axis=1)
-        spreading = None if self.spreading is None else self.spreading.without(tiles)
-        return ProbeSamples(
-            self.features[keep], self.targets[keep], self.weights[keep], self.owners[keep], self.shift, spreading
-        )
+        return ProbeSamples(self.features[keep], self.targets[keep], self.weights[keep], self.owners[keep], self.shift)
 
-    @property
-    def with_means(self) -> ProbeSamples:
-        """These, and a sample of each class that is the mean of unlabelled tiles; as they are where nothing is spread."""
-        if self.spreading is None:
-            return self
-        means, weights = self.spreading.class_means()
+    def with_means(self, means: Array, weights: Array) -> ProbeSamples:
+        """Return these, and a sample of each class whose mean, shape (classes, d), has some weight, which all tiles own."""
         classes = np.flatnonzero(weights)
         return ProbeSamples(
             np.concatenate([self.features, means[classes]]),
@@ -168,9 +156,6 @@ def fit_probe(
     -------
     Probe
     """
-    if samples.spreading is not None:  # each fit has means of its own, and a span
-        probe = fit_linear(samples, tiles, targets, partial(_regress_in_span, c=c), groups=groups, seed=seed)
-        return replace(probe, c=c)
     basis = _basis(samples.features)
     turned = replace(samples, features=samples.features @ basis)
     probe = fit_linear(turned, tiles @ basis, targets, partial(_regress, c=c), groups=groups, seed=seed)
@@ -246,9 +231,9 @@ def fit_linear(
     for fold in folds:
         others = samples.without(fold)
         if others.has_all_classes:
-            weight, bias = fit(others.with_means)
+            weight, bias = fit(others)
             left_out[fold] = tiles[fold] @ weight.T + bias
-    return Probe(*fit(samples.with_means), None, left_out, by_group)
+    return Probe(*fit(samples), None, left_out, by_group)
 
 
 def left_out_folds(
@@ -294,12 +279,6 @@ def _basis(features: Array) -> Array:
         return np.eye(features.shape[1])
     _, lengths, basis = np.linalg.svd(features, full_matrices=False)
     return np.asarray(basis[lengths > 1e-10 * lengths[0]].T)
-
-
-def _regress_in_span(samples: ProbeSamples, c: float) -> tuple[Array, Array]:
-    basis = _basis(samples.features)
-    weight, bias = _regress(replace(samples, features=samples.features @ basis), c)
-    return weight @ basis.T, bias
 
 
 def _regress(samples: ProbeSamples, c: float) -> tuple[Array, Array]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spurgekit.augment.manifest import labels
 from spurgekit.classify.arms import Arm, Recipe
 from spurgekit.classify.features import FeatureStore, scaled
-from spurgekit.classify.label_spreading import MOST_SHOTS, MOST_TILES, LabelSpreading
+from spurgekit.classify.label_spreading import MOST_SHOTS, MOST_TILES, class_means
 from spurgekit.classify.probe import Array, Probe, ProbeSamples, fit_linear, fit_penalised, fit_probe
 from spurgekit.classify.turns import ShrunkTurns
 from spurgekit.errors import InputError
@@ -95,7 +95,7 @@ class ProbeUnit:
     turns : ShrunkTurns, optional
         What samples and tiles are shrunk by ahead of the fit.
     unlabelled : ndarray, shape (m, d), optional
-        Tiles that labels are spread to after that.
+        Tiles that labels are spread to after that, where a class has one tile alone: nothing is left out then.
     labels : ndarray, shape (n, classes), optional
         How much each tile is of each class, where that is not its class alone.
     """
@@ -118,8 +118,8 @@ class ProbeUnit:
             return self.of_features(self.shrunk().fit())
         if self.unlabelled is not None:
             labels = np.eye(self.samples.targets.shape[1])[self.targets] if self.labels is None else self.labels
-            spreading = LabelSpreading.of(self.tiles, labels, self.unlabelled)
-            return replace(self, samples=replace(self.samples, spreading=spreading), unlabelled=None).fit()
+            means = class_means(self.tiles, labels, self.unlabelled)
+            return replace(self, samples=self.samples.with_means(*means), unlabelled=None).fit()
         return self.recipe.fit(self)
 
     def shrunk(self) -> ProbeUnit:

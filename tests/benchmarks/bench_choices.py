@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from spurgekit.classify.label_spreading import ALPHA, NEIGHBOURS, SURE, LabelSpreading
+from spurgekit.classify.label_spreading import ALPHA, NEIGHBOURS, SURE, class_means
 from spurgekit.classify.label_spreading import STRENGTH as SPREAD
 from spurgekit.classify.probe import PROBE_C, Probe, ProbeSamples, fit_probe
 from spurgekit.classify.turns import STRENGTH, TILES
@@ -89,16 +89,17 @@ class Way:
         self, x: Floats, targets: NDArray[np.int64], places: NDArray[np.object_], others: Floats, *, quick: bool
     ) -> Probe:
         """Fit to tiles, beside others without labels. ``quick``: with the standing penalty, not that of places."""
-        drawn, spreading = x, None
+        drawn, means, fewest = x, None, np.bincount(targets).min()
         if self.drawn:
-            drawn = toward_nearest(x, others, 0.5 / np.bincount(targets).min(), self.drawn)
+            drawn = toward_nearest(x, others, 0.5 / fewest, self.drawn)
         if self.spread:
-            found = LabelSpreading.of(x, np.eye(2)[targets], others, neighbours=self.neighbours, alpha=self.alpha)
-            fewest = np.bincount(targets).min()
-            spreading = replace(found, strength=self.spread * fewest ** (2 - self.decay), sure=self.sure)
-        if not quick or np.bincount(targets).min() == 1:
-            return fitted(drawn, targets, places, tiles=x, spreading=spreading)
-        samples = replace(ProbeSamples.of_tiles(drawn, targets, 2), spreading=spreading)
+            labels = np.eye(2)[targets]
+            found, weights = class_means(x, labels, others, neighbours=self.neighbours, alpha=self.alpha, sure=self.sure)
+            means = found, weights * self.spread / SPREAD / fewest ** (self.decay + 1)
+        if not quick or fewest == 1:
+            return fitted(drawn, targets, places, tiles=x, means=means)
+        samples = ProbeSamples.of_tiles(drawn, targets, 2)
+        samples = samples if means is None else samples.with_means(*means)
         return fit_probe(samples, x, targets, c=PROBE_C, groups=places)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from sklearn.metrics import log_loss
 
 from spurgekit.classify.calibration import fit_temperature
 from spurgekit.classify.features import FeatureStore, unit
-from spurgekit.classify.label_spreading import MOST_SHOTS, LabelSpreading
+from spurgekit.classify.label_spreading import MOST_SHOTS, class_means
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.probe import PLAIN_C, PROBE_C, Probe, ProbeSamples, fit_linear, fit_penalised, fit_probe, nearest_mean
 from spurgekit.classify.scores import value_of
@@ -209,10 +209,14 @@ def fitted(
     places: NDArray[np.object_],
     *,
     tiles: Floats | None = None,
-    spreading: LabelSpreading | None = None,
+    means: tuple[Floats, Floats] | None = None,
 ) -> Probe:
-    """Fit as the recipe ``probe`` does to features of tiles, which may have been moved from where ``tiles`` lie."""
-    samples = replace(ProbeSamples.of_tiles(features, targets, 2), spreading=spreading)
+    """Fit as the recipe ``probe`` does to features of tiles, which may have been moved from where ``tiles`` lie.
+
+    ``means`` of classes and their weights are learned from beside them, but not where tiles are left out.
+    """
+    samples = ProbeSamples.of_tiles(features, targets, 2)
+    samples = samples if means is None else samples.with_means(*means)
     tiles = features if tiles is None else tiles
     if np.bincount(targets).min() == 1:
         return fit_linear(samples, tiles, targets, nearest_mean)
@@ -285,8 +289,8 @@ def plain_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
         targets, places, x = labelled.targets[chosen], labelled.places[chosen], labelled.plain[chosen]
         plain = fit_probe(ProbeSamples.of_tiles(x, targets, 2), x, targets, c=PLAIN_C, groups=places)
         tiles, others = pool[of_label[chosen]], np.delete(pool, of_label[chosen], axis=0)
-        spreading = LabelSpreading.of(tiles, np.eye(2)[targets], others) if n <= MOST_SHOTS else None
-        probe = fitted(tiles, targets, places, spreading=spreading)
+        means = class_means(tiles, np.eye(2)[targets], others) if n <= MOST_SHOTS else None
+        probe = fitted(tiles, targets, places, means=means)
         for way, fit, features in (("plain", plain, asked.plain), ("probe", probe, seen)):
             ways[way].setdefault(n, []).append(scores(log_odds(fit, features) / temperature(fit, targets), asked.targets))
     show(title, ways, ("balanced accuracy", "AUROC", "ECE"))
@@ -315,7 +319,10 @@ def pools(train: Tiles, taken: NDArray[np.intp]) -> Iterator[tuple[str, NDArray[
 
 
 def unlabelled_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
-    """Compare a probe with one whose labels are spread, or whose tiles are drawn, to unlabelled tiles of several kinds."""
+    """Compare a probe with one whose labels are spread, or whose tiles are drawn, to unlabelled tiles of several kinds.
+
+    With n tiles a class a mean of unlabelled ones weighs 1 / n^2 of what it weighs beside one.
+    """
     labelled, asked, turns = train.labelled, test.labelled, shrunk(train)
     pool, seen, of_label = turns(train.views.mean(axis=1)), turns(asked.views.mean(axis=1)), np.flatnonzero(train.targets >= 0)
     ways: dict[str, dict[int, list[tuple[float, ...]]]] = {"labelled tiles alone": {}}
@@ -323,8 +330,8 @@ def unlabelled_table(title: str, train: Tiles, test: Tiles, trials: int) -> None
         targets, places, x = labelled.targets[chosen], labelled.places[chosen], pool[of_label[chosen]]
         probes = {"labelled tiles alone": fitted(x, targets, places)}
         for name, rows in pools(train, of_label[chosen]):
-            spreading = LabelSpreading.of(x, np.eye(2)[targets], pool[rows])
-            probes[f"spread, {name}"] = fitted(x, targets, places, spreading=spreading)
+            means, weights = class_means(x, np.eye(2)[targets], pool[rows])
+            probes[f"spread, {name}"] = fitted(x, targets, places, means=(means, weights / n**3))
             probes[f"drawn, {name}"] = fitted(toward_nearest(x, pool[rows], 0.5 / n), targets, places, tiles=x)
         for way, probe in probes.items():
             odds = log_odds(probe, seen) / temperature(probe, targets)
