@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -84,17 +86,17 @@ class LookUnit:
     Attributes
     ----------
     extractor : NamedExtractor
-    look : Look
     """
 
     extractor: NamedExtractor
-    look: Look
 
-    def __call__(self, batch: TileBatch) -> Sequence[Features]:
-        """Return what is found of a batch."""
-        tiles = read_batch(batch.paths, batch.first)
-        extractor = made_by_process("features of a backbone", self.extractor.run, self.extractor.load)
-        return self.look(extractor, tiles, batch.ids)
+    def __call__(self, unit: tuple[Look, TileBatch]) -> Sequence[Features]:
+        """Return what a look finds of a batch."""
+        look, batch = unit
+        run = self.extractor.run
+        tiles = made_by_process("a batch of tiles", (run, batch.paths), partial(read_batch, batch.paths, batch.first))
+        extractor = made_by_process("features of a backbone", run, self.extractor.load)
+        return look(extractor, tiles, batch.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,11 @@ class RemoteExtractor:
 
     def look_at(self, look: Look, batches: Iterable[TileBatch]) -> Iterator[Sequence[Features]]:
         """Yield what a look finds of each batch, in their order."""
-        return self.workers.stream(LookUnit(self.extractor, look), map(_from_anywhere, batches))
+        parts = look.parts
+        units = ((part, _from_anywhere(batch)) for batch in batches for part in parts)
+        found = self.workers.stream(LookUnit(self.extractor), units)
+        for of_batch in zip(*[found] * len(parts), strict=True):
+            yield list(chain.from_iterable(of_batch))
 
 
 def _from_anywhere(batch: TileBatch) -> TileBatch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -91,6 +91,10 @@ class Look(Protocol):
     def names(self) -> Sequence[str]:
         """What each time is called. Two looks of one name find the same."""
 
+    @property
+    def parts(self) -> Sequence[Look]:
+        """What may be done at different places without doing anything twice; together they find the same, in this order."""
+
     def __call__(self, extractor: Extractor, tiles: Pixels, ids: Sequence[str]) -> Sequence[Features]:
         """Return what is found each time, shape (n, d) each, of tiles [n, bands, height, width]."""
 
@@ -106,6 +110,11 @@ class Turned:
         """Return a name for each view."""
         return [f"view {view}" for view in self.views]
 
+    @property
+    def parts(self) -> Sequence[Look]:
+        """Return it whole: tiles are scaled once for all views."""
+        return [self]
+
     @torch.inference_mode()
     def __call__(self, extractor: Extractor, tiles: Pixels, ids: Sequence[str]) -> Sequence[Features]:  # noqa: ARG002
         """Return the features of each view."""
@@ -119,13 +128,15 @@ class Altered:
     Attributes
     ----------
     augmentation : Augmentation
-    copies, views : int
+    copies : range
+        Their numbers, which they are drawn by.
+    views : int
     unit_features : bool
         Whether the features of each view are scaled to length 1 first.
     """
 
     augmentation: Augmentation
-    copies: int
+    copies: range
     views: int = VIEWS
     unit_features: bool = True
 
@@ -133,13 +144,18 @@ class Altered:
     def names(self) -> Sequence[str]:
         """Return a name for each copy."""
         described = f"{self.views} views{' of length 1' if self.unit_features else ''}"
-        return [f"{self._seeded(copy)}, {described}" for copy in range(self.copies)]
+        return [f"{self._seeded(copy)}, {described}" for copy in self.copies]
+
+    @property
+    def parts(self) -> Sequence[Look]:
+        """Return each copy by itself."""
+        return [replace(self, copies=range(copy, copy + 1)) for copy in self.copies]
 
     @torch.inference_mode()
     def __call__(self, extractor: Extractor, tiles: Pixels, ids: Sequence[str]) -> Sequence[Features]:
         """Return what is known of each copy; what is done to it depends on the tile's id alone."""
         found = []
-        for copy in range(self.copies):
+        for copy in self.copies:
             seeds = [seed_of(tile, self._seeded(copy)) for tile in ids]
             altered = extractor.preprocess(self.augmentation.alter(torch.from_numpy(tiles), seeds).numpy())
             found.append(extractor.described(altered, self.views, self.unit_features))
@@ -285,7 +301,7 @@ class FeatureStore:
         -------
         ndarray of float32, shape (tiles, copies, d)
         """
-        look = Altered(augmentation, copies, views, unit_features)
+        look = Altered(augmentation, range(copies), views, unit_features)
         return self._all(tiles.assign(name=tiles["tile_id"]), look)
 
     @torch.inference_mode()

@@ -1,6 +1,6 @@
 """What a second worker is worth: ``python -m tests.benchmarks.bench_executors [--size 16000] [--runs 3]``.
 
-Tiles and a map of an orthomosaic, and an evaluation of two arms at four numbers of shots, are made by threads of this
+Tiles and a map of an orthomosaic, and an evaluation of two arms at three numbers of shots, are made by threads of this
 process, by one single-threaded worker of a Dask cluster on this machine, by two, and by two of which one is killed once a
 quarter of the work is done. Workers have loaded what they need: each row is the least of some runs after one that does not
 count. A run that loses a worker takes at least ``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is
@@ -29,7 +29,7 @@ from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
 
 Work = Callable[[str | Workers, Path, Progress], object]
-ARMS, SHOTS, TRIALS = ("probe", "probe+randaugment"), (1, 4, 16, 64), 10
+ARMS, SHOTS, TRIALS = ("probe", "probe+randaugment"), (1, 4, 16), 10
 BACKBONE, IMAGE_PX = "mobilenetv2_035", 224
 """A small one, of random weights, which take as long as others, and the size that tiles are shown at."""
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=16_000, help="side of the orthomosaic in pixels")
     parser.add_argument("--map-size", type=int, default=8_000, help="of the one that is mapped")
-    parser.add_argument("--tiles", type=int, default=100, help="tiles of each class of the evaluation's dataset")
+    parser.add_argument("--tiles", type=int, default=64, help="tiles of each class of the evaluation's dataset")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=("tile", "map", "evaluate"), default=("tile", "map", "evaluate"))
     parser.add_argument("--cpu-time", action="store_true", help="count seconds of a core, on a machine that others use")
