@@ -1,9 +1,11 @@
 """What a second worker is worth: ``python -m tests.benchmarks.bench_executors [--size 16000] [--runs 3]``.
 
 Tiles and a map of an orthomosaic, and an evaluation of two arms at three numbers of shots, are made by threads of this
-process, by one single-threaded worker of a Dask cluster on this machine, by two, and by two of which one is killed once a
-quarter of the work is done. Workers have loaded what they need: each row is the least of some runs after one that does not
-count. A run that loses a worker takes at least ``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is
+process, by one single-threaded worker of a Dask cluster on this machine, on one core that it shares with this process and with
+Dask's scheduler, by one that has a core to itself, by two, which share two cores with them, and by two of which one is killed
+once a quarter of the work is done. So the first is half of what two have, and the second more than half. Workers have loaded
+what they need: each row is the least of some runs after one that does not count. A run that loses a worker takes at least
+``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is
 checked. It needs two cores that nothing else uses; with ``--cpu-time`` it counts the seconds that this process and its
 workers take of a core instead, of one worker and of two, which are the same on any machine: what two take more than one is
 work that is done twice.
@@ -18,7 +20,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -82,8 +84,10 @@ def main() -> None:
             for title in options.only:
                 print(f"| `{title}` | {' | '.join(core_seconds(works[title], folder, options.runs))} |", flush=True)
             return
-        print(f"{cores()} cores; least of {options.runs} runs, in seconds, and how many times as fast as one worker\n")
-        print("| | threads | 1 worker | 2 workers | 2, one killed |\n| --- | ---: | ---: | ---: | ---: |")
+        print(f"{cores()} cores; least of {options.runs} runs, in seconds")
+        print("(how many times as fast as 1 worker is, on one core and on two)\n")
+        print("| | threads | 1 worker on one core | 1 worker | 2 workers | 2, one killed |")
+        print("| --- | ---: | ---: | ---: | ---: | ---: |")
         for title in options.only:
             print(f"| `{title}` | {' | '.join(row(works[title], folder, options.runs))} |", flush=True)
 
@@ -93,19 +97,24 @@ def row(work: Work, folder: Path, runs: int) -> Iterator[str]:
     seen: set[str] = set()
     threads = least(work, "threads", folder, runs, seen)
     yield f"{threads:.1f}"
-    one = 0.0
-    for number in (1, 2):
-        with dask(folder, number) as executor, open_workers(executor) as workers:
-            taken = least(work, workers, folder, runs, seen)
-        one = one or taken
-        yield f"{taken:.1f}" + (f" ({one / taken:.2f})" if number > 1 else "")
+    alone = []
+    for held_to in (one_core, nullcontext):
+        with held_to(), dask(folder, 1) as executor, open_workers(executor) as workers:
+            alone.append(least(work, workers, folder, runs, seen))
+        yield f"{alone[-1]:.1f}"
+
+    def compared(taken: float) -> str:
+        return f"{taken:.1f} ({', '.join(f'{one / taken:.2f}' for one in alone)})"
+
+    with dask(folder, 2) as executor, open_workers(executor) as workers:
+        yield compared(least(work, workers, folder, runs, seen))
     killed = []
     for _ in range(runs):
         with dask(folder, 2) as executor, open_workers(executor) as workers:
             timed(work, workers, folder, seen, silent)
             pids = set(workers.stream(process_of, range(64)))
             killed.append(timed(work, workers, folder, seen, Killing(max(pids))))
-    yield f"{min(killed):.1f} ({one / min(killed):.2f})"
+    yield compared(min(killed))
     check_alike(seen)
 
 
@@ -176,6 +185,17 @@ def dask(folder: Path, workers: int) -> Iterator[str]:
             )
         )
         yield cluster.scheduler_address.replace("tcp://", "dask://")
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Hold threads and processes that are started meanwhile to one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def process_of(_: int) -> int:
