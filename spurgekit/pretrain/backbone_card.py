@@ -45,7 +45,7 @@ class PretrainedInfo(BaseModel):
     references : dict
         How far real tiles are from held-out ones: ``training tiles``, ``held-out tiles through the VAE``.
     judged : list of dict
-        How far painted tiles are, at some steps.
+        How far painted tiles are, at some steps; of a LoRA at step 0, too, which is the model without it.
     prompts : tuple of str
         Examples of what it was told.
     options : dict
@@ -139,11 +139,15 @@ def _judged(info: PretrainedInfo) -> list[str]:
         "| tiles | KID x 1000 | precision | recall | copies |",
         "| --- | ---: | ---: | ---: | ---: |",
         *(_row(name, record) for name, record in info.references.items()),
-        *(_row(f"painted, after {one['step']:,} steps", one) for one in info.judged if "kid" in one),
+        *(_row(_when(one["step"]), one) for one in info.judged if "kid" in one),
         "",
         f"`{SHEET}` shows held-out tiles, the same edited, and tiles from noise alone; `{COPIES}` the painted tiles that are "
         "nearest to a tile of the training, in any of their 8 views, each above it.",
     ]
+
+
+def _when(step: int) -> str:
+    return f"painted, after {counted(step, 'step')}" if step else "painted without the LoRA"
 
 
 def _row(name: str, record: Mapping[str, Any]) -> str:

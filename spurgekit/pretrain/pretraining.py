@@ -64,7 +64,7 @@ class PretrainingPlan:
     step_s, look_s : float
         Seconds that a step takes here and now, and about what it takes to look at the model.
     looks : int
-        Times that the model is looked at in the whole training.
+        Times that the model is looked at in the whole training; that which a LoRA is of ahead of it, too.
     device : str
     """
 
@@ -238,10 +238,12 @@ class _Making:
             done=history.step,
             step_s=step_s,
             look_s=options.samples / options.batch * looking.passes * step_s / PASSES,
-            looks=-(-options.steps // options.validate_every) if options.validate_every else 1,
+            looks=options.lora + (-(-options.steps // options.validate_every) if options.validate_every else 1),
             device=str(device),
         )
         announce(plan)
+        if options.lora and not history.step:  # what the model does without it
+            history.judged.append({"step": 0, **looking(backbone, 0)})
         history = training.run(self.folder, history, {"settings": self.settings}, looking, progress=self.progress)
         (save_lora if options.lora else save_pipeline)(backbone, self.folder)
         _write_losses(history.losses.numpy(), self.folder / LOSSES)

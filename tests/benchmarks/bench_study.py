@@ -3,6 +3,7 @@
     SPURGEKIT_DATA=../shared/data python -m tests.benchmarks.bench_study OUT [--sets carrots,copr,simulated,digits,...]
         [--packages DIR] [--backbones mobilenet,lite0] [--arms plain,probe] [--shots 1,4] [--trials 20] [--images 10]
         [--strengths 0.1,0.3] [--guidances 7.5] [--mixings 0.1,0.3] [--diffusion copr=FOLDER --diffusion simulated=FOLDER]
+        [--lora simulated=FOLDER]
 
 Surveys are those of ``bench_arms``, at 112 px, plants of carrots and of COPR cut out by their green, those of the simulated one
 by its masks; tasks those of ``common_tasks``, at 64 px, from the packages in ``DIR``. Of a set for which a diffusion model is
@@ -70,8 +71,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10)
     parser.add_argument("--learn-steps", type=int, default=1000)
     parser.add_argument("--diffusion", action="append", default=[], metavar="SET=FOLDER")
+    parser.add_argument("--lora", action="append", default=[], metavar="SET=FOLDER")
     chosen = parser.parse_args()
-    generators = dict(each.split("=", 1) for each in chosen.diffusion)
+    generators, loras = (dict(each.split("=", 1) for each in named) for named in (chosen.diffusion, chosen.lora))
     print("| data | arm | balanced accuracy | less the best without a generator |\n| --- | --- | --- | --- |")
     for name in chosen.sets.split(","):
         dataset = dataset_of(name, chosen.out, chosen.packages)
@@ -84,7 +86,8 @@ def main() -> None:
                 guidances=tuple(map(float, chosen.guidances.split(","))),
                 mask=Path("excess-green") if name in GREEN else None,
                 mixings=tuple(map(float, chosen.mixings.split(","))), leave_out=SETS[name][1] if name in SETS else None,
-                diffusion=generators.get(name), backbone=timm_name, backbone_options=arguments,
+                diffusion=generators.get(name), lora=Path(loras[name]) if name in loras else None,
+                backbone=timm_name, backbone_options=arguments,
                 weights=DATA / "weights" / timm_name, image_size_px=TASK_PX if name in TASKS else IMAGE_PX, mean=HALF, std=HALF,
             )  # fmt: skip
             report = run_study(dataset, chosen.out / name / "study", options)

@@ -1,10 +1,12 @@
 """Diffusion models of the ground of benchmarks' data sets, trained on their training sides alone; weights stay out of the tree.
 
     SPURGEKIT_DATA=../shared/data python -m tests.benchmarks.own_backbones OUT [--sets carrots,copr,simulated] [--steps 10000]
+        [--lora-of FOLDER]
 
 Of COPR crops are taken at every offset of the orthomosaic, without the ground of the clusters that are tested on; of the
 simulated survey without its test tiles; of carrots the tiles of the training photos are. ``OUT`` keeps all, so that a run goes
 on, and has a ``SET/backbone`` each, for ``bench_study --diffusion SET=OUT/SET/backbone``. Ten thousand steps take a core 1.5 h.
+With ``--lora-of`` a LoRA of another model, such as that of another set, is trained in its place, into ``SET/lora``.
 """
 
 from __future__ import annotations
@@ -53,18 +55,21 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--lora-of", type=Path)
     chosen = parser.parse_args()
     weights = DATA / "weights"
+    model: dict[str, Any] = {"vae": weights / "taesd", "tokenizer": weights / "clip_tokenizer", "size_px": SIZE_PX}
+    if chosen.lora_of is not None:
+        model = {"lora": True, "backbone": str(chosen.lora_of)}
     for name in chosen.sets.split(","):
         source, told = ground_of(name, chosen.out)
         options = PretrainOptions(
-            vae=weights / "taesd", tokenizer=weights / "clip_tokenizer", size_px=SIZE_PX, steps=chosen.steps, compile=True,
-            learning_rate=chosen.learning_rate, threads=chosen.threads, judge_backbone="tf_efficientnet_lite0",
-            judge_weights=weights / "tf_efficientnet_lite0", licence=LICENCES.get(name), **told,
+            steps=chosen.steps, compile=True, learning_rate=chosen.learning_rate, threads=chosen.threads,
+            judge_backbone="tf_efficientnet_lite0", judge_weights=weights / "tf_efficientnet_lite0",
+            licence=LICENCES.get(name), **model, **told,
         )  # fmt: skip
-        info = pretrain_backbone(
-            source, chosen.out / name / "backbone", options, report=lambda found: print(found, flush=True), progress=bar
-        )
+        folder = chosen.out / name / ("lora" if "lora" in model else "backbone")
+        info = pretrain_backbone(source, folder, options, report=lambda found: print(found, flush=True), progress=bar)
         print(name, info.references, info.judged, flush=True)
 
 

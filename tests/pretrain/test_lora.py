@@ -63,6 +63,17 @@ class TestFolder:
         assert f"A LoRA of {tiny.name}:" in card
         assert str(tiny) not in card
 
+    def test_the_model_is_judged_without_it_first(self, trained):
+        folder, info = trained
+        assert [one["step"] for one in info.judged] == [0, 2, 4]
+        assert sorted(path.name for path in (folder / "validation").iterdir()) == [
+            f"step-0000000{step}.png" for step in (0, 2, 4)
+        ]
+        card = (folder / "README.md").read_text()
+        assert f"| painted without the LoRA | {info.judged[0]['kid']:.1f}" in card
+        assert f"| painted, after 2 steps | {info.judged[1]['kid']:.1f}" in card
+        assert info.judged[0]["kid"] != info.judged[1]["kid"]
+
     def test_attention_of_the_unet_is_adapted_and_nothing_else(self, trained, backbone):
         layers = load_file(trained[0] / NAME)
         names = {name.split(".lora_")[0] for name in layers}
