@@ -30,9 +30,9 @@ SURE = 0.4
 """Mean margin between the two likeliest classes of unlabelled tiles, below which a mean weighs less, by its square."""
 
 MOST_SHOTS = 1
-"""Tiles a class up to which labels are spread. A regression on two tiles a class and more takes its threshold from what lies
-between the classes, as such means do, however little they weigh: it loses where unlabelled tiles have hardly any weed, see the
-table "unlabelled" of ``tests/benchmarks/bench_shift.py``."""
+"""Tiles a class up to which labels are spread. With two there is less than a point to gain, and up to two to lose; more where
+places choose a weak penalty, since a regression then takes its threshold from what lies between the classes, as such means do.
+See the table "unlabelled" of ``tests/benchmarks/bench_shift.py``."""
 
 MOST_TILES = 512
 """Unlabelled tiles that are looked at: as many say what the ground is like as thousands do."""

@@ -23,7 +23,7 @@ from scipy.special import log_softmax
 
 from spurgekit.classify.label_spreading import ALPHA, NEIGHBOURS, SURE, class_means
 from spurgekit.classify.label_spreading import STRENGTH as SPREAD
-from spurgekit.classify.probe import PROBE_C, Probe, ProbeSamples, fit_probe
+from spurgekit.classify.probe import Probe
 from spurgekit.classify.turns import STRENGTH, TILES
 from spurgekit.dihedral import VIEWS
 from tests.benchmarks.bench_shift import (
@@ -96,11 +96,7 @@ class Way:
             labels = np.eye(2)[targets]
             found, weights = class_means(x, labels, others, neighbours=self.neighbours, alpha=self.alpha, sure=self.sure)
             means = found, weights * self.spread / SPREAD / fewest ** (self.decay + 1)
-        if not quick or fewest == 1:
-            return fitted(drawn, targets, places, tiles=x, means=means)
-        samples = ProbeSamples.of_tiles(drawn, targets, 2)
-        samples = samples if means is None else samples.with_means(*means)
-        return fit_probe(samples, x, targets, c=PROBE_C, groups=places)
+        return fitted(drawn, targets, places, tiles=x, means=means, by_places=not quick)
 
 
 CHOICES: dict[str, dict[str, Way]] = {
@@ -276,7 +272,9 @@ def main() -> None:
         for title, train, test in shifts([*CHOSEN_ON, *FRESH], list(BACKBONES), options.cache, options.image_px):
             if title.split()[0] in CHOSEN_ON and " 2 to 1" in title:
                 continue  # tested on what was chosen on
-            found = compare(train, test, {name: ways[name] for name in names}, options.trials, quick=False, of_pools=of_pools)
+            found = compare(
+                train, test, {name: ways[name] for name in names}, options.trials, quick=of_pools, of_pools=of_pools
+            )
             gains = table_of([(title, "", 0, *row) for row in found])
             for kind, of_kind in gains.groupby("kind", sort=False):
                 show(f"{title}, {kind}" if of_pools else title, of_kind, names[1:])

@@ -210,16 +210,20 @@ def fitted(
     *,
     tiles: Floats | None = None,
     means: tuple[Floats, Floats] | None = None,
+    by_places: bool = True,
 ) -> Probe:
     """Fit as the recipe ``probe`` does to features of tiles, which may have been moved from where ``tiles`` lie.
 
-    ``means`` of classes and their weights are learned from beside them, but not where tiles are left out.
+    ``means`` of classes and their weights are learned from beside them, but not where tiles are left out, so that places would
+    choose a penalty without them; ``by_places=False`` takes the standing one.
     """
     samples = ProbeSamples.of_tiles(features, targets, 2)
     samples = samples if means is None else samples.with_means(*means)
     tiles = features if tiles is None else tiles
     if np.bincount(targets).min() == 1:
         return fit_linear(samples, tiles, targets, nearest_mean)
+    if not by_places:
+        return fit_probe(samples, tiles, targets, c=PROBE_C, groups=places)
     return fit_penalised(samples, tiles, targets, groups=places)
 
 
@@ -321,18 +325,18 @@ def pools(train: Tiles, taken: NDArray[np.intp]) -> Iterator[tuple[str, NDArray[
 def unlabelled_table(title: str, train: Tiles, test: Tiles, trials: int) -> None:
     """Compare a probe with one whose labels are spread, or whose tiles are drawn, to unlabelled tiles of several kinds.
 
-    With n tiles a class a mean of unlabelled ones weighs 1 / n^2 of what it weighs beside one.
+    With n tiles a class a mean of unlabelled ones weighs 1 / n^2 of what it weighs beside one. All with the standing penalty.
     """
     labelled, asked, turns = train.labelled, test.labelled, shrunk(train)
     pool, seen, of_label = turns(train.views.mean(axis=1)), turns(asked.views.mean(axis=1)), np.flatnonzero(train.targets >= 0)
     ways: dict[str, dict[int, list[tuple[float, ...]]]] = {"labelled tiles alone": {}}
     for n, _, chosen in draws(labelled, trials):
         targets, places, x = labelled.targets[chosen], labelled.places[chosen], pool[of_label[chosen]]
-        probes = {"labelled tiles alone": fitted(x, targets, places)}
+        probes = {"labelled tiles alone": fitted(x, targets, places, by_places=False)}
         for name, rows in pools(train, of_label[chosen]):
             means, weights = class_means(x, np.eye(2)[targets], pool[rows])
-            probes[f"spread, {name}"] = fitted(x, targets, places, means=(means, weights / n**3))
-            probes[f"drawn, {name}"] = fitted(toward_nearest(x, pool[rows], 0.5 / n), targets, places, tiles=x)
+            probes[f"spread, {name}"] = fitted(x, targets, places, means=(means, weights / n**3), by_places=False)
+            probes[f"drawn, {name}"] = fitted(toward_nearest(x, pool[rows], 0.5 / n), targets, places, tiles=x, by_places=False)
         for way, probe in probes.items():
             odds = log_odds(probe, seen) / temperature(probe, targets)
             ways.setdefault(way, {}).setdefault(n, []).append(scores(odds, asked.targets))
