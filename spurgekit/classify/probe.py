@@ -77,16 +77,21 @@ class ProbeSamples:
         keep = ~self.owners[:, tiles].any(axis=1)
         return ProbeSamples(self.features[keep], self.targets[keep], self.weights[keep], self.owners[keep], self.shift)
 
+    def beside(self, more: ProbeSamples) -> ProbeSamples:
+        """Return these and more samples of the same tiles; what is added to logits is that of these."""
+        return ProbeSamples(
+            np.concatenate([self.features, more.features]),
+            np.concatenate([self.targets, more.targets]),
+            np.concatenate([self.weights, more.weights]),
+            np.concatenate([self.owners, more.owners]),
+            self.shift,
+        )
+
     def with_means(self, means: Array, weights: Array) -> ProbeSamples:
         """Return these, and a sample of each class whose mean, shape (classes, d), has some weight, which all tiles own."""
         classes = np.flatnonzero(weights)
-        return ProbeSamples(
-            np.concatenate([self.features, means[classes]]),
-            np.concatenate([self.targets, np.eye(len(means))[classes]]),
-            np.concatenate([self.weights, weights[classes]]),
-            np.concatenate([self.owners, np.ones((len(classes), self.owners.shape[1]), np.bool_)]),
-            self.shift,
-        )
+        owners = np.ones((len(classes), self.owners.shape[1]), np.bool_)
+        return self.beside(ProbeSamples(means[classes], np.eye(len(means))[classes], weights[classes], owners))
 
 
 @dataclass(frozen=True, slots=True)

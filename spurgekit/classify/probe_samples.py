@@ -196,7 +196,7 @@ def draw_samples(store: FeatureStore, support: SupportSet, arm: Arm, tiles: Arra
     extra = _extra_samples(store, support, arm)
     # A class that nothing is added to keeps its weight.
     share = samples.targets @ np.where(extra.weights @ extra.targets > 0, support.mixing, 0.0)
-    joined = _join([replace(samples, weights=samples.weights * (1 - share)), extra])
+    joined = replace(samples, weights=samples.weights * (1 - share)).beside(extra)
     return replace(joined, shift=_prior_shift(joined, support)) if _is_soft(extra) else joined
 
 
@@ -270,12 +270,3 @@ def _prior_shift(samples: ProbeSamples, support: SupportSet) -> Array:
     prior = samples.weights @ samples.targets
     real = np.bincount(support.targets, minlength=support.classes)
     return np.asarray(np.log(real / real.sum()) - np.log(prior / prior.sum()))
-
-
-def _join(parts: list[ProbeSamples]) -> ProbeSamples:
-    return ProbeSamples(
-        np.concatenate([part.features for part in parts]),
-        np.concatenate([part.targets for part in parts]),
-        np.concatenate([part.weights for part in parts]),
-        np.concatenate([part.owners for part in parts]),
-    )

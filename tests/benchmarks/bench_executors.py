@@ -5,10 +5,9 @@ process, by one single-threaded worker of a Dask cluster on this machine, on one
 Dask's scheduler, by one that has a core to itself, by two, which share two cores with them, and by two of which one is killed
 once a quarter of the work is done. So the first is half of what two have, and the second more than half. Workers have loaded
 what they need: each row is the least of some runs after one that does not count. A run that loses a worker takes at least
-``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is
-checked. It needs two cores that nothing else uses; with ``--cpu-time`` it counts the seconds that this process and its
-workers take of a core instead, of one worker and of two, which are the same on any machine: what two take more than one is
-work that is done twice.
+``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is checked. It needs two cores that nothing else uses;
+with ``--cpu-time`` it counts the seconds that this process and its workers take of a core instead, of one worker and of two,
+which are the same on any machine: what two take more than one is work that is done twice.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from spurgekit.errors import InputError, LeakageError, OutputExistsError
 from spurgekit.evaluate import experiment
 from spurgekit.evaluate.cell_store import CellStore
 from spurgekit.evaluate.experiment import NOT_OF_CELLS, EvaluateOptions, evaluate_arms
+from spurgekit.executors import Workers
 from spurgekit.options import kinds_of
 from tests.augment.manifests import synthetic, write_augmented
 from tests.chain import BACKBONE
@@ -234,6 +236,15 @@ class TestCells:
         there = evaluate_arms(easy, tmp_path / "there", options, executor="processes")
         assert here.cells == there.cells == 8
         assert digests(there.folder) == digests(here.folder)
+
+    def test_tiles_of_two_sizes_are_refused_by_workers_too(self, easy, tmp_path):
+        broken = shutil.copytree(easy, tmp_path / "dataset")
+        with Image.open(last := max((broken / "train").rglob("*.png"))) as image:
+            image.resize((40, 40)).save(last)
+        with ThreadPoolExecutor(1) as thread, pytest.raises(InputError, match=rf"{last.name} is 40 x 40 px, others"):
+            elsewhere = Workers(thread, lambda: 1, in_process=False)
+            evaluate_arms(broken, tmp_path / "e", replace(OPTIONS, batch_size=8), executor=elsewhere)
+        assert not (tmp_path / "e").exists()
 
 
 class TestFolds:

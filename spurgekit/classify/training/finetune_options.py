@@ -8,7 +8,7 @@ from typing import Literal
 from spurgekit.augment.augmentation import Augmentation, parse_augmentation
 from spurgekit.errors import InputError
 from spurgekit.options import Options
-from spurgekit.precision import Precision
+from spurgekit.precision import Precision, PrecisionName
 
 LEARNING_RATES = {"adapters": 1e-3, "all": 1e-4}
 """The Leafy Spurge Dataset's own LoRA took 1e-4, and many more steps."""
@@ -116,6 +116,6 @@ class FinetuneReport:
     losses: tuple[float, ...]
     validation: tuple[tuple[int, float], ...]
     prior: tuple[float, ...]
-    precision: Literal["float32", "bfloat16"]
+    precision: PrecisionName
     learned: int
     notes: tuple[str, ...]
