@@ -62,7 +62,7 @@ gpu-check: $(READY) ## Test and measure on a GPU within 8 minutes, into gpu-chec
 # For gpu-check on a machine that has PyTorch and no network: what it lacks, for its Python and its system.
 GPU_PYTHON := 3.12
 GPU_PLATFORMS := manylinux_2_28_x86_64 manylinux_2_27_x86_64 manylinux_2_17_x86_64 manylinux2014_x86_64 manylinux1_x86_64
-GPU_PACKAGES := affine annotated-types cachetools click click-plugins cligj diffusers filelock geopandas isal \
+GPU_PACKAGES := affine annotated-types cachetools click click-plugins cligj deflate diffusers filelock geopandas \
 	peft pydantic pydantic-core pyogrio pyproj rasterio shapely timm typing-inspection
 
 gpu-packages: $(READY) ## Collect what gpu-check needs besides PyTorch and its like, into build/gpu-packages.tar.xz

@@ -1,6 +1,8 @@
 import io
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import cv2
 import numpy as np
@@ -80,6 +82,18 @@ def test_a_pixel_worked_out_by_hand():
 def test_the_same_pixels_give_the_same_bytes():
     image = np.random.default_rng(1).integers(0, 255, (50, 60, 3), np.uint8)
     assert encode_png(image) == encode_png(image.copy())
+
+
+def test_the_bytes_are_the_same_wherever_in_memory_they_are_made():
+    image, threads = np.zeros((4, 4), np.uint8), 200
+    together = Barrier(threads)  # each thread has a stack of its own, and so addresses of its own, while all live
+
+    def encode(_):
+        together.wait()
+        return encode_png(image)
+
+    with ThreadPoolExecutor(threads) as pool:
+        assert set(pool.map(encode, range(threads))) == {encode_png(image)}
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [((4, 4, 4), np.uint8), ((4, 4, 2), np.uint8), ((4, 4), np.float32)])
