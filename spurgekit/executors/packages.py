@@ -10,6 +10,7 @@ from functools import cache
 import spurgekit
 
 PACKAGES = (
+    "deflate",
     "distributed",
     "numpy",
     "opencv-python-headless",

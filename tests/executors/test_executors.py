@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -27,6 +29,15 @@ n_workers = 1
 threads_per_worker = 2
 dashboard_address = ":0"
 """
+
+HAVE_THEY = """
+import sys
+import cv2
+from spurgekit.executors import open_workers
+with open_workers("processes") as workers:
+    print(*workers.stream(eval, [f"{name!r} in __import__('sys').modules" for name in ("cv2", "torch")]))
+"""
+"""A program that has imported OpenCV, and not torch, and prints whether its workers have."""
 
 
 @pytest.fixture
@@ -75,6 +86,11 @@ class TestThisMachine:
             assert not workers.in_process
             assert list(workers.stream(os.getenv, ["OMP_NUM_THREADS"])) == ["1"]
             assert os.getpid() not in list(workers.stream(process_of, range(3)))
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each process imports by itself")
+    def test_what_is_slow_to_import_they_have_from_the_start(self):
+        run = subprocess.run([sys.executable, "-c", HAVE_THEY], capture_output=True, text=True, check=True)
+        assert run.stdout.split() == ["True", "False"]
 
     def test_open_workers_are_passed_on_and_stay_open(self):
         with open_workers("threads") as workers:
