@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 
 from spurgekit.errors import SpurgekitError
 from spurgekit.executors.workers import Workers
@@ -20,10 +21,11 @@ from spurgekit.parallel import cores
 SINGLE_THREADED = "spurgekit.executors.single_threaded"
 """The module that sets what NumPy and torch ask for when they are imported; Dask sets the same for its workers."""
 
-SLOW_TO_IMPORT = ("cv2", "rasterio", "torch", "timm", "diffusers", "transformers")
+SLOW_TO_IMPORT = ("cv2", "rasterio", "torch", "timm")
 """Packages that a process imports for seconds, and keeps hundreds of megabytes of.
 
-Without those that import pandas: its Arrow begins a thread of its own, and a process with threads had better not be forked.
+Without pandas, whose Arrow begins a thread, as a process with threads had better not be forked, and without diffusers, which
+looks for GPUs: a fork of a process that has done so can use none.
 """
 
 
@@ -31,19 +33,12 @@ Without those that import pandas: its Arrow begins a thread of its own, and a pr
 def process_workers() -> Iterator[Workers]:
     """Yield a process for each core.
 
-    Neither threads nor a CUDA context survive a fork, so that workers are not forked from this process. On Linux they are
-    forked from one that does nothing else (``multiprocessing``'s fork server) and imports once, for all of them in the same
-    memory, what this process has imported of :data:`SLOW_TO_IMPORT`; elsewhere each imports it by itself.
-
     Raises
     ------
     SpurgekitError
         Within the block, if one of them is ended from outside.
     """
-    context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
-    if sys.platform == "linux":
-        context.set_forkserver_preload([SINGLE_THREADED, *(name for name in SLOW_TO_IMPORT if name in sys.modules)])
-    pool = ProcessPoolExecutor(cores(), mp_context=context, initializer=begin_process)
+    pool = ProcessPoolExecutor(cores(), mp_context=worker_context(), initializer=begin_process)
     try:
         yield Workers(pool, cores, in_process=False)
     except BrokenProcessPool as error:
@@ -53,6 +48,20 @@ def process_workers() -> Iterator[Workers]:
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def worker_context() -> BaseContext:
+    """Return how workers are begun.
+
+    Neither threads nor a CUDA context survive a fork, so that they are not forked from this process. On Linux they are forked
+    from one that does nothing else (``multiprocessing``'s fork server) and imports once, for all of them in the same memory,
+    what this process has imported of :data:`SLOW_TO_IMPORT`; elsewhere each imports it by itself.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([SINGLE_THREADED, *(name for name in SLOW_TO_IMPORT if name in sys.modules)])
+    return context
 
 
 def begin_process() -> None:

@@ -1,5 +1,6 @@
-"""The small diffusion models of :mod:`tests.diffusion`."""
+"""Fixtures of other rooms that tests of augmentation ask for: small diffusion models, and workers."""
 
 from tests.diffusion.conftest import tiny
+from tests.executors.conftest import cluster, scheduler, start_worker
 
-__all__ = ["tiny"]
+__all__ = ["cluster", "scheduler", "start_worker", "tiny"]

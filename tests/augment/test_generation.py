@@ -327,15 +327,12 @@ def test_devices():
     assert pick_devices("cpu") == ["cpu"]
 
 
-def test_workers_make_the_same_images(made, inputs, tmp_path, monkeypatch):
-    """With names of files that are seen from the working folder, which Dask's workers do not share."""
-    pytest.importorskip("distributed")
-    cluster = tmp_path / "cluster.toml"
-    arguments = 'n_workers = 1\nthreads_per_worker = 2\ndashboard_address = ":0"\n'
-    cluster.write_text(f'cluster = "distributed.LocalCluster"\n[arguments]\n{arguments}')
+def test_workers_make_the_same_images(made, inputs, tmp_path, monkeypatch, scheduler, start_worker):
+    """With names of files that are seen from the working folder, which workers do not share."""
+    start_worker("import os; os.chdir('/')")
     monkeypatch.chdir(inputs.dataset.parent)
     near = inputs._replace(dataset=Path(inputs.dataset.name))
-    augment(near, options(), tmp_path / "dask", executor=str(cluster))
+    augment(near, options(), tmp_path / "dask", executor=scheduler)
     found, expected = contents(tmp_path / "dask"), contents(made[0])
     sums = "SHA256SUMS"  # has that of the settings, which name the dataset as it was named
     assert {**found, sums: None} == {**expected, sums: None}

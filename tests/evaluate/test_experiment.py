@@ -4,7 +4,6 @@ import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -220,12 +219,10 @@ class TestCells:
         other = {"batch_size": 8, "device": "cpu", "metric": "auroc", "confidence": 0.9, "resolve": 0.1}
         assert evaluate_arms(easy, out, replace(OPTIONS, **other)).resumed == 18
 
-    def test_an_executor_changes_nothing(self, evaluated, easy, tmp_path):
-        pytest.importorskip("distributed")
-        executor = str(tmp_path / "cluster.toml")
-        arguments = 'n_workers = 2\nthreads_per_worker = 1\ndashboard_address = ":0"\n'
-        Path(executor).write_text(f'cluster = "distributed.LocalCluster"\n[arguments]\n{arguments}')
-        evaluate_arms(easy, tmp_path / "e", OPTIONS, executor=executor)
+    def test_an_executor_changes_nothing(self, evaluated, easy, tmp_path, scheduler, start_worker):
+        start_worker()
+        start_worker()
+        evaluate_arms(easy, tmp_path / "e", OPTIONS, executor=scheduler)
         assert digests(tmp_path / "e") == digests(evaluated.folder)
 
     def test_workers_extract_features_too(self, easy, tmp_path, monkeypatch):

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stderr
+from functools import partial
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-WORKER = """
-import asyncio, sys
-exec(sys.argv[2])
-from distributed import Worker
+from spurgekit.executors.processes import begin_process, worker_context
 
-async def work():
-    worker = await Worker(sys.argv[1], nthreads=1, dashboard=False)
-    await worker.finished()
 
-asyncio.run(work())
-"""
-"""A worker, after what is to be done ahead of that."""
+def work_for(address: str, first: str) -> None:
+    """Be a worker of a scheduler, after what is to be done ahead of that."""
+    begin_process()
+    exec(first)
+    from distributed import Worker
+
+    async def work() -> None:
+        worker = await Worker(address, nthreads=1, dashboard=False)
+        await worker.finished()
+
+    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+        asyncio.run(work())
+
+
+def begin_worker(address: str, stack: ExitStack, first: str = "") -> BaseProcess:
+    """Begin a process that is a worker until a stack is unwound."""
+    process = worker_context().Process(target=work_for, args=(address, first), daemon=True)
+    process.start()
+    stack.callback(process.join)
+    stack.callback(process.kill)
+    return process
 
 
 SCHEDULER = """
@@ -42,19 +59,14 @@ def other_scheduler() -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Return the address of a scheduler in a process of its own with one worker, and that process."""
     pytest.importorskip("distributed")
     with ExitStack() as stack:
-
-        def start(*command: str) -> subprocess.Popen[str]:
-            process = subprocess.Popen(
-                [sys.executable, "-c", *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            )
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-            return process
-
-        process = start(SCHEDULER)
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCHEDULER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        stack.callback(process.wait)
+        stack.callback(process.kill)
         assert process.stdout is not None
         address = process.stdout.readline().strip()
-        start(WORKER, address, "")
+        begin_worker(address, stack)
         yield address.replace("tcp://", "dask://"), process
 
 
@@ -73,15 +85,7 @@ def scheduler(cluster: Any) -> str:
 
 
 @pytest.fixture
-def start_worker(scheduler: str) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def start_worker(scheduler: str) -> Iterator[Callable[..., BaseProcess]]:
     """Return what starts a worker of it: ``start_worker("import spurgekit")``."""
     with ExitStack() as stack:
-
-        def start(first: str = "") -> subprocess.Popen[bytes]:
-            command = [sys.executable, "-c", WORKER, scheduler.replace("dask://", "tcp://"), first]
-            process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-            return process
-
-        yield start
+        yield partial(begin_worker, scheduler.replace("dask://", "tcp://"), stack)

@@ -92,6 +92,13 @@ class TestThisMachine:
         run = subprocess.run([sys.executable, "-c", HAVE_THEY], capture_output=True, text=True, check=True)
         assert run.stdout.split() == ["True", "False"]
 
+    def test_they_can_use_a_gpu(self):
+        """What was imported ahead of a fork has not looked for one."""
+        import timm  # noqa: F401 - is imported by them, too
+
+        with open_workers("processes") as workers:
+            assert list(workers.stream(eval, ["__import__('torch').cuda._is_in_bad_fork()"])) == [False]
+
     def test_open_workers_are_passed_on_and_stay_open(self):
         with open_workers("threads") as workers:
             with open_workers(workers) as same:

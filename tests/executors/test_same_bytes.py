@@ -90,4 +90,4 @@ class Killer:
         if not self.done:
             self.done = True
             self.process.kill()
-            self.process.wait()
+            self.process.join()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 
@@ -55,7 +54,7 @@ def test_one_of_two_that_is_killed_costs_time_only(chain, tmp_path, whole, sched
     def kill():
         while not parts_in(tmp_path):
             time.sleep(0.01)
-        processes[0].send_signal(signal.SIGKILL)
+        processes[0].kill()
         killed.set()
 
     with open_workers(scheduler) as workers:
