@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +25,9 @@ from spurgekit.progress import Progress, silent
 from spurgekit.seeds import seed_of
 
 Features = NDArray[np.float32]
+
+Known = dict[tuple[str, str], Features]
+"""What a backbone sees in tiles, by the name of a tile and how it was looked at; shape (d,) each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,6 +206,8 @@ class FeatureStore:
         See :func:`spurgekit.precision.pick_precision`.
     workers : FeatureWorkers, optional
         Who looks at tiles, and at copies that were altered; by default this process does. Mixing is done here.
+    kept : dict, optional
+        What the same backbone saw before; :meth:`keep` adds to it.
     progress : Progress
     """
 
@@ -213,15 +219,27 @@ class FeatureStore:
         batch_size: int = 32,
         precision: Precision = "auto",
         workers: FeatureWorkers | None = None,
+        kept: Known | None = None,
         progress: Progress = silent,
     ) -> None:
         self.extractor = Extractor.of(backbone, preprocess, precision)
         self.batch_size = batch_size
         self.workers = workers
         self.progress = progress
-        self._known: dict[tuple[str, str], Features] = {}
+        self._kept: Known = {} if kept is None else kept
+        self._known: ChainMap[tuple[str, str], Features] = ChainMap({}, self._kept)
         self._means: dict[tuple[int, bool, Path], NDArray[np.float64]] = {}
         self._shrunk: dict[tuple[bool | Path, ...], ShrunkTurns] = {}
+
+    def keep(self, *, but: Collection[str] = ()) -> None:
+        """Keep for other stores what was found of tiles.
+
+        Parameters
+        ----------
+        but : collection of str
+            Files of tiles that no other store will ask for.
+        """
+        self._kept.update({key: found for key, found in self._known.maps[0].items() if key[0] not in but})
 
     def views(self, tiles: pd.DataFrame, views: Sequence[int]) -> Features:
         """Return features of tiles as they are seen turned and mirrored; of each file once, under however many ids it goes.

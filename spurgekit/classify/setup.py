@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 from torch import nn
 
 from spurgekit.classify.backbone_options import BackboneOptions
-from spurgekit.classify.features import FeatureStore, FeatureWorkers
+from spurgekit.classify.features import FeatureStore, FeatureWorkers, Known
 from spurgekit.classify.normalisation import band_statistics, normalisation
 from spurgekit.classify.offline_weights import OFFLINE_BACKBONE, SOURCE, has_offline_weights
 from spurgekit.classify.preprocess import Preprocess
@@ -56,6 +56,8 @@ class Setup:
         What is to be said of them, and of the bands.
     by_tiles : bool
         Whether tiles are normalised by those that are learned from.
+    seen : dict
+        What the backbone is known to see in tiles normalised by a mean and std, for all stores (:meth:`FeatureStore.keep`).
     """
 
     name: str
@@ -69,6 +71,7 @@ class Setup:
     weights: str
     notes: tuple[str, ...] = ()
     by_tiles: bool = False
+    seen: dict[object, Known] = field(default_factory=dict, compare=False, repr=False)
 
     def normalised_by(self, training: pd.DataFrame, progress: Progress = silent) -> Setup:
         """Return the same with other training tiles: where tiles are normalised by these, with their mean and std.
@@ -109,7 +112,7 @@ class Setup:
         options = self.options
         return FeatureStore(
             self.backbone, self.preprocess, batch_size=options.batch_size, precision=options.precision, workers=workers,
-            progress=progress,
+            kept=self.seen.setdefault((self.mean, self.std), {}), progress=progress,
         )  # fmt: skip
 
     def network(self, classes: int, *, unit_features: bool = False, seed: int = 0) -> Network:

@@ -133,6 +133,7 @@ def evaluate_arms(
     *,
     overwrite: bool = False,
     executor: str | Workers = DEFAULT,
+    setup: Setup | None = None,
     progress: Progress = silent,
 ) -> EvaluateReport:
     """Train and test every arm on the same support sets, and report what differs.
@@ -152,6 +153,9 @@ def evaluate_arms(
     executor : str or Workers
         Who extracts features of frozen backbones and fits classifiers to them: ``threads`` or ``processes`` of this machine,
         ``dask://HOST:PORT``, or a ``FILE.toml`` of a cluster. Copies are mixed and backbones trained here.
+    setup : Setup, optional
+        What the same options and dataset were evaluated with before: tiles of the dataset that are known are not looked at
+        again.
     progress : Progress
         Told how far it is; :func:`spurgekit.progress.bar` shows a bar on a terminal.
 
@@ -188,7 +192,7 @@ def evaluate_arms(
             f"the arm {moved[0]} moves the threshold between two classes, and {data.path} has others; leave it out"
         )
     said = extra_tiles.check(arms, folds)
-    setup = set_up(options, folds[0].train, progress)
+    setup = setup or set_up(options, folds[0].train, progress)
     inputs, parameters = options.inputs(dataset), {**options.parameters(), "backbone": setup.name}
     with output_lock(resolved(out)):
         goes_on = (out / SETTINGS).is_file()
@@ -204,6 +208,8 @@ def evaluate_arms(
             for own, alike in _normalised(setup, [fold for fold in folds if fold.name in left_folds], progress):
                 runner = _Runner(own, extra_tiles, {fold.name: fold for fold in alike}, options, cells, workers, progress)
                 done.update(runner.run([key for key in left if key.fold in runner.folds]))
+                if len(folds) == 1 or not setup.by_tiles:  # else there are as many features of a tile as folds
+                    runner.store.keep(but={str(path) for rows in extra_tiles.synthetic.values() for path in rows["path"]})
         predictions = pd.concat([done[key] for key in plan], ignore_index=True)
         with output_folder(out, "evaluation", parameters=parameters, inputs=inputs, overwrite=True, keep=True) as folder:
             predictions.to_parquet(folder / PREDICTIONS, index=False)

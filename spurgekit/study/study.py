@@ -144,6 +144,7 @@ def run_study(
     name = slug(options.backbone or "default")
     report_folder = out / name / REPORT
     folds = folds_of(data, options, options.shots, options.trials)
+    setup = set_up(options, folds[0].train, progress)
     with output_lock(resolved(out)):
         check_output(report_folder, "study", overwrite=True)
         begun = {}
@@ -162,8 +163,9 @@ def run_study(
             say(f"{name}: {', '.join(arms)}")
             with costs.of(f"{name}: {part}"):
                 return evaluate_arms(
-                    data.path, out / name / part, options.evaluating(arms, **more), overwrite=overwrite, progress=progress
-                )
+                    data.path, out / name / part, options.evaluating(arms, **more), overwrite=overwrite, setup=setup,
+                    progress=progress,
+                )  # fmt: skip
 
         generator = Generator(data, out, options, costs, overwrite, say, warn, progress)
         if options.diffusion is not None:
@@ -191,7 +193,6 @@ def run_study(
         if folders := {path.name: path for of in compared for path in of.folders.values()}:
             say(f"{name}: {counted(len(folders), 'folder')} of synthetic tiles beside real ones")
             with costs.of(f"{name}: {DESCRIBING}"):
-                setup = set_up(options, folds[0].train, progress)
                 made = describe_made_tiles(setup, folders, folds, data.info.classes)
         predictions = pd.concat([pd.read_parquet(part.folder / PREDICTIONS) for part in parts], ignore_index=True)
         support = support_tiles(itertools.product(options.shots, range(options.trials)), folds)

@@ -13,6 +13,7 @@ import pytest
 
 from spurgekit import StudyOptions, run_study
 from spurgekit.augment import generation
+from spurgekit.classify import features
 from spurgekit.dataset import open_dataset
 from spurgekit.errors import InputError, OutputExistsError
 from spurgekit.progress import silent
@@ -185,12 +186,28 @@ class TestStudy:
         assert not (tmp_path / "study" / "choosing").exists()
         assert "There was nothing to choose between." in (report.folder / "study.md").read_text()
 
-    def test_each_place_left_out_in_turn(self, dataset, options, tmp_path):
+    def test_looks_once_at_tiles_of_the_dataset(self, dataset, options, tmp_path, monkeypatch):
+        looked_at: list[Path] = []
+        read = features.batches
+
+        def noting(paths, *args, **how):
+            looked_at.extend(paths)
+            return read(paths, *args, **how)
+
+        monkeypatch.setattr(features, "batches", noting)
+        one = replace(options, strengths=("0.5",), mixings=(0.2,), shots=(1,), arms=("probe",))
+        run_study(dataset, tmp_path / "study", one)
+        data = open_dataset(dataset)
+        own = [path for path in looked_at if path.is_relative_to(data.path)]
+        assert sorted(own) == sorted(path for side in ("train", "test") for path in data.split(side)["path"])
+
+    def test_each_place_left_out_in_turn(self, options, tmp_path):
+        dataset = draw_dataset(tmp_path / "drawn", signal=1, groups=4)
         left_out = replace(options, strengths=("0.5",), mixings=(0.2,), shots=(1,), arms=("probe",), leave_out="group")
         report = run_study(dataset, tmp_path / "study", left_out)
         predictions = pd.read_parquet(report.folder / "predictions.parquet")
-        assert predictions["fold"].nunique() == 8
-        assert set(predictions.groupby("arm").size()) == {2 * 48}
+        assert predictions["fold"].nunique() == 4
+        assert set(predictions.groupby("arm").size()) == {2 * 24}
 
     def test_without_a_generator(self, dataset, tmp_path):
         report = run_study(dataset, tmp_path / "study", OPTIONS)
