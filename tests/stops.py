@@ -1,6 +1,21 @@
-"""Progress that ends the work in the middle, as a kill would."""
+"""What ends work in the middle: progress, and a kill."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from spurgekit.executors.processes import worker_context
+
+
+def killed_when(condition: Callable[[], bool], work: Callable[..., object], *arguments: object) -> None:
+    """Do work in another process, and kill that as soon as a condition holds, unless it is done sooner."""
+    process = worker_context().Process(target=work, args=arguments)
+    process.start()
+    while process.is_alive() and not condition():
+        time.sleep(0.002)
+    process.kill()
+    process.join()
 
 
 class StopAfter:

@@ -47,6 +47,7 @@ SMALLER = {
     "tile": ["--size", "60"],
     "simulate": ["--gsd", "0.04", "--weed-share", "0.3"],
     "train": ["--backbone", "resnet10t", "--no-pretrained", "--image-size", "32"],
+    "map": ["--views", "1"],
 }
 """Options that make a line quick, where it does not say them itself."""
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from contextlib import nullcontext
 from dataclasses import fields
 
@@ -16,16 +11,15 @@ import pytest
 
 from spurgekit.classify import load_model
 from spurgekit.errors import InputError, OutputExistsError, SpurgekitError
-from spurgekit.maps import MapOptions, map_site
+from spurgekit.maps import MapOptions, looking, map_site
 from spurgekit.maps.cell_mask import CellMask
 from spurgekit.maps.looking import PartLook, lattice_of, open_site, parts_of, pixels_below
 from spurgekit.maps.parts import part_rows
 from tests.chain import COLUMNS, ROWS, TILE_PX
-from tests.command import ROOT
 from tests.maps.brightness import brightness_model
 from tests.maps.test_fine import cells, light_model
 from tests.outputs.listing import RECORDS
-from tests.stops import StopAfter
+from tests.stops import StopAfter, killed_when
 
 ROW_BYTES = COLUMNS * TILE_PX * TILE_PX * 4
 """Of the pixels below a row of cells of the drawn site, and what says of each whether it is valid."""
@@ -66,6 +60,11 @@ def load(chain, **options):
     return load_model(chain.model, "cpu", views=1, **options)
 
 
+def map_in_parts(site, model, out):
+    looking.PART_BYTES = ROW_BYTES
+    map_site(site, load_model(model, "cpu", views=1), out)
+
+
 class TestWhatIsStopped:
     @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, OSError])
     def test_is_gone_on_with_to_the_byte(self, chain, tmp_path, error):
@@ -103,19 +102,7 @@ class TestWhatIsStopped:
 
     def test_goes_on_after_it_was_killed(self, chain, tmp_path):
         """One in a process of its own, which is killed as soon as it has kept a part."""
-        script = (
-            "import sys\n"
-            "from spurgekit.classify import load_model\n"
-            "from spurgekit.maps import looking, map_site\n"
-            f"looking.PART_BYTES = {ROW_BYTES}\n"
-            "map_site(sys.argv[1], load_model(sys.argv[2], 'cpu', views=1), sys.argv[3])\n"
-        )
-        arguments = [sys.executable, "-c", script, str(chain.site), str(chain.model), str(tmp_path / "map")]
-        run = subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": str(ROOT)})
-        while run.poll() is None and not parts_in(tmp_path):
-            time.sleep(0.002)
-        run.send_signal(signal.SIGKILL)
-        run.wait()
+        killed_when(lambda: parts_in(tmp_path), map_in_parts, chain.site, chain.model, tmp_path / "map")
         if not (tmp_path / "map").exists():  # else it was faster
             assert parts_in(tmp_path)
             map_site(chain.site, load(chain), tmp_path / "map")

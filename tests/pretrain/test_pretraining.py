@@ -1,8 +1,6 @@
 import json
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +12,9 @@ from spurgekit.outputs import partial_folder
 from spurgekit.pretrain import PretrainOptions, pretrain_backbone
 from spurgekit.pretrain.backbone_card import PretrainedInfo
 from tests.diffusion.pipelines import load_pipeline
+from tests.diffusion.pretraining.conftest import register_least
 from tests.pretrain.conftest import JUDGE
+from tests.stops import killed_when
 
 
 @pytest.fixture
@@ -69,24 +69,19 @@ def test_is_a_backbone_like_any_other(site, quick, tmp_path):
     assert pipeline("a drone photo of ground", height=32, width=32, num_inference_steps=1).images[0].size == (32, 32)
 
 
+def pretrain_least(site, out, options):
+    """Train in a process that does not know the size that tests have."""
+    sys.argv = ["spurgekit"]
+    register_least()
+    pretrain_backbone(site, out, options)
+
+
 def test_killed_and_gone_on_with_gives_the_same_bytes(site, quick, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["spurgekit"])
     pretrain_backbone(site, tmp_path / "whole" / "backbone", quick())
     out = tmp_path / "killed" / "backbone"
-    code = (
-        "import sys; sys.argv = ['spurgekit']\n"
-        "from pathlib import Path; from spurgekit.pretrain import PretrainOptions, pretrain_backbone\n"
-        "from spurgekit.diffusion.pretraining.unet_sizes import UNET_SIZES, UnetSize\n"
-        "UNET_SIZES.register(UnetSize('least', 'for tests', (32, 32), text_width=32, text_layers=1))\n"
-        f"pretrain_backbone({str(site)!r}, {str(out)!r}, PretrainOptions(**eval({repr(quick().parameters())!r}, "
-        "{'Path': Path, 'PosixPath': Path, 'inf': float('inf')})))\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
     checkpoint = partial_folder(out) / "checkpoint.safetensors"
-    while process.poll() is None and not checkpoint.exists():
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
+    killed_when(checkpoint.exists, pretrain_least, site, out, quick())
     assert checkpoint.is_file() or out.is_dir()
     if not out.is_dir():
         plans = []
