@@ -263,10 +263,11 @@ class TestScheduler:
         start_worker()
         with open_workers(scheduler) as workers:
             wait_for(lambda: workers.count() == 2)
-            pids = list(workers.stream(process_that_takes, range(12), in_turn=True))
+            wait_for(lambda: len(set(workers.stream(process_that_takes, range(4)))) == 2)  # both have imported what it takes
+            pids = list(workers.stream(process_that_takes, range(24), in_turn=True))
         assert len(set(pids)) == 2
-        kept = sum(pid == own for pid, own in zip(pids, pids[:2] * 6, strict=True))
-        assert kept >= 10, "but for what one that was idle took"
+        kept = sum(pid == own for pid, own in zip(pids, pids[:2] * 12, strict=True))
+        assert kept >= 18, "but for what one that was idle took"
 
     def test_a_piece_that_ends_all_workers_is_given_up(self, cluster, scheduler, start_worker):
         start_worker()
