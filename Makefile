@@ -12,10 +12,11 @@ help: ## Show what there is to make
 
 venv: $(READY) ## Make .venv with the pinned versions of constraints.txt
 
+# Compiled at once: where Python is told to keep no bytecode, each process would compile thousands of files anew.
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python $(VERSIONS) --editable '.[dev]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(VERSIONS) --editable '.[dev]'
 	touch $(READY)
 
 demo: $(READY) ## Run everything on a simulated site, offline (a few minutes)
