@@ -45,7 +45,7 @@ NOT_HERE = {
 
 SMALLER = {
     "tile": ["--size", "60"],
-    "simulate": ["--gsd", "0.04", "--weed-share", "0.3"],
+    "simulate": ["--gsd", "0.04", "--weed-share", "0.1"],
     "train": ["--backbone", "resnet10t", "--no-pretrained", "--image-size", "32"],
     "map": ["--views", "1"],
 }
@@ -151,8 +151,8 @@ def test_plots(here, survey):
     pd.DataFrame(corners).to_csv("corners.csv", index=False)
     pd.DataFrame({"plot": plots["plot"], "present": "yes"}).to_csv("plots.csv", index=False)
     row = ["--plot-rows", 1, "--plot-columns", 5, "--gap", 2, "--family", "checker", "--marker-size", 0.6]
-    succeed("simulate", "row", "--gsd", 0.04, *row)
-    succeed("simulate", "frame", "--frame", "--frame-px", 1400)
+    succeed("simulate", "row", "--gsd", 0.04, "--weed-share", 0.02, *row)
+    succeed("simulate", "frame", "--frame", "--frame-px", 1400, "--weed-share", 0.02)
     shutil.copy("frame/site.jpg", "DJI_0042.JPG")
     Image.new("RGB", (400, 300), "tan").save("scan.jpg")
     Image.new("RGB", (400, 300), "tan").save("photo.jpg")
