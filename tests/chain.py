@@ -16,6 +16,8 @@ from spurgekit.imagery import PixelGrid, Window
 TILE_PX = 32
 ROWS, COLUMNS = 8, 12
 BACKBONE = "resnet10t"
+LEAST_BACKBONE = "test_resnet"
+"""A tenth of that in weights; of timm, for tests that hold it to nothing."""
 CLASSES = ("sand", "weed")
 
 
