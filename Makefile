@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Run everything on a simulated site, offline (a few minutes)
 	$(BIN)/spurgekit demo --overwrite
 
-test: $(READY) ## Run the tests, on up to four cores (a process on each takes up to 2.5 GB)
+test: $(READY) ## Run the tests, on up to four cores (a process on each takes up to 3.5 GB)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-lowest: ## Run the tests with the lowest versions that pyproject.toml allows, in .venv-lowest
