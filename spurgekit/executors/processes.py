@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
+from tempfile import gettempdir
 
 from spurgekit.errors import SpurgekitError
 from spurgekit.executors.workers import Workers
@@ -27,6 +28,9 @@ SLOW_TO_IMPORT = ("cv2", "rasterio", "torch", "timm")
 Without pandas, whose Arrow begins a thread, as a process with threads had better not be forked, and without diffusers, which
 looks for GPUs: a fork of a process that has done so can use none.
 """
+
+LONGEST_FOLDER = 70
+"""Bytes that the name of the folder of temporary files may have: a socket in it, as a fork server has, takes 107 at most."""
 
 
 @contextmanager
@@ -57,7 +61,7 @@ def worker_context() -> BaseContext:
     from one that does nothing else (``multiprocessing``'s fork server) and imports once, for all of them in the same memory,
     what this process has imported of :data:`SLOW_TO_IMPORT`; elsewhere each imports it by itself.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or len(os.fsencode(gettempdir())) > LONGEST_FOLDER:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([SINGLE_THREADED, *(name for name in SLOW_TO_IMPORT if name in sys.modules)])

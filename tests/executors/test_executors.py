@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from operator import neg
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -91,6 +92,13 @@ class TestThisMachine:
     def test_what_is_slow_to_import_they_have_from_the_start(self):
         run = subprocess.run([sys.executable, "-c", HAVE_THEY], capture_output=True, text=True, check=True)
         assert run.stdout.split() == ["True", "False"]
+
+    def test_where_temporary_files_lie_in_a_folder_of_a_long_name(self):
+        """Too long for a socket in it."""
+        with TemporaryDirectory(prefix="x" * 100) as folder:
+            environment = {**os.environ, "TMPDIR": folder}
+            run = subprocess.run([sys.executable, "-c", HAVE_THEY], capture_output=True, text=True, check=True, env=environment)
+        assert run.stdout.split() == ["False", "False"]
 
     def test_they_can_use_a_gpu(self):
         """What was imported ahead of a fork has not looked for one."""
