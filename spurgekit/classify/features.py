@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -227,7 +226,7 @@ class FeatureStore:
         self.workers = workers
         self.progress = progress
         self._kept: Known = {} if kept is None else kept
-        self._known: ChainMap[tuple[str, str], Features] = ChainMap({}, self._kept)
+        self._known = dict(self._kept)
         self._means: dict[tuple[int, bool, Path], NDArray[np.float64]] = {}
         self._shrunk: dict[tuple[bool | Path, ...], ShrunkTurns] = {}
 
@@ -239,7 +238,7 @@ class FeatureStore:
         but : collection of str
             Files of tiles that no other store will ask for.
         """
-        self._kept.update({key: found for key, found in self._known.maps[0].items() if key[0] not in but})
+        self._kept.update({key: found for key, found in self._known.items() if key[0] not in but})
 
     def views(self, tiles: pd.DataFrame, views: Sequence[int]) -> Features:
         """Return features of tiles as they are seen turned and mirrored; of each file once, under however many ids it goes.

@@ -144,7 +144,6 @@ def run_study(
     name = slug(options.backbone or "default")
     report_folder = out / name / REPORT
     folds = folds_of(data, options, options.shots, options.trials)
-    setup = set_up(options, folds[0].train, progress)
     with output_lock(resolved(out)):
         check_output(report_folder, "study", overwrite=True)
         begun = {}
@@ -155,6 +154,7 @@ def run_study(
         for file, settings in begun.items():
             if not overwrite:
                 check_begun(out / file, settings, out)
+        setup = set_up(options, folds[0].train, progress)
         out.mkdir(parents=True, exist_ok=True)
         costs = Costs(out)
 
