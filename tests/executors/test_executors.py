@@ -32,7 +32,6 @@ dashboard_address = ":0"
 """
 
 HAVE_THEY = """
-import sys
 import cv2
 from spurgekit.executors import open_workers
 with open_workers("processes") as workers:
@@ -275,7 +274,7 @@ class TestScheduler:
             pids = list(workers.stream(process_that_takes, range(24), in_turn=True))
         assert len(set(pids)) == 2
         kept = sum(pid == own for pid, own in zip(pids, pids[:2] * 12, strict=True))
-        assert kept >= 18, "but for what one that was idle took"
+        assert kept >= 20, "but for what one that was idle took"
 
     def test_a_piece_that_ends_all_workers_is_given_up(self, cluster, scheduler, start_worker):
         start_worker()

@@ -206,13 +206,12 @@ class TestStudy:
         own = [path for path in looked_at if path.is_relative_to(data.path)]
         assert sorted(own) == sorted(path for side in ("train", "test") for path in data.split(side)["path"])
 
-    def test_each_place_left_out_in_turn(self, options, tmp_path):
-        dataset = draw_dataset(tmp_path / "drawn", signal=1, groups=4)
+    def test_each_place_left_out_in_turn(self, dataset, options, tmp_path):
         left_out = replace(options, strengths=("0.5",), mixings=(0.2,), shots=(1,), arms=("probe",), leave_out="group")
         report = run_study(dataset, tmp_path / "study", left_out)
         predictions = pd.read_parquet(report.folder / "predictions.parquet")
-        assert predictions["fold"].nunique() == 4
-        assert set(predictions.groupby("arm").size()) == {2 * 24}
+        assert predictions["fold"].nunique() == 8
+        assert set(predictions.groupby("arm").size()) == {2 * 48}
 
     def test_without_a_generator(self, dataset, tmp_path):
         report = run_study(dataset, tmp_path / "study", OPTIONS)
