@@ -38,7 +38,7 @@ class BackboneOptions(Options):
     std : tuple of float, optional
         The same.
     batch_size : int
-        Tiles that the network is shown at once.
+        Tiles that the network is shown at once; a GPU likes hundreds.
     precision : {"auto", "float32", "bfloat16"}
         auto: bfloat16 where the hardware multiplies it.
 
@@ -56,7 +56,7 @@ class BackboneOptions(Options):
     image_size_px: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
-    batch_size: int = 32
+    batch_size: int = 16
     precision: Precision = "auto"
     device: str = "auto"
     seed: int = 0

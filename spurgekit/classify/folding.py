@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -16,6 +17,21 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 CLOSE = 1e-3
 """How far features may move, as a share of the largest: float32 sums in another order."""
+
+
+def folded(model: nn.Module, example: Tensor) -> nn.Module:
+    """Return a copy of a network that :func:`fold_norms` made faster; the network itself where it has nothing to fold.
+
+    Parameters
+    ----------
+    model, example
+        As of :func:`fold_norms`; the network stays as it is, to be learned from.
+    """
+    if not _has_norms(model):
+        return model
+    copy = deepcopy(model)
+    fold_norms(copy, example)
+    return copy
 
 
 @torch.no_grad()
@@ -30,7 +46,7 @@ def fold_norms(model: nn.Module, example: Tensor) -> int:
         Images that it takes: which layer follows which is seen as they pass. Where what comes out does not stay the same, as
         where a convolution is used twice, nothing is folded.
     """
-    if not any(isinstance(layer, nn.BatchNorm2d) for layer in model.modules()):
+    if not _has_norms(model):
         return 0
     before = {key: value.clone() for key, value in model.state_dict().items()}
     expected = _out(model, example)
@@ -50,6 +66,10 @@ def fold_norms(model: nn.Module, example: Tensor) -> int:
         model.load_state_dict(before)
         return 0
     return len(pairs)
+
+
+def _has_norms(model: nn.Module) -> bool:
+    return any(isinstance(layer, nn.BatchNorm2d) for layer in model.modules())
 
 
 def _out(model: nn.Module, example: Tensor) -> Tensor:

@@ -56,6 +56,8 @@ class Setup:
         What is to be said of them, and of the bands.
     by_tiles : bool
         Whether tiles are normalised by those that are learned from.
+    training : tuple of str
+        Files of these.
     seen : dict
         What the backbone is known to see in tiles normalised by a mean and std, for all stores (:meth:`FeatureStore.keep`).
     """
@@ -71,6 +73,7 @@ class Setup:
     weights: str
     notes: tuple[str, ...] = ()
     by_tiles: bool = False
+    training: tuple[str, ...] = ()
     seen: dict[object, Known] = field(default_factory=dict, compare=False, repr=False)
 
     def normalised_by(self, training: pd.DataFrame, progress: Progress = silent) -> Setup:
@@ -85,14 +88,14 @@ class Setup:
         Returns
         -------
         Setup
-            With the same backbone; itself where the normalisation does not depend on tiles.
+            With the same backbone; itself where the normalisation does not depend on tiles, or they are the same.
         """
-        if not self.by_tiles:
+        if not self.by_tiles or _files(training) == self.training:
             return self
         statistics = band_statistics(training["path"].tolist(), progress=progress)
         mean, std = self.options.mean or statistics.mean, self.options.std or statistics.std
         preprocess = Preprocess(self.size_px, mean, std, self.preprocess.device, self.dtype)
-        return replace(self, mean=mean, std=std, preprocess=preprocess)
+        return replace(self, mean=mean, std=std, preprocess=preprocess, training=_files(training))
 
     @property
     def base_model(self) -> str | None:
@@ -193,7 +196,13 @@ def set_up(options: BackboneOptions, training: pd.DataFrame, progress: Progress 
         raise InputError(f"`std={std}` has a number that is not positive")
     preprocess = Preprocess(size_px, mean, std, choose_device(options.device), statistics.dtype)
     by_tiles = (own_mean, own_std) == (statistics.mean, statistics.std) and not (options.mean and options.std)
-    return Setup(name, options, backbone, preprocess, size_px, mean, std, statistics.dtype, weights, notes, by_tiles)
+    return Setup(
+        name, options, backbone, preprocess, size_px, mean, std, statistics.dtype, weights, notes, by_tiles, _files(training)
+    )  # fmt: skip
+
+
+def _files(tiles: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(map(str, tiles["path"]))
 
 
 def _named_by(weights: Path | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import geopandas as gpd
 import numpy as np
@@ -46,6 +46,7 @@ class Fold:
     train: pd.DataFrame
     test: pd.DataFrame
     sets: pd.DataFrame
+    _drawn: dict[tuple[int, int], pd.DataFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -56,7 +57,9 @@ class Fold:
         """Return the rows of a support set; of ``ALL_SHOTS`` shots all training tiles."""
         if n == ALL_SHOTS:
             return self.train
-        return support_rows(self.train, self.sets, n, trial)
+        if (n, trial) not in self._drawn:
+            self._drawn[n, trial] = support_rows(self.train, self.sets, n, trial)
+        return self._drawn[n, trial]
 
 
 def folds_of(data: Dataset, options: FoldOptions, shots: Sequence[int], trials: int) -> list[Fold]:

@@ -70,8 +70,7 @@ class CellStore:
 
     def put(self, key: Key, predictions: pd.DataFrame) -> pd.DataFrame:
         """Keep a cell's predictions (tile_id, place, target, p0, ...); returns them with the key's columns."""
-        table = predictions.assign(**key._asdict())
-        table = table[[*Key._fields, *predictions.columns]]
+        table = pd.DataFrame({**key._asdict(), **predictions}, index=predictions.index)
         name = hashlib.sha256(repr(tuple(key)).encode()).hexdigest()[:24]
         with output_file(self.folder / f"{name}.parquet") as partial:
             table.to_parquet(partial, index=False)

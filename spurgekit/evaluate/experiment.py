@@ -350,14 +350,14 @@ class _Runner:
                 sent.append(unit)
                 yield unit.shrunk()
 
+        tested = cache(lambda fold, recipe: tile_features(self.store, self.folds[fold].test, recipe))
         fitting = FitCells(self.options.calibration, alone=not self.workers.in_process)
         # Many small problems: threads within one would wait for each other. The limit holds for the whole process.
         with threadpool_limits(1, user_api="blas"):
             for key, (probe, calibration) in zip(keys, self.workers.stream(fitting, units()), strict=True):
                 arm = parse_arm(key.arm)
                 probe = sent.popleft().of_features(probe)
-                logits = probe.logits(tile_features(self.store, self.folds[key.fold].test, arm.recipe))
-                found = probabilities_of(logits, calibration)
+                found = probabilities_of(probe.logits(tested(key.fold, arm.recipe)), calibration)
                 yield key, _adapted(found) if arm.has("adapt") else found
 
     def _run_finetuned(self, key: Key) -> NDArray[np.float32]:
@@ -377,5 +377,5 @@ class _Runner:
 
     def _table(self, key: Key, probabilities: NDArray[np.float32]) -> pd.DataFrame:
         test = self.folds[key.fold].test
-        table = pd.DataFrame({"tile_id": test["tile_id"], "place": test["group"], "target": test["target"]})
-        return table.assign(**{f"p{i}": column for i, column in enumerate(probabilities.T)})
+        named = {f"p{i}": column for i, column in enumerate(probabilities.T)}
+        return pd.DataFrame({"tile_id": test["tile_id"], "place": test["group"], "target": test["target"], **named})

@@ -1,10 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import timm
 import torch
 
 from spurgekit.augment import parse_augmentation
-from spurgekit.classify.features import FeatureStore, unit
+from spurgekit.classify.features import Extractor, FeatureStore, unit
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tile_reader import read_tile
 from spurgekit.dihedral import VIEWS, view_of
@@ -42,6 +43,19 @@ class TestTurns:
         one = store.views(tiles, (0, 3))
         other = store.views(tiles.iloc[::-1], (3, 0))
         assert (other == one[::-1, ::-1]).all()
+
+    def test_batch_normalisation_is_folded_and_the_backbone_stays(self):
+        backbone = timm.create_model("test_resnet", num_classes=0).eval()
+        extractor = Extractor.of(backbone, Preprocess(32, (0.5,) * 3, (0.2,) * 3, CPU), "float32")
+        images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            expected = backbone(images).numpy()
+        assert extractor.turned(images, [0])[0] == pytest.approx(expected, abs=1e-4)
+        for layer in extractor.backbone.modules():
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                layer.running_var.fill_(torch.nan)
+        assert np.isfinite(extractor.turned(images, [0])[0]).all()
+        assert all(tensor.isfinite().all() for tensor in backbone.state_dict().values())
 
 
 class TestAltered:

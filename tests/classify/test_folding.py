@@ -5,7 +5,7 @@ import timm
 import torch
 from torch import nn
 
-from spurgekit.classify.folding import fold_norms
+from spurgekit.classify.folding import fold_norms, folded
 
 
 def with_statistics(model):
@@ -42,6 +42,22 @@ def test_features_stay(backbone, layers):
     expected = model(images).clone()
     assert fold_norms(model, torch.rand(1, 3, 160, 160)) == layers
     torch.testing.assert_close(model(images), expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_copy_is_folded_and_what_it_is_of_stays():
+    model = with_statistics(timm.create_model("resnet10t", num_classes=0))
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    copy = folded(model, images[:1])
+    torch.testing.assert_close(copy(images), model(images), rtol=1e-4, atol=1e-5)
+    assert not torch.equal(copy.state_dict()["conv1.0.weight"], state["conv1.0.weight"])
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+
+
+def test_a_network_without_norms_is_not_copied():
+    model = timm.create_model("test_vit", num_classes=0).eval()
+    assert folded(model, torch.rand(1, 3, 160, 160)) is model
 
 
 @torch.inference_mode()

@@ -56,6 +56,8 @@ class TestNormalisation:
         assert weed.backbone is setup.backbone
         assert weed.mean == weed.normalised_by(train[train["class"] == "weed"]).mean
         assert (np.array(weed.mean) < setup.mean).all()  # weed is drawn darker than sand
+        assert weed.normalised_by(train[train["class"] == "weed"]) is weed
+        assert setup.normalised_by(train) is setup
         tiles = np.full((1, 3, 32, 32), 100, np.uint8)
         assert weed.preprocess(tiles).mean().item() > setup.preprocess(tiles).mean().item()
 
