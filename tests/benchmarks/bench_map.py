@@ -5,7 +5,8 @@
     python -m tests.benchmarks.bench_map --openvino [--cpu-time]
 
 Each map is held against the bare model right before and right after it, since the machine's own rate drifts; the bare model
-counts in what the map does, from one batch that is ready. With ``--peers`` the same tiles go through the same model as other
+counts in what the map does, from one batch that is ready. A last map has a network that takes no time: as fast as that tiles
+come to a GPU, which resizes them, too. With ``--peers`` the same tiles go through the same model as other
 libraries do it, as far as these are installed (:mod:`tests.benchmarks.map_peers`), in float32. With ``--openvino`` each map is
 made once more with its network run by OpenVINO. Backbones are shown tiles of 224 px, or as the name says behind an ``@``.
 """
@@ -16,6 +17,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,14 @@ def bare_rate(model: TileClassifier, chosen: argparse.Namespace) -> float:
         return float(batch_size * count / (chosen.clock() - start))
 
 
+def without_network(model: TileClassifier) -> TileClassifier:
+    """Return a model that says of all tiles the same, at once."""
+    blind = copy(model)
+    classes = len(model.info.classes)
+    blind.logits = lambda tiles, *, features=False: (torch.zeros(len(tiles), classes), None)  # type: ignore[method-assign]  # noqa: ARG005
+    return blind
+
+
 def peer_rate(by: Callable[[PeerTask], int], task: PeerTask, chosen: argparse.Namespace) -> float:
     """Return images/s of a peer."""
     start = chosen.clock()
@@ -101,10 +111,13 @@ def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen:
             for name, by in installed().items():
                 peers.setdefault(name, []).append(peer_rate(by, task, chosen))
         bare.append(bare_rate(model, chosen))
+    start = chosen.clock()
+    map_site(site, without_network(model), folder / "blind", options)
+    fed = tiles / (chosen.clock() - start)
     ratios = [float(rate / np.mean(bare[i : i + 2])) for i, rate in enumerate(mapped)]
     looked = f"{backbone} at {model.info.image_size_px} px in {model.precision}, batch {chosen.batch}"
     print(f"{looked}, {tiles:,} tiles of {chosen.tile} px, {cores()} cores")
-    for what, values in (("bare model", bare), ("spurgekit map", mapped), *peers.items()):
+    for what, values in (("bare model", bare), ("spurgekit map", mapped), ("without a network", [fed]), *peers.items()):
         print(f"{what:23s} {np.median(values):7.1f} images/s   (rounds: {_listed(values, 1)})")
     print(f"map / bare model  {np.median(ratios):.2f}   (rounds: {_listed(ratios, 2)})", flush=True)
     for what, values in peers.items():
@@ -115,7 +128,7 @@ def measure(folder: Path, site: Path, tiles: int, model: TileClassifier, chosen:
     return {
         "backbone": backbone, "batch": chosen.batch, "tiles": tiles, "bare_images_s": bare, "map_images_s": mapped,
         "share_of_model": float(np.median(ratios)), "precision": model.precision, "peers_images_s": peers,
-        "openvino_images_s": by_openvino,
+        "openvino_images_s": by_openvino, "without_network_tiles_s": fed,
     }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
+from torch import nn
 
 from spurgekit.classify.calibration import fit_temperature
 from spurgekit.classify.features import FeatureStore, unit
@@ -35,10 +36,11 @@ from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.probe import PLAIN_C, PROBE_C, Probe, ProbeSamples, fit_linear, fit_penalised, fit_probe, nearest_mean
 from spurgekit.classify.scores import value_of
 from spurgekit.classify.site_shift import shift_by_labels, shift_without_labels
+from spurgekit.classify.tile_reader import read_tile
 from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.classify.turns import STRENGTH, TILES, ShrunkTurns
 from spurgekit.dataset.few_shot import support_rows, support_sets
-from spurgekit.dihedral import VIEWS
+from spurgekit.dihedral import VIEWS, views_of
 from spurgekit.simulate import LIGHTS, Camera, SurveyOptions, draw_site
 
 DATA = Path(os.environ.get("SPURGEKIT_DATA", "../shared/data"))
@@ -46,6 +48,9 @@ BACKBONES: dict[str, tuple[str, dict[str, Any]]] = {
     "lite0": ("tf_efficientnet_lite0", {}),
     "mobilenet": ("mobilenetv2_035", {"pad_type": "same", "bn_eps": 1e-3}),
 }
+EVEN = "-even"
+"""Behind a backbone's name: its kernels are averaged over their 8 turns, and tiles are shown at a pixel more, so that strides
+of 2 end where they began: turns of a tile look alike to it. Statistics of its norms are of some tiles as they then are."""
 SITES = {  # seed, share of weed, light, exposure
     "simA1": (401, 0.06, "morning", 0.0),
     "simA2": (402, 0.25, "evening", 0.4),
@@ -154,15 +159,31 @@ def tiles_of(name: str, backbone: str, cache: Path, image_px: int = IMAGE_PX) ->
         table = {"carrots": carrots, "copr": copr, "dominance": dominance}.get(name, lambda folder: simulated(name, folder))(
             cache
         )
-        timm_name, options = BACKBONES[backbone]
+        timm_name, options = BACKBONES[backbone.removesuffix(EVEN)]
         network = make_backbone(timm_name, weights=DATA / "weights" / timm_name / "model.safetensors", options=options)
-        preprocess = Preprocess(image_px, (0.5,) * 3, (0.5,) * 3, torch.device("cpu"))
+        preprocess = Preprocess(image_px + backbone.endswith(EVEN), (0.5,) * 3, (0.5,) * 3, torch.device("cpu"))
+        if backbone.endswith(EVEN):
+            some = np.random.default_rng(0).permutation(len(table))[:TILES]
+            even_kernels(network, preprocess(np.stack([read_tile(path) for path in table["path"].iloc[some]])))
         views = FeatureStore(network, preprocess).views(table, range(8))
         places = table["place"].to_numpy(str)
         np.savez(file, x=views, y=table["target"].to_numpy(), g=places)
     with np.load(file, allow_pickle=True) as found:
         views = found["x"]
         return Tiles(unit(views), found["y"].astype(np.int64), found["g"].astype(object), views[:, 0].astype(np.float64))
+
+
+@torch.no_grad()
+def even_kernels(network: nn.Module, images: torch.Tensor) -> None:
+    """Average kernels over their 8 turns, and take the statistics of norms from images, which need no labels."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size[0] == layer.kernel_size[1] > 1:
+            layer.weight.copy_(torch.stack([*views_of(layer.weight, range(VIEWS))]).mean(dim=0))
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.reset_running_stats()
+            layer.momentum = None
+    network.train()(images)
+    network.eval()
 
 
 def shifts(names: list[str], backbones: list[str], cache: Path, image_px: int = IMAGE_PX) -> Iterator[tuple[str, Tiles, Tiles]]:

@@ -4,8 +4,9 @@
 
 Models, sides and support sets are those of ``bench_shift``, whose cache of features it takes: carrots parted by photo, COPR by
 cluster, pairs of simulated sites in other light. A probe learns from the 8 views of its support set and has the temperature by
-8 views; test tiles are looked at in fewer. *Sure* are tiles of which the first view gives a class more than that probability.
-Brackets hold half of the 95 % interval of the paired difference from 8 views, over support sets.
+8 views; test tiles are looked at in fewer. *Even kernels* is a network of its own, whose kernels are averaged over their turns:
+its probe learns from one look a tile, since turns look alike to it. *Sure* are tiles of which the first view gives a class more
+than that probability. Brackets hold half of the 95 % interval of the paired difference from 8 views, over support sets.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from scipy.special import expit
 
 from spurgekit.classify.scores import value_of
 from spurgekit.dihedral import VIEWS
-from tests.benchmarks.bench_shift import draws, fitted, log_odds, shifts, shrunk, temperature
+from tests.benchmarks.bench_shift import EVEN, draws, fitted, log_odds, shifts, shrunk, temperature
 
 Floats = NDArray[np.float64]
 METRICS = ("auroc", "brier", "ece", "balanced_accuracy")
+EVEN_KERNELS = "1, even kernels"
 Way = Callable[[Floats], tuple[Floats, float]]
 """Log odds of tiles from those of their views, shape (tiles, views), and the mean number of looks at a tile."""
 
@@ -71,11 +73,13 @@ def main() -> None:
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
     everything: dict[str, dict[str, list[list[float]]]] = {}
-    for title, train, test in shifts(options.sets.split(","), options.backbones.split(","), options.cache):
+    sets, backbones = options.sets.split(","), options.backbones.split(",")
+    even = shifts(sets, [name + EVEN for name in backbones], options.cache)
+    for (title, train, test), (_, even_train, even_test) in zip(shifts(sets, backbones, options.cache), even, strict=True):
         labelled, turns, asked = train.labelled, shrunk(train), test.labelled
         known, seen = turns(labelled.views.mean(axis=1)), [turns(test.views[:, view]) for view in range(VIEWS)]
         has_class = test.targets >= 0
-        rows = everything.setdefault(title.split()[0], {way: [] for way in WAYS})
+        rows = everything.setdefault(title.split()[0], {way: [] for way in (*WAYS, EVEN_KERNELS)})
         for n, _, chosen in draws(labelled, options.trials):
             if n != options.shots:
                 continue
@@ -84,14 +88,21 @@ def main() -> None:
             odds = np.stack([log_odds(probe, view) for view in seen], axis=1) / t
             for way, look in WAYS.items():
                 found, looks = look(odds)
-                second = expit(found[has_class])
-                both = np.column_stack([1 - second, second])
-                rows[way].append([*(value_of(metric, both, asked.targets) for metric in METRICS), looks])
+                rows[way].append([*scored(found[has_class], asked.targets), looks])
+            one = fitted(even_train.labelled.views[chosen, 0], labelled.targets[chosen], labelled.places[chosen])
+            found = log_odds(one, even_test.views[:, 0]) / temperature(one, labelled.targets[chosen])
+            rows[EVEN_KERNELS].append([*scored(found[has_class], asked.targets), 1])
     for name, ways in [
         *everything.items(),
-        ("all", {way: [row for ways in everything.values() for row in ways[way]] for way in WAYS}),
+        ("all", {way: [row for ways in everything.values() for row in ways[way]] for way in (*WAYS, EVEN_KERNELS)}),
     ]:
         show(name, ways)
+
+
+def scored(odds: Floats, targets: NDArray[np.int64]) -> list[float]:
+    """Return the metrics of log odds."""
+    second = expit(odds)
+    return [value_of(metric, np.column_stack([1 - second, second]), targets) for metric in METRICS]
 
 
 def show(name: str, ways: dict[str, list[list[float]]]) -> None:
