@@ -183,7 +183,9 @@ def even_kernels(network: nn.Module, images: torch.Tensor) -> None:
             layer.reset_running_stats()
             layer.momentum = None
     network.train()(images)
-    network.eval()
+    seen, turned = (network.eval()(view) for view in views_of(images[:4], (0, 5)))
+    if not torch.allclose(seen, turned, rtol=0, atol=0.01 * float(seen.abs().max())):
+        raise SystemExit("turns of a tile do not look alike to the network; show it tiles of another size")
 
 
 def shifts(names: list[str], backbones: list[str], cache: Path, image_px: int = IMAGE_PX) -> Iterator[tuple[str, Tiles, Tiles]]:
