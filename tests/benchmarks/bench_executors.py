@@ -1,13 +1,14 @@
 """What a second worker is worth: ``python -m tests.benchmarks.bench_executors [--size 16000] [--runs 3]``.
 
-Tiles and a map of an orthomosaic, and an evaluation of two arms at three numbers of shots, are made by threads of this
-process, by one single-threaded worker of a Dask cluster on this machine, on one core that it shares with this process and with
-Dask's scheduler, by one that has a core to itself, by two, which share two cores with them, and by two of which one is killed
-once a quarter of the work is done. So the first is half of what two have, and the second more than half. Workers have loaded
-what they need: each row is the least of some runs after one that does not count. A run that loses a worker takes at least
-``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is checked. It needs two cores that nothing else uses;
-with ``--cpu-time`` it counts the seconds that this process and its workers take of a core instead, of one worker and of two,
-which are the same on any machine: what two take more than one is work that is done twice.
+Tiles and a map of an orthomosaic, an evaluation of two arms at three numbers of shots, and edits of its tiles by a small
+diffusion model, are made by threads of this process, by one single-threaded worker of a Dask cluster on this machine, on one
+core that it shares with this process and with Dask's scheduler, by one that has a core to itself, by two, which share two cores
+with them, and by two of which one is killed once a quarter of the work is done. So the first is half of what two have, and the
+second more than half. Workers have loaded what they need: each row is the least of some runs after one that does not count. A
+run that loses a worker takes at least ``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is checked. It
+needs two cores that nothing else uses; with ``--cpu-time`` it counts the seconds that this process and its workers take of a
+core instead, of one worker and of two, which are the same on any machine: what two take more than one is work that is done
+twice.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -29,6 +31,7 @@ from spurgekit.executors.dask_cluster import DaskWorkers
 from spurgekit.parallel import cores
 from spurgekit.progress import Progress, silent
 
+WORKS = ("tile", "map", "evaluate", "augment")
 Work = Callable[[str | Workers, Path, Progress], object]
 ARMS, SHOTS, TRIALS = ("probe", "probe+randaugment"), (1, 4, 16), 10
 BACKBONE, IMAGE_PX = "mobilenetv2_035", 224
@@ -43,10 +46,12 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 def main() -> None:
     """Print seconds and ratios."""
     # Not above: Dask's workers import this module before they answer.
+    from spurgekit.augment import AugmentOptions, augment_dataset
     from spurgekit.evaluate import EvaluateOptions, evaluate_arms
     from spurgekit.maps import load_map_model, map_site
     from spurgekit.tiles import TileOptions, tile_images
     from tests.benchmarks.sites import make_orthomosaic
+    from tests.diffusion.tiny import make_tiny
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=16_000, help="side of the orthomosaic in pixels")
@@ -54,31 +59,36 @@ def main() -> None:
     parser.add_argument("--tiles", type=int, default=64, help="tiles of each class of the evaluation's dataset")
     parser.add_argument("--backbone", default=BACKBONE, help="of timm; default: %(default)s")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", nargs="+", choices=("tile", "map", "evaluate"), default=("tile", "map", "evaluate"))
+    parser.add_argument("--only", nargs="+", choices=WORKS, default=WORKS)
     parser.add_argument("--cpu-time", action="store_true", help="count seconds of a core, on a machine that others use")
     options = parser.parse_args()
     os.environ.update(ONE_THREAD)  # Dask's workers inherit it
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        site = make_orthomosaic(folder / "site.tif", options.size)
-        ground = make_orthomosaic(folder / "ground-to-map.tif", options.map_size)
-        dataset = make_dataset(folder, options.tiles)
-        model = make_model(folder, options.backbone)
+        # Made where it is asked for, which takes minutes.
+        site = cache(partial(make_orthomosaic, folder / "site.tif", options.size))
+        ground = cache(partial(make_orthomosaic, folder / "ground-to-map.tif", options.map_size))
+        dataset = cache(partial(make_dataset, folder, options.tiles))
+        model = cache(partial(make_model, folder, options.backbone))
         comparing = EvaluateOptions(
             arms=ARMS, shots=SHOTS, trials=TRIALS, backbone=options.backbone, pretrained=False, image_size_px=IMAGE_PX
         )
+        editing = AugmentOptions(method="real-guidance", backbone=str(make_tiny(folder / "diffusion")), images=3)
 
         def tile(executor: str | Workers, out: Path, progress: Progress) -> object:
-            return tile_images(site, out, TileOptions(layout="grid"), executor=executor, progress=progress)
+            return tile_images(site(), out, TileOptions(layout="grid"), executor=executor, progress=progress)
 
         def evaluate(executor: str | Workers, out: Path, progress: Progress) -> object:
-            return evaluate_arms(dataset, out, comparing, executor=executor, progress=progress)
+            return evaluate_arms(dataset(), out, comparing, executor=executor, progress=progress)
 
         def map_it(executor: str | Workers, out: Path, progress: Progress) -> object:
-            return map_site(ground, load_map_model(model, "cpu", views=1), out, executor=executor, progress=progress)
+            return map_site(ground(), load_map_model(model(), "cpu", views=1), out, executor=executor, progress=progress)
 
-        works = {"tile": tile, "map": map_it, "evaluate": evaluate}
+        def augment(executor: str | Workers, out: Path, progress: Progress) -> object:
+            return augment_dataset(dataset(), out, editing, executor=executor, progress=progress)
+
+        works = {"tile": tile, "map": map_it, "evaluate": evaluate, "augment": augment}
         if options.cpu_time:
             print("| seconds of a core | here, 1 worker | its worker | here, 2 workers | its workers |")
             print("| --- | ---: | ---: | ---: | ---: |")
@@ -219,7 +229,7 @@ class Killing:
         def advance(count: int) -> None:
             nonlocal done
             before, done = done, done + count
-            if before < total / 4 <= done and description.startswith(("cutting", "mapping", "evaluating")):
+            if before < total / 4 <= done and description.startswith(("cutting", "mapping", "evaluating", "making")):
                 os.kill(self.pid, signal.SIGKILL)
 
         yield advance
