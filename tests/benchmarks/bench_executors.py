@@ -74,7 +74,7 @@ def main() -> None:
         comparing = EvaluateOptions(
             arms=ARMS, shots=SHOTS, trials=TRIALS, backbone=options.backbone, pretrained=False, image_size_px=IMAGE_PX
         )
-        editing = AugmentOptions(method="real-guidance", backbone=str(make_tiny(folder / "diffusion")), images=3)
+        editing = AugmentOptions(method="real-guidance", backbone=str(make_tiny(folder / "diffusion")), images=10)
 
         def tile(executor: str | Workers, out: Path, progress: Progress) -> object:
             return tile_images(site(), out, TileOptions(layout="grid"), executor=executor, progress=progress)
