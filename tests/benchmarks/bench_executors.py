@@ -4,7 +4,8 @@ Tiles and a map of an orthomosaic, an evaluation of two arms at three numbers of
 diffusion model, are made by threads of this process, by one single-threaded worker of a Dask cluster on this machine, on one
 core that it shares with this process and with Dask's scheduler, by one that has a core to itself, by two, which share two cores
 with them, and by two of which one is killed once a quarter of the work is done. So the first is half of what two have, and the
-second more than half. Workers have loaded what they need: each row is the least of some runs after one that does not count. A
+second more than half; how much a second core is worth on the machine is what ``network`` says, a network alone that is shown
+images that are ready. They take turns, after a run of each that does not count, since a machine's own rate drifts by a third. A
 run that loses a worker takes at least ``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is checked. It
 needs two cores that nothing else uses; with ``--cpu-time`` it counts the seconds that this process and its workers take of a
 core instead, of one worker and of two, which are the same on any machine: what two take more than one is work that is done
@@ -19,24 +20,31 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Set
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch import nn
 
 from spurgekit.executors import Workers, open_workers
 from spurgekit.executors.dask_cluster import DaskWorkers
 from spurgekit.parallel import cores
+from spurgekit.precision import autocast, pick_precision, put_on
 from spurgekit.progress import Progress, silent
 
-WORKS = ("tile", "map", "evaluate", "augment")
+WORKS = ("network", "tile", "map", "evaluate", "augment")
 Work = Callable[[str | Workers, Path, Progress], object]
 ARMS, SHOTS, TRIALS = ("probe", "probe+randaugment"), (1, 4, 16), 10
 BACKBONE, IMAGE_PX = "mobilenetv2_035", 224
 """A small one, of random weights, which take as long as others, and the size that tiles are shown at. Of one that takes longer
 less of the work is the command's."""
+
+BATCHES = 100
+"""Of 16 images, which the network alone is shown."""
 
 MAP_TILE_PX = 100
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -88,7 +96,13 @@ def main() -> None:
         def augment(executor: str | Workers, out: Path, progress: Progress) -> object:
             return augment_dataset(dataset(), out, editing, executor=executor, progress=progress)
 
-        works = {"tile": tile, "map": map_it, "evaluate": evaluate, "augment": augment}
+        def network(executor: str | Workers, _: Path, progress: Progress) -> object:
+            with open_workers(executor) as workers, progress("evaluating", BATCHES) as advance:
+                for _number in workers.stream(Passes(options.backbone), range(BATCHES)):
+                    advance(1)
+            return None
+
+        works = {"network": network, "tile": tile, "map": map_it, "evaluate": evaluate, "augment": augment}
         if options.cpu_time:
             print("| seconds of a core | here, 1 worker | its worker | here, 2 workers | its workers |")
             print("| --- | ---: | ---: | ---: | ---: |")
@@ -96,36 +110,70 @@ def main() -> None:
                 print(f"| `{title}` | {' | '.join(core_seconds(works[title], folder, options.runs))} |", flush=True)
             return
         print(f"{cores()} cores; least of {options.runs} runs, in seconds")
-        print("(how many times as fast as 1 worker is, on one core and on two)\n")
+        print("(how many times as fast as 1 worker is, on one core and on two: median of runs one after the other)\n")
         print("| | threads | 1 worker on one core | 1 worker | 2 workers | 2, one killed |")
         print("| --- | ---: | ---: | ---: | ---: | ---: |")
         for title in options.only:
             print(f"| `{title}` | {' | '.join(row(works[title], folder, options.runs))} |", flush=True)
 
 
+@dataclass(frozen=True)
+class Passes:
+    """Shows a network of random weights a batch, in whatever process."""
+
+    backbone: str
+
+    def __call__(self, number: int) -> int:
+        """Return the number."""
+        network, images = network_alone(self.backbone)
+        with torch.inference_mode(), autocast(images.device, pick_precision(images.device)):
+            network(images)
+        return number
+
+
+@cache
+def network_alone(backbone: str) -> tuple[nn.Module, torch.Tensor]:
+    """Return a network as it is looked through, and images."""
+    from spurgekit.classify.folding import folded
+    from spurgekit.classify.timm_backbone import make_backbone
+
+    torch.set_num_threads(1)
+    images = torch.rand((16, 3, IMAGE_PX, IMAGE_PX)).contiguous(memory_format=torch.channels_last)
+    return folded(put_on(make_backbone(backbone, image_size_px=IMAGE_PX), images.device), images[:1]), images
+
+
 def row(work: Work, folder: Path, runs: int) -> Iterator[str]:
-    """Yield the cells of a table's row."""
+    """Yield the cells of a table's row: workers of all kinds take turns, since the machine's own rate drifts."""
     seen: set[str] = set()
-    threads = least(work, "threads", folder, runs, seen)
-    yield f"{threads:.1f}"
-    alone = []
-    for held_to in (one_core, nullcontext):
-        with held_to(), dask(folder, 1) as executor, open_workers(executor) as workers:
-            alone.append(least(work, workers, folder, runs, seen))
-        yield f"{alone[-1]:.1f}"
-
-    def compared(taken: float) -> str:
-        return f"{taken:.1f} ({', '.join(f'{one / taken:.2f}' for one in alone)})"
-
-    with dask(folder, 2) as executor, open_workers(executor) as workers:
-        yield compared(least(work, workers, folder, runs, seen))
+    held_to: dict[str, Callable[[], AbstractContextManager[None]]] = {
+        "threads": nullcontext,
+        "one on one core": one_core,
+        "one": nullcontext,
+        "two": nullcontext,
+    }
+    taken: dict[str, list[float]] = {title: [] for title in held_to}
+    with ExitStack() as stack:
+        executors: dict[str, str | Workers] = {"threads": "threads"}
+        for title, number in (("one on one core", 1), ("one", 1), ("two", 2)):
+            with held_to[title]():
+                executors[title] = stack.enter_context(open_workers(stack.enter_context(dask(folder, number))))
+        for turn in range(1 + runs):
+            for title, executor in executors.items():
+                with held_to[title]():
+                    seconds = timed(work, executor, folder, seen, silent)
+                if turn:  # the first does not count: workers load what they need
+                    taken[title].append(seconds)
+    two = taken["two"]
+    ratios = [f"{np.median(np.divide(taken[title], two)):.2f}" for title in ("one on one core", "one")]
+    yield from (f"{min(taken[title]):.1f}" for title in ("threads", "one on one core", "one"))
+    yield f"{min(two):.1f} ({', '.join(ratios)})"
     killed = []
     for _ in range(runs):
         with dask(folder, 2) as executor, open_workers(executor) as workers:
             timed(work, workers, folder, seen, silent)
             pids = set(workers.stream(process_of, range(64)))
             killed.append(timed(work, workers, folder, seen, Killing(max(pids))))
-    yield compared(min(killed))
+    yield f"{min(killed):.1f}"
     check_alike(seen)
 
 
@@ -155,13 +203,6 @@ def check_alike(seen: set[str]) -> None:
     """End the script where outputs are not of the same bytes."""
     if len(seen) > 1:
         raise SystemExit(f"outputs differ: {seen}")
-
-
-def least(work: Work, executor: str | Workers, folder: Path, runs: int, seen: set[str]) -> float:
-    """Return the least time of some runs after one that does not count."""
-    timed(work, executor, folder, seen, silent)
-    taken = [timed(work, executor, folder, seen, silent) for _ in range(runs)]
-    return min(taken)
 
 
 def timed(work: Work, executor: str | Workers, folder: Path, seen: set[str], progress: Progress) -> float:
@@ -202,11 +243,17 @@ def dask(folder: Path, workers: int) -> Iterator[str]:
 def one_core() -> Iterator[None]:
     """Hold threads and processes that are started meanwhile to one core."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
+    hold_to({min(before)})
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        hold_to(before)
+
+
+def hold_to(cores: Set[int]) -> None:
+    """Hold all threads of this process to some cores."""
+    for thread in Path("/proc/self/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cores)
 
 
 def process_of(_: int) -> int:
@@ -237,7 +284,6 @@ class Killing:
 
 def make_dataset(folder: Path, tiles: int) -> Path:
     """Make a dataset of noise at eight places, of which it says nothing but how long it takes."""
-    import numpy as np
     from PIL import Image
 
     from spurgekit.dataset import DatasetOptions, build_dataset
@@ -256,7 +302,6 @@ def make_dataset(folder: Path, tiles: int) -> Path:
 def make_model(folder: Path, backbone: str) -> Path:
     """Train a model to tell dark tiles of such ground from light ones."""
     import geopandas as gpd
-    import numpy as np
     import rasterio
 
     from spurgekit.classify import TrainOptions, train_model
