@@ -231,7 +231,7 @@ class FeatureStore:
         self._kept: Known = {} if kept is None else kept
         self._known = dict(self._kept)
         self._means: dict[tuple[int, bool, Path], NDArray[np.float64]] = {}
-        self._shrunk: dict[tuple[bool | Path, ...], ShrunkTurns] = {}
+        self._shrunk: dict[tuple[bool | str | Path, ...], ShrunkTurns] = {}
 
     def keep(self, *, but: Collection[str] = ()) -> None:
         """Keep for other stores what was found of tiles.
@@ -288,9 +288,9 @@ class FeatureStore:
         unit_features : bool
             See :meth:`mean_of_views`.
         """
-        chosen = tiles.iloc[np.argsort([seed_of("turned", tile) for tile in tiles["tile_id"]], kind="stable")[:TILES]]
-        key = (unit_features, *chosen["path"])
+        key = (unit_features, *tiles["tile_id"], *tiles["path"])
         if key not in self._shrunk:
+            chosen = tiles.iloc[np.argsort([seed_of("turned", tile) for tile in tiles["tile_id"]], kind="stable")[:TILES]]
             features = self.views(chosen, range(VIEWS))
             self._shrunk[key] = ShrunkTurns.of(scaled(features, unit_features))
         return self._shrunk[key]

@@ -43,7 +43,7 @@ BACKBONE, IMAGE_PX = "mobilenetv2_035", 224
 """A small one, of random weights, which take as long as others, and the size that tiles are shown at. Of one that takes longer
 less of the work is the command's."""
 
-BATCHES = 100
+BATCHES = 300
 """Of 16 images, which the network alone is shown."""
 
 MAP_TILE_PX = 100
