@@ -8,7 +8,7 @@ VERSIONS := --constraint constraints.txt
 .PHONY: help venv demo leafy-spurge test test-lowest torture check docs bench gpu-check gpu-packages clean
 
 help: ## Show what there is to make
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 venv: $(READY) ## Make .venv with the pinned versions of constraints.txt
 
