@@ -21,7 +21,7 @@ from spurgekit.executors.processes import begin_process, worker_context
 def work_for(address: str, first: str) -> None:
     """Be a worker of a scheduler, after what is to be done ahead of that."""
     begin_process()
-    exec(first)
+    exec(first, {})
     from distributed import Worker
 
     async def work() -> None:
