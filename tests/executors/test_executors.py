@@ -228,7 +228,7 @@ class TestScheduler:
         assert refusal(scheduler) == f"{address} has no workers after 0.5 s; start some with 'dask worker {address}'"
 
     def test_a_worker_without_spurgekit(self, scheduler, start_worker):
-        start_worker("sys.modules['spurgekit'] = None")
+        start_worker("import sys; sys.modules['spurgekit'] = None")
         said = refusal(scheduler)
         assert said.startswith("the worker tcp://127.0.0.1:")
         assert said.endswith(f"install spurgekit {versions()['spurgekit']} there, and all that it needs")
@@ -244,7 +244,7 @@ class TestScheduler:
                 "import spurgekit; spurgekit.__version__ = '9.9'",
                 r"^a worker that joined later has spurgekit 9\.9, .* run this again$",
             ),
-            ("sys.modules['spurgekit'] = None", r"^a worker that joined .* later lacks what this machine has: "),
+            ("import sys; sys.modules['spurgekit'] = None", r"^a worker that joined .* later lacks what this machine has: "),
         ],
     )
     def test_a_worker_that_joins_later_is_asked_too(self, scheduler, start_worker, first, said):
