@@ -22,14 +22,16 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Run everything on a simulated site, offline (a few minutes)
 	$(BIN)/spurgekit demo --overwrite
 
-# A step that is done is not done again, and the map goes on where it was stopped.
+# A step that is done is not done again, nor is the map, which goes on where it was stopped.
 SPURGE := surveys/leafy-spurge
 SPURGE_SOURCE := mpg-ranch/leafy_spurge
 SPURGE_TRAIN := --backbone mobilenetv2_050
 SPURGE_MAP := --cell 0.5
 
-leafy-spurge: $(SPURGE)/models/spurge/model.json $(SPURGE)/orthomosaic/orthomosaic.vrt ## Map the 150 ha of the Leafy Spurge Dataset: 14 GB from the Hub, 14 hours of two cores
-	$(BIN)/spurgekit map $(word 2,$^) --model $(SPURGE)/models/spurge --out $(SPURGE)/maps/leafy-spurge $(SPURGE_MAP)
+leafy-spurge: $(SPURGE)/maps/leafy-spurge/summary.json ## Map the 150 ha of the Leafy Spurge Dataset: 14 GB from the Hub, 14 hours of two cores
+
+$(SPURGE)/maps/leafy-spurge/summary.json: $(SPURGE)/orthomosaic/orthomosaic.vrt $(SPURGE)/models/spurge/model.json
+	$(BIN)/spurgekit map $< --model $(SPURGE)/models/spurge --out $(SPURGE)/maps/leafy-spurge $(SPURGE_MAP)
 
 $(SPURGE)/models/spurge/model.json: $(SPURGE)/dataset/dataset.json
 	$(BIN)/spurgekit train $(SPURGE)/dataset --out $(SPURGE)/models/spurge $(SPURGE_TRAIN)

@@ -1,6 +1,7 @@
 """``make leafy-spurge``, which maps the published survey, on a small copy of its repository."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,10 @@ def test_one_command_fetches_learns_and_maps_and_goes_on(copy, tmp_path):
         found = file.read(2, masked=True)
     half = found.shape[1] // 2
     assert found[1:-1, : half - 1].mean() < 0.5 < found[1:-1, half + 1 :].mean()
-    command[-1] += " --overwrite"
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "spurgekit" not in done.stdout.replace(str(out), "")
+    shutil.rmtree(out / "maps")
     again = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert "spurgekit map" in again.stdout
