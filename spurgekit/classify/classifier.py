@@ -17,7 +17,7 @@ from scipy.special import softmax
 from torch import Tensor, nn
 
 from spurgekit.classify.applicability import Applicability, read_applicability
-from spurgekit.classify.folding import fold_norms
+from spurgekit.classify.folding import fold_norms, noise_images
 from spurgekit.classify.held_out import HeldOutCounts, HeldOutTiles, counts_of, held_out_as
 from spurgekit.classify.model_files import CONFIG, DESCRIPTION, WEIGHTS
 from spurgekit.classify.model_info import REMEDY, ModelInfo, Positions, read_model_info
@@ -121,8 +121,7 @@ class TileClassifier:
     def fold_norms(self) -> None:
         """Make the network faster that is only looked through from now on; see :mod:`spurgekit.classify.folding`."""
         info, model = self.info, self.network.model
-        shape = (1, info.bands, info.image_size_px, info.image_size_px)
-        example = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.device)
+        example = noise_images(1, info.bands, info.image_size_px, info.image_size_px).to(self.device)
         fold_norms(model.backbone if isinstance(model, PositionModel) else model, example)
         self.is_folded = True
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spurgekit.augment import Augmentation
-from spurgekit.classify.folding import folded
+from spurgekit.classify.folding import folded, noise_images
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.tile_reader import Pixels, batch_size_of, batches, read_tile
 from spurgekit.classify.turns import TILES, ShrunkTurns
@@ -51,9 +51,8 @@ class Extractor:
     def of(cls, backbone: nn.Module, preprocess: Preprocess, precision: Precision) -> Extractor:
         """Return it with the backbone on the device that tiles come to, or a copy that is faster to look through."""
         device, size_px = preprocess.device, preprocess.size_px
-        example = torch.randn((1, preprocess.kind.bands, size_px, size_px), generator=torch.Generator().manual_seed(0))
-        backbone = folded(put_on(backbone, device).eval(), example.to(device))
-        return cls(backbone, preprocess, pick_precision(device, precision))
+        example = noise_images(1, preprocess.kind.bands, size_px, size_px).to(device)
+        return cls(folded(put_on(backbone, device).eval(), example), preprocess, pick_precision(device, precision))
 
     @torch.inference_mode()
     def turned(self, images: torch.Tensor, views: Sequence[int]) -> list[Features]:

@@ -19,6 +19,11 @@ CLOSE = 1e-3
 """How far features may move, as a share of the largest: float32 sums in another order."""
 
 
+def noise_images(count: int, bands: int, height: int, width: int) -> Tensor:
+    """Return images of always the same noise, shape (count, bands, height, width), to try a network on."""
+    return torch.randn((count, bands, height, width), generator=torch.Generator().manual_seed(0))
+
+
 def folded(model: nn.Module, example: Tensor) -> nn.Module:
     """Return a copy of a network that :func:`fold_norms` made faster; the network itself where it has nothing to fold.
 

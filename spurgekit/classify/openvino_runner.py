@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from spurgekit.classify.folding import noise_images
 from spurgekit.classify.training.network import Network
 from spurgekit.errors import InputError, ModelError
 from spurgekit.extras import check_extra
@@ -52,8 +53,7 @@ class OpenVinoRunner:
 
     def __init__(self, network: Network, shape: tuple[int, int, int], dtype: torch.dtype | None) -> None:
         check_extra("openvino", "`runtime=openvino`")
-        example = torch.randn((PIECE, *shape), generator=torch.Generator().manual_seed(0))
-        example = example.contiguous(memory_format=torch.channels_last)
+        example = noise_images(PIECE, *shape).contiguous(memory_format=torch.channels_last)
         kind = type(getattr(network.model, "backbone", network.model)).__name__
         with torch.inference_mode():
             expected = [tensor.numpy() for tensor in network.seen(example)]

@@ -79,10 +79,10 @@ def main() -> None:
         ground = cache(partial(make_orthomosaic, folder / "ground-to-map.tif", options.map_size))
         dataset = cache(partial(make_dataset, folder, options.tiles))
         model = cache(partial(make_model, folder, options.backbone))
+        diffusion = cache(partial(make_tiny, folder / "diffusion"))
         comparing = EvaluateOptions(
             arms=ARMS, shots=SHOTS, trials=TRIALS, backbone=options.backbone, pretrained=False, image_size_px=IMAGE_PX
         )
-        editing = AugmentOptions(method="real-guidance", backbone=str(make_tiny(folder / "diffusion")), images=10)
 
         def tile(executor: str | Workers, out: Path, progress: Progress) -> object:
             return tile_images(site(), out, TileOptions(layout="grid"), executor=executor, progress=progress)
@@ -94,6 +94,7 @@ def main() -> None:
             return map_site(ground(), load_map_model(model(), "cpu", views=1), out, executor=executor, progress=progress)
 
         def augment(executor: str | Workers, out: Path, progress: Progress) -> object:
+            editing = AugmentOptions(method="real-guidance", backbone=str(diffusion()), images=10)
             return augment_dataset(dataset(), out, editing, executor=executor, progress=progress)
 
         def network(executor: str | Workers, _: Path, progress: Progress) -> object:
