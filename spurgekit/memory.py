@@ -6,8 +6,10 @@ import ctypes
 import sys
 from functools import cache
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # parameters of mallopt(3)
 _LARGEST_BLOCK = 1 << 30
+_HEAP = 64 << 20
+"""As much as glibc asks the system for at once on behalf of a thread that is not the first."""
 
 
 @cache
@@ -16,7 +18,8 @@ def keep_freed_memory() -> None:
 
     glibc gives large blocks back to the system as soon as they are freed, and the system hands out each new one page by page,
     zeroed: in small networks that takes as long as the arithmetic (MobileNet in bfloat16 runs 1.6 times as fast without it, see
-    ``tests.benchmarks.bench_features``). What is freed stays with the process, whose peak does not grow. Other C libraries than
+    ``tests.benchmarks.bench_features``). Of other threads than the first, as those of Dask's workers are, it gives back whole heaps
+    unless it is told to keep more than a heap at hand. What is freed stays with the process, whose peak does not grow. Other C libraries than
     glibc, and allocators preloaded in its place, are left as they are.
     """
     if not sys.platform.startswith("linux"):
@@ -25,3 +28,4 @@ def keep_freed_memory() -> None:
     if hasattr(libc, "gnu_get_libc_version"):
         libc.mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK)
         libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+        libc.mallopt(_TOP_PAD, _HEAP)

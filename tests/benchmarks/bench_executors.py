@@ -1,29 +1,32 @@
-"""What a second worker is worth: ``python -m tests.benchmarks.bench_executors [--size 16000] [--runs 3]``.
+"""What a second worker is worth: ``python -m tests.benchmarks.bench_executors [--size 20000] [--runs 3]``.
 
 Tiles and a map of an orthomosaic, an evaluation of two arms at three numbers of shots, and edits of its tiles by a small
-diffusion model, are made by threads of this process, by one single-threaded worker of a Dask cluster on this machine, on one
-core that it shares with this process and with Dask's scheduler, by one that has a core to itself, by two, which share two cores
-with them, and by two of which one is killed once a quarter of the work is done. So the first is half of what two have, and the
-second more than half; how much a second core is worth on the machine is what ``network`` says, a network alone that is shown
-images that are ready. They take turns, after a run of each that does not count, since a machine's own rate drifts by a third. A
-run that loses a worker takes at least ``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is checked. It
-needs two cores that nothing else uses; with ``--cpu-time`` it counts the seconds that this process and its workers take of a
-core instead, of one worker and of two, which are the same on any machine: what two take more than one is work that is done
-twice.
+diffusion model, are made by threads of this process, by one single-threaded worker of a Dask cluster on this machine, by two,
+and by two of which one is killed once a quarter of the work is done. How much a second core is worth on the machine is what
+``network`` says, a network alone that is shown images that are ready, in pieces that take half a second.
+
+They take turns, after a run of each that does not count, since a machine's own rate drifts by a third. Each has a process of
+its own, with its scheduler and its workers, which is stopped while others have their turn: a cluster that waits takes a tenth
+of a core. A run that loses a worker takes at least ``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is
+checked. It needs two cores that nothing else uses; the seconds of a core that the command and its workers take, in a second
+table, are the same on any machine: what two take more than one is work that is done twice.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import multiprocessing
 import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Set
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
+from itertools import chain
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +40,14 @@ from spurgekit.precision import autocast, pick_precision, put_on
 from spurgekit.progress import Progress, silent
 
 WORKS = ("network", "tile", "map", "evaluate", "augment")
-Work = Callable[[str | Workers, Path, Progress], object]
+KINDS = ("threads", "1 worker", "2 workers")
 ARMS, SHOTS, TRIALS = ("probe", "probe+randaugment"), (1, 4, 16), 10
 BACKBONE, IMAGE_PX = "mobilenetv2_035", 224
 """A small one, of random weights, which take as long as others, and the size that tiles are shown at. Of one that takes longer
 less of the work is the command's."""
 
-BATCHES = 300
-"""Of 16 images, which the network alone is shown."""
+PIECES, BATCHES = 40, 15
+"""Pieces of work, and batches of 16 images in each, of the network alone. Dask itself takes a hundredth of a second a piece."""
 
 MAP_TILE_PX = 100
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -53,74 +56,93 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 
 def main() -> None:
     """Print seconds and ratios."""
-    # Not above: Dask's workers import this module before they answer.
-    from spurgekit.augment import AugmentOptions, augment_dataset
-    from spurgekit.evaluate import EvaluateOptions, evaluate_arms
-    from spurgekit.maps import load_map_model, map_site
-    from spurgekit.tiles import TileOptions, tile_images
-    from tests.benchmarks.sites import make_orthomosaic
-    from tests.diffusion.tiny import make_tiny
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=16_000, help="side of the orthomosaic in pixels")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=20_000, help="side of the orthomosaic in pixels")
     parser.add_argument("--map-size", type=int, default=8_000, help="of the one that is mapped")
     parser.add_argument("--tiles", type=int, default=64, help="tiles of each class of the evaluation's dataset")
     parser.add_argument("--backbone", default=BACKBONE, help="of timm; default: %(default)s")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=WORKS, default=WORKS)
-    parser.add_argument("--cpu-time", action="store_true", help="count seconds of a core, on a machine that others use")
     options = parser.parse_args()
     os.environ.update(ONE_THREAD)  # Dask's workers inherit it
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        # Made where it is asked for, which takes minutes.
-        site = cache(partial(make_orthomosaic, folder / "site.tif", options.size))
-        ground = cache(partial(make_orthomosaic, folder / "ground-to-map.tif", options.map_size))
-        dataset = cache(partial(make_dataset, folder, options.tiles))
-        model = cache(partial(make_model, folder, options.backbone))
-        diffusion = cache(partial(make_tiny, folder / "diffusion"))
-        comparing = EvaluateOptions(
-            arms=ARMS, shots=SHOTS, trials=TRIALS, backbone=options.backbone, pretrained=False, image_size_px=IMAGE_PX
-        )
+    taken: dict[str, str] = {}
+    print(f"{cores()} cores; least of {options.runs} runs, in seconds (times as fast: median of runs one after the other)\n")
+    print("| | threads | 1 worker | 2 workers | times as fast | 2, one killed |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for title in options.only:
+        with tempfile.TemporaryDirectory() as name:
+            work = Work(title, Path(name), options.backbone)
+            work.make(options.size, options.map_size, options.tiles)
+            seconds, taken[title] = rows(work, options.runs)
+        print(f"| `{title}` | {seconds} |", flush=True)
+    print("\n| seconds of a core | the command, 1 worker | its worker | the command, 2 workers | its workers |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for title, cells in taken.items():
+        print(f"| `{title}` | {cells} |")
 
-        def tile(executor: str | Workers, out: Path, progress: Progress) -> object:
-            return tile_images(site(), out, TileOptions(layout="grid"), executor=executor, progress=progress)
 
-        def evaluate(executor: str | Workers, out: Path, progress: Progress) -> object:
-            return evaluate_arms(dataset(), out, comparing, executor=executor, progress=progress)
+@dataclass(frozen=True)
+class Work:
+    """What is done, by whomever, of what lies in a folder.
 
-        def map_it(executor: str | Workers, out: Path, progress: Progress) -> object:
-            return map_site(ground(), load_map_model(model(), "cpu", views=1), out, executor=executor, progress=progress)
+    Attributes
+    ----------
+    title : str
+        One of ``WORKS``.
+    folder : pathlib.Path
+    backbone : str
+    """
 
-        def augment(executor: str | Workers, out: Path, progress: Progress) -> object:
-            editing = AugmentOptions(method="real-guidance", backbone=str(diffusion()), images=10)
-            return augment_dataset(dataset(), out, editing, executor=executor, progress=progress)
+    title: str
+    folder: Path
+    backbone: str
 
-        def network(executor: str | Workers, _: Path, progress: Progress) -> object:
-            with open_workers(executor) as workers, progress("evaluating", BATCHES) as advance:
-                for _number in workers.stream(Passes(options.backbone), range(BATCHES)):
+    def make(self, size: int, map_size: int, tiles: int) -> None:
+        """Make what it is done of, which takes minutes."""
+        from tests.benchmarks.sites import make_orthomosaic
+        from tests.diffusion.tiny import make_tiny
+
+        if self.title in ("tile", "map"):
+            make_orthomosaic(self.folder / "site.tif", size if self.title == "tile" else map_size)
+        if self.title == "map":
+            make_model(self.folder, self.backbone)
+        if self.title in ("evaluate", "augment"):
+            make_dataset(self.folder, tiles)
+        if self.title == "augment":
+            make_tiny(self.folder / "diffusion")
+
+    def do(self, executor: str | Workers, out: Path, progress: Progress) -> None:
+        """Do it."""
+        # Not above: Dask's workers import this module before they answer.
+        from spurgekit.augment import AugmentOptions, augment_dataset
+        from spurgekit.evaluate import EvaluateOptions, evaluate_arms
+        from spurgekit.maps import load_map_model, map_site
+        from spurgekit.tiles import TileOptions, tile_images
+
+        site, dataset = self.folder / "site.tif", self.folder / "dataset"
+        if self.title == "tile":
+            tile_images(site, out, TileOptions(layout="grid"), executor=executor, progress=progress)
+        elif self.title == "map":
+            model = load_map_model(self.folder / "model", "cpu", views=1)
+            map_site(site, model, out, executor=executor, progress=progress)
+        elif self.title == "evaluate":
+            comparing = EvaluateOptions(
+                arms=ARMS, shots=SHOTS, trials=TRIALS, backbone=self.backbone, pretrained=False, image_size_px=IMAGE_PX
+            )
+            evaluate_arms(dataset, out, comparing, executor=executor, progress=progress)
+        elif self.title == "augment":
+            editing = AugmentOptions(method="real-guidance", backbone=str(self.folder / "diffusion"), images=10)
+            augment_dataset(dataset, out, editing, executor=executor, progress=progress)
+        else:
+            with open_workers(executor) as workers, progress("evaluating", PIECES) as advance:
+                for _ in workers.stream(Passes(self.backbone), range(PIECES)):
                     advance(1)
-            return None
-
-        works = {"network": network, "tile": tile, "map": map_it, "evaluate": evaluate, "augment": augment}
-        if options.cpu_time:
-            print("| seconds of a core | here, 1 worker | its worker | here, 2 workers | its workers |")
-            print("| --- | ---: | ---: | ---: | ---: |")
-            for title in options.only:
-                print(f"| `{title}` | {' | '.join(core_seconds(works[title], folder, options.runs))} |", flush=True)
-            return
-        print(f"{cores()} cores; least of {options.runs} runs, in seconds")
-        print("(how many times as fast as 1 worker is, on one core and on two: median of runs one after the other)\n")
-        print("| | threads | 1 worker on one core | 1 worker | 2 workers | 2, one killed |")
-        print("| --- | ---: | ---: | ---: | ---: | ---: |")
-        for title in options.only:
-            print(f"| `{title}` | {' | '.join(row(works[title], folder, options.runs))} |", flush=True)
 
 
 @dataclass(frozen=True)
 class Passes:
-    """Shows a network of random weights a batch, in whatever process."""
+    """Shows a network of random weights some batches, in whatever process."""
 
     backbone: str
 
@@ -128,7 +150,8 @@ class Passes:
         """Return the number."""
         network, images = network_alone(self.backbone)
         with torch.inference_mode(), autocast(images.device, pick_precision(images.device)):
-            network(images)
+            for _ in range(BATCHES):
+                network(images)
         return number
 
 
@@ -143,118 +166,123 @@ def network_alone(backbone: str) -> tuple[nn.Module, torch.Tensor]:
     return folded(put_on(make_backbone(backbone, image_size_px=IMAGE_PX), images.device), images[:1]), images
 
 
-def row(work: Work, folder: Path, runs: int) -> Iterator[str]:
-    """Yield the cells of a table's row: workers of all kinds take turns, since the machine's own rate drifts."""
-    seen: set[str] = set()
-    held_to: dict[str, Callable[[], AbstractContextManager[None]]] = {
-        "threads": nullcontext,
-        "one on one core": one_core,
-        "one": nullcontext,
-        "two": nullcontext,
-    }
-    taken: dict[str, list[float]] = {title: [] for title in held_to}
+def rows(work: Work, runs: int) -> tuple[str, str]:
+    """Return cells of the two tables."""
     with ExitStack() as stack:
-        executors: dict[str, str | Workers] = {"threads": "threads"}
-        for title, number in (("one on one core", 1), ("one", 1), ("two", 2)):
-            with held_to[title]():
-                executors[title] = stack.enter_context(open_workers(stack.enter_context(dask(folder, number))))
+        kinds = {kind: stack.enter_context(turns(work, number)) for number, kind in enumerate(KINDS)}
+        taken: dict[str, list[Run]] = {kind: [] for kind in KINDS}
         for turn in range(1 + runs):
-            for title, executor in executors.items():
-                with held_to[title]():
-                    seconds = timed(work, executor, folder, seen, silent)
+            for kind, run in kinds.items():
+                done = run(False)
                 if turn:  # the first does not count: workers load what they need
-                    taken[title].append(seconds)
-    two = taken["two"]
-    ratios = [f"{np.median(np.divide(taken[title], two)):.2f}" for title in ("one on one core", "one")]
-    yield from (f"{min(taken[title]):.1f}" for title in ("threads", "one on one core", "one"))
-    yield f"{min(two):.1f} ({', '.join(ratios)})"
-    killed = []
-    for _ in range(runs):
-        with dask(folder, 2) as executor, open_workers(executor) as workers:
-            timed(work, workers, folder, seen, silent)
-            pids = set(workers.stream(process_of, range(64)))
-            killed.append(timed(work, workers, folder, seen, Killing(max(pids))))
-    yield f"{min(killed):.1f}"
-    check_alike(seen)
+                    taken[kind].append(done)
+        killed = []
+        for _ in range(runs):
+            killed.append(kinds["2 workers"](True))
+            kinds["2 workers"](False)  # a worker that is new loads what it needs
+    if len(made := {run.made for run in (*chain.from_iterable(taken.values()), *killed)}) > 1:
+        raise SystemExit(f"{work.title}: outputs differ: {made}")
+    walls = {kind: [run.wall for run in of_kind] for kind, of_kind in taken.items()}
+    faster = np.median(np.divide(walls["1 worker"], walls["2 workers"]))
+    seconds = [f"{min(walls[kind]):.1f}" for kind in KINDS] + [f"{faster:.2f}", f"{min(run.wall for run in killed):.1f}"]
+    of_a_core = [f"{min(getattr(run, who) for run in taken[kind]):.1f}" for kind in KINDS[1:] for who in ("command", "workers")]
+    return " | ".join(seconds), " | ".join(of_a_core)
 
 
-def core_seconds(work: Work, folder: Path, runs: int) -> Iterator[str]:
-    """Yield the cells of a row of seconds of a core: of this process and of the workers, of one and of two."""
-    seen: set[str] = set()
-    for number in (1, 2):
-        with dask(folder, number) as executor, open_workers(executor) as workers:
-            assert isinstance(workers, DaskWorkers)
-            timed(work, workers, folder, seen, silent)
-            here, theirs = [], []
-            for _ in range(runs):
-                start, before = time.process_time(), workers_seconds(workers)
-                timed(work, workers, folder, seen, silent)
-                here.append(time.process_time() - start)
-                theirs.append(workers_seconds(workers) - before)
-        yield from (f"{min(here):.1f}", f"{min(theirs):.1f}")
-    check_alike(seen)
+@dataclass(frozen=True)
+class Run:
+    """How long a run took, of a clock, of a core for the command and of one for its workers; and what it made."""
+
+    wall: float
+    command: float
+    workers: float
+    made: str
 
 
-def workers_seconds(workers: DaskWorkers) -> float:
-    """Return how long workers have had a core."""
-    return float(sum(workers.client.run(time.process_time).values()))
+@contextmanager
+def turns(work: Work, number: int) -> Iterator[Callable[[bool], Run]]:
+    """Yield what does a work once by so many workers, or by threads where there are none, and kills one of them if told to.
+
+    They stand still else, with all that they have begun.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs, work, number))
+    process.start()
+    assert process.pid is not None
+    group = ours.recv()
+
+    def run(kill: bool) -> Run:
+        os.killpg(group, signal.SIGCONT)
+        ours.send(kill)
+        done: Run = ours.recv()
+        os.killpg(group, signal.SIGSTOP)
+        return done
+
+    try:
+        os.killpg(group, signal.SIGSTOP)
+        yield run
+    finally:
+        os.killpg(group, signal.SIGCONT)
+        ours.send(None)
+        process.join()
 
 
-def check_alike(seen: set[str]) -> None:
-    """End the script where outputs are not of the same bytes."""
-    if len(seen) > 1:
-        raise SystemExit(f"outputs differ: {seen}")
+def serve(pipe: Connection, work: Work, number: int) -> None:
+    """Do a work whenever asked to, in a group of processes of its own."""
+    os.setpgrp()
+    torch.set_num_threads(1)
+    with ExitStack() as stack:
+        workers = None
+        if number:
+            opened = stack.enter_context(open_workers(stack.enter_context(dask(work.folder, number))))
+            assert isinstance(opened, DaskWorkers)
+            workers = opened
+        pipe.send(os.getpgrp())
+        while (kill := pipe.recv()) is not None:
+            progress = Killing(max(set(workers.stream(process_of, range(64))))) if kill and workers else silent
+            pipe.send(timed(work, workers, progress))
 
 
-def timed(work: Work, executor: str | Workers, folder: Path, seen: set[str], progress: Progress) -> float:
-    """Return how long a run takes, and note what it made."""
-    with tempfile.TemporaryDirectory(dir=folder) as name:
+def timed(work: Work, workers: DaskWorkers | None, progress: Progress) -> Run:
+    """Return how long a run takes, and what it makes."""
+    with tempfile.TemporaryDirectory(dir=work.folder) as name:
         out = Path(name) / "out"
-        start = time.perf_counter()
-        work(executor, out, progress)
-        taken = time.perf_counter() - start
+        before, theirs, start = time.process_time(), workers_seconds(workers), time.perf_counter()
+        work.do(workers or "threads", out, progress)
+        wall, command = time.perf_counter() - start, time.process_time() - before
         digest = hashlib.sha256()
         for path in sorted(out.rglob("*")):
             if path.suffix in (".png", ".parquet", ".tif", ".gpkg"):
                 digest.update(path.name.encode() + path.read_bytes())
-        seen.add(digest.hexdigest())
-    return taken
+        return Run(wall, command, workers_seconds(workers) - theirs, digest.hexdigest())
+
+
+def workers_seconds(workers: DaskWorkers | None) -> float:
+    """Return how long workers have had a core."""
+    return float(sum(workers.client.run(time.process_time).values())) if workers else 0.0
 
 
 @contextmanager
 def dask(folder: Path, workers: int) -> Iterator[str]:
     """Yield the address of a scheduler with so many single-threaded workers; one that dies is started anew, as Dask's are."""
+    import dask
     from distributed import LocalCluster
 
     with ExitStack() as stack:
+        # It is not dead that stands still.
+        stack.enter_context(dask.config.set({"distributed.scheduler.worker-ttl": None}))
         cluster = stack.enter_context(
             LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
-                dashboard_address=None,
+                dashboard_address=":0",
                 local_directory=str(folder),
                 silence_logs=50,
             )
         )
         yield cluster.scheduler_address.replace("tcp://", "dask://")
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """Hold threads and processes that are started meanwhile to one core."""
-    before = os.sched_getaffinity(0)
-    hold_to({min(before)})
-    try:
-        yield
-    finally:
-        hold_to(before)
-
-
-def hold_to(cores: Set[int]) -> None:
-    """Hold all threads of this process to some cores."""
-    for thread in Path("/proc/self/task").iterdir():
-        os.sched_setaffinity(int(thread.name), cores)
 
 
 def process_of(_: int) -> int:
