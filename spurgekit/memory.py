@@ -18,9 +18,9 @@ def keep_freed_memory() -> None:
 
     glibc gives large blocks back to the system as soon as they are freed, and the system hands out each new one page by page,
     zeroed: in small networks that takes as long as the arithmetic (MobileNet in bfloat16 runs 1.6 times as fast without it, see
-    ``tests.benchmarks.bench_features``). Of other threads than the first, as those of Dask's workers are, it gives back whole heaps
-    unless it is told to keep more than a heap at hand. What is freed stays with the process, whose peak does not grow. Other C libraries than
-    glibc, and allocators preloaded in its place, are left as they are.
+    ``tests.benchmarks.bench_features``). To other threads than the first, such as those of Dask's workers, it gives memory in
+    heaps, which it returns whole unless it is told to keep as much as that at hand. What is freed stays with the process, whose
+    peak does not grow. Other C libraries than glibc, and allocators preloaded in its place, are left as they are.
     """
     if not sys.platform.startswith("linux"):
         return
