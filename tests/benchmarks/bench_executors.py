@@ -2,8 +2,8 @@
 
 Tiles and a map of an orthomosaic, an evaluation of two arms at three numbers of shots, and edits of its tiles by a small
 diffusion model, are made by threads of this process, by one single-threaded worker of a Dask cluster on this machine, by two,
-and by two of which one is killed once a quarter of the work is done (once). How much a second core is worth on the machine is what
-``network`` says, a network alone that is shown images that are ready, in pieces that take a second or so.
+and once by two of which one is killed when a quarter of the work is done. How much a second core is worth on the machine is
+what ``network`` says, a network alone that is shown images that are ready, in pieces that take a second or so.
 
 They take turns, after a run of each that does not count, since a machine's own rate drifts by a third. Each has a process of
 its own, with its scheduler and its workers, which is stopped while others have their turn: a cluster that waits takes a tenth
