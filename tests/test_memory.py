@@ -9,8 +9,6 @@ COUNT_FAULTS = """
 import ctypes, resource, sys
 from concurrent.futures import ThreadPoolExecutor
 from spurgekit.memory import keep_freed_memory
-if sys.argv[1] == "keep":
-    keep_freed_memory()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.free.argtypes = [ctypes.c_void_p]
@@ -24,6 +22,8 @@ def use(times, size=40 << 20):
             libc.free(block)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 def measure():
+    if sys.argv[1] == "keep":
+        keep_freed_memory()
     use(1)
     return use(4)
 if sys.argv[2] == "main":
