@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rasterio.warp import Resampling, reproject
 
 from spurgekit.change.mapped_date import MappedDate
-from spurgekit.change.registration import Shift, measure_shift, window_of
+from spurgekit.change.registration import Shift, largest_shift_m, measure_shift, window_of
 from spurgekit.errors import ImageryError, InputError
 from spurgekit.imagery import PixelGrid, Window, name_crs
 from spurgekit.imagery.crs import has_place, points_in
@@ -221,9 +221,10 @@ def _left_out(one: MappedDate, both: NDArray[np.bool_], cell_m2: float, which: s
 def _measured(
     old: MappedDate, new: MappedDate, on: Literal["images", "maps"], reach_m: float, before: str
 ) -> tuple[Shift | None, str]:
-    """Return how far two dates lie apart, up to some distance, or why nobody knows."""
+    """Return how far two dates lie apart, or why nobody knows: up to some distance, or less where they show little ground."""
     try:
         native_m, shared_m = _looked_at(old, new, on)
+        reach_m = min(reach_m, largest_shift_m(shared_m))
         fitting = window_of(shared_m, native_m, reach_m)
         if fitting is None:
             return None, before or "too little ground is shown by both"

@@ -25,6 +25,9 @@ VALID = 0.75
 REACH = 4
 """A window is as many times as wide as the largest shift that is looked for: what both show of it is most of it."""
 
+ROUNDING = 1e-9
+"""By how much ground may be too small."""
+
 AGREE_PX = 3.0
 """Windows agree that are no farther apart than so many pixels, or a tenth of the largest shift."""
 
@@ -84,9 +87,20 @@ def window_of(shared_m: tuple[float, float], native_m: float, max_shift_m: float
     """
     for side_px in SIDES_PX:
         gsd_m = max(native_m, REACH * max_shift_m / side_px)
-        if min(shared_m) >= 2 * side_px * gsd_m:
+        if min(shared_m) >= 2 * side_px * gsd_m * (1 - ROUNDING):
             return side_px, gsd_m
     return None
+
+
+def largest_shift_m(shared_m: tuple[float, float]) -> float:
+    """Return the largest shift that ground of some width and height has windows for.
+
+    Examples
+    --------
+    >>> largest_shift_m((24, 30))
+    3.0
+    """
+    return min(shared_m) / (2 * REACH)
 
 
 def measure_shift(old: PixelSource, new: PixelSource, side_px: int, max_shift_m: float) -> Shift | None:

@@ -123,6 +123,14 @@ class TestRegistration:
         assert "more than the 0.4 m that are corrected; georeference one of the images" in said
 
     @pytest.mark.usefixtures("here")
+    def test_on_a_site_that_is_too_small_for_the_largest_shift_a_smaller_one_is_found(self):
+        make_date("old", AT_FIRST, images=[make_image(Path("old.tif"))])
+        make_date("new", LATER, images=[make_image(Path("new.tif"), shift_px=(8, 4))])
+        report = change(max_shift_m=3)
+        assert report.registration.corrected
+        assert (report.registration.shift.east_m, report.registration.shift.north_m) == pytest.approx((0.4, -0.2), abs=0.02)
+
+    @pytest.mark.usefixtures("here")
     def test_of_maps_of_several_images_it_is_measured_on_all_of_them_as_one(self):
         make_date("old", AT_FIRST, images=in_halves(make_image(Path("old.tif"))))
         make_date("new", LATER, images=in_halves(make_image(Path("new.tif"), shift_px=(8, 4))))
