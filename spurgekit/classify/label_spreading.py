@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from spurgekit.classify.features import unit
 
-NEIGHBOURS = 40
-"""Of each tile in the graph; see the choice "unlabelled" of ``tests/benchmarks/bench_choices.py``."""
+NEIGHBOURS, FEWEST_NEIGHBOURS = 40, 5
+"""Of each tile in the graph, where there are two classes, and at least; see the choice "unlabelled" of
+``tests/benchmarks/bench_choices.py``. Of more classes each has a smaller part of the tiles, and so of these, in proportion."""
 
 ALPHA = 0.9
 """Share of what a tile becomes that its neighbours say."""
@@ -27,7 +28,8 @@ STRENGTH = 2.0
 """Weight of a class's mean of unlabelled tiles beside each of its labelled ones, in tiles, where tiles are sure."""
 
 SURE = 0.4
-"""Mean margin between the two likeliest classes of unlabelled tiles, below which a mean weighs less, by its square."""
+"""Mean margin between the two likeliest of two classes of unlabelled tiles, below which a mean weighs less, by its square. Of more
+classes each has a smaller share of a tile, and margins are smaller in proportion."""
 
 MOST_SHOTS = 1
 """Tiles a class up to which labels are spread. With two there is less than a point to gain, and up to two to lose; more where
@@ -53,8 +55,10 @@ def class_means(
 
     Parameters
     ----------
-    labelled, labels, unlabelled, neighbours, alpha
+    labelled, labels, unlabelled, alpha
         See :func:`spread_labels`.
+    neighbours : int
+        See ``NEIGHBOURS``.
     sure : float
         See ``SURE``; 0 weighs means alike however sure tiles are.
 
@@ -66,13 +70,15 @@ def class_means(
     """
     total = labels.sum(axis=0)
     of_one = np.divide(labels, total, out=np.zeros(labels.shape), where=total > 0)
-    share = spread_labels(labelled, of_one, unlabelled, neighbours=neighbours, alpha=alpha)
+    of_two = 2 / len(total)
+    near = max(min(neighbours, FEWEST_NEIGHBOURS), round(neighbours * of_two))
+    share = spread_labels(labelled, of_one, unlabelled, neighbours=near, alpha=alpha)
     sums = share.sum(axis=0)
     if not (total.min() > 0 and sums.min() > 0):
         return np.zeros((len(total), unlabelled.shape[1])), np.zeros(len(total))
     second, first = np.sort(share, axis=1)[:, -2:].T
     margin = float((first - second).mean())
-    evidence = 1.0 if margin >= sure else (margin / sure) ** 2
+    evidence = 1.0 if margin >= sure * of_two else (margin / (sure * of_two)) ** 2
     return share.T @ unlabelled / sums[:, None], STRENGTH * evidence * total
 
 

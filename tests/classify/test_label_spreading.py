@@ -6,6 +6,7 @@ import pytest
 from sklearn.semi_supervised import LabelSpreading as Peer
 
 from spurgekit.classify.arms import parse_arm
+from spurgekit.classify.features import unit
 from spurgekit.classify.label_spreading import ALPHA, MOST_SHOTS, STRENGTH, _affinity, class_means, spread_labels
 from spurgekit.classify.probe import ProbeSamples
 from spurgekit.classify.probe_samples import SupportSet, probe_unit, tile_features
@@ -71,6 +72,14 @@ class TestClassMeans:
         labelled = np.stack([one[0], other[0]])
         sure, unsure = (class_means(labelled, LABELS, tiles)[1] for tiles in (np.concatenate([one, other])[2:], one[1:]))
         assert unsure.max() < sure.min() / 3
+
+    @pytest.mark.parametrize("classes", [2, 4, 10])
+    def test_many_classes_say_as_much_as_two(self, classes):
+        rng = np.random.default_rng(0)
+        kinds = np.stack([rng.normal(centre, 0.1, (60, 100)) for centre in np.eye(classes, 100)])
+        found, weights = class_means(kinds[:, 0], np.eye(classes), np.concatenate(kinds[:, 1:]))
+        assert weights == pytest.approx(np.full(classes, STRENGTH))
+        assert (unit(found) @ unit(kinds[:, 1:].mean(axis=1)).T).argmax(axis=1).tolist() == [*range(classes)]
 
     def test_where_a_class_reaches_none_nothing_is_said_of_any(self):
         found, weights = means(at(170, 171), labelled=at(0, 3), neighbours=1)
