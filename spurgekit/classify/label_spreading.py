@@ -19,7 +19,8 @@ from spurgekit.classify.features import unit
 
 NEIGHBOURS, FEWEST_NEIGHBOURS = 40, 5
 """Of each tile in the graph, where there are two classes, and at least; see the choice "unlabelled" of
-``tests/benchmarks/bench_choices.py``. Of more classes each has a smaller part of the tiles, and so of these, in proportion."""
+``tests/benchmarks/bench_choices.py``. Of more classes each has a smaller part of the tiles, and of these, in proportion; see
+``tests/benchmarks/bench_classes.py``."""
 
 ALPHA = 0.9
 """Share of what a tile becomes that its neighbours say."""
@@ -28,8 +29,8 @@ STRENGTH = 2.0
 """Weight of a class's mean of unlabelled tiles beside each of its labelled ones, in tiles, where tiles are sure."""
 
 SURE = 0.4
-"""Mean margin between the two likeliest of two classes of unlabelled tiles, below which a mean weighs less, by its square. Of more
-classes each has a smaller share of a tile, and margins are smaller in proportion."""
+"""Mean margin between two classes of unlabelled tiles, below which a mean weighs less, by its square. Of more classes each has
+a smaller share of a tile, and margins between the two likeliest are smaller in proportion."""
 
 MOST_SHOTS = 1
 """Tiles a class up to which labels are spread. With two there is less than a point to gain, and up to two to lose; more where

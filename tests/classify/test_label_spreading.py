@@ -76,7 +76,7 @@ class TestClassMeans:
     @pytest.mark.parametrize("classes", [2, 4, 10])
     def test_many_classes_say_as_much_as_two(self, classes):
         rng = np.random.default_rng(0)
-        kinds = np.stack([rng.normal(centre, 0.1, (60, 100)) for centre in np.eye(classes, 100)])
+        kinds = np.stack([rng.normal(centre, 0.1, (120 // classes, 100)) for centre in np.eye(classes, 100)])
         found, weights = class_means(kinds[:, 0], np.eye(classes), np.concatenate(kinds[:, 1:]))
         assert weights == pytest.approx(np.full(classes, STRENGTH))
         assert (unit(found) @ unit(kinds[:, 1:].mean(axis=1)).T).argmax(axis=1).tolist() == [*range(classes)]
