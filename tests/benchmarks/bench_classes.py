@@ -20,20 +20,18 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score
 
-from spurgekit.classify.features import FeatureStore, unit
+from spurgekit.classify.features import unit
 from spurgekit.classify.label_spreading import class_means
-from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.probe import Probe, ProbeSamples, fit_linear, nearest_mean
-from spurgekit.classify.timm_backbone import make_backbone
-from spurgekit.classify.turns import TILES, ShrunkTurns
 from spurgekit.dataset import open_dataset
-from spurgekit.dihedral import VIEWS
-from tests.benchmarks.bench_shift import BACKBONES, DATA, Floats
+from tests.benchmarks.bench_choices import halves
+from tests.benchmarks.bench_shift import BACKBONES, Floats, Tiles, shrunk, turned_features
 from tests.benchmarks.common_tasks import build_task
 
 CHOSEN_ON, FRESH = ("digits", "pictures", "animals"), ("letters", "handwriting", "figures")
-SPLITS, IMAGE_PX = 4, 64
+IMAGE_PX = 64
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def main() -> None:
             (f"{name}, {backbone}", *row)
             for name in names
             for backbone in BACKBONES
-            for row in gains(*described(name, backbone, chosen.packages, chosen.out), chosen.trials)
+            for row in gains(tiles_of(name, backbone, chosen.packages, chosen.out), chosen.trials)
         ]
         table = pd.DataFrame(rows, columns=["set", "pool", "way", "gain"])
         pools = list(table["pool"].unique())
@@ -92,38 +90,33 @@ def main() -> None:
             print(f"| {name} | {' | '.join(f'{row[pool]:+.3f}' for pool in pools)} |", flush=True)
 
 
-def described(name: str, backbone: str, packages: Path, out: Path) -> tuple[Floats, NDArray[np.int64], NDArray[np.object_]]:
-    """Return the features of the turns of a task's training images, of length 1, their classes, and their places."""
+def tiles_of(name: str, backbone: str, packages: Path, out: Path) -> Tiles:
+    """Return the training images of a task, from ``out`` or computed."""
     folder = out / name
     if not (folder / "dataset").is_dir():
         build_task(name, packages, folder)
     train = open_dataset(folder / "dataset").split("train").reset_index(drop=True)
     file = folder / f"{backbone}.npy"
     if not file.is_file():
-        timm_name, options = BACKBONES[backbone]
-        network = make_backbone(timm_name, weights=DATA / "weights" / timm_name / "model.safetensors", options=options)
-        preprocess = Preprocess(IMAGE_PX, (0.5,) * 3, (0.5,) * 3, torch.device("cpu"))
-        np.save(file, FeatureStore(network, preprocess).views(train, range(VIEWS)))
-    return unit(np.load(file)), train["target"].to_numpy(np.int64), train["group"].to_numpy(object)
+        np.save(file, turned_features(train, backbone, IMAGE_PX))
+    views = np.load(file)
+    targets, places = train["target"].to_numpy(np.int64), train["group"].to_numpy(object)
+    return Tiles(unit(views), targets, places, views[:, 0].astype(np.float64))
 
 
-def gains(
-    views: Floats, targets: NDArray[np.int64], places: NDArray[np.object_], trials: int
-) -> Iterator[tuple[str, str, float]]:
+def gains(side: Tiles, trials: int) -> Iterator[tuple[str, str, float]]:
     """Yield the kind of unlabelled images, the way, and the gain in balanced accuracy over labelled images alone."""
-    classes = int(targets.max()) + 1
-    for half in halves(places):
-        own, asked = targets[half], targets[~half]
+    classes = int(side.targets.max()) + 1
+    for train, test in halves(side):
+        own, asked = train.targets, test.targets
         if np.bincount(own, minlength=classes).min() < 2 or np.bincount(asked, minlength=classes).min() < 1:
             continue
-        turned = np.random.default_rng(5).permutation(len(own))[:TILES]
-        turns = ShrunkTurns.of(views[half][turned])
-        known, seen = turns(views[half].mean(axis=1)), turns(views[~half].mean(axis=1))
+        turns = shrunk(train)
+        known, seen = turns(train.views.mean(axis=1)), turns(test.views.mean(axis=1))
         for trial in range(trials):
             rng = np.random.default_rng(trial)
             support = np.array([rng.choice(np.flatnonzero(own == number)) for number in range(classes)])
             samples = ProbeSamples.of_tiles(known[support], own[support], classes)
-
             fit = partial(fit_linear, tiles=known[support], targets=own[support], fit=nearest_mean)
             alone = accuracy(fit(samples), seen, asked)
             for pool, others in pools(own, support, rng):
@@ -134,17 +127,7 @@ def gains(
 
 def accuracy(probe: Probe, features: Floats, targets: NDArray[np.int64]) -> float:
     """Return the balanced accuracy."""
-    right = probe.logits(features).argmax(axis=1) == targets
-    return float(np.mean([right[targets == number].mean() for number in np.unique(targets)]))
-
-
-def halves(places: NDArray[np.object_]) -> Iterator[NDArray[np.bool_]]:
-    """Yield which images are of one half of the places, and which of the other."""
-    for seed in range(SPLITS):
-        order = np.random.default_rng(100 + seed).permutation(np.unique(places.astype(str)))
-        first = np.isin(places.astype(str), order[: len(order) // 2])
-        yield first
-        yield ~first
+    return float(balanced_accuracy_score(targets, probe.logits(features).argmax(axis=1)))
 
 
 def pools(

@@ -308,7 +308,7 @@ class Killing:
         yield advance
 
 
-def make_dataset(folder: Path, tiles: int) -> Path:
+def make_dataset(folder: Path, tiles: int) -> None:
     """Make a dataset of noise at eight places, of which it says nothing but how long it takes."""
     from PIL import Image
 
@@ -322,10 +322,9 @@ def make_dataset(folder: Path, tiles: int) -> Path:
             Image.fromarray(rng.integers(0, 256, (IMAGE_PX, IMAGE_PX, 3), np.uint8)).save(file)
     options = DatasetOptions(classes=("sand", "weed"), group_pattern=r"p\d", test_share=0.25, shots=SHOTS, trials=TRIALS)
     build_dataset(folder / "images", folder / "dataset", options)
-    return folder / "dataset"
 
 
-def make_model(folder: Path, backbone: str) -> Path:
+def make_model(folder: Path, backbone: str) -> None:
     """Train a model to tell dark tiles of such ground from light ones."""
     import geopandas as gpd
     import rasterio
@@ -351,7 +350,6 @@ def make_model(folder: Path, backbone: str) -> Path:
     build_dataset(folder / "ground-tiles", folder / "ground-dataset", labelled)
     how = TrainOptions(backbone=backbone, pretrained=False, image_size_px=IMAGE_PX)
     train_model(folder / "ground-dataset", folder / "model", how)
-    return folder / "model"
 
 
 if __name__ == "__main__":

@@ -159,18 +159,23 @@ def tiles_of(name: str, backbone: str, cache: Path, image_px: int = IMAGE_PX) ->
         table = {"carrots": carrots, "copr": copr, "dominance": dominance}.get(name, lambda folder: simulated(name, folder))(
             cache
         )
-        timm_name, options = BACKBONES[backbone.removesuffix(EVEN)]
-        network = make_backbone(timm_name, weights=DATA / "weights" / timm_name / "model.safetensors", options=options)
-        preprocess = Preprocess(image_px + backbone.endswith(EVEN), (0.5,) * 3, (0.5,) * 3, torch.device("cpu"))
-        if backbone.endswith(EVEN):
-            some = np.random.default_rng(0).permutation(len(table))[:TILES]
-            even_kernels(network, preprocess(np.stack([read_tile(path) for path in table["path"].iloc[some]])))
-        views = FeatureStore(network, preprocess).views(table, range(8))
+        views = turned_features(table, backbone, image_px)
         places = table["place"].to_numpy(str)
         np.savez(file, x=views, y=table["target"].to_numpy(), g=places)
     with np.load(file, allow_pickle=True) as found:
         views = found["x"]
         return Tiles(unit(views), found["y"].astype(np.int64), found["g"].astype(object), views[:, 0].astype(np.float64))
+
+
+def turned_features(table: pd.DataFrame, backbone: str, image_px: int) -> NDArray[np.float32]:
+    """Return the features of the turns of tiles (tile_id, path), shape (tiles, 8, d)."""
+    timm_name, options = BACKBONES[backbone.removesuffix(EVEN)]
+    network = make_backbone(timm_name, weights=DATA / "weights" / timm_name / "model.safetensors", options=options)
+    preprocess = Preprocess(image_px + backbone.endswith(EVEN), (0.5,) * 3, (0.5,) * 3, torch.device("cpu"))
+    if backbone.endswith(EVEN):
+        some = np.random.default_rng(0).permutation(len(table))[:TILES]
+        even_kernels(network, preprocess(np.stack([read_tile(path) for path in table["path"].iloc[some]])))
+    return FeatureStore(network, preprocess).views(table, range(VIEWS))
 
 
 @torch.no_grad()
