@@ -140,10 +140,7 @@ def register(old: MappedDate, new: MappedDate, max_shift_m: float) -> Registrati
     gone = " and ".join(dict.fromkeys(one.no_image for one in (old, new) if not one.images))
     cell_m = old.grid.gsd_m
     measured: Literal["images", "maps"] = "maps" if gone else "images"
-    shift, why = None, ""
-    for reach_m in (max_shift_m, FARTHER * max_shift_m):
-        if shift is None:
-            shift, why = _measured(old, new, measured, reach_m, why)
+    shift, why = _measured(old, new, measured, max_shift_m)
     on = "the maps" if gone else "the images"
     beside = f" ({gone})" if gone else ""
     if shift is None:
@@ -218,26 +215,29 @@ def _left_out(one: MappedDate, both: NDArray[np.bool_], cell_m2: float, which: s
     return (f"{missing * cell_m2:,.1f} of the {mapped * cell_m2:,.1f} m2 of the {which} map are not on both, and left out",)
 
 
-def _measured(
-    old: MappedDate, new: MappedDate, on: Literal["images", "maps"], reach_m: float, before: str
-) -> tuple[Shift | None, str]:
-    """Return how far two dates lie apart, or why nobody knows: up to some distance, or less where they show little ground."""
+def _measured(old: MappedDate, new: MappedDate, on: Literal["images", "maps"], max_shift_m: float) -> tuple[Shift | None, str]:
+    """Return how far two dates lie apart, as far as the ground that both show has room to tell, or why nobody knows."""
+    why = ""
     try:
         native_m, shared_m = _looked_at(old, new, on)
-        reach_m = min(reach_m, largest_shift_m(shared_m))
-        fitting = window_of(shared_m, native_m, reach_m)
-        if fitting is None:
-            return None, before or "too little ground is shown by both"
-        side_px, gsd_m = fitting
-        with old.open(on, old.crs, gsd_m) as one, new.open(on, old.crs, gsd_m) as other:
-            if not np.allclose(
-                np.array(one.grid.transform)[[0, 1, 3, 4]], np.array(other.grid.transform)[[0, 1, 3, 4]], rtol=1e-3
-            ):
-                return None, "their rows run in different directions"
-            shift = measure_shift(one, other, side_px, reach_m)
+        room_m = largest_shift_m(shared_m)
+        for reach_m in dict.fromkeys(min(times * max_shift_m, room_m) for times in (1, FARTHER)):
+            fitting = window_of(shared_m, native_m, reach_m)
+            if fitting is None:
+                why = why or "too little ground is shown by both"
+                continue
+            side_px, gsd_m = fitting
+            with old.open(on, old.crs, gsd_m) as one, new.open(on, old.crs, gsd_m) as other:
+                if not np.allclose(
+                    np.array(one.grid.transform)[[0, 1, 3, 4]], np.array(other.grid.transform)[[0, 1, 3, 4]], rtol=1e-3
+                ):
+                    return None, "their rows run in different directions"
+                if shift := measure_shift(one, other, side_px, reach_m):
+                    return shift, ""
+            why = why or "windows of them do not agree"
     except ImageryError as error:
         return None, str(error)
-    return shift, "" if shift else (before or "windows of them do not agree")
+    return None, why
 
 
 def _looked_at(old: MappedDate, new: MappedDate, on: Literal["images", "maps"]) -> tuple[float, tuple[float, float]]:
