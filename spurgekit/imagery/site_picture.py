@@ -1,4 +1,4 @@
-"""Pictures of a site for people: the image below, outlines on it, a title, a legend, a scale bar and north."""
+"""Pictures of a site for people: the image, outlines on it, a title above, a legend, north and a scale bar below."""
 
 from __future__ import annotations
 
@@ -36,6 +36,9 @@ SUBPIXEL_BITS = 4
 GRID_KEY = "spurgekit:grid"
 """The text of a saved picture that says where its pixels lie."""
 
+NORTH = 1.5
+"""Radius of the circle about the north arrow, in heights of a letter."""
+
 LEAST_LETTER_PX = 12
 """Letters that would be smaller than this are drawn at this size."""
 
@@ -58,6 +61,14 @@ class _Label:
     row: float
     size_px: float
     colour: Colour
+
+
+@dataclass(frozen=True, slots=True)
+class _ScaleBar:
+    """A round length, and how long it is on the picture."""
+
+    metres: float
+    length_px: float
 
 
 class SitePicture:
@@ -161,10 +172,12 @@ class SitePicture:
         size = max(18, round(width / 64))
         font = ImageFont.load_default(size)
         assert isinstance(font, ImageFont.FreeTypeFont)  # Pillow's own font is one where FreeType is built in, as in its wheels
-        lines = _wrap(self._legend, font, width)
+        scale = self._scale_bar()
+        beside = scale.length_px + (2 * NORTH + 2) * size
+        lines = _wrap(self._legend, font, width - beside)
         line_height = round(1.6 * size)
         top = line_height + MARGIN
-        bottom = line_height * len(lines) + MARGIN
+        bottom = max(line_height * len(lines), round(2 * NORTH * size)) + MARGIN
         page = Image.new("RGB", (width + 2 * MARGIN, top + height + bottom), PAPER)
         page.paste(Image.fromarray(self._canvas), (MARGIN, top))
         draw = ImageDraw.Draw(page)
@@ -177,8 +190,11 @@ class SitePicture:
         draw.text((MARGIN, MARGIN // 2), self._title, INK, fitting)
         for i, line in enumerate(lines):
             self._draw_legend(draw, line, font, top + height + MARGIN // 2 + i * line_height, size)
-        self._draw_scale_bar(draw, font, top, size)
-        self._draw_north(draw, font, top, size)
+        # Below the site, of which they would hide something.
+        self._draw_scale_bar(draw, font, scale, (MARGIN + width, top + height + MARGIN // 2 + round(2 * NORTH * size)))
+        self._draw_north(
+            draw, font, (MARGIN + width - scale.length_px - (NORTH + 1) * size, top + height + MARGIN // 2 + NORTH * size)
+        )
         page.save(path, compress_level=3, pnginfo=self._place(top))
 
     def _place(self, top: int) -> PngImagePlugin.PngInfo:
@@ -223,30 +239,33 @@ class SitePicture:
             draw.text((x, y), entry.text, INK, font)
             x += draw.textlength(entry.text, font) + 1.5 * size
 
-    def _draw_scale_bar(self, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, top: int, size: int) -> None:
-        height, width = self._canvas.shape[:2]
+    def _scale_bar(self) -> _ScaleBar:
         pixel_m = self._grid.pixel_size_m[0] / self._zoom
-        metres = nice_length(width * pixel_m / 4)
-        x, y, length = MARGIN + size, top + height - size, metres / pixel_m
-        label = f"{metres:g} m"
-        draw.rectangle((x - size / 2, y - 2.3 * size, x + length + size / 2, y + size / 2), fill=PAPER, outline=INK)
-        draw.rectangle((x, y - size / 2, x + length, y), fill=INK)
-        draw.text((x + length / 2, y - 0.7 * size), label, INK, font, anchor="mb")
+        metres = nice_length(self._canvas.shape[1] * pixel_m / 4)
+        return _ScaleBar(metres, metres / pixel_m)
 
-    def _draw_north(self, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, top: int, size: int) -> None:
-        width = self._canvas.shape[1]
+    def _draw_scale_bar(
+        self, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, scale: _ScaleBar, corner: tuple[float, float]
+    ) -> None:
+        """Draw it with its right lower corner where it is said."""
+        (x, y), size = corner, font.size
+        draw.rectangle((x - scale.length_px, y - size / 2, x, y), fill=INK)
+        draw.text((x - scale.length_px / 2, y - 0.7 * size), f"{scale.metres:g} m", INK, font, anchor="mb")
+
+    def _draw_north(self, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, centre: tuple[float, float]) -> None:
         inverse = ~self._grid.transform
         east, south = inverse.b, inverse.e  # world up, in the picture's columns and rows
         long = math.hypot(east, south)
         east, south = east / long, south / long
-        x, y, half = MARGIN + width - 2.5 * size, top + 2.5 * size, 1.2 * size
-        draw.ellipse((x - 2 * size, y - 2 * size, x + 2 * size, y + 2 * size), fill=PAPER, outline=INK)
+        radius = NORTH * font.size
+        draw.circle(centre, radius, outline=INK)
+        half = radius / 2
+        x, y = centre[0] - 0.3 * radius * east, centre[1] - 0.3 * radius * south  # the letter is at the tip
         tip = (x + east * half, y + south * half)
         wings = [(x - east * half + side * south * half / 1.6, y - south * half - side * east * half / 1.6) for side in (1, -1)]
         draw.polygon([tip, wings[0], (x - east * half / 2, y - south * half / 2), wings[1]], fill=INK)
-        draw.text(
-            (x - east * 1.55 * size, y - south * 1.55 * size), "N", INK, font.font_variant(size=round(size * 0.7)), anchor="mm"
-        )
+        letter = (centre[0] + 0.6 * radius * east, centre[1] + 0.6 * radius * south)
+        draw.text(letter, "N", INK, font.font_variant(size=0.6 * radius), anchor="mm")
 
 
 def is_site_picture(path: Path) -> bool:
@@ -274,7 +293,7 @@ def picture_grid(path: Path) -> PixelGrid:
         raise ImageryError(f"{path} does not say where its pixels lie; make it again") from error
 
 
-def _wrap(entries: Sequence[_Entry], font: ImageFont.FreeTypeFont, width: int) -> list[list[_Entry]]:
+def _wrap(entries: Sequence[_Entry], font: ImageFont.FreeTypeFont, width: float) -> list[list[_Entry]]:
     """Break legend entries into lines that fit a width."""
     lines: list[list[_Entry]] = []
     used = math.inf

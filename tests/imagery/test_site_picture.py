@@ -38,3 +38,16 @@ def test_a_site_may_be_a_narrow_strip(make_tif, tmp_path):
     with open_raster(site) as raster:
         SitePicture(quick_look(raster), "a strip with a title that is longer than it is wide").save(tmp_path / "strip.png")
     assert picture_grid(tmp_path / "strip.png").width > 0
+
+
+def test_nothing_hides_the_site(make_tif, tmp_path):
+    pixels = np.random.default_rng(0).integers(1, 256, (3, 1200, 1000), dtype=np.uint8)
+    site = make_tif(tmp_path / "site.tif", pixels)
+    with open_raster(site) as raster:
+        picture = SitePicture(quick_look(raster), "a site")
+        picture.legend((255, 0, 0), "something that stands below it")
+        picture.save(tmp_path / "site.png")
+        grid = picture_grid(tmp_path / "site.png")
+        left, top = (round(float(value)) for value in grid.to_pixel(*raster.grid.to_world(0, 0)))
+    shown = np.asarray(Image.open(tmp_path / "site.png"))[top : top + 1200, left : left + 1000]
+    assert (shown == pixels.transpose(1, 2, 0)).all()
