@@ -392,7 +392,7 @@ class TestSameEveryTime:
         image = make_tif(tmp_path / "site.tif", noise, colours=RGBA, compress="deflate")
         for name, threads in (("one", 1), ("two", 5)):
             monkeypatch.setattr("spurgekit.executors.workers.cores", lambda threads=threads: threads)
-            monkeypatch.setattr("spurgekit.tiles.tiling.cores", lambda threads=threads: threads)
+            monkeypatch.setattr("spurgekit.tiles.site_tiling.cores", lambda threads=threads: threads)
             tile_images([image], tmp_path / name, TileOptions(size_px=20, overlap_px=4, gsd_m=0.013))
         assert same_files(tmp_path / "one", tmp_path / "two", "*.png")
         assert same_files(tmp_path / "one", tmp_path / "two", "*.parquet")
