@@ -92,7 +92,7 @@ class Looking:
         return {} if self._judge is None else {name: asdict(one) for name, one in self._judge.references().items()}
 
     def __call__(self, backbone: Backbone, done: int) -> dict[str, Any]:
-        """Draw a sheet, and compare what is painted with held-out tiles."""
+        """Draw a sheet, compare what is painted with held-out tiles, and return what was found."""
         rows = sheet_rows(
             backbone,
             self._shown,
@@ -102,12 +102,13 @@ class Looking:
             dtype=self.dtype,
         )
         self._write(rows, self.folder / SHEETS / f"step-{done:08d}.png")
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"step": done}
         if self._judge is not None:
             painted = paint(backbone, self.prompts, self._seeds, self.tile_px, dtype=self.dtype)
             judged, copies = self._judge(painted)
-            found, self._found = record_of(judged, copies), (painted, copies)
-        self.report({"step": done, **found})
+            self._found = painted, copies
+            found |= record_of(judged, copies)
+        self.report(found)
         return found
 
     def finish(self) -> None:

@@ -243,7 +243,7 @@ class _Making:
         )
         announce(plan)
         if options.lora and not history.step:  # what the model does without it
-            history.judged.append({"step": 0, **looking(backbone, 0)})
+            history.judged.append(looking(backbone, 0))
         history = training.run(self.folder, history, {"settings": self.settings}, looking, progress=self.progress)
         (save_lora if options.lora else save_pipeline)(backbone, self.folder)
         _write_losses(history.losses.numpy(), self.folder / LOSSES)

@@ -54,7 +54,7 @@ TIMED = 3
 """Steps that a step's time is measured on, after one that is not counted."""
 
 Look = Callable[[Backbone, int], dict[str, Any]]
-"""Told the model, its mean weights in place, and the steps done; returns what it found, as JSON."""
+"""Told the model, its mean weights in place, and the steps done; returns these as ``step``, and what it found, as JSON."""
 
 
 class Pretraining:
@@ -193,7 +193,7 @@ class Pretraining:
                     recent = []
                 if is_shown:  # ahead of the checkpoint, after which it would not be looked at again
                     with self._averaged():
-                        history.judged.append({"step": done, **look(self.backbone, done)})
+                        history.judged.append(look(self.backbone, done))
                 if is_saved:
                     save_state(checkpoint, made_from, self.parameters, self.average, self.optimizer, history)
                 advance(1)

@@ -55,7 +55,7 @@ def quick(parts, ground, least):
 
 def looked(backbone, done):
     """Find what depends on the mean weights, which stand in the model."""
-    return {"weight": float(backbone.unet.conv_in.weight.detach().double().sum())}
+    return {"step": done, "weight": float(backbone.unet.conv_in.weight.detach().double().sum())}
 
 
 def run(training, folder, look=looked, **given):
