@@ -10,6 +10,10 @@ its own, with its scheduler and its workers, which is stopped while others have 
 of a core. A run that loses a worker takes at least ``1/4 * 1/2 + 3/4`` of one worker's time. That all make the same bytes is
 checked. It needs two cores that nothing else uses; the seconds of a core that the command and its workers take, in a second
 table, are the same on any machine: what two take more than one is work that is done twice.
+
+On two cores the command and Dask's scheduler take from what two workers have, and not from what one has. With ``--share 0.6``
+workers are let run for six tenths of the time, so that the command has the better part of a core to itself in either case, as
+where workers are other machines' cores; one that is started for one that was killed is not held back.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -49,6 +54,9 @@ that takes longer less of the work is the command's."""
 PIECES, BATCHES = 20, 8
 """Pieces of work, and batches of 16 images in each, of the network alone. Dask itself takes a hundredth of a second a piece."""
 
+PERIOD_S = 0.05
+"""In which processes that are slowed down run once and stand still once."""
+
 MAP_TILE_PX = 100
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 """Of workers and of this process, lest one worker have more than a core."""
@@ -62,6 +70,7 @@ def main() -> None:
     parser.add_argument("--tiles", type=int, default=64, help="tiles of each class of the evaluation's dataset")
     parser.add_argument("--backbone", default=BACKBONE, help="of timm; default: %(default)s")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--share", type=float, default=1.0, help="of the time that workers are let run; default: %(default)s")
     parser.add_argument("--only", nargs="+", choices=WORKS, default=WORKS)
     options = parser.parse_args()
     os.environ.update(ONE_THREAD)  # Dask's workers inherit it
@@ -74,7 +83,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             work = Work(title, Path(name), options.backbone)
             work.make(options.size, options.map_size, options.tiles)
-            seconds, taken[title] = rows(work, options.runs)
+            seconds, taken[title] = rows(work, options.runs, options.share)
         print(f"| `{title}` | {seconds} |", flush=True)
     print("\n| seconds of a core | the command, 1 worker | its worker | the command, 2 workers | its workers |")
     print("| --- | ---: | ---: | ---: | ---: |")
@@ -166,10 +175,10 @@ def network_alone(backbone: str) -> tuple[nn.Module, torch.Tensor]:
     return folded(put_on(make_backbone(backbone, image_size_px=IMAGE_PX), images.device), images[:1]), images
 
 
-def rows(work: Work, runs: int) -> tuple[str, str]:
+def rows(work: Work, runs: int, share: float) -> tuple[str, str]:
     """Return cells of the two tables."""
     with ExitStack() as stack:
-        kinds = {kind: stack.enter_context(turns(work, number)) for number, kind in enumerate(KINDS)}
+        kinds = {kind: stack.enter_context(turns(work, number, share)) for number, kind in enumerate(KINDS)}
         taken: dict[str, list[Run]] = {kind: [] for kind in KINDS}
         for turn in range(1 + runs):
             for kind, run in kinds.items():
@@ -197,14 +206,14 @@ class Run:
 
 
 @contextmanager
-def turns(work: Work, number: int) -> Iterator[Callable[[bool], Run]]:
+def turns(work: Work, number: int, share: float) -> Iterator[Callable[[bool], Run]]:
     """Yield what does a work once by so many workers, or by threads where there are none, and kills one of them if told to.
 
     They stand still else, with all that they have begun.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(theirs, work, number))
+    process = context.Process(target=serve, args=(theirs, work, number, share))
     process.start()
     assert process.pid is not None
     group = ours.recv()
@@ -225,7 +234,7 @@ def turns(work: Work, number: int) -> Iterator[Callable[[bool], Run]]:
         process.join()
 
 
-def serve(pipe: Connection, work: Work, number: int) -> None:
+def serve(pipe: Connection, work: Work, number: int, share: float) -> None:
     """Do a work whenever asked to, in a group of processes of its own."""
     os.setpgrp()
     torch.set_num_threads(1)
@@ -238,7 +247,38 @@ def serve(pipe: Connection, work: Work, number: int) -> None:
         pipe.send(os.getpgrp())
         while (kill := pipe.recv()) is not None:
             progress = Killing(max(set(workers.stream(process_of, range(64))))) if kill and workers else silent
-            pipe.send(timed(work, workers, progress))
+            with slowed(set(workers.client.run(os.getpid).values()) if workers and share < 1 else set(), share):
+                run = timed(work, workers, progress)
+            pipe.send(run)
+
+
+@contextmanager
+def slowed(pids: set[int], share: float) -> Iterator[None]:
+    """Let processes run for a share of the time alone."""
+    over = threading.Event()
+
+    def signalled(number: signal.Signals) -> None:
+        for pid in list(pids):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:  # one that was killed
+                pids.discard(pid)
+
+    def pace() -> None:
+        while not over.wait(share * PERIOD_S):
+            signalled(signal.SIGSTOP)
+            over.wait((1 - share) * PERIOD_S)
+            signalled(signal.SIGCONT)
+
+    thread = threading.Thread(target=pace)
+    if pids:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if pids:
+            thread.join()
 
 
 def timed(work: Work, workers: DaskWorkers | None, progress: Progress) -> Run:
