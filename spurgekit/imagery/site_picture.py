@@ -36,6 +36,9 @@ SUBPIXEL_BITS = 4
 GRID_KEY = "spurgekit:grid"
 """The text of a saved picture that says where its pixels lie."""
 
+MARK, GAP = 1.5, 1.5
+"""Room for the mark before an entry of the legend, and between two of them, in heights of a letter."""
+
 NORTH = 1.5
 """Radius of the circle about the north arrow, in heights of a letter."""
 
@@ -173,11 +176,15 @@ class SitePicture:
         font = ImageFont.load_default(size)
         assert isinstance(font, ImageFont.FreeTypeFont)  # Pillow's own font is one where FreeType is built in, as in its wheels
         scale = self._scale_bar()
-        beside = scale.length_px + (2 * NORTH + 2) * size
+        line_height, side = round(1.6 * size), round(2 * NORTH * size)
+        beside = scale.length_px + side + 2 * size
         lines = _wrap(self._legend, font, width - beside)
-        line_height = round(1.6 * size)
+        above = 0  # what stands above north and the scale bar
+        if any(_length(line, font) - GAP * size > width - beside for line in lines):  # an entry that leaves them no room
+            lines = _wrap(self._legend, font, width)
+            above = line_height * len(lines)
         top = line_height + MARGIN
-        bottom = max(line_height * len(lines), round(2 * NORTH * size)) + MARGIN
+        bottom = max(line_height * len(lines), above + side) + MARGIN
         page = Image.new("RGB", (width + 2 * MARGIN, top + height + bottom), PAPER)
         page.paste(Image.fromarray(self._canvas), (MARGIN, top))
         draw = ImageDraw.Draw(page)
@@ -191,10 +198,9 @@ class SitePicture:
         for i, line in enumerate(lines):
             self._draw_legend(draw, line, font, top + height + MARGIN // 2 + i * line_height, size)
         # Below the site, of which they would hide something.
-        self._draw_scale_bar(draw, font, scale, (MARGIN + width, top + height + MARGIN // 2 + round(2 * NORTH * size)))
-        self._draw_north(
-            draw, font, (MARGIN + width - scale.length_px - (NORTH + 1) * size, top + height + MARGIN // 2 + NORTH * size)
-        )
+        right, lower = MARGIN + width, top + height + MARGIN // 2 + above + side
+        self._draw_scale_bar(draw, font, scale, (right, lower))
+        self._draw_north(draw, font, (right - scale.length_px - size - side / 2, lower - side / 2))
         page.save(path, compress_level=3, pnginfo=self._place(top))
 
     def _place(self, top: int) -> PngImagePlugin.PngInfo:
@@ -235,9 +241,9 @@ class SitePicture:
                 else:
                     draw.circle((x + size / 2, y + size * 0.65), size * 0.4, outline=INK, width=round(size * 0.25))
                     draw.circle((x + size / 2, y + size * 0.65), size * 0.35, outline=entry.colour, width=round(size * 0.16))
-                x += 1.5 * size
+                x += MARK * size
             draw.text((x, y), entry.text, INK, font)
-            x += draw.textlength(entry.text, font) + 1.5 * size
+            x += draw.textlength(entry.text, font) + GAP * size
 
     def _scale_bar(self) -> _ScaleBar:
         pixel_m = self._grid.pixel_size_m[0] / self._zoom
@@ -298,13 +304,18 @@ def _wrap(entries: Sequence[_Entry], font: ImageFont.FreeTypeFont, width: float)
     lines: list[list[_Entry]] = []
     used = math.inf
     for entry in entries:
-        needed = font.getlength(entry.text) + 3 * font.size
+        needed = _length([entry], font)
         if used + needed > width:
             lines.append([])
             used = 0
         lines[-1].append(entry)
         used += needed
     return lines
+
+
+def _length(entries: Sequence[_Entry], font: ImageFont.FreeTypeFont) -> float:
+    """Return how long a line of entries is, with what parts them."""
+    return sum(font.getlength(entry.text) + (MARK + GAP) * font.size for entry in entries)
 
 
 def nice_length(length: float) -> float:

@@ -51,3 +51,15 @@ def test_nothing_hides_the_site(make_tif, tmp_path):
         left, top = (round(float(value)) for value in grid.to_pixel(*raster.grid.to_world(0, 0)))
     shown = np.asarray(Image.open(tmp_path / "site.png"))[top : top + 1200, left : left + 1000]
     assert (shown == pixels.transpose(1, 2, 0)).all()
+
+
+def test_north_and_the_scale_bar_stand_below_an_entry_that_leaves_them_no_room(make_tif, tmp_path):
+    site = make_tif(tmp_path / "site.tif", np.full((3, 1000, 1000), 200, np.uint8))
+    heights = []
+    for entry in ("short", "an entry that is nearly as long as " + "the site is wide and " * 4):
+        with open_raster(site) as raster:
+            picture = SitePicture(quick_look(raster), "a site")
+            picture.legend((255, 0, 0), entry)
+            picture.save(tmp_path / "site.png")
+        heights.append(picture_grid(tmp_path / "site.png").height)
+    assert heights[1] > heights[0]
