@@ -26,8 +26,8 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -247,38 +247,35 @@ def serve(pipe: Connection, work: Work, number: int, share: float) -> None:
         pipe.send(os.getpgrp())
         while (kill := pipe.recv()) is not None:
             progress = Killing(max(set(workers.stream(process_of, range(64))))) if kill and workers else silent
-            with slowed(set(workers.client.run(os.getpid).values()) if workers and share < 1 else set(), share):
+            held = slowed(list(workers.client.run(os.getpid).values()), share) if workers and share < 1 else nullcontext()
+            with held:
                 run = timed(work, workers, progress)
             pipe.send(run)
 
 
 @contextmanager
-def slowed(pids: set[int], share: float) -> Iterator[None]:
+def slowed(pids: Sequence[int], share: float) -> Iterator[None]:
     """Let processes run for a share of the time alone."""
     over = threading.Event()
 
-    def signalled(number: signal.Signals) -> None:
-        for pid in list(pids):
-            try:
+    def tell(number: signal.Signals) -> None:
+        for pid in pids:
+            with suppress(ProcessLookupError):  # of one that was killed
                 os.kill(pid, number)
-            except ProcessLookupError:  # one that was killed
-                pids.discard(pid)
 
     def pace() -> None:
         while not over.wait(share * PERIOD_S):
-            signalled(signal.SIGSTOP)
+            tell(signal.SIGSTOP)
             over.wait((1 - share) * PERIOD_S)
-            signalled(signal.SIGCONT)
+            tell(signal.SIGCONT)
 
     thread = threading.Thread(target=pace)
-    if pids:
-        thread.start()
+    thread.start()
     try:
         yield
     finally:
         over.set()
-        if pids:
-            thread.join()
+        thread.join()
 
 
 def timed(work: Work, workers: DaskWorkers | None, progress: Progress) -> Run:
