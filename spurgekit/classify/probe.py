@@ -15,6 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneOut, StratifiedGroupKFold, StratifiedKFold
 from torch import nn
 
+from spurgekit.classify.row_space import right_singular_vectors
+
 WEAKER = (300.0, 3000.0)
 """Values of C to go on to, one after the other, where left-out places speak for it."""
 
@@ -282,7 +284,7 @@ def _basis(features: Array) -> Array:
     """Return an orthonormal basis of the features' span [d, rank]: solutions lie in it, and there are fewer samples than d."""
     if len(features) >= features.shape[1]:
         return np.eye(features.shape[1])
-    _, lengths, basis = np.linalg.svd(features, full_matrices=False)
+    lengths, basis = right_singular_vectors(features)
     return np.asarray(basis[lengths > 1e-10 * lengths[0]].T)
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spurgekit.classify.row_space import right_singular_vectors
+
 STRENGTH = 0.3
 """Lambda: variance of turns, in that of their main directions, at which a direction is shrunk by the root of 2. The tables of
 ``tests/benchmarks/bench_shift.py`` show what others do; it was chosen without the data that it was checked on."""
@@ -57,7 +59,7 @@ class ShrunkTurns:
         """
         means = views.mean(axis=1)
         apart = (views - means[:, None]).reshape(-1, views.shape[2])
-        _, lengths, directions = np.linalg.svd(apart, full_matrices=False)
+        lengths, directions = right_singular_vectors(apart)
         variance = lengths**2 / len(apart)
         if not (unit := variance[:MAIN].mean()) > 0:
             return cls(directions[:0].T, lengths[:0])  # one turn, or features that do not see turns
