@@ -1,7 +1,7 @@
 """Constants of the recipe ``probe``, chosen on training sides alone, and what they then do on test sides.
 
     SPURGEKIT_DATA=../shared/data python -m tests.benchmarks.bench_choices [--cache DIR]
-        [--choices turns,fewer,unlabelled,by-set] [--image-px 112] [--choose-trials 8]
+        [--choices turns,fewer,powers,unlabelled,by-set] [--image-px 112] [--choose-trials 8]
 
 Of each set in ``CHOSEN_ON`` the first side alone is looked at: its places are parted into halves several times, and each half
 is learned from and the other tested on. That choice is then shown on the second sides, and on the sets of ``FRESH``, of which
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from spurgekit.classify.features import unit
 from spurgekit.classify.label_spreading import ALPHA, NEIGHBOURS, SURE, class_means
 from spurgekit.classify.label_spreading import STRENGTH as SPREAD
 from spurgekit.classify.probe import Probe
@@ -60,13 +61,15 @@ STRENGTHS = (0.03, 0.1, STRENGTH, 1.0, 3.0)
 class Way:
     """A way to describe support tiles and to learn from them.
 
-    ``strength`` is lambda of turns, found from ``turns`` of so many ``tiles``. Of ``spread``, labels are spread to unlabelled
-    tiles, whose means weigh that by n to the power of ``decay``; of ``drawn`` tiles are drawn to that many of them, by 1 / 2n.
+    ``strength`` is lambda of turns, found from ``turns`` of so many ``tiles``. Ahead of that features are raised to ``power``,
+    with their sign, and scaled to length 1 again. Of ``spread``, labels are spread to unlabelled tiles, whose means weigh that
+    by n to the power of ``decay``; of ``drawn`` tiles are drawn to that many of them, by 1 / 2n.
     """
 
     strength: float = STRENGTH
     turns: tuple[int, ...] = tuple(range(VIEWS))
     tiles: int = TILES
+    power: float = 1.0
     spread: float = 0.0
     decay: int = 2
     neighbours: int = NEIGHBOURS
@@ -75,9 +78,15 @@ class Way:
     drawn: int = 0
 
     @property
-    def shrinks_by(self) -> tuple[object, ...]:
-        """What turns are shrunk by."""
-        return self.strength, self.turns, self.tiles
+    def describes_by(self) -> tuple[object, ...]:
+        """What tiles are described by."""
+        return self.power, self.strength, self.turns, self.tiles
+
+    def raised(self, tiles: Tiles) -> Tiles:
+        """Return tiles with their features raised to the power."""
+        if self.power == 1:
+            return tiles
+        return replace(tiles, views=unit(np.sign(tiles.views) * np.abs(tiles.views) ** self.power))
 
     def shrunk(self, train: Tiles) -> Callable[[Floats], Floats]:
         """Return what shrinks turns, found on a training side."""
@@ -121,6 +130,10 @@ CHOICES: dict[str, dict[str, Way]] = {
             for strength, at in ((STRENGTH, ""), (0.1, ", lambda = 0.1"))
         },
     },
+    "powers": {
+        "features as they are": Way(),
+        **{f"to the power of {power:g}": Way(power=power) for power in (0.25, 0.5, 0.75)},
+    },
     "unlabelled": {
         "labelled tiles alone": Way(),
         "drawn to the 10 nearest": Way(drawn=10),
@@ -157,14 +170,15 @@ def compare(
     labelled, asked = train.labelled, test.labelled
     of_label = np.flatnonzero(train.targets >= 0)
     described = {}
-    for way in {way.shrinks_by: way for way in ways.values()}.values():
-        turns = way.shrunk(train)
-        described[way.shrinks_by] = turns(train.views.mean(axis=1)), turns(asked.views.mean(axis=1))
+    for way in {way.describes_by: way for way in ways.values()}.values():
+        known, unknown = way.raised(train), way.raised(asked)
+        turns = way.shrunk(known)
+        described[way.describes_by] = turns(known.views.mean(axis=1)), turns(unknown.views.mean(axis=1))
     for n, trial, chosen in draws(labelled, trials, FEW if of_pools else SHOTS):
         targets, places = labelled.targets[chosen], labelled.places[chosen]
         for kind, others in pools(train, of_label[chosen]):
             for name, way in ways.items():
-                pool, seen = described[way.shrinks_by]
+                pool, seen = described[way.describes_by]
                 probe = way.probe(pool[of_label[chosen]], targets, places, pool[others], quick=quick)
                 yield kind, name, n, trial, balanced(log_odds(probe, seen), asked.targets)
             if not of_pools:
@@ -245,7 +259,7 @@ def main() -> None:
     """Print the choices, and what they are worth."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=Path("/tmp/shift"))
-    parser.add_argument("--choices", default="turns,fewer,unlabelled,by-set")
+    parser.add_argument("--choices", default="turns,fewer,powers,unlabelled,by-set")
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--choose-trials", type=int, default=TRIALS)
     parser.add_argument("--image-px", type=int, default=IMAGE_PX)
