@@ -12,8 +12,8 @@ Array = NDArray[np.float64]
 def right_singular_vectors(rows: Array) -> tuple[Array, Array]:
     """Return the singular values of rows, and the right singular vectors that go with them.
 
-    Divide and conquer (LAPACK's gesdd, which numpy has) is several times as fast as QR iteration (gesvd), and once in thousands
-    of matrices it does not converge, features of turned tiles among them. These go the slower way.
+    Divide and conquer (LAPACK's gesdd, which numpy has) is several times as fast as QR iteration (gesvd), and does not converge
+    on every matrix: it did not on features of 64 turned letters. Such ones go the slower way.
 
     Parameters
     ----------
