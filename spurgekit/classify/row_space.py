@@ -13,7 +13,7 @@ def right_singular_vectors(rows: Array) -> tuple[Array, Array]:
     """Return the singular values of rows, and the right singular vectors that go with them.
 
     Divide and conquer (LAPACK's gesdd, which numpy has) is several times as fast as QR iteration (gesvd), and does not converge
-    on every matrix: it did not on features of 64 turned letters. Such ones go the slower way.
+    on every matrix: it did not on features of 64 turned letters that had been raised to a power. Such go the slower way.
 
     Parameters
     ----------
