@@ -36,6 +36,7 @@ from spurgekit.classify.features import FeatureStore, unit
 from spurgekit.classify.preprocess import Preprocess
 from spurgekit.classify.prevalence import shift_prevalence
 from spurgekit.classify.probe import PROBE_C, ProbeSamples, nearest_mean, regress
+from spurgekit.classify.row_space import right_singular_vectors
 from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.evaluate.bootstrap import resample
 from spurgekit.evaluate.intervals import paired_differences, summarise
@@ -250,7 +251,7 @@ def probabilities(ground: Ground, learned: NDArray[np.intp], asked: NDArray[np.i
     if counts.min() == 1:
         weight, bias = nearest_mean(ProbeSamples.of_tiles(x, targets, 2))
     else:
-        basis = np.linalg.svd(x, full_matrices=False)[2].T  # solutions lie in the span of the tiles
+        basis = right_singular_vectors(x)[1].T  # solutions lie in the span of the tiles
         weight, bias = regress(x @ basis, np.eye(2)[targets], np.ones(len(x)), c=PROBE_C)
         weight = weight @ basis.T
     said = softmax(ground.features[asked] @ weight.T + bias, axis=1)
