@@ -12,7 +12,8 @@ from spurgekit.classify.position_head import PositionHead
 from spurgekit.classify.timm_backbone import make_backbone
 from spurgekit.classify.training.network import Network, PositionModel, network_of
 from spurgekit.errors import InputError, ModelError
-from spurgekit.precision import pick_precision, put_on
+from spurgekit.precision import put_on
+from tests.openvino_here import counts_in_bfloat16, needs_bfloat16
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed (the extra openvino)")
 
@@ -62,11 +63,19 @@ def test_float32_is_the_same_but_for_the_order_of_sums(backbone, side, kind):
     torch.testing.assert_close(seen, features, rtol=0, atol=1e-4 * float(features.abs().max()))
 
 
-@pytest.mark.skipif(pick_precision(CPU) is None, reason="this CPU does not multiply bfloat16")
+@needs_bfloat16
 @pytest.mark.parametrize("kind", [{}, {"positions": True}])
 def test_bfloat16_is_near(kind):
     (expected, _), (found, _) = both(network(**kind), images(8), 1, torch.bfloat16)
     assert 0 < float((found - expected).abs().max()) < 0.01
+
+
+@pytest.mark.skipif(counts_in_bfloat16(), reason="OpenVINO counts in bfloat16 on this CPU")
+def test_where_the_cpu_does_not_count_in_bfloat16_that_is_said():
+    with pytest.raises(
+        InputError, match="does not count in bfloat16 on this CPU; pass `precision=float32`, or `runtime=torch`"
+    ):
+        OpenVinoRunner(network(), (3, SIDE, SIDE), torch.bfloat16)
 
 
 @torch.inference_mode()

@@ -12,6 +12,7 @@ from shapely import box
 from spurgekit.classify import TrainOptions, load_model, train_model
 from spurgekit.maps import MapOptions, map_site
 from tests.chain import TILE_PX
+from tests.openvino_here import needs_bfloat16, needs_openvino
 
 SIDE_PX = 320
 """10 tiles a side."""
@@ -53,14 +54,14 @@ def inner(bands, transform, around):
     return bands[:, top : top + rows, left : left + columns]
 
 
-def run_by(runtime, model):
-    if runtime == "openvino":
-        pytest.importorskip("openvino", reason="OpenVINO is not installed (the extra openvino)")
-    return model.run_by(runtime)
-
-
 @pytest.mark.parametrize(
-    ("precision", "runtime"), [("float32", "torch"), ("bfloat16", "torch"), ("float32", "openvino"), ("bfloat16", "openvino")]
+    ("precision", "runtime"),
+    [
+        ("float32", "torch"),
+        ("bfloat16", "torch"),
+        pytest.param("float32", "openvino", marks=needs_openvino),
+        pytest.param("bfloat16", "openvino", marks=needs_bfloat16),
+    ],
 )
 @pytest.mark.parametrize(
     ("options", "rim"),
@@ -69,7 +70,7 @@ def run_by(runtime, model):
 def test_the_map_of_a_crop_is_that_part_of_the_map(chain, tmp_path, site_and_crop, options, rim, precision, runtime):
     """At the rim of the crop, tiles that reach beyond their cells see less than they do on the site."""
     site, crop = site_and_crop
-    model = run_by(runtime, load_model(chain.model, "cpu", views=1, precision=precision))
+    model = load_model(chain.model, "cpu", views=1, precision=precision).run_by(runtime)
     whole, transform = mapped(site, tmp_path / "whole", model, **options)
     part = mapped(crop, tmp_path / "part", model, **options)
     expected = inner(whole, transform, part)
@@ -92,7 +93,9 @@ def test_the_map_of_an_area_of_interest_is_that_part_of_the_map(chain, tmp_path,
     assert part[0].tobytes() == inner(whole, transform, part).tobytes()
 
 
-@pytest.mark.parametrize(("guided", "runtime"), [(False, "torch"), (True, "torch"), (False, "openvino")])
+@pytest.mark.parametrize(
+    ("guided", "runtime"), [(False, "torch"), (True, "torch"), pytest.param(False, "openvino", marks=needs_openvino)]
+)
 def test_so_is_a_fine_map_where_windows_lie_alike(chain, tmp_path, make_tif, guided, runtime):
     """Windows of 2 x 2 cells, side by side, and the crop begins where one does. A cell is pooled with those around it."""
     fields = np.random.default_rng(3).integers(1, 256, (3, 160, 160))
@@ -103,7 +106,7 @@ def test_so_is_a_fine_map_where_windows_lie_alike(chain, tmp_path, make_tif, gui
     crop = make_tif(tmp_path / "crop.tif", ground[:, top : top + side, left : left + side], transform=moved)
     options = TrainOptions(arm="mil", backbone="resnet10t", pretrained=False, image_size_px=TILE_PX, shots=4)
     train_model(chain.dataset, tmp_path / "model", options)
-    model = run_by(runtime, load_model(tmp_path / "model", "cpu", views=1))
+    model = load_model(tmp_path / "model", "cpu", views=1).run_by(runtime)
     whole, transform = mapped(site, tmp_path / "whole", model, resolution="fine", guided_filter=guided)
     part = mapped(crop, tmp_path / "part", model, resolution="fine", guided_filter=guided)
     expected, rim = inner(whole, transform, part), 6 if guided else 1

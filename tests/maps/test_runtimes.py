@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 
 import numpy as np
@@ -14,15 +13,9 @@ from spurgekit.classify.runtime import RuntimeTrial, try_runtimes
 from spurgekit.errors import InputError
 from spurgekit.maps import load_map_model, map_site
 from spurgekit.maps.map_model import NamedModel
-from spurgekit.precision import pick_precision
 from tests.chain import COLUMNS, ROWS
 from tests.maps.test_parts import ROW_BYTES, contents, parts_in, stopped
-
-needs_openvino = pytest.mark.skipif(
-    importlib.util.find_spec("openvino") is None,
-    reason="OpenVINO is not installed (the extra openvino)",
-)
-needs_bfloat16 = pytest.mark.skipif(pick_precision(torch.device("cpu")) is None, reason="this CPU does not multiply bfloat16")
+from tests.openvino_here import needs_bfloat16, needs_openvino
 
 
 def load(chain, runtime="openvino", precision="float32", views=1):
