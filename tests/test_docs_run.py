@@ -170,7 +170,7 @@ def test_plots(here, survey):
 
 def test_maps_and_models(here, survey):
     bring(survey, "site.tif", "weed.gpkg", "survey.toml")
-    succeed("tile", "--layout", "grid", "--size", 64)
+    succeed("tile", "--layout", "grid", "--size", 96)
     succeed("build-dataset")
     index = gpd.read_parquet("dataset/tiles.parquet").query("valid_fraction == 1").groupby("class").head(3)
     index.set_geometry(index.centroid)[["class", "geometry"]].to_file("known.gpkg")

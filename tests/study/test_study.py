@@ -24,12 +24,13 @@ from spurgekit.study.study import why_not_pasted
 from spurgekit.tiles.png import encode_png
 from tests.chain import LEAST_BACKBONE
 from tests.command import refuse, succeed
+from tests.diffusion.tiny import make_taesd, make_tiny
 from tests.evaluate.test_experiment import draw_dataset
 
 OPTIONS = StudyOptions(
     backbone=LEAST_BACKBONE, pretrained=False, image_size_px=32, precision="float32", device="cpu",
-    arms=("plain", "probe", "probe+retrieval"), shots=(1, 2), trials=2, images=2, learn_steps=1, choose_trials=2,
-    strengths=("0.1", "0.5"), mixings=(0.2, 0.4),
+    arms=("plain", "probe", "probe+retrieval"), shots=(1, 2), trials=2, images=1, learn_steps=1, choose_trials=2,
+    strengths=("0.1", "0.3"), mixings=(0.2, 0.4),
 )  # fmt: skip
 
 
@@ -39,8 +40,9 @@ def dataset(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def options(tiny):
-    return replace(OPTIONS, diffusion=str(tiny))
+def options(tmp_path_factory):
+    """With a diffusion model whose encoder and decoder are as small as can be."""
+    return replace(OPTIONS, diffusion=str(make_tiny(tmp_path_factory.mktemp("sd") / "tiny", vae=make_taesd())))
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +146,7 @@ class TestStudy:
         for step in (
             "words, published",
             "da-fusion",
-            "choosing: edits-0-5-guidance-7-5",
+            "choosing: edits-0-3-guidance-7-5",
             f"{LEAST_BACKBONE}: without-generator",
         ):
             assert f"| {step} | " in page
@@ -185,9 +187,9 @@ class TestStudy:
         pd.testing.assert_frame_equal(run_study(dataset, out, options).summary, report.summary)
 
     def test_nothing_to_choose_between(self, dataset, options, tmp_path):
-        one = replace(options, strengths=("0.5",), mixings=(0.2,), shots=(1,), arms=("probe",))
+        one = replace(options, strengths=("0.3",), mixings=(0.2,), shots=(1,), arms=("probe",))
         report = run_study(dataset, tmp_path / "study", one)
-        assert report.choices == (Choice("0.5", 7.5, 0.2, (1,)),)
+        assert report.choices == (Choice("0.3", 7.5, 0.2, (1,)),)
         assert not (tmp_path / "study" / "choosing").exists()
         assert "There was nothing to choose between." in (report.folder / "study.md").read_text()
 
@@ -200,18 +202,19 @@ class TestStudy:
             return read(paths, *args, **how)
 
         monkeypatch.setattr(features, "batches", noting)
-        one = replace(options, strengths=("0.5",), mixings=(0.2,), shots=(1,), arms=("probe",))
+        one = replace(options, strengths=("0.3",), mixings=(0.2,), shots=(1,), arms=("probe",))
         run_study(dataset, tmp_path / "study", one)
         data = open_dataset(dataset)
         own = [path for path in looked_at if path.is_relative_to(data.path)]
         assert sorted(own) == sorted(path for side in ("train", "test") for path in data.split(side)["path"])
 
-    def test_each_place_left_out_in_turn(self, dataset, options, tmp_path):
-        left_out = replace(options, strengths=("0.5",), mixings=(0.2,), shots=(1,), arms=("probe",), leave_out="group")
+    def test_each_place_left_out_in_turn(self, options, tmp_path):
+        dataset = draw_dataset(tmp_path, signal=1, groups=4)
+        left_out = replace(options, strengths=("0.3",), mixings=(0.2,), shots=(1,), arms=("probe",), leave_out="group")
         report = run_study(dataset, tmp_path / "study", left_out)
         predictions = pd.read_parquet(report.folder / "predictions.parquet")
-        assert predictions["fold"].nunique() == 8
-        assert set(predictions.groupby("arm").size()) == {2 * 48}
+        assert predictions["fold"].nunique() == 4
+        assert set(predictions.groupby("arm").size()) == {2 * 24}
 
     def test_without_a_generator(self, dataset, tmp_path):
         report = run_study(dataset, tmp_path / "study", OPTIONS)
@@ -236,7 +239,7 @@ def masks(dataset, tmp_path_factory):
 class TestPasting:
     def test_with_a_model_and_without_one(self, dataset, options, masks, tmp_path):
         pasting = replace(
-            options, mask=masks, arms=("probe",), shots=(1,), strengths=("0.5",), guidances=(2.0, 4.0), mixings=(0.2,)
+            options, mask=masks, arms=("probe",), shots=(1,), strengths=("0.3",), guidances=(2.0, 4.0), mixings=(0.2,)
         )
         report = run_study(dataset, tmp_path / "study", pasting)
         assert list(dict.fromkeys(report.summary["arm"])) == [
@@ -252,7 +255,7 @@ class TestPasting:
         (choice,) = report.choices
         assert choice.guidance in (2.0, 4.0)
         assert set(report.gains["guidance"]) == {2.0, 4.0}
-        assert f"| 1 | 0.5 | {choice.guidance:g} | 0.2 |" in (report.folder / "study.md").read_text()
+        assert f"| 1 | 0.3 | {choice.guidance:g} | 0.2 |" in (report.folder / "study.md").read_text()
 
     def test_copy_and_paste_is_an_arm_without_a_generator(self, dataset, masks, tmp_path):
         options = replace(OPTIONS, mask=masks, arms=("probe",), shots=(1,))

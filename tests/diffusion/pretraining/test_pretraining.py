@@ -8,6 +8,7 @@ from spurgekit.diffusion.pretraining.new_model import load_parts, new_backbone, 
 from spurgekit.diffusion.pretraining.pretraining import CHECKPOINT, Pretraining
 from spurgekit.diffusion.pretraining.pretraining_options import PretrainingOptions
 from spurgekit.diffusion.pretraining.sampling import paint, round_trip
+from spurgekit.diffusion.pretraining.unet_sizes import UNET_SIZES, UnetSize
 from spurgekit.errors import InputError, ModelError
 from tests.stops import StopAfter
 
@@ -117,13 +118,22 @@ def test_a_run_whose_minutes_are_over_ends_as_one_of_so_many_steps(quick, tmp_pa
     assert torch.equal(hurried.losses, short.losses)
 
 
-def test_a_compiled_model_learns_the_same_and_goes_on_to_the_same_bytes(quick, tmp_path):
-    plain = run(quick(steps=4, validate_every=0), tmp_path / "plain")
-    whole = run(quick(steps=4, validate_every=0, compile=True), tmp_path / "whole")
+@pytest.fixture
+def one_level():
+    """Name of a UNet of one level, whose compilation takes the fewest kernels."""
+    size = UNET_SIZES.register(UnetSize("one level", "for tests", (32,), text_width=32, text_layers=1))
+    yield size.name
+    UNET_SIZES.unregister(size.name)
+
+
+def test_a_compiled_model_learns_the_same_and_goes_on_to_the_same_bytes(quick, one_level, tmp_path):
+    how = {"steps": 4, "validate_every": 0, "unet": one_level}
+    plain = run(quick(**how), tmp_path / "plain")
+    whole = run(quick(**how, compile=True), tmp_path / "whole")
     torch.testing.assert_close(whole.losses, plain.losses, rtol=1e-3, atol=0)
     with pytest.raises(KeyboardInterrupt):
-        run(quick(steps=4, validate_every=0, compile=True), tmp_path / "stopped", progress=StopAfter(3))
-    run(quick(steps=4, validate_every=0, compile=True), tmp_path / "stopped")
+        run(quick(**how, compile=True), tmp_path / "stopped", progress=StopAfter(3))
+    run(quick(**how, compile=True), tmp_path / "stopped")
     assert contents(tmp_path / "whole") == contents(tmp_path / "stopped")
 
 
