@@ -17,7 +17,7 @@ def arguments(tiny, judge):
 
 def test_of_an_orthomosaic(site, tiny, judge):
     lines = succeed("pretrain-backbone", site, *arguments(tiny, judge)).splitlines()
-    assert lines[0] == "64 crops of 192 tiles to learn from, 64 tiles of other places held out, shown at 32 px"
+    assert lines[0] == "64 crops of 84 tiles to learn from, 16 tiles of other places held out, shown at 32 px"
     assert " M numbers to train on cpu: 2 steps of " in lines[1]
     assert lines[1].endswith("about 1 minute, in backbone")
     assert lines[2].startswith("step 2: KID x 1000 ")
@@ -39,7 +39,7 @@ def test_is_taken_by_invert_and_augment(site, tiny, judge, chain):
     [
         (("--vae", "nowhere"), "nowhere: no such folder; pass that of a vae as --vae"),
         (("--size", 40), "--size 40 does not fit the model; pass a multiple of 32"),
-        (("--tile-size", 100), "to learn from, of 4; it takes 32 at least"),
+        (("--tile-size", 80), "to learn from, of 4; it takes 32 at least"),
         (("--unet", "huge"), "'huge' is not known"),
         (("--device", "cuda:99"), "no device 'cuda:99' on this machine"),
         (("--snr-gamma", 0), "--snr-gamma 0 cannot be; pass a number above 0, or inf"),

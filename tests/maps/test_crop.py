@@ -14,11 +14,11 @@ from spurgekit.maps import MapOptions, map_site
 from tests.chain import TILE_PX
 from tests.openvino_here import needs_bfloat16, needs_openvino
 
-SIDE_PX = 320
-"""10 tiles a side."""
+SIDE_PX = 256
+"""8 tiles a side."""
 
-LEFT, TOP, WIDTH, HEIGHT = 96, 64, 192, 160
-"""The crop, in pixels: 6 x 5 of the tiles, from the fourth column and the third row of them."""
+LEFT, TOP, WIDTH, HEIGHT = 64, 32, 160, 160
+"""The crop, in pixels: 5 x 5 of the tiles, from the third column and the second row of them."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def pixels():
     rng = np.random.default_rng(7)
     ground = sum(np.kron(rng.normal(0, 20, (3, SIDE_PX // k, SIDE_PX // k)), np.ones((k, k))) for k in (1, 4, 32, 64))
     valid = rng.random((SIDE_PX, SIDE_PX)) > 0.02
-    valid[130:200, 180:250] = False
+    valid[120:180, 150:210] = False
     return np.concatenate([np.clip(ground + 120, 1, 255), 255 * valid[None]]).astype(np.uint8)
 
 

@@ -30,9 +30,9 @@ def judge(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory, make_tif) -> Path:
-    """Return an orthomosaic of 256 x 256 px: squares of sand and of weed."""
+    """Return an orthomosaic of 160 x 160 px: squares of sand and of weed."""
     rng = np.random.default_rng(0)
-    kinds = rng.integers(0, 2, (8, 8)).repeat(32, 0).repeat(32, 1)
+    kinds = rng.integers(0, 2, (5, 5)).repeat(32, 0).repeat(32, 1)
     colours = np.array([(210, 180, 120), (50, 110, 40)])[kinds]
-    pixels = (colours + rng.normal(0, 12, (256, 256, 3))).clip(0, 255).astype(np.uint8)
+    pixels = (colours + rng.normal(0, 12, (160, 160, 3))).clip(0, 255).astype(np.uint8)
     return make_tif(tmp_path_factory.mktemp("site") / "dune.tif", pixels.transpose(2, 0, 1))

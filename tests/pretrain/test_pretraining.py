@@ -46,7 +46,7 @@ def test_what_a_folder_holds(site, quick, tmp_path):
         "backbone.json", "losses.parquet", "nearest.png", "provenance.json", "sheet.png", "words.json",
     }  # fmt: skip
     assert PretrainedInfo.model_validate_json((folder / "backbone.json").read_text()) == info
-    assert (info.training_tiles, info.held_out_tiles, info.crops, info.steps) == (192, 64, 64, 4)
+    assert (info.training_tiles, info.held_out_tiles, info.crops, info.steps) == (84, 16, 64, 4)
     assert [one["step"] for one in info.judged] == [one["step"] for one in reports] == [2, 4]
     assert set(info.references) == {"training tiles", "held-out tiles through the VAE"}
     assert pd.read_parquet(folder / "losses.parquet")["step"].tolist() == [1, 2, 3, 4]
