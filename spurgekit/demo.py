@@ -213,8 +213,8 @@ def compare_with_truth(presence: str | Path, site: SimulatedSurvey, dataset: str
     -------
     MapQuality
     """
-    classes = open_dataset(dataset).info.classes
-    weed_band = BandLayout(tuple(BANDS.values()), classes).channels(PROBABILITY.name).start + 2
+    info = open_dataset(dataset).info
+    weed_band = BandLayout(tuple(BANDS.values()), info.classes).channels(PROBABILITY.name).start + 2
     with rasterio.open(presence) as file, rasterio.open(site.truth) as truth:
         probability, cells = file.read(weed_band), file.transform
         weed, grid, no_truth = truth.read(1), truth.transform, truth.nodata
@@ -222,8 +222,8 @@ def compare_with_truth(presence: str | Path, site: SimulatedSurvey, dataset: str
     index = gpd.read_parquet(Path(dataset) / "tiles.parquet")
     training = index.geometry[index["split"] == "train"]
     used = rasterize(training, out_shape=weed.shape, transform=grid).astype(bool)
-    cover = _means(weed == 1, probability.shape, stride, TILE_PX)
-    seen_in_training = _means(used, probability.shape, stride, TILE_PX) > 0
+    cover = _means(weed == 1, probability.shape, stride, info.size_px)
+    seen_in_training = _means(used, probability.shape, stride, info.size_px) > 0
     valid = _means(weed != no_truth, probability.shape, stride, stride)
     known = np.isfinite(probability)
     judged = known & ~seen_in_training & ((cover == 0) | (cover >= MIN_COVER))
