@@ -15,9 +15,8 @@ from spurgekit.imagery import PixelGrid, Window
 
 TILE_PX = 32
 ROWS, COLUMNS = 8, 12
-BACKBONE = "resnet10t"
-LEAST_BACKBONE = "test_resnet"
-"""A tenth of that in weights; of timm, for tests that hold it to nothing."""
+BACKBONE = "test_resnet"
+"""Of timm, a tenth of a resnet10t in weights."""
 CLASSES = ("sand", "weed")
 
 

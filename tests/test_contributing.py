@@ -93,7 +93,7 @@ def commands_imported_anew():
 
 
 @pytest.fixture(scope="module")
-def varieties():
+def varieties(chain):  # made without them, whichever test is the first to ask for it
     """Run the blocks, each by itself, and in the end take out again what they registered."""
     before = [(registry, dict(registry)) for registry, _ in NAMES.values()]
     try:

@@ -19,6 +19,7 @@ from PIL import Image
 from rasterio.windows import Window
 from shapely import Point, box
 
+from tests.chain import BACKBONE
 from tests.command import succeed
 from tests.conftest import CORNER
 from tests.export.conftest import make_map
@@ -46,7 +47,7 @@ NOT_HERE = {
 SMALLER = {
     "tile": ["--size", "60"],
     "simulate": ["--gsd", "0.04", "--weed-share", "0.1"],
-    "train": ["--backbone", "resnet10t", "--no-pretrained", "--image-size", "32"],
+    "train": ["--backbone", BACKBONE, "--no-pretrained", "--image-size", "32"],
     "map": ["--views", "1"],
 }
 """Options that make a line quick, where it does not say them itself."""

@@ -35,8 +35,8 @@ class TestModelFolder:
 
     def test_description(self, trained):
         found = json.loads((trained / "model.json").read_text())
-        # resnet10t: 256 channels of 16 px and 512 of 32 px; a tile of 64 px has 4 x 4 positions.
-        assert found["positions"] == {"features": 768, "stride_px": 16, "sharpness": 4.0}
+        # test_resnet: 192 channels of 16 px and 96 of 32 px; a tile of 64 px has 4 x 4 positions.
+        assert found["positions"] == {"features": 288, "stride_px": 16, "sharpness": 4.0}
         assert (found["arm"], found["head"], found["views"]) == ("mil", "multiple-instance", 8)
         assert found["calibration"]["method"] == "temperature"
 
@@ -60,7 +60,7 @@ class TestModelFolder:
 
     def test_the_card_says_what_the_head_is(self, trained):
         card = (trained / "README.md").read_text()
-        assert "linear logits of each of 4 x 4 positions (768 features of length 1)" in card
+        assert "linear logits of each of 4 x 4 positions (288 features of length 1)" in card
         assert "spurgekit map --resolution fine" in card
         assert "timm.create_model" not in card
 
@@ -109,7 +109,7 @@ class TestWhatCannotBe:
     def test_a_description_that_does_not_fit(self, trained, tmp_path):
         folder = shutil.copytree(trained, tmp_path / "model")
         text = (folder / "model.json").read_text()
-        (folder / "model.json").write_text(text.replace('"features": 768', '"features": 700'))
+        (folder / "model.json").write_text(text.replace('"features": 288', '"features": 700'))
         with pytest.raises(ModelError, match=r"model.safetensors does not fit model.json: it has other shapes for head.linear"):
             load_model(folder)
         (folder / "model.json").write_text(text.replace('"multiple-instance"', '"linear"'))

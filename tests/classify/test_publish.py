@@ -19,7 +19,7 @@ from spurgekit.classify.model_sources import find_model, parse_address
 from spurgekit.errors import InputError, ModelError, SpurgekitError
 from spurgekit.hub import HubError
 from spurgekit.hub_files import Upload
-from tests.chain import TILE_PX
+from tests.chain import BACKBONE, TILE_PX
 from tests.classify.stac import validate
 from tests.command import refuse, succeed
 from tests.hub_downloads import point_at
@@ -88,7 +88,7 @@ class TestPush:
         assert set(hub.files) - {".gitattributes"} == OWN
         changed = {name for name in OWN if hub.files[name] != (chain.model / name).read_bytes()}
         assert changed == {"README.md", "config.json", "model.stac.json"}
-        assert hub.summaries == ["Upload probe of resnet10t"]
+        assert hub.summaries == [f"Upload probe of {BACKBONE}"]
 
     def test_the_card_says_licence_and_repository(self, pushed, chain):
         card, before = ModelCard.load(pushed / "README.md"), ModelCard.load(chain.model / "README.md")
@@ -181,7 +181,7 @@ class TestPush:
         (model / "model.stac.json").unlink()
         push_model(model, NAME, licence="mit", token=hub.token, endpoint=hub.endpoint)
         assert set(hub.files) - {".gitattributes"} == OWN - {"model.stac.json"}
-        assert json.loads(hub.files["config.json"])["architecture"] == "resnet10t"
+        assert json.loads(hub.files["config.json"])["architecture"] == BACKBONE
 
     def test_without_a_right_token(self, hub, chain):
         with pytest.raises(HubError, match=r"refuses me/spurge \(status 401\); log in with 'hf auth login', or pass `token`"):

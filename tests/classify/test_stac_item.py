@@ -19,6 +19,7 @@ from spurgekit.classify.model_info import Positions, read_model_info
 from spurgekit.classify.stac_item import Extent, stac_item, training_extent
 from spurgekit.dataset import open_dataset
 from spurgekit.dataset.reader import SurveyInfo
+from tests.chain import BACKBONE
 from tests.classify.stac import validate
 
 NOWHERE = Extent(None, None)
@@ -35,7 +36,7 @@ def described(chain):
 
     def make(extent=NOWHERE, pretrained=None, **update):
         info = read_model_info(chain.model).model_copy(update=update)
-        return stac_item(chain.model, info, timm.create_model("resnet10t", num_classes=2), extent, pretrained=pretrained)
+        return stac_item(chain.model, info, timm.create_model(BACKBONE, num_classes=2), extent, pretrained=pretrained)
 
     return make
 
@@ -77,7 +78,7 @@ class TestOfTheDrawnSite:
         assert all((chain.model / one["href"]).is_file() for one in item["assets"].values())
 
     def test_numbers_of_the_network(self, item):
-        network = timm.create_model("resnet10t", num_classes=2)
+        network = timm.create_model(BACKBONE, num_classes=2)
         said = item["properties"]
         assert said["mlm:total_parameters"] == sum(one.numel() for one in network.parameters())
         buffers = sum(one.numel() * one.element_size() for one in network.buffers())
@@ -125,7 +126,7 @@ class TestOthers:
         assert [band["data_type"] for band in item["properties"]["bands"]] == ["uint16"] * 5
         (tiles,) = item["properties"]["mlm:input"]
         assert tiles["value_scaling"][0] == {"type": "z-score", "mean": 1000.0, "stddev": 200.0}
-        assert item["properties"]["mlm:name"] == "spurgekit-probe-cutmix-resnet10t"
+        assert item["properties"]["mlm:name"] == f"spurgekit-probe-cutmix-{BACKBONE}"
         assert "gsd" not in item["properties"]
         assert validate(item) == 3
 

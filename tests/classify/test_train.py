@@ -139,7 +139,7 @@ class TestCards:
         card = (chain.model / "README.md").read_text()
         info = read_model_info(chain.model)
         assert card.startswith("---\n")
-        assert "The backbone is `resnet10t` (weights random (seed 0))" in card
+        assert f"The backbone is `{BACKBONE}` (weights random (seed 0))" in card
         assert "32 px = 0.32 m at 1.00 cm a pixel" in card
         (a, b), (c, d) = info.held_out.confusion_matrix
         assert f"Balanced accuracy 1.000 on {a + b + c + d} tiles, AUROC 1.000" in card

@@ -21,11 +21,11 @@ from spurgekit.evaluate.experiment import NOT_OF_CELLS, EvaluateOptions, evaluat
 from spurgekit.executors import Workers
 from spurgekit.options import kinds_of
 from tests.augment.manifests import synthetic, write_augmented
-from tests.chain import LEAST_BACKBONE
+from tests.chain import BACKBONE
 from tests.command import refuse, succeed
 
 OPTIONS = EvaluateOptions(
-    backbone=LEAST_BACKBONE, pretrained=False, image_size_px=32, precision="float32",
+    backbone=BACKBONE, pretrained=False, image_size_px=32, precision="float32",
     arms=("plain", "probe", "probe+cutmix"), shots=(1, 4), trials=3,
 )  # fmt: skip
 SIDE = 24
@@ -114,7 +114,7 @@ class TestCells:
         scored = pd.read_parquet(evaluate_arms(noise, tmp_path / "e", options).folder / "predictions.parquet")
         train = TrainOptions(
             arm=arm, shots=4, trial=1, calibration=calibration,
-            backbone=LEAST_BACKBONE, pretrained=False, image_size_px=32, precision="float32",
+            backbone=BACKBONE, pretrained=False, image_size_px=32, precision="float32",
         )  # fmt: skip
         train_model(noise, tmp_path / "model", train)
         trained = pd.read_csv(tmp_path / "model" / "test_predictions.csv").set_index("tile_id")["p(present)"]
@@ -362,7 +362,7 @@ class TestBadInput:
 
 
 def test_from_the_command_line(easy, tmp_path):
-    common = ("evaluate", easy, "--no-pretrained", "--backbone", LEAST_BACKBONE, "--image-size", 32, "--out", tmp_path / "e")
+    common = ("evaluate", easy, "--no-pretrained", "--backbone", BACKBONE, "--image-size", 32, "--out", tmp_path / "e")
     said = succeed(*common, "--arms", "plain,probe", "--shots", "1,all", "--trials", 2)
     assert "| plain |" in said
     assert "6 cells; balanced_accuracy in " in said

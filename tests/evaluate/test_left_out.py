@@ -18,14 +18,14 @@ from spurgekit.dataset import open_dataset
 from spurgekit.errors import InputError
 from spurgekit.evaluate.evaluate_options import EvaluateOptions
 from spurgekit.evaluate.experiment import evaluate_arms
-from tests.chain import LEAST_BACKBONE
+from tests.chain import BACKBONE
 from tests.clusters import FREE, NAMES, TILE_PX, draw_clusters
 from tests.diffusion.conftest import tiny
 
 __all__ = ["tiny"]
 
 OPTIONS = EvaluateOptions(
-    backbone=LEAST_BACKBONE, pretrained=False, image_size_px=32, precision="float32", leave_out="cluster",
+    backbone=BACKBONE, pretrained=False, image_size_px=32, precision="float32", leave_out="cluster",
     arms=("probe", "probe+synthetic"), shots=(1, 2), trials=2,
 )  # fmt: skip
 
@@ -102,9 +102,7 @@ class TestSynthetic:
         assert [path.name for path in tmp_path.iterdir()] == ["augmented"]
 
     def test_nor_does_train_take_them(self, dataset, coded, tmp_path):
-        options = TrainOptions(
-            arm="probe+synthetic", synthetic=coded, backbone=LEAST_BACKBONE, pretrained=False, image_size_px=32
-        )
+        options = TrainOptions(arm="probe+synthetic", synthetic=coded, backbone=BACKBONE, pretrained=False, image_size_px=32)
         with pytest.raises(InputError, match="with 5, 6, 7, 12 left out, and none of the dataset's own training split"):
             train_model(dataset, tmp_path / "model", options)
 
@@ -151,7 +149,7 @@ class TestHeldOut:
             assert away_m.min() > 0.49  # half of what lies between the middles of two clusters
 
     def test_nor_are_those_of_the_test_split_by_train(self, dataset, tmp_path):
-        options = TrainOptions(arm="probe+retrieval", backbone=LEAST_BACKBONE, pretrained=False, image_size_px=32)
+        options = TrainOptions(arm="probe+retrieval", backbone=BACKBONE, pretrained=False, image_size_px=32)
         info = train_model(dataset, tmp_path / "model", options)
         tested = open_dataset(dataset).split("test")["cluster"].nunique()
         assert f"unlabelled tiles of places that are held out are never retrieved: {tested * FREE} of {4 * FREE}" in info.notes

@@ -14,11 +14,11 @@ from spurgekit.dataset.folds import leave_out
 from spurgekit.errors import InputError
 from spurgekit.evaluate.experiment import EvaluateOptions, evaluate_arms
 from spurgekit.tiles import TileOptions, tile_images
-from tests.chain import LEAST_BACKBONE
+from tests.chain import BACKBONE
 from tests.clusters import FREE, TILE_PX, draw_clusters
 
 OPTIONS = EvaluateOptions(
-    backbone=LEAST_BACKBONE, pretrained=False, image_size_px=32, precision="float32",
+    backbone=BACKBONE, pretrained=False, image_size_px=32, precision="float32",
     arms=("probe", "probe+supervised"), shots=(1,), trials=2, leave_out="cluster",
 )  # fmt: skip
 PROBE = parse_arm("probe")

@@ -12,7 +12,7 @@ from spurgekit.dataset import DatasetOptions, build_dataset
 from spurgekit.maps import MapOptions, map_site
 from spurgekit.simulate import SurveyOptions, simulate_survey
 from spurgekit.tiles import TileOptions, tile_images
-from tests.chain import LEAST_BACKBONE
+from tests.chain import BACKBONE
 
 TILE_PX = 50
 MIN_COVER = 0.05
@@ -26,7 +26,7 @@ def survey(tmp_path_factory):
     tile_images(made.image, folder / "tiles", TileOptions(layout="grid", size_px=TILE_PX))
     labelled = DatasetOptions(labels=made.weed, classes=("no spurge", "leafy spurge"), shots=(1, 2), trials=2)
     build_dataset(folder / "tiles", folder / "dataset", labelled)
-    how = TrainOptions(backbone=LEAST_BACKBONE, pretrained=False, image_size_px=TILE_PX)
+    how = TrainOptions(backbone=BACKBONE, pretrained=False, image_size_px=TILE_PX)
     train_model(folder / "dataset", folder / "model", how)
     return made, folder
 

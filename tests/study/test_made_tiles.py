@@ -13,11 +13,11 @@ from spurgekit.classify.setup import set_up
 from spurgekit.dataset import open_dataset
 from spurgekit.dataset.folds import own_split
 from spurgekit.study.made_tiles import describe_made_tiles
-from tests.chain import LEAST_BACKBONE
+from tests.chain import BACKBONE
 from tests.evaluate.test_experiment import draw_dataset
 
 CLASSES = ("absent", "present")
-OPTIONS = BackboneOptions(backbone=LEAST_BACKBONE, pretrained=False, image_size_px=32, precision="float32", device="cpu")
+OPTIONS = BackboneOptions(backbone=BACKBONE, pretrained=False, image_size_px=32, precision="float32", device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -22,13 +22,13 @@ from spurgekit.study.costs import Costs
 from spurgekit.study.generating import Generator
 from spurgekit.study.study import why_not_pasted
 from spurgekit.tiles.png import encode_png
-from tests.chain import LEAST_BACKBONE
+from tests.chain import BACKBONE
 from tests.command import refuse, succeed
 from tests.diffusion.tiny import make_taesd, make_tiny
 from tests.evaluate.test_experiment import draw_dataset
 
 OPTIONS = StudyOptions(
-    backbone=LEAST_BACKBONE, pretrained=False, image_size_px=32, precision="float32", device="cpu",
+    backbone=BACKBONE, pretrained=False, image_size_px=32, precision="float32", device="cpu",
     arms=("plain", "probe", "probe+retrieval"), shots=(1, 2), trials=2, images=1, learn_steps=1, choose_trials=2,
     strengths=("0.1", "0.3"), mixings=(0.2, 0.4),
 )  # fmt: skip
@@ -116,7 +116,7 @@ class TestTrainingSide:
             open_dataset(blind), tmp_path / "out", options, Costs(tmp_path / "out"), False, said.append, said.append, silent
         )
         generator.prepare()
-        choices, gains = generator.choose(LEAST_BACKBONE)
+        choices, gains = generator.choose(BACKBONE)
         assert choices == studied[1].choices
         pd.testing.assert_frame_equal(gains, studied[1].gains)
 
@@ -129,7 +129,7 @@ class TestStudy:
         ]  # fmt: skip
         predictions = pd.read_parquet(report.folder / "predictions.parquet")
         assert set(predictions.groupby("arm").size()) == {2 * 2 * 24}
-        assert report.folder == out / LEAST_BACKBONE / "report"
+        assert report.folder == out / BACKBONE / "report"
         assert report.best in ("plain", "probe")
         assert report.best not in set(report.differences["arm"])
         assert sorted(n for choice in report.choices for n in choice.shots) == [1, 2]
@@ -147,7 +147,7 @@ class TestStudy:
             "words, published",
             "da-fusion",
             "choosing: edits-0-3-guidance-7-5",
-            f"{LEAST_BACKBONE}: without-generator",
+            f"{BACKBONE}: without-generator",
         ):
             assert f"| {step} | " in page
         assert report.costs["seconds"].sum() > 0
@@ -307,7 +307,7 @@ class TestRefused:
 def test_the_command(dataset, tmp_path):
     said = succeed(
         "study", dataset, "--out", tmp_path / "study", "--arms", "plain,probe", "--shots", "1", "--trials", "2",
-        "--backbone", LEAST_BACKBONE, "--no-pretrained", "--image-size", "32",
+        "--backbone", BACKBONE, "--no-pretrained", "--image-size", "32",
     )  # fmt: skip
     assert "Nothing was generated." in said
-    assert (tmp_path / "study" / LEAST_BACKBONE / "report" / "study.md").is_file()
+    assert (tmp_path / "study" / BACKBONE / "report" / "study.md").is_file()
