@@ -119,8 +119,8 @@ def test_a_signal_leaves_nothing_half_written(tmp_path, make_tif, number, code):
         time.sleep(0.01)
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert said == f"spurgekit: {'ended by SIGTERM' if number == signal.SIGTERM else 'interrupted'}\n"
+    expected = f"spurgekit: {'ended by SIGTERM' if number == signal.SIGTERM else 'interrupted'}\n"
+    assert (process.returncode, said) == (code, expected)
     assert list((tmp_path / "out").iterdir()) == []
 
 
