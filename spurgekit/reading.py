@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from spurgekit.errors import InputError, first_line
@@ -263,10 +265,11 @@ class Texts:
         """Return the column."""
         return column
 
-    def wrong(self, column: pd.Series) -> pd.Series:
+    def wrong(self, column: pd.Series) -> NDArray[np.bool_]:
         """Return which values cannot be."""
-        sound = is_inside if self.paths else is_line
-        return ~(column.map(lambda value: isinstance(value, str) and sound(value)).astype(bool) | (self.gaps & column.isna()))
+        is_sound = is_inside if self.paths else is_line
+        sound = [isinstance(value, str) and is_sound(value) for value in column.to_numpy(object)]
+        return ~_or_gaps(np.array(sound, dtype=bool), column, self.gaps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,17 +316,22 @@ class Numbers:
         numbers = _as_numbers(column)
         return numbers if not self.whole else pd.Series(numbers, dtype="Int64" if numbers.isna().any() else "int64")
 
-    def wrong(self, column: pd.Series) -> pd.Series:
+    def wrong(self, column: pd.Series) -> NDArray[np.bool_]:
         """Return which values cannot be."""
-        numbers = _as_numbers(column)
-        sound = numbers.ge(self.least) & numbers.le(self.most) & numbers.gt(self.above) & (numbers.abs() < math.inf)
+        numbers = _as_numbers(column).to_numpy()
+        sound = (self.least <= numbers) & (numbers <= self.most) & (self.above < numbers) & np.isfinite(numbers)
         if self.whole:
-            sound &= (numbers % 1 == 0) & (numbers.abs() < 2**53)
-        return ~(sound | (self.gaps & column.isna()))
+            sound &= (numbers == np.floor(numbers)) & (abs(numbers) < 2**53)
+        return ~_or_gaps(sound, column, self.gaps)
 
 
 Columns = Mapping[str, Texts | Numbers]
 """What the columns of a table are to be, by name."""
+
+
+def _or_gaps(sound: NDArray[np.bool_], column: pd.Series, gaps: bool) -> NDArray[np.bool_]:
+    """Return which values are sound, or missing where that is allowed."""
+    return sound | column.isna().to_numpy(bool) if gaps else sound
 
 
 def _as_numbers(column: pd.Series) -> pd.Series:
@@ -414,7 +422,7 @@ def take_columns(table: pd.DataFrame, columns: Columns, path: Path, remedy: str)
     for name, column in columns.items():
         if name not in table:
             continue
-        wrong = column.wrong(table[name]).to_numpy()
+        wrong = column.wrong(table[name])
         if wrong.any():
             row = int(wrong.argmax())
             value = table[name].iloc[row]

@@ -176,8 +176,8 @@ def _frame(lines: list[list[str]], file: Path) -> pd.DataFrame:
     names = [header[number] or f"column {number + 1}" for number in used]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"{file} has {names.count(twice[0])} columns {twice[0]!r}; rename all but one of them")
-    frame = pd.DataFrame(cells[:, used], columns=pd.Index(names, dtype="str"), dtype="str")
-    return frame.where(frame != "")
+    cells[cells == ""] = np.nan
+    return pd.DataFrame(cells[:, used], columns=pd.Index(names, dtype="str"), dtype="str")
 
 
 def csv_of(rows: pd.DataFrame, where: Path | str, *, float_format: str | None = None) -> str:

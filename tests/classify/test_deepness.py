@@ -85,7 +85,7 @@ def tile_model(tmp_path_factory):
 def cell_model(chain, tmp_path_factory):
     """A model of the arm ``mil``, whose tiles of 32 px are shown at 192 px as 12 x 12 cells, and its export."""
     folder = tmp_path_factory.mktemp("cells") / "model"
-    options = TrainOptions(arm="mil", backbone="resnet10t", pretrained=False, image_size_px=6 * TILE_PX)
+    options = TrainOptions(arm="mil", backbone="resnet10t", pretrained=False, image_size_px=6 * TILE_PX, shots=4)
     train_model(chain.dataset, folder, options)
     return folder, export_model(folder, folder.parent / "cells.onnx", OnnxOptions(reader="deepness", views=1))
 

@@ -21,9 +21,10 @@ from spurgekit.evaluate import EvaluateOptions
 from spurgekit.maps import MapOptions, map_site
 from spurgekit.tiles import TileOptions, tile_images
 from spurgekit.tiles.index import read_tiles
+from tests.chain import BACKBONE
 
 SIDE, TILES, CELL = 32, 12, 8  # a tile of 32 px is shown as 64 px: 4 x 4 positions of 8 px of the ground
-OPTIONS = TrainOptions(arm="segment", target="cover", backbone="resnet10t", pretrained=False, image_size_px=64, device="cpu")
+OPTIONS = TrainOptions(arm="segment", target="cover", backbone=BACKBONE, pretrained=False, image_size_px=64, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ class TestModel:
         assert info.held_out.metrics["cover_r2"] > 0.95
         assert abs(info.held_out.metrics["cover_bias"]) < 0.03
         said = json.loads((folder / "model" / "model.json").read_text())
-        assert said["positions"] == {"features": 768, "stride_px": 16, "sharpness": None}
+        assert said["positions"] == {"features": 288, "stride_px": 16, "sharpness": None}
 
     def test_positions_are_calibrated_and_tiles_counted(self, meadow):
         folder, _, info = meadow

@@ -20,6 +20,7 @@ from spurgekit.classify.tile_reader import TileKind, read_tile
 from spurgekit.dataset import open_dataset
 from spurgekit.imagery import Window, open_raster
 from spurgekit.maps import load_map_model
+from tests.chain import BACKBONE
 from tests.command import refuse, succeed
 
 RED, NIR = 2, 4
@@ -94,7 +95,7 @@ def walk(request, make_tif, tmp_path_factory):
     sort, folder = SORTS[request.param], tmp_path_factory.mktemp("bands")
     if sort.drawn:
         image = make_tif(folder / "site.tif", draw_reflectance(18, sort.size_px), gsd=sort.gsd_m, nodata=np.nan)
-        backbone = ("resnet10t", "--no-pretrained")
+        backbone = (BACKBONE, "--no-pretrained")
     else:
         data = request.getfixturevalue("data")
         image = data / "orthos" / "plantcv" / ("gray.tif" if sort.value is height else "615.tif")

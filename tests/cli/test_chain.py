@@ -34,7 +34,7 @@ def folder(data, tmp_path_factory):
     output = succeed(
         "train", made / "dataset", "--backbone", "mobilenetv2_035", "--weights", weights,
         "--backbone-option", "pad_type=same", "--backbone-option", "bn_eps=1e-3",
-        "--mean", "0.5,0.5,0.5", "--std", "0.5,0.5,0.5", "--image-size", 224, "--out", made / "model",
+        "--mean", "0.5,0.5,0.5", "--std", "0.5,0.5,0.5", "--image-size", 112, "--out", made / "model",
     )  # fmt: skip
     assert "held-out balanced accuracy " in output
     return made

@@ -433,7 +433,7 @@ CLASS_NAMES = ("no spurge", "leafy spurge")
 
 
 def test_weed_as_polygons_and_as_a_raster_is_the_same(tmp_path):
-    survey = simulate_survey(tmp_path / "survey", SurveyOptions(markers=False, size_m=12.8, weed_share=0.2))
+    survey = simulate_survey(tmp_path / "survey", SurveyOptions(markers=False, site_size_m=19.2, weed_share=0.2))
     tile_images([survey.image], tmp_path / "tiles", TileOptions(size_px=128))
     whole = read_tiles(tmp_path / "tiles").set_index("tile_id")["valid_fraction"] == 1  # the raster knows nothing outside
     rows = {}

@@ -22,7 +22,7 @@ LEAFY_SPURGE_FIELDS = ["image", "label", "idx", "longitude", "latitude", "eastin
 def dune(data, tmp_path_factory):
     """Points of plants on a dune, as the V2 survey has points: crop, context and the rest of the mosaic."""
     folder = tmp_path_factory.mktemp("dune")
-    options = TileOptions(points=data / "copr" / "plant_points.gpkg", size_px=50, context_px=512, unlabelled_px=50)
+    options = TileOptions(points=data / "copr" / "plant_points.gpkg", size_px=50, context_px=256, unlabelled_px=50)
     tile_images([data / "copr" / "site.tif"], folder / "tiles", options)
     build_dataset(
         folder / "tiles",
@@ -45,10 +45,10 @@ def carrots(data, tmp_path_factory):
 def rangeland(tmp_path_factory):
     """A simulated survey of plots, as the V1 survey has them, with what a botanist recorded of their quarters."""
     folder = tmp_path_factory.mktemp("rangeland")
-    options = SurveyOptions(name="north", seed=8, weed_share=0.15, gsd_m=0.015)
+    options = SurveyOptions(name="north", seed=8, weed_share=0.15, gsd_m=0.035)
     write_survey(draw_site(options), folder, options)
     survey = read_survey(folder)
-    tile_images(survey.images, folder / "tiles", TileOptions())
+    tile_images(survey.images, folder / "tiles", TileOptions(size_px=125))
     tiles = gpd.read_parquet(folder / "tiles" / "tiles.parquet")
     weed = gpd.read_file(folder / "weed.gpkg").union_all()
     presence = np.where(tiles.geometry.intersection(weed).area / tiles.geometry.area > 0.02, "yes", "no")
@@ -92,7 +92,7 @@ def check(folder, load):
 
 
 class TestPoints:
-    @pytest.mark.parametrize(("config", "size_px"), [("crop", 50), ("context", 512)])
+    @pytest.mark.parametrize(("config", "size_px"), [("crop", 50), ("context", 256)])
     def test_both_configs(self, dune, load, config, size_px):
         loaded = check(dune / config, load)
         assert list(loaded["train"].features)[: len(LEAFY_SPURGE_FIELDS)] == LEAFY_SPURGE_FIELDS

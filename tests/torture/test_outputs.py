@@ -18,12 +18,13 @@ import pytest
 
 from spurgekit.maps import MapOptions, map_site
 from spurgekit.outputs.checksums import look_through, read_checksums
+from tests.chain import BACKBONE
 from tests.command import ROOT
 from tests.diffusion.tiny import make_tiny
 from tests.fuzz import TALLIES, TIMES, Tally
 from tests.outputs.listing import RECORDS
 
-SMALL = ("--backbone", "resnet10t", "--no-pretrained", "--image-size", "32", "--device", "cpu")
+SMALL = ("--backbone", BACKBONE, "--no-pretrained", "--image-size", "32", "--device", "cpu")
 DIFFUSION = ("--backbone", "tiny", "--device", "cpu", "--shots", "2", "--trials", "2", "--size", "64")
 COMMANDS = {
     "tile": ("tile", "dune.tif", "--size", "32", "--out", "out"),
