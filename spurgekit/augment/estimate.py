@@ -18,6 +18,9 @@ SHORT, LONG = 2, 4
 QUICK_S = 0.5
 """Of an image, where there is time to look how fast a whole batch is."""
 
+SOON_S = 10.0
+"""A run that is over in less, by the time of one image, needs no better estimate: a batch would take a share of it to time."""
+
 
 @dataclass(frozen=True, slots=True)
 class CostEstimate:
@@ -68,17 +71,18 @@ def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptio
         seconds = (time.perf_counter() - start) / len(edits)
         return seconds, sum(len(encode_png(image)) for image in images) / max(1, len(images))
 
-    edits = unit.edits[:1]
-    timed(edits, SHORT)  # warm
-    short, size_bytes = timed(edits, SHORT)
-    if short < QUICK_S:  # else one image says enough
-        edits = unit.edits
-        short, size_bytes = timed(edits, SHORT)
-    long, _ = timed(edits, LONG)
-    step = max(0.0, (long - short) / (LONG - SHORT))
-    fixed = max(0.0, short - SHORT * step)
-    seconds = sum(len(unit.edits) * (fixed + step * _steps(unit, options.steps)) for unit in units)
-    return CostEstimate(count, seconds, size_bytes * count)
+    def estimated(edits: Sequence[Edit]) -> tuple[float, CostEstimate]:
+        """Return the seconds that an image of few steps takes, and what all units do."""
+        (short, size_bytes), (long, _) = timed(edits, SHORT), timed(edits, LONG)
+        step = max(0.0, (long - short) / (LONG - SHORT))
+        fixed = max(0.0, short - SHORT * step)
+        seconds = sum(len(unit.edits) * (fixed + step * _steps(unit, options.steps)) for unit in units)
+        return short, CostEstimate(count, seconds, size_bytes * count)
+
+    one = unit.edits[:1]
+    timed(one, SHORT)  # warm
+    short, estimate = estimated(one)
+    return estimated(unit.edits)[1] if short < QUICK_S and estimate.seconds > SOON_S else estimate
 
 
 def measure_made(make: Callable[[EditUnit], Rendered], units: Sequence[EditUnit]) -> CostEstimate:

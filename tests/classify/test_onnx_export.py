@@ -20,7 +20,7 @@ SIDE = 64
 CLASSES = ("bare", "leafy spurge", "cheatgrass")
 
 
-def make_model(folder, backbone="mobilenetv2_035", *, options=None, **more):
+def make_model(folder, backbone="test_efficientnet", *, options=None, **more):
     """A model folder with a random network whose probabilities are neither all alike nor certain."""
     info = ModelInfo(
         backbone=backbone,
