@@ -12,8 +12,8 @@ checked. It needs two cores that nothing else uses; the seconds of a core that t
 table, are the same on any machine: what two take more than one is work that is done twice.
 
 On two cores the command and Dask's scheduler take from what two workers have, and not from what one has. With ``--share 0.6``
-workers are let run for six tenths of the time, so that the command has the better part of a core to itself in either case, as
-where workers are other machines' cores; one that is started for one that was killed is not held back.
+workers are let run for six tenths of the time, by turns, so that the command finds a core free in either case, as where workers
+are other machines' cores. One that is started for one that was killed is not held back, nor are threads, which take no turn.
 """
 
 from __future__ import annotations
@@ -178,8 +178,10 @@ def network_alone(backbone: str) -> tuple[nn.Module, torch.Tensor]:
 def rows(work: Work, runs: int, share: float) -> tuple[str, str]:
     """Return cells of the two tables."""
     with ExitStack() as stack:
-        kinds = {kind: stack.enter_context(turns(work, number, share)) for number, kind in enumerate(KINDS)}
-        taken: dict[str, list[Run]] = {kind: [] for kind in KINDS}
+        kinds = {
+            kind: stack.enter_context(turns(work, number, share)) for number, kind in enumerate(KINDS) if number or share == 1
+        }
+        taken: dict[str, list[Run]] = {kind: [] for kind in kinds}
         for turn in range(1 + runs):
             for kind, run in kinds.items():
                 done = run(False)
@@ -190,7 +192,7 @@ def rows(work: Work, runs: int, share: float) -> tuple[str, str]:
         raise SystemExit(f"{work.title}: outputs differ: {made}")
     walls = {kind: [run.wall for run in of_kind] for kind, of_kind in taken.items()}
     faster = np.median(np.divide(walls["1 worker"], walls["2 workers"]))
-    seconds = [f"{min(walls[kind]):.1f}" for kind in KINDS] + [f"{faster:.2f}", f"{killed.wall:.1f}"]
+    seconds = [f"{min(walls[kind]):.1f}" if kind in walls else "–" for kind in KINDS] + [f"{faster:.2f}", f"{killed.wall:.1f}"]
     of_a_core = [f"{min(getattr(run, who) for run in taken[kind]):.1f}" for kind in KINDS[1:] for who in ("command", "workers")]
     return " | ".join(seconds), " | ".join(of_a_core)
 
@@ -255,27 +257,31 @@ def serve(pipe: Connection, work: Work, number: int, share: float) -> None:
 
 @contextmanager
 def slowed(pids: Sequence[int], share: float) -> Iterator[None]:
-    """Let processes run for a share of the time alone."""
+    """Let processes run for a share of the time alone, each by turns: they run at once as seldom as can be."""
     over = threading.Event()
+    start = time.monotonic()
 
-    def tell(number: signal.Signals) -> None:
-        for pid in pids:
-            with suppress(ProcessLookupError):  # of one that was killed
-                os.kill(pid, number)
+    def tell(pid: int, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):  # of one that was killed
+            os.kill(pid, number)
 
-    def pace() -> None:
-        while not over.wait(share * PERIOD_S):
-            tell(signal.SIGSTOP)
-            over.wait((1 - share) * PERIOD_S)
-            tell(signal.SIGCONT)
+    def pace(place: int, pid: int) -> None:
+        begins = start + place / len(pids) * PERIOD_S
+        while not over.wait(max(0.0, begins + share * PERIOD_S - time.monotonic())):
+            tell(pid, signal.SIGSTOP)
+            begins += PERIOD_S
+            over.wait(max(0.0, begins - time.monotonic()))
+            tell(pid, signal.SIGCONT)
 
-    thread = threading.Thread(target=pace)
-    thread.start()
+    threads = [threading.Thread(target=pace, args=each) for each in enumerate(pids)]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         over.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
 
 
 def timed(work: Work, workers: DaskWorkers | None, progress: Progress) -> Run:
