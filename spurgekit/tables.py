@@ -172,11 +172,12 @@ def without_comments(text: str) -> tuple[str, int]:
 def _frame(lines: list[list[str]], file: Path) -> pd.DataFrame:
     header, *rows = lines
     cells = np.array(rows, dtype=object).reshape(len(rows), len(header))
-    used = [number for number, name in enumerate(header) if name or (cells[:, number] != "").any()]
+    empty = cells == ""
+    used = [number for number, name in enumerate(header) if name or not empty[:, number].all()]
     names = [header[number] or f"column {number + 1}" for number in used]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"{file} has {names.count(twice[0])} columns {twice[0]!r}; rename all but one of them")
-    cells[cells == ""] = np.nan
+    cells[empty] = np.nan
     return pd.DataFrame(cells[:, used], columns=pd.Index(names, dtype="str"), dtype="str")
 
 

@@ -72,7 +72,7 @@ def measure(renderer: Renderer, units: Sequence[EditUnit], options: AugmentOptio
         return seconds, sum(len(encode_png(image)) for image in images) / max(1, len(images))
 
     def estimated(edits: Sequence[Edit]) -> tuple[float, CostEstimate]:
-        """Return the seconds that an image of few steps takes, and what all units do."""
+        """Return the seconds that an image of few steps takes, and what all units will cost by it."""
         (short, size_bytes), (long, _) = timed(edits, SHORT), timed(edits, LONG)
         step = max(0.0, (long - short) / (LONG - SHORT))
         fixed = max(0.0, short - SHORT * step)

@@ -84,15 +84,15 @@ class TestInfo:
 class TestExport:
     def test_into_the_folder(self, chain, tmp_path):
         folder = Path(shutil.copytree(chain.model, tmp_path / "model"))
-        assert succeed("model", "export", folder, "--views", 1) == f"{folder}/model.onnx\n"
+        assert succeed("model", "export", folder) == f"{folder}/model.onnx\n"
         tiles = np.random.default_rng(0).integers(1, 256, (4, 3, TILE_PX, TILE_PX)).astype(np.uint8)
         session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
         (found,) = session.run(None, {"tiles": tiles.astype(np.float32)})
-        assert found == pytest.approx(load_model(folder, "cpu", views=1).predict(tiles), abs=1e-4)
+        assert found == pytest.approx(load_model(folder, "cpu").predict(tiles), abs=1e-4)
         assert refuse("model", "export", folder).endswith(
             "model.onnx exists already; pass --overwrite to replace it, or another --out"
         )
-        assert succeed("model", "export", folder, "--views", 1, "--overwrite", "--out", "a/b.onnx") == "a/b.onnx\n"
+        assert succeed("model", "export", folder, "--overwrite", "--out", "a/b.onnx") == "a/b.onnx\n"
         assert Path("a/b.onnx").read_bytes() == (folder / "model.onnx").read_bytes()
 
     def test_for_deepness(self, chain, tmp_path):

@@ -67,7 +67,7 @@ def test_values_of_a_description(dataset):
         validate_dataset(dataset)
         use(dataset)
 
-    fuzz("dataset.json, values", changed(json.loads(file.read_text())), attempt, examples=25)
+    fuzz("dataset.json, values", changed(json.loads(file.read_text())), attempt, examples=40)
 
 
 def test_bytes_of_a_description(dataset):
@@ -78,7 +78,7 @@ def test_bytes_of_a_description(dataset):
         validate_dataset(dataset)
         use(dataset)
 
-    fuzz("dataset.json, bytes", damaged(file.read_bytes()), attempt, examples=20)
+    fuzz("dataset.json, bytes", damaged(file.read_bytes()), attempt, examples=30)
 
 
 @pytest.mark.parametrize("name", ["few_shot.parquet", "tiles.parquet"])
@@ -94,7 +94,7 @@ def test_tables_of_a_dataset(dataset, name):
         validate_dataset(dataset)
         use(dataset)
 
-    fuzz(f"{name} of a dataset", changed_table(table) | damaged(whole), attempt, examples=25)
+    fuzz(f"{name} of a dataset", changed_table(table) | damaged(whole), attempt, examples=40)
 
 
 def test_footprints_of_a_dataset(dataset):
@@ -117,7 +117,7 @@ def test_footprints_of_a_dataset(dataset):
     shapes = [None, Point(1, 2), Point(), Polygon(), MultiPolygon(), Point(float("nan"), 1), Point(1e308, -1e308)]
     columns = st.sampled_from(["tile_id", "split", "class", "plot", "cluster", "site", "size_px", "gsd_m", "source"])
     values = st.sampled_from([None, 0, -1, float("nan"), "x", "../x", 1e308, True])
-    fuzz("footprints of a dataset", st.tuples(st.sampled_from(shapes), columns, values), attempt, examples=25)
+    fuzz("footprints of a dataset", st.tuples(st.sampled_from(shapes), columns, values), attempt, examples=40)
 
 
 def test_metadata_of_a_dataset(dataset):
