@@ -175,9 +175,10 @@ class TestClusterFile:
         )
 
     def test_jobs_of_slurm_are_workers(self, described, tmp_path, monkeypatch):
-        """Its own sbatch is not at hand: this one begins a job at once, on this machine."""
+        """Its own sbatch is not at hand: this one begins a job here at once, of a copy of its script, as Slurm does."""
         pytest.importorskip("dask_jobqueue")
-        tool(tmp_path / "bin" / "sbatch", 'bash "$1" >/dev/null 2>&1 & echo $! >> "$(dirname "$0")/jobs"; echo $!')
+        script = 'cp "$1" "$0.job"; bash "$0.job" >/dev/null 2>&1 & echo $! >> "$(dirname "$0")/jobs"; echo $!'
+        tool(tmp_path / "bin" / "sbatch", script)
         tool(tmp_path / "bin" / "scancel", 'kill "$@"')
         monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
         text = f"""
