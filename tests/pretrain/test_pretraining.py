@@ -17,7 +17,7 @@ from tests.pretrain.conftest import JUDGE
 from tests.stops import killed_when
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def quick(tiny, least, judge):
     """Return options of a training that takes seconds."""
 
@@ -31,16 +31,20 @@ def quick(tiny, least, judge):
     return make
 
 
+@pytest.fixture(scope="module")
+def pretrained(site, quick, tmp_path_factory):
+    """The folder of a model of two kinds of ground, what it returned, and the plans and reports on the way."""
+    folder, plans, reports = tmp_path_factory.mktemp("pretrained") / "backbone", [], []
+    options = quick(licence="cc-by-sa-4.0", kinds=2)
+    return folder, pretrain_backbone(site, folder, options, announce=plans.append, report=reports.append), plans, reports
+
+
 def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_a_folder_holds(site, quick, tmp_path):
-    plans, reports = [], []
-    info = pretrain_backbone(
-        site, tmp_path / "backbone", quick(licence="cc-by-sa-4.0"), announce=plans.append, report=reports.append
-    )
-    folder = tmp_path / "backbone"
+def test_what_a_folder_holds(pretrained):
+    folder, info, plans, reports = pretrained
     assert {path.name for path in folder.iterdir()} == {
         "unet", "vae", "text_encoder", "tokenizer", "scheduler", "model_index.json", "validation", "README.md", "SHA256SUMS",
         "backbone.json", "losses.parquet", "nearest.png", "provenance.json", "sheet.png", "words.json",
@@ -60,10 +64,9 @@ def test_what_a_folder_holds(site, quick, tmp_path):
     assert not partial_folder(folder).exists()
 
 
-def test_is_a_backbone_like_any_other(site, quick, tmp_path):
-    folder = tmp_path / "backbone"
-    pretrain_backbone(site, folder, quick(licence="mit"))
-    assert check_backbone(folder).licence == "mit"
+def test_is_a_backbone_like_any_other(pretrained):
+    folder, *_ = pretrained
+    assert check_backbone(folder).licence == "cc-by-sa-4.0"
     assert load_backbone(folder, device="cpu").info.size_px == 32
     pipeline = load_pipeline(folder, "StableDiffusionPipeline")
     assert pipeline("a drone photo of ground", height=32, width=32, num_inference_steps=1).images[0].size == (32, 32)
@@ -148,8 +151,7 @@ def test_parts_are_asked_for_before_ground_is_read(quick, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_words_are_written(site, quick, tmp_path):
-    pretrain_backbone(site, tmp_path / "backbone", quick(kinds=2))
-    words = json.loads((tmp_path / "backbone" / "words.json").read_text())
+def test_words_are_written(pretrained):
+    words = json.loads((pretrained[0] / "words.json").read_text())
     assert len(words["centres"]) == 2
     assert sum(words["centres"][0][:3]) < sum(words["centres"][1][:3])  # weed is darker than sand
