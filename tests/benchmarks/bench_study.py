@@ -25,11 +25,14 @@ from tests.benchmarks.bench_shift import BACKBONES, DATA
 from tests.benchmarks.common_tasks import TASKS, build_task
 
 TASK_PX = 64
+PACKAGES = Path("packages")
+"""Where packages of tasks are looked for."""
+
 GREEN = ("carrots", "copr", "copr-each")
 """Sets of which no labels say where in a tile the plants are."""
 
 
-def dataset_of(name: str, out: Path, packages: Path) -> Path:
+def dataset_of(name: str, out: Path, packages: Path = PACKAGES) -> Path:
     """Return the dataset of a set, built where it is not there."""
     folder = out / name
     if not (folder / "dataset").is_dir():
@@ -60,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--sets", default=",".join(["carrots", "copr", "simulated", *TASKS]))
-    parser.add_argument("--packages", type=Path, default=Path("packages"))
+    parser.add_argument("--packages", type=Path, default=PACKAGES)
     parser.add_argument("--backbones", default="mobilenet,lite0")
     parser.add_argument("--arms", default=",".join(REAL_ARMS))
     parser.add_argument("--shots")
