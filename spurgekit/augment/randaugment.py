@@ -26,7 +26,8 @@ def randaugmented(image: Tensor, seed: int) -> Tensor:
     -------
     Tensor of uint8, shape (3, height, width)
         What a shift or a rotation brings in from outside has the image's mean colour. So have pixels without data, ahead
-        of all else: an inversion would make them white, and the stretch of a contrast would start at them.
+        of all else: an inversion would make them white, and the stretch of a contrast would start at them. What becomes black
+        is 1 in all three, and data.
 
     References
     ----------
@@ -38,4 +39,4 @@ def randaugmented(image: Tensor, seed: int) -> Tensor:
     operations = RandAugment(fill=colour.tolist())
     with seeded(seed_of(seed, "randaugment")):
         altered: Tensor = operations(torch.where(seen, image, colour[:, None, None]))
-    return altered
+    return torch.where((altered.amax(dim=0, keepdim=True) == 0) & seen.any(), 1, altered)

@@ -112,14 +112,20 @@ def to_bytes(images: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
     Returns
     -------
     list of Tensor of uint8, each of shape (k, height, width, 3)
-        Pictures of one size that follow each other are in one, which makes no difference to any of them.
+        Pictures of one size that follow each other are in one, which makes no difference to any of them. Black is 1, since 0 in
+        all three marks pixels without data.
     """
     if images.device.type != "cuda":  # which resizes faster than it hands over
         images = images.cpu()
     pixels = (images.detach().float().clamp(-1, 1) + 1) * 127.5
     runs = [(size, len(list(run))) for size, run in itertools.groupby(sizes)]
     parts = zip(torch.split(pixels, [count for _, count in runs]), (size for size, _ in runs), strict=True)
-    return [_resized(part, size).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous() for part, size in parts]
+    return [_as_data(_resized(part, size).round().clamp(0, 255).to(torch.uint8)) for part, size in parts]
+
+
+def _as_data(images: Tensor) -> Tensor:
+    """Return bytes [n, 3, height, width] as [n, height, width, 3], none of them 0 in all three."""
+    return torch.where(images.amax(dim=1, keepdim=True) == 0, 1, images).permute(0, 2, 3, 1).contiguous()
 
 
 def fetched(parts: Sequence[Tensor]) -> list[Picture]:

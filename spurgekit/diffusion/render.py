@@ -216,7 +216,9 @@ class Renderer:
         if image is None:
             return None
         lost = self._details.get(edit.source, lambda: self._detail(edit))
-        return np.asarray(np.clip(image + lost, 0, 255), np.uint8)
+        detailed = np.asarray(np.clip(image + lost, 0, 255), np.uint8)
+        detailed[~detailed.any(axis=2)] = 1  # which is data
+        return detailed
 
     def _detail(self, edit: Edit) -> NDArray[np.int16]:
         """Return a tile less what comes back of it, shape (height, width, 3)."""

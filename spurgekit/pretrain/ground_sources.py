@@ -240,7 +240,8 @@ def _of_folders(folders: Sequence[Path], options: PretrainOptions, progress: Pro
         known = rows["gsd_m"].dropna() if "gsd_m" in rows else pd.Series(dtype=float)
         for value in (known.min(), known.max()) if len(known) else ():
             gsds_m[folder / f"tiles of {value:g} m"] = float(value)
-        tables.append(rows.assign(date=f"{source.date:%B %Y}" if source.date else "", survey=source.survey))
+        date = f"{source.date:%B %Y}" if source.date else ""
+        tables.append(rows.assign(date=date, survey=source.survey, has_gaps=not source.of_images))
     _check_gsd(gsds_m, "tile again with one `gsd_m`")
     rows = gpd.GeoDataFrame(pd.concat(tables, ignore_index=True))
     sizes: Counter[tuple[int, int]] = Counter()
@@ -258,7 +259,7 @@ def _of_folders(folders: Sequence[Path], options: PretrainOptions, progress: Pro
                 str(row.get("site") or row["survey"]).replace("-", " ").replace("_", " "),
                 row["date"],
                 1,
-                partial(_read_tile, row[IMAGE]),
+                partial(_read_tile, row[IMAGE], fills=row["has_gaps"]),
             ),
             "test" if row["is_test"] and options.leave_out is None else place,
             1,
@@ -270,8 +271,8 @@ def _of_folders(folders: Sequence[Path], options: PretrainOptions, progress: Pro
     return found, next(iter(sizes), (0, 0))[0], notes
 
 
-def _read_tile(path: Path) -> tuple[Picture, NDArray[np.bool_]]:
-    picture = read_picture(path)
+def _read_tile(path: Path, *, fills: bool) -> tuple[Picture, NDArray[np.bool_]]:
+    picture = read_picture(path, fills=fills)
     return picture, np.ones(picture.shape[:2], np.bool_)
 
 

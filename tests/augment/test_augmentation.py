@@ -222,9 +222,17 @@ class TestRandAugment:
         assert all(len(one) == 1 or colour in one for one in colours)
         assert {len(one) > 1 for one in colours} == {True, False}
 
+    def test_what_becomes_black_has_data(self):
+        """Solarizing, posterizing and stretches of the contrast make dark pixels 0."""
+        dark = noise(n=1, side=16) % 3 + 1
+        found = self.randaugment.alter(dark.expand(60, -1, -1, -1), range(60))
+        assert (found == 0).any()
+        assert found.any(dim=1).all()
+
     def test_a_tile_without_data(self):
         found = self.randaugment.alter(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), range(5))
         assert found.shape == (5, 3, 8, 8)
+        assert not found.any()
 
     @pytest.mark.parametrize(
         ("bands", "dtype", "what"),

@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
-from spurgekit.classify.tile_reader import batches
+from spurgekit.classify.preprocess import Preprocess
+from spurgekit.classify.tile_reader import batches, read_tile
 from spurgekit.dataset import DatasetOptions, build_dataset, open_dataset, validate_dataset
 from spurgekit.dataset.centre_crop import centre_square, plan_squares, read_head
 from spurgekit.dataset.imagefolder import read_imagefolder
@@ -73,6 +75,15 @@ class TestCentre:
         assert (made[:, :10] == 0).all()
         assert (made[:, 10:] == GREEN).all()  # a rim of nothing takes nothing of its white
 
+    def test_what_is_black_has_data(self, tmp_path):
+        image = Image.new("RGBA", (40, 20), (*GREEN, 255))
+        image.paste((0, 0, 0, 255), (0, 0, 20, 20))
+        image.paste((0, 0, 0, 0), (0, 0, 20, 10))
+        made = square_of(saved(tmp_path / "a.png", image), 20)
+        assert (made[:10, :10] == 0).all()
+        assert (made[11:, :9] == 1).all()
+        assert (made[:, 10:] == GREEN).all()
+
     def test_a_sheet_shows_the_centre_of_what_is_no_square(self, tmp_path):
         path = saved(tmp_path / "a.png", thirds((384, 128)))
         assert (thumbnail(path, 128) == GREEN).all()
@@ -83,11 +94,11 @@ class TestPlan:
         return [read_head(saved(tmp_path / f"{number}.png", image)) for number, image in enumerate(images)]
 
     def test_squares_of_one_size_stay_as_they_are(self, tmp_path):
-        squares = plan_squares(self.heads(tmp_path, *[Image.new("L", (9, 9))] * 3), None)
+        squares = plan_squares(self.heads(tmp_path, *[Image.new("L", (9, 9), 90)] * 3), None)
         assert (squares.side_px, squares.is_made, squares.notes) == (9, (False,) * 3, ())
 
     def test_the_side_is_the_median_of_short_sides_and_what_has_it_stays(self, tmp_path):
-        images = [Image.new("RGB", size) for size in ((30, 20), (40, 40), (50, 60))]
+        images = [Image.new("RGB", size, RED) for size in ((30, 20), (40, 40), (50, 60))]
         squares = plan_squares(self.heads(tmp_path, *images), None)
         assert (squares.side_px, squares.is_made) == (40, (True, False, True))
         assert squares.notes == (
@@ -96,7 +107,8 @@ class TestPlan:
         )
 
     def test_the_side_is_at_most_that_of_stable_diffusion(self, tmp_path):
-        squares = plan_squares(self.heads(tmp_path, Image.new("RGB", (900, 600)), Image.new("RGB", (600, 600))), None)
+        images = [Image.new("RGB", size, RED) for size in ((900, 600), (600, 600))]
+        squares = plan_squares(self.heads(tmp_path, *images), None)
         assert squares.side_px == 512
         assert squares.notes == (
             "1 of 2 images is not square: its short side is resized to 512 px and the centre is taken",
@@ -104,8 +116,35 @@ class TestPlan:
         )
 
     def test_grey_among_colours_is_read_as_rgb(self, tmp_path):
-        squares = plan_squares(self.heads(tmp_path, Image.new("RGB", (9, 9)), Image.new("L", (9, 9))), None)
+        squares = plan_squares(self.heads(tmp_path, Image.new("RGB", (9, 9), RED), Image.new("L", (9, 9), 90)), None)
         assert (squares.is_made, squares.notes) == ((False, True), ("1 of 2 images read as RGB: 1 of grey",))
+
+    BLACK = "1 of 3 images has black pixels, which become 1 of 255, since 0 marks pixels without data; make those transparent"
+
+    @pytest.mark.parametrize("suffix", ["png", "jpg"])
+    def test_of_squares_of_one_size_those_with_black_pixels_are_made(self, tmp_path, suffix):
+        images = [Image.new("RGB", (32, 32), colour) for colour in (RED, "black", GREEN)]
+        heads = [read_head(saved(tmp_path / f"{number}.{suffix}", image)) for number, image in enumerate(images)]
+        squares = plan_squares(heads, None)
+        assert (squares.side_px, squares.is_made, squares.notes) == (32, (False, True, False), (self.BLACK,))
+        assert not any(plan_squares(heads, None, is_placed=True).is_made)
+
+    def test_beside_others_that_are_made_too(self, tmp_path):
+        images = [Image.new("RGB", (9, 9), RED), Image.new("RGB", (9, 9), "black"), Image.new("RGB", (9, 18), GREEN)]
+        squares = plan_squares(self.heads(tmp_path, *images), None)
+        assert squares.is_made == (False, True, True)
+        assert squares.notes[-1] == self.BLACK
+
+    def test_grey_ones_of_which_one_has_black_pixels_all_become_rgb(self, tmp_path):
+        squares = plan_squares(self.heads(tmp_path, *[Image.new("L", (9, 9), grey) for grey in (90, 0, 1)]), None)
+        assert squares.is_made == (True,) * 3
+        assert squares.notes == ("3 of 3 images read as RGB: 3 of grey", self.BLACK)
+
+    def test_what_says_itself_where_it_has_data_stays(self, tmp_path):
+        images = [Image.new("RGBA", (9, 9), (0, 0, 0, 0)), Image.new("RGBA", (9, 9), (1, 0, 0, 255))]
+        assert plan_squares(self.heads(tmp_path, *images), None).is_made == (False, False)
+        heads = [read_head(saved(tmp_path / "a.tif", Image.new("RGB", (9, 9))))]
+        assert plan_squares(heads, None).is_made == (False,)
 
     def test_a_side_that_is_asked_for(self, tmp_path):
         squares = plan_squares(self.heads(tmp_path, *[Image.new("RGB", (9, 9))] * 2), 6)
@@ -164,6 +203,24 @@ class TestDataset:
         assert (folder / "more_0.jpg").read_bytes() == fits.read_bytes()
         assert Image.open(folder / "more_1.png").size == (24, 24)
 
+    def test_black_looks_black_to_a_classifier_and_to_a_diffusion_model(self, tmp_path):
+        for number, name in enumerate(["square", "none"] * 4):
+            image = Image.new("RGB", (8, 8), (200 + number,) * 3)
+            if name == "square":
+                image.paste("black", (2, 2, 6, 6))
+            saved(tmp_path / "shapes" / name / f"{name}_{number}.png", image)
+        options = DatasetOptions(group_pattern=r"\d", shots=(1,), trials=1)
+        info = build_dataset(tmp_path / "shapes", tmp_path / "dataset", options)
+        assert info.notes == (self.BLACK,)
+        (path,) = (tmp_path / "dataset").glob("*/*/square_0.png")
+        black = np.zeros((8, 8), np.bool_)
+        black[2:6, 2:6] = True
+        assert (read_picture(path) == np.where(black, 1, 200)[..., None]).all()
+        shown = Preprocess(8, (0.5,) * 3, (0.5,) * 3, torch.device("cpu"))(read_tile(path)[None])
+        assert (shown[0, :, black] < -0.99).all()
+
+    BLACK = "4 of 8 images have black pixels, which become 1 of 255, since 0 marks pixels without data; make those transparent"
+
     def test_datasets_reads_it(self, photos, tmp_path):
         datasets = pytest.importorskip("datasets")
         build_dataset(photos, tmp_path / "dataset", self.OPTIONS)
@@ -189,7 +246,7 @@ class TestDataset:
 
     def test_a_column_of_a_table_makes_no_squares(self, tmp_path):
         for name in ("a", "b"):
-            saved(tmp_path / "photos" / name / f"{name}.png", Image.new("RGB", (9, 9)))
+            saved(tmp_path / "photos" / name / f"{name}.png", Image.new("RGB", (9, 9), RED))
         pd.DataFrame({"file_name": ["a/a.png"], "square_px": [5]}).to_csv(tmp_path / "photos" / "metadata.csv", index=False)
         assert "square_px" not in read_imagefolder(tmp_path / "photos").rows
 

@@ -43,6 +43,7 @@ def test_grey_and_missing_tiles_are_refused(tmp_path):
 
 def test_there_and_back_in_one_size_changes_nothing():
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    picture[0, 0] = (255, 254, 255)
     images = to_model([picture, 255 - picture], 64)
     assert images.shape == (2, 3, 64, 64)
     assert float(images.min()) == -1
@@ -50,6 +51,16 @@ def test_there_and_back_in_one_size_changes_nothing():
     back = from_model(images, [(64, 64)] * 2)
     np.testing.assert_array_equal(back[0], picture)
     np.testing.assert_array_equal(back[1], 255 - picture)
+
+
+def test_what_is_painted_black_has_data():
+    images = torch.full((2, 3, 8, 8), -1.5)
+    images[:, 0, :4] = 0.0
+    for size in ((8, 8), (4, 4)):
+        for picture in from_model(images, [size] * 2):
+            assert picture.any(axis=2).all()
+            assert (picture[-1] == 1).all()
+            assert (picture[0, :, 1:] == 0).all()
 
 
 def test_sizes_may_differ_and_none_depends_on_the_others():
