@@ -132,7 +132,7 @@ def test_datasets(here, survey):
         table.set_geometry(table.translate(metres)).to_parquet(f"{year}/tiles/tiles.parquet")
     for number, name in enumerate(["sand", "weed"] * 6):
         Path("photos", name).mkdir(parents=True, exist_ok=True)
-        pixels = np.full((8, 8, 3), number, np.uint8)
+        pixels = np.full((8, 8, 3), 10 + number, np.uint8)
         Image.fromarray(pixels).save(f"photos/{name}/IMG_{number // 4}_{number}.png")
         folder = Path("pascal", "train" if number < 8 else "test", name)
         folder.mkdir(parents=True, exist_ok=True)
