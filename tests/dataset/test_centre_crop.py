@@ -15,6 +15,7 @@ from spurgekit.diffusion.image_tensors import read_picture
 from spurgekit.errors import InputError
 from spurgekit.imagery.sheet import thumbnail
 
+KEPT = "black pixels, kept as 1 of 255 since 0 marks pixels without data; make black that holds no data transparent"
 RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
 
 
@@ -119,7 +120,7 @@ class TestPlan:
         squares = plan_squares(self.heads(tmp_path, Image.new("RGB", (9, 9), RED), Image.new("L", (9, 9), 90)), None)
         assert (squares.is_made, squares.notes) == ((False, True), ("1 of 2 images read as RGB: 1 of grey",))
 
-    BLACK = "1 of 3 images has black pixels, which become 1 of 255, since 0 marks pixels without data; make those transparent"
+    BLACK = f"1 of 3 images has {KEPT}"
 
     @pytest.mark.parametrize("suffix", ["png", "jpg"])
     def test_of_squares_of_one_size_those_with_black_pixels_are_made(self, tmp_path, suffix):
@@ -219,7 +220,7 @@ class TestDataset:
         shown = Preprocess(8, (0.5,) * 3, (0.5,) * 3, torch.device("cpu"))(read_tile(path)[None])
         assert (shown[0, :, black] < -0.99).all()
 
-    BLACK = "4 of 8 images have black pixels, which become 1 of 255, since 0 marks pixels without data; make those transparent"
+    BLACK = f"4 of 8 images have {KEPT}"
 
     def test_datasets_reads_it(self, photos, tmp_path):
         datasets = pytest.importorskip("datasets")
