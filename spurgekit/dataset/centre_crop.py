@@ -64,7 +64,7 @@ class PictureHead:
     height: int
     mode: str
     is_turned: bool
-    format: str = "PNG"
+    format: str
 
     @property
     def short_px(self) -> int:
@@ -192,7 +192,7 @@ def _notes_of_black(black: NDArray[np.bool_]) -> Iterator[str]:
     if count := int(black.sum()):
         have = "has" if count == 1 else "have"
         what = f"{count:,} of {counted(len(black), 'image')} {have} black pixels"
-        yield f"{what}, kept as 1 of 255 since 0 marks pixels without data; make black that holds no data transparent"
+        yield f"{what}, which are data (in a dataset 1 of 255); make black that holds none transparent"
 
 
 def _notes(heads: Sequence[PictureHead], side_px: int) -> Iterator[str]:

@@ -15,7 +15,7 @@ from spurgekit.diffusion.image_tensors import read_picture
 from spurgekit.errors import InputError
 from spurgekit.imagery.sheet import thumbnail
 
-KEPT = "black pixels, kept as 1 of 255 since 0 marks pixels without data; make black that holds no data transparent"
+KEPT = "black pixels, which are data (in a dataset 1 of 255); make black that holds none transparent"
 RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
 
 

@@ -205,6 +205,14 @@ class TestTiles:
         ground = gather_ground([folder], options())
         assert (ground.tile_px, ground.training_tiles, ground.held_out_tiles) == (20, 80, 20)
 
+    def test_black_of_images_is_data(self, tmp_path):
+        pixels = np.full((20, 20, 3), 200, np.uint8)
+        pixels[4:9] = 0
+        for number in range(48):
+            Image.fromarray(pixels).save(tmp_path / f"{number:02d}.png")
+        (tile, *_) = whole_tiles(gather_ground([tmp_path], options(held_out=0.0)).training[:1], 20)
+        assert np.array_equal(tile, pixels)
+
     def test_of_several_sizes(self, tmp_path, tiles, site):
         tile_images([site], tmp_path / "large", TileOptions(layout="grid", size_px=32))
         said = refuse([tiles, tmp_path / "large"])
