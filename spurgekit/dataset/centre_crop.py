@@ -158,7 +158,7 @@ def plan_squares(heads: Sequence[PictureHead], side_px: int | None, *, is_placed
     black = np.zeros(len(heads), np.bool_)
     if not is_placed and all(one.mode in COLOURS for one in heads):
         black[~made] = _has_black([one for one, is_made in zip(heads, made, strict=True) if not is_made])
-    if black.any() and first.is_grey:  # all become RGB, so that they are alike
+    if black.any() and first.is_grey and not made.any():  # all are grey, and all become RGB, so that they are alike
         made[:] = True
     notes = (*(_notes(heads, side) if made.any() else ()), *_notes_of_black(black))
     return Squares(side, tuple((made | black).tolist()), notes)
@@ -172,11 +172,9 @@ def _has_black(heads: Sequence[PictureHead]) -> list[bool]:
             return False
         try:
             with open_picture(head.path) as image:
-                pixels = np.asarray(_coloured(image))
+                return bool(_black(np.asarray(_coloured(image))).any())
         except ImageryError as error:
             raise InputError(f"{error}; take it out") from error
-        black = (pixels[..., :3] == 0).all(axis=2)
-        return bool((black & (pixels[..., 3] >= OPAQUE)).any() if pixels.shape[2] == 4 else black.any())
 
     with ThreadPoolExecutor(cores()) as threads:
         return list(stream_map(threads, look, heads, in_flight=8 * cores()))
@@ -185,6 +183,12 @@ def _has_black(heads: Sequence[PictureHead]) -> list[bool]:
 def _coloured(image: Image.Image) -> Image.Image:
     """Return a picture as RGB, with alpha where something is transparent."""
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _black(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which pixels of RGB, or of RGBA, are black and have data."""
+    black = (pixels[..., :3] == 0).all(axis=2)
+    return np.asarray(black & (pixels[..., 3] >= OPAQUE) if pixels.shape[2] == 4 else black)
 
 
 def _notes_of_black(black: NDArray[np.bool_]) -> Iterator[str]:
@@ -245,8 +249,8 @@ def centre_square(path: Path, data: bytes, side_px: int) -> bytes:
         left, top = ((whole - short) // 2 for whole in picture.size)
         square = picture.resize((side_px, side_px), Image.Resampling.BICUBIC, (left, top, left + short, top + short))
         whole = np.array(square)
-    pixels = np.ascontiguousarray(whole[..., :3])
-    pixels[(pixels == 0).all(axis=2)] = 1
+    pixels = whole[..., :3].copy()
+    pixels[_black(whole)] = 1
     if whole.shape[2] == 4:
         pixels[whole[..., 3] < OPAQUE] = 0
     return encode_png(pixels)

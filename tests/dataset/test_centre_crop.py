@@ -136,6 +136,10 @@ class TestPlan:
         assert squares.is_made == (False, True, True)
         assert squares.notes[-1] == self.BLACK
 
+    def test_a_grey_one_among_colours_changes_nothing_of_others(self, tmp_path):
+        images = [Image.new("L", (9, 9), 90), Image.new("RGB", (9, 9), RED), Image.new("RGB", (9, 9), "black")]
+        assert plan_squares(self.heads(tmp_path, *images), None).is_made == (True, False, True)
+
     def test_grey_ones_of_which_one_has_black_pixels_all_become_rgb(self, tmp_path):
         squares = plan_squares(self.heads(tmp_path, *[Image.new("L", (9, 9), grey) for grey in (90, 0, 1)]), None)
         assert squares.is_made == (True,) * 3
