@@ -215,12 +215,12 @@ class TestStudy:
         assert sorted(own) == sorted(path for side in ("train", "test") for path in data.split(side)["path"])
 
     def test_each_place_left_out_in_turn(self, options, tmp_path):
-        dataset = draw_dataset(tmp_path, signal=1, groups=3)
+        dataset = draw_dataset(tmp_path, signal=1, groups=4)
         left_out = replace(options, strengths=("0.3",), mixings=(0.2,), shots=(1,), arms=("probe",), leave_out="group")
         report = run_study(dataset, tmp_path / "study", left_out)
         predictions = pd.read_parquet(report.folder / "predictions.parquet")
-        assert predictions["fold"].nunique() == 3
-        assert set(predictions.groupby("arm").size()) == {2 * 18}
+        assert predictions["fold"].nunique() == 4
+        assert set(predictions.groupby("arm").size()) == {2 * 24}
 
     def test_without_a_generator(self, dataset, tmp_path):
         report = run_study(dataset, tmp_path / "study", OPTIONS)
