@@ -28,7 +28,7 @@ from spurgekit.classify.probe import Probe, ProbeSamples, fit_linear, nearest_me
 from spurgekit.dataset import open_dataset
 from tests.benchmarks.bench_choices import halves
 from tests.benchmarks.bench_shift import BACKBONES, Floats, Tiles, shrunk, turned_features
-from tests.benchmarks.common_tasks import build_task
+from tests.benchmarks.bench_study import dataset_of
 
 CHOSEN_ON, FRESH = ("digits", "pictures", "animals"), ("letters", "handwriting", "figures")
 IMAGE_PX = 64
@@ -92,11 +92,8 @@ def main() -> None:
 
 def tiles_of(name: str, backbone: str, packages: Path, out: Path) -> Tiles:
     """Return the training images of a task, from ``out`` or computed."""
-    folder = out / name
-    if not (folder / "dataset").is_dir():
-        build_task(name, packages, folder)
-    train = open_dataset(folder / "dataset").split("train").reset_index(drop=True)
-    file = folder / f"{backbone}.npy"
+    train = open_dataset(dataset_of(name, out, packages)).split("train").reset_index(drop=True)
+    file = out / name / f"{backbone}.npy"
     if not file.is_file():
         np.save(file, turned_features(train, backbone, IMAGE_PX))
     views = np.load(file)
